@@ -1,0 +1,199 @@
+//! `Cancelled`, the error that a check point returns, and `FromCancelled`, how a return type makes room for it.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::cause::Cause;
+use crate::primitive::Arc as Shared;
+use crate::reason::{CancelReason, ReasonKind};
+
+/// The error of a check point that found its token cancelled.
+///
+/// It knows why (the [`CancelReason`], with the line that asked for it) and where it was noticed. It is one pointer
+/// wide, as is `Result<(), Cancelled>`, so that passing it up with `?` costs what passing a pointer costs.
+///
+/// ```
+/// use cancelable::{CancellationToken, CancelReason};
+///
+/// let token = CancellationToken::new();
+/// token.cancel_with(CancelReason::manual().with_message("user pressed stop"));
+/// let error = token.check().unwrap_err();
+/// let text = error.to_string();
+/// assert!(text.starts_with("cancelled: user pressed stop, requested at "), "{text}");
+/// ```
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct Cancelled(Arc<Notice>);
+
+/// What one check point saw.
+#[derive(Clone)]
+struct Notice {
+    cause: Shared<Cause>,
+    observed_at: &'static Location<'static>,
+    scope_name: Option<Cow<'static, str>>,
+    forced: bool,
+}
+
+impl Cancelled {
+    pub(crate) fn new(
+        cause: Shared<Cause>,
+        observed_at: &'static Location<'static>,
+        scope_name: Option<Cow<'static, str>>,
+    ) -> Self {
+        Self(Arc::new(Notice {
+            cause,
+            observed_at,
+            scope_name,
+            forced: false,
+        }))
+    }
+
+    /// The same error, marked as the end of a body that outstayed its grace.
+    pub(crate) fn forced(mut self) -> Self {
+        Arc::make_mut(&mut self.0).forced = true;
+        self
+    }
+
+    pub(crate) fn cause(&self) -> &Shared<Cause> {
+        &self.0.cause
+    }
+
+    /// Why the token was cancelled.
+    #[must_use]
+    pub fn reason(&self) -> &CancelReason {
+        self.0.cause.reason()
+    }
+
+    /// Short for [`reason().kind()`](CancelReason::kind).
+    #[must_use]
+    pub fn kind(&self) -> ReasonKind {
+        self.reason().kind()
+    }
+
+    /// Was it a timeout or a deadline?
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == ReasonKind::Timeout
+    }
+
+    /// The line of the check point that noticed: the await, the loop, the `check()`.
+    #[must_use]
+    pub fn observed_at(&self) -> &'static Location<'static> {
+        self.0.observed_at
+    }
+
+    /// The innermost named scope round the check point that noticed.
+    #[must_use]
+    pub fn scope_name(&self) -> Option<&str> {
+        self.0.scope_name.as_deref()
+    }
+
+    /// Was the body dropped because it had not finished within its scope's grace?
+    #[must_use]
+    pub fn was_forced(&self) -> bool {
+        self.0.forced
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.cause.reason();
+        // "cancelled: cancelled on request" would stutter.
+        if reason.kind() == ReasonKind::Manual && reason.message().is_none() {
+            f.write_str("cancelled")?;
+        } else {
+            write!(f, "cancelled: {reason}")?;
+        }
+        write!(
+            f,
+            ", requested at {}, noticed at {}",
+            reason.location(),
+            self.observed_at
+        )?;
+        if self.forced {
+            f.write_str(", dropped when its grace ran out")?;
+        }
+        Ok(())
+    }
+}
+
+/// The source of a cancellation is the error that caused it, where there was one.
+impl Error for Notice {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.reason().source().map(|error| error as _)
+    }
+}
+
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled")
+            .field("reason", self.cause.reason())
+            .field("observed_at", &format_args!("{}", self.observed_at))
+            .field("scope_name", &self.scope_name)
+            .field("was_forced", &self.forced)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl From<Cancelled> for io::Error {
+    /// Kind `TimedOut` for a timeout, `ConnectionAborted` for a dropped scope, `Other` otherwise; never
+    /// `Interrupted`, which `read_exact`, `write_all` and `copy` of the standard library answer by trying again.
+    fn from(cancelled: Cancelled) -> Self {
+        let kind = match cancelled.kind() {
+            ReasonKind::Timeout => io::ErrorKind::TimedOut,
+            ReasonKind::Dropped => io::ErrorKind::ConnectionAborted,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, cancelled)
+    }
+}
+
+/// A return type that can say "cancelled".
+///
+/// Implemented for `Result<T, E>` where `E: From<Cancelled>`, and for `Option<T>`, where a cancellation is `None`.
+/// Implement it for a type of your own to let annotated functions and scopes return it.
+///
+/// ```
+/// use cancelable::{Cancelled, FromCancelled};
+///
+/// enum Outcome { Done(u32), Stopped(Cancelled) }
+///
+/// impl FromCancelled for Outcome {
+///     fn from_cancelled(c: Cancelled) -> Self { Outcome::Stopped(c) }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the return type `{Self}` cannot say that the function was cancelled",
+    label = "has no room for `Cancelled`",
+    note = "return a `Result<_, E>` where `E: From<cancelable::Cancelled>` (`Cancelled` itself will do) or an `Option<_>`",
+    note = "or say what to return when cancelled: `#[cancelable(or = …)]`"
+)]
+pub trait FromCancelled {
+    /// The value that stands for "cancelled, because of `c`".
+    fn from_cancelled(c: Cancelled) -> Self;
+}
+
+impl<T, E: From<Cancelled>> FromCancelled for Result<T, E> {
+    fn from_cancelled(c: Cancelled) -> Self {
+        Err(E::from(c))
+    }
+}
+
+impl<T> FromCancelled for Option<T> {
+    fn from_cancelled(_: Cancelled) -> Self {
+        None
+    }
+}
+
+const _: () = assert!(size_of::<Cancelled>() == size_of::<usize>());
+const _: () = assert!(size_of::<Result<(), Cancelled>>() == size_of::<usize>());

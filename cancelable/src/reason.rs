@@ -1,0 +1,301 @@
+//! Why something was cancelled, and by which line of code.
+//!
+//! A leaf: it knows nothing of tokens, only the words in which a cancellation is told.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The error carried by a reason of kind [`ReasonKind::Error`].
+type Source = dyn Error + Send + Sync + 'static;
+
+/// The machine-readable part of a [`CancelReason`]: what sort of event asked for the cancellation.
+///
+/// ```
+/// use cancelable::{CancelReason, CancellationToken, ReasonKind};
+///
+/// let token = CancellationToken::new();
+/// token.cancel_with(CancelReason::shutdown());
+/// assert_eq!(token.reason().unwrap().kind(), ReasonKind::Shutdown);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum ReasonKind {
+    /// Somebody called `cancel`.
+    Manual,
+    /// A timeout ran out or a deadline passed.
+    Timeout,
+    /// The process received a signal, Ctrl-C for one.
+    Signal,
+    /// A watched condition came true.
+    Condition,
+    /// The program or a part of it is shutting down.
+    Shutdown,
+    /// Another part of the work failed with an error.
+    Error,
+    /// The scope, or the guard that stood for it, was dropped before it finished.
+    Dropped,
+    /// The scope returned; whatever still held its token has been left behind.
+    ScopeEnded,
+    /// Another branch of a race has won, or a sibling in a join has failed.
+    Superseded,
+}
+
+/// Why a token was cancelled: a kind, perhaps a message or an error, and the line that asked for it.
+///
+/// One pointer wide and cheap to clone; all tokens cancelled by one event share one reason.
+///
+/// ```
+/// use cancelable::{CancelReason, ReasonKind};
+///
+/// let reason = CancelReason::manual().with_message("user pressed stop");
+/// assert_eq!(reason.kind(), ReasonKind::Manual);
+/// assert_eq!(reason.to_string(), "user pressed stop");
+/// assert!(reason.location().file().ends_with(".rs"));
+/// ```
+#[derive(Clone)]
+pub struct CancelReason(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    detail: Detail,
+    message: Option<Cow<'static, str>>,
+    /// The name of the scope whose own deadline passed.
+    scope: Option<Cow<'static, str>>,
+    location: &'static Location<'static>,
+}
+
+/// What each kind knows beyond its name.
+#[derive(Clone)]
+enum Detail {
+    Manual,
+    Timeout(Option<Duration>),
+    Signal(i32),
+    Condition(Cow<'static, str>),
+    Shutdown,
+    Error(Arc<Source>),
+    Dropped,
+    ScopeEnded,
+    Superseded,
+}
+
+impl CancelReason {
+    fn new(detail: Detail, location: &'static Location<'static>) -> Self {
+        Self(Arc::new(Inner {
+            detail,
+            message: None,
+            scope: None,
+            location,
+        }))
+    }
+
+    /// Cancelled on request; the reason behind [`CancellationToken::cancel`](crate::CancellationToken::cancel).
+    #[must_use]
+    #[track_caller]
+    pub fn manual() -> Self {
+        Self::new(Detail::Manual, Location::caller())
+    }
+
+    /// Cancelled because `after` had passed.
+    #[must_use]
+    #[track_caller]
+    pub fn timeout(after: Duration) -> Self {
+        Self::new(Detail::Timeout(Some(after)), Location::caller())
+    }
+
+    /// Cancelled by the signal with this number (`SIGINT` is 2, `SIGTERM` 15).
+    #[must_use]
+    #[track_caller]
+    pub fn signal(number: i32) -> Self {
+        Self::new(Detail::Signal(number), Location::caller())
+    }
+
+    /// Cancelled because the condition of this name came true.
+    #[must_use]
+    #[track_caller]
+    pub fn condition(name: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Detail::Condition(name.into()), Location::caller())
+    }
+
+    /// Cancelled because the program, or this part of it, is shutting down.
+    #[must_use]
+    #[track_caller]
+    pub fn shutdown() -> Self {
+        Self::new(Detail::Shutdown, Location::caller())
+    }
+
+    /// Cancelled because something else failed; the error is kept as [`source`](Self::source).
+    ///
+    /// ```
+    /// use cancelable::CancelReason;
+    ///
+    /// let reason = CancelReason::error(std::io::Error::other("disk full"));
+    /// assert_eq!(reason.source().unwrap().to_string(), "disk full");
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn error(error: impl Into<Box<Source>>) -> Self {
+        Self::new(Detail::Error(Arc::from(error.into())), Location::caller())
+    }
+
+    /// The timeout (`Some`) or absolute deadline (`None`) that was set at `location`, by the scope named `scope`.
+    pub(crate) fn timed_out(
+        after: Option<Duration>,
+        scope: Option<Cow<'static, str>>,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            detail: Detail::Timeout(after),
+            message: None,
+            scope,
+            location,
+        }))
+    }
+
+    /// A scope, a guard or a future that went away unfinished.
+    pub(crate) fn dropped_at(location: &'static Location<'static>) -> Self {
+        Self::new(Detail::Dropped, location)
+    }
+
+    /// A scope that returned.
+    pub(crate) fn scope_ended(location: &'static Location<'static>) -> Self {
+        Self::new(Detail::ScopeEnded, location)
+    }
+
+    /// A branch that lost.
+    pub(crate) fn superseded(location: &'static Location<'static>) -> Self {
+        Self::new(Detail::Superseded, location)
+    }
+
+    /// The same reason with a message for people; an earlier message is replaced.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        Arc::make_mut(&mut self.0).message = Some(message.into());
+        self
+    }
+
+    /// What sort of event this was.
+    #[must_use]
+    pub fn kind(&self) -> ReasonKind {
+        match self.0.detail {
+            Detail::Manual => ReasonKind::Manual,
+            Detail::Timeout(_) => ReasonKind::Timeout,
+            Detail::Signal(_) => ReasonKind::Signal,
+            Detail::Condition(_) => ReasonKind::Condition,
+            Detail::Shutdown => ReasonKind::Shutdown,
+            Detail::Error(_) => ReasonKind::Error,
+            Detail::Dropped => ReasonKind::Dropped,
+            Detail::ScopeEnded => ReasonKind::ScopeEnded,
+            Detail::Superseded => ReasonKind::Superseded,
+        }
+    }
+
+    /// The message given with [`with_message`](Self::with_message), if any.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// The error behind a reason of kind [`ReasonKind::Error`].
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        match &self.0.detail {
+            Detail::Error(error) => Some(&**error),
+            _ => None,
+        }
+    }
+
+    /// The line that asked for the cancellation; for a timeout, the line that set it.
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.0.location
+    }
+}
+
+/// The usual name of a signal number where POSIX fixes it.
+fn signal_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        6 => "SIGABRT",
+        9 => "SIGKILL",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        match (&inner.detail, &inner.message) {
+            // A message on a plain request says it all.
+            (Detail::Manual, Some(message)) => return f.write_str(message),
+            (Detail::Manual, None) => f.write_str("cancelled on request")?,
+            (Detail::Timeout(Some(after)), _) => write!(f, "timed out after {after:?}")?,
+            (Detail::Timeout(None), _) => f.write_str("deadline passed")?,
+            (Detail::Signal(number), _) => match signal_name(*number) {
+                Some(name) => write!(f, "received {name}")?,
+                None => write!(f, "received signal {number}")?,
+            },
+            (Detail::Condition(name), _) => write!(f, "condition \"{name}\" came true")?,
+            (Detail::Shutdown, _) => f.write_str("shutting down")?,
+            (Detail::Error(error), _) => write!(f, "stopped by an error: {error}")?,
+            (Detail::Dropped, _) => f.write_str("dropped before it finished")?,
+            (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
+            (Detail::Superseded, _) => f.write_str("superseded by another branch")?,
+        }
+        if let Some(scope) = &inner.scope {
+            write!(f, " (scope \"{scope}\")")?;
+        }
+        if let Some(message) = &inner.message {
+            write!(f, ": {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelReason")
+            .field("kind", &self.kind())
+            .field("reason", &format_args!("{self}"))
+            .field("location", &format_args!("{}", self.0.location))
+            .finish()
+    }
+}
+
+impl From<&'static str> for CancelReason {
+    #[track_caller]
+    fn from(message: &'static str) -> Self {
+        Self::manual().with_message(message)
+    }
+}
+
+impl From<String> for CancelReason {
+    #[track_caller]
+    fn from(message: String) -> Self {
+        Self::manual().with_message(message)
+    }
+}
+
+const _: () = assert!(size_of::<CancelReason>() == size_of::<usize>());
+
+/// A reason as it leaves the process: kind and message. The location and the error stay behind.
+#[cfg(feature = "serde")]
+impl serde::Serialize for CancelReason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut s = serializer.serialize_struct("CancelReason", 2)?;
+        s.serialize_field("kind", &self.kind())?;
+        s.serialize_field("message", &self.message())?;
+        s.end()
+    }
+}

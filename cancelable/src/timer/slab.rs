@@ -1,0 +1,252 @@
+//! The entries of a wheel: pages that never move, keys that go stale, lists threaded through.
+//!
+//! An entry is 40 bytes for a [`Waker`](std::task::Waker), so a million alarms take 40 MB.
+//!
+//! *Memory goes back.* Entries live in pages of [`PAGE`] each. A page in which the last entry is
+//! freed is handed back to the allocator, except that about one page's worth of room is kept, so
+//! that a count swinging round a page border does not allocate each time (at least [`PAGE`]
+//! insertions lie between giving a page back and needing it again). Only the directory of pages
+//! stays at its largest size, 28 bytes per page, which is 0.3 % of the peak. As entries cannot
+//! move (keys hold their index), one entry pins its page; new entries go into pages that are held
+//! already, so scattered survivors of a burst are joined before anything is allocated.
+
+/// Entries per page: 10 KiB pages for a `Waker`.
+pub(super) const PAGE: usize = 1 << PAGE_BITS;
+const PAGE_BITS: u32 = 8;
+
+/// "No entry": the head of an empty list.
+pub(super) const NIL: u32 = u32::MAX;
+
+/// Width of the `home` part of an entry's tag; see [`Entry::tag`].
+pub(super) const HOME_BITS: u32 = 10;
+const SERIALS: u64 = 1 << (u64::BITS - HOME_BITS);
+
+/// Names one entry for as long as it lives; afterwards it names nothing.
+///
+/// A serial number is not given out twice (there are 2⁵⁴: 57 years at ten million a second), so a
+/// key that outlived its entry cannot hit the next tenant of that place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    index: u32,
+    serial: u64,
+}
+
+impl Key {
+    /// The place of the entry, as the list operations use it.
+    pub(super) fn index(self) -> u32 {
+        self.index
+    }
+}
+
+/// One place: occupied while `payload` is there, otherwise on the free list.
+struct Entry<T> {
+    /// The tick it is due at.
+    when: u64,
+    /// `serial << HOME_BITS | home`, where `home` is the list it is linked into, in the wheel's
+    /// numbering. Packed, for it saves 8 bytes of 48.
+    tag: u64,
+    /// Neighbours in a circular list, the wheel's or the free one.
+    prev: u32,
+    next: u32,
+    payload: Option<T>,
+}
+
+struct Page<T> {
+    /// [`PAGE`] entries, or none once the page has been given back.
+    entries: Box<[Entry<T>]>,
+    live: u32,
+}
+
+/// The store. All operations are O(1), amortised over pages where they allocate or free.
+///
+/// Lists are circular and doubly linked; a list is known by its head, which the list operations
+/// take and return, so that the owner of the list keeps it where it likes. Indices must be those
+/// of present entries: a wrong one is a bug in the wheel and panics.
+pub(super) struct Slab<T> {
+    pages: Vec<Page<T>>,
+    /// Directory places whose page was given back.
+    released: Vec<u32>,
+    /// Head of the free list.
+    free: u32,
+    /// Length of the free list.
+    room: usize,
+    live: usize,
+    /// The serial number given out last.
+    serial: u64,
+}
+
+impl<T> Slab<T> {
+    /// An empty store that has not allocated.
+    pub(super) const fn new() -> Self {
+        Self {
+            pages: Vec::new(),
+            released: Vec::new(),
+            free: NIL,
+            room: 0,
+            live: 0,
+            serial: 0,
+        }
+    }
+
+    /// Stores `payload`, on no list yet and with home 0.
+    ///
+    /// # Panics
+    ///
+    /// With more than four billion entries, which would be 170 GB of them.
+    pub(super) fn insert(&mut self, when: u64, payload: T) -> Key {
+        if self.free == NIL {
+            self.add_page();
+        }
+        let index = self.free;
+        self.free = self.unlink(self.free, index);
+        self.room -= 1;
+        self.live += 1;
+        self.serial = (self.serial + 1) % SERIALS;
+        let serial = self.serial;
+        let page = &mut self.pages[index as usize >> PAGE_BITS];
+        page.live += 1;
+        let entry = &mut page.entries[index as usize % PAGE];
+        entry.when = when;
+        entry.tag = serial << HOME_BITS;
+        entry.payload = Some(payload);
+        Key { index, serial }
+    }
+
+    /// Frees an entry that is on no list, and its page if that was the last one in it.
+    pub(super) fn remove(&mut self, index: u32) -> T {
+        let page = &mut self.pages[index as usize >> PAGE_BITS];
+        let payload = page.entries[index as usize % PAGE].payload.take();
+        let payload = payload.expect("the wheel removes entries that are there");
+        page.live -= 1;
+        let vacated = page.live == 0;
+        self.push_free(index);
+        self.live -= 1;
+        // Also keeps the number of vacated pages at one: with a second one, room is two pages.
+        if vacated && self.room >= 2 * PAGE {
+            self.release_page(index as usize >> PAGE_BITS);
+        }
+        payload
+    }
+
+    /// Does the key's entry still exist?
+    pub(super) fn contains(&self, key: Key) -> bool {
+        let page = self.pages.get(key.index as usize >> PAGE_BITS);
+        page.and_then(|page| page.entries.get(key.index as usize % PAGE))
+            .is_some_and(|entry| entry.payload.is_some() && entry.tag >> HOME_BITS == key.serial)
+    }
+
+    /// The payload of the key's entry, if that still exists.
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        if !self.contains(key) {
+            return None;
+        }
+        self.entry_mut(key.index).payload.as_mut()
+    }
+
+    /// The tick given at insertion.
+    pub(super) fn when(&self, index: u32) -> u64 {
+        self.entry(index).when
+    }
+
+    /// The list the entry was last said to be on.
+    pub(super) fn home(&self, index: u32) -> usize {
+        (self.entry(index).tag % (1 << HOME_BITS)) as usize
+    }
+
+    /// Notes the list the entry is on: a number below `1 << HOME_BITS`.
+    pub(super) fn set_home(&mut self, index: u32, home: usize) {
+        let entry = self.entry_mut(index);
+        entry.tag = entry.tag >> HOME_BITS << HOME_BITS | home as u64;
+    }
+
+    /// Appends an entry that is on no list to the list of `head`; returns the new head.
+    #[must_use]
+    pub(super) fn link(&mut self, head: u32, index: u32) -> u32 {
+        if head == NIL {
+            let entry = self.entry_mut(index);
+            (entry.prev, entry.next) = (index, index);
+            return index;
+        }
+        let tail = self.entry(head).prev;
+        let entry = self.entry_mut(index);
+        (entry.prev, entry.next) = (tail, head);
+        self.entry_mut(tail).next = index;
+        self.entry_mut(head).prev = index;
+        head
+    }
+
+    /// Takes an entry out of the list of `head`; returns the new head.
+    #[must_use]
+    pub(super) fn unlink(&mut self, head: u32, index: u32) -> u32 {
+        let &Entry { prev, next, .. } = self.entry(index);
+        if next == index {
+            return NIL;
+        }
+        self.entry_mut(prev).next = next;
+        self.entry_mut(next).prev = prev;
+        if head == index { next } else { head }
+    }
+
+    /// Number of entries.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Number of entries there is memory for.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.room + self.live
+    }
+
+    fn entry(&self, index: u32) -> &Entry<T> {
+        &self.pages[index as usize >> PAGE_BITS].entries[index as usize % PAGE]
+    }
+
+    fn entry_mut(&mut self, index: u32) -> &mut Entry<T> {
+        &mut self.pages[index as usize >> PAGE_BITS].entries[index as usize % PAGE]
+    }
+
+    /// Puts a place in front of the free list: the one used last is the one still in the cache.
+    fn push_free(&mut self, index: u32) {
+        let _ = self.link(self.free, index);
+        self.free = index;
+        self.room += 1;
+    }
+
+    fn add_page(&mut self) {
+        let vacant = |_| Entry {
+            when: 0,
+            tag: 0,
+            prev: NIL,
+            next: NIL,
+            payload: None,
+        };
+        let entries = (0..PAGE).map(vacant).collect();
+        let page = match self.released.pop() {
+            Some(page) => {
+                self.pages[page as usize].entries = entries;
+                page as usize
+            }
+            None => {
+                // The last page would hold the index that means `NIL`.
+                assert!(self.pages.len() < (NIL as usize) >> PAGE_BITS, "the timer is full");
+                self.pages.push(Page { entries, live: 0 });
+                self.pages.len() - 1
+            }
+        };
+        for offset in (0..PAGE).rev() {
+            self.push_free((page << PAGE_BITS | offset) as u32);
+        }
+    }
+
+    /// O(PAGE), paid by the PAGE removals that emptied the page.
+    fn release_page(&mut self, page: usize) {
+        for offset in 0..PAGE {
+            self.free = self.unlink(self.free, (page << PAGE_BITS | offset) as u32);
+            self.room -= 1;
+        }
+        self.pages[page].entries = Box::default();
+        self.released.push(page as u32);
+    }
+}

@@ -1,0 +1,392 @@
+//! The driver: by hand with a made-up time, then with its thread.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe, panic_any};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::driver::{self, Alarm, BATCH, Driver};
+
+/// Counts its wakes, and runs a closure at each.
+struct Probe {
+    woken: AtomicUsize,
+    then: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Probe {
+    fn new(then: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            woken: AtomicUsize::new(0),
+            then: Box::new(then),
+        })
+    }
+
+    fn woken(&self) -> usize {
+        self.woken.load(SeqCst)
+    }
+}
+
+impl Wake for Probe {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, SeqCst);
+        (self.then)();
+    }
+}
+
+/// A driver whose time is made up. Leaked, as alarms refer to a driver for ever.
+fn by_hand() -> &'static Driver {
+    Box::leak(Box::new(Driver::new(|_| Ok(()))))
+}
+
+/// A driver with a thread of its own.
+fn threaded() -> &'static Driver {
+    Box::leak(Box::new(Driver::new(driver::spawn)))
+}
+
+fn turn_until_idle(driver: &Driver, now: Instant) {
+    while driver.turn(now) {}
+}
+
+fn micros(driver: &Driver, micros: u64) -> Instant {
+    driver.origin() + Duration::from_micros(micros)
+}
+
+#[test]
+fn deadline_between_ticks_is_rounded_up() {
+    let driver = by_hand();
+    for (at, early, fires) in [(1_001, 1_999, 2_000), (5_000, 4_999, 5_000), (6_999, 6_999, 7_000)] {
+        let probe = Probe::new(|| {});
+        let alarm = driver.arm(micros(driver, at), probe.clone().into());
+        turn_until_idle(driver, micros(driver, early));
+        assert_eq!((probe.woken(), alarm.has_fired()), (0, false), "{at}");
+        turn_until_idle(driver, micros(driver, fires));
+        assert_eq!((probe.woken(), alarm.has_fired()), (1, true), "{at}");
+    }
+}
+
+#[test]
+fn past_deadline_is_woken_by_the_next_turn_and_not_by_arm() {
+    let driver = by_hand();
+    turn_until_idle(driver, micros(driver, 9_000_000));
+    for at in [0, 1_000, 8_999_999, 9_000_000] {
+        let probe = Probe::new(|| {});
+        let alarm = driver.arm(micros(driver, at), probe.clone().into());
+        assert_eq!(probe.woken(), 0);
+        turn_until_idle(driver, micros(driver, 9_000_000));
+        assert_eq!((probe.woken(), alarm.has_fired()), (1, true));
+    }
+    if let Some(before) = driver.origin().checked_sub(Duration::from_millis(5)) {
+        let probe = Probe::new(|| {});
+        let _alarm = driver.arm(before, probe.clone().into());
+        turn_until_idle(driver, driver.origin());
+        assert_eq!(probe.woken(), 1);
+    }
+}
+
+#[test]
+fn deadline_decades_ahead_is_armed_and_disarmed() {
+    let driver = by_hand();
+    let mut far = Vec::new();
+    for years in [1_u64, 30, 300, 100_000, 500_000_000] {
+        let ahead = Duration::from_secs(years * 365 * 86_400);
+        let Some(at) = driver.origin().checked_add(ahead) else {
+            continue;
+        };
+        far.push((at, driver.arm(at, Waker::noop().clone())));
+    }
+    for (at, alarm) in &far {
+        turn_until_idle(driver, *at - Duration::from_millis(1));
+        assert!(!alarm.has_fired());
+        turn_until_idle(driver, *at);
+        assert!(alarm.has_fired());
+    }
+    assert!(!far.is_empty());
+}
+
+#[test]
+fn dropped_alarm_frees_its_waker_at_once_and_never_fires() {
+    let driver = by_hand();
+    let probe = Probe::new(|| {});
+    let alarm = driver.arm(micros(driver, 1_000), probe.clone().into());
+    assert_eq!((Arc::strong_count(&probe), driver.len()), (2, 1));
+    drop(alarm);
+    assert_eq!((Arc::strong_count(&probe), driver.len()), (1, 0));
+    turn_until_idle(driver, micros(driver, 2_000));
+    assert_eq!(probe.woken(), 0);
+}
+
+#[test]
+fn alarm_dropped_after_it_fired_leaves_the_next_tenant_alone() {
+    let driver = by_hand();
+    let fired = driver.arm(micros(driver, 1_000), Waker::noop().clone());
+    turn_until_idle(driver, micros(driver, 1_000));
+    let mut tenant = driver.arm(micros(driver, 2_000), Waker::noop().clone());
+    drop(fired);
+    assert_eq!((driver.len(), tenant.update(Waker::noop())), (1, false));
+}
+
+#[test]
+fn update_replaces_the_waker_until_the_alarm_has_fired() {
+    let driver = by_hand();
+    let [old, new] = [Probe::new(|| {}), Probe::new(|| {})];
+    let [first, second] = [Waker::from(old.clone()), Waker::from(new.clone())];
+    let mut alarm = driver.arm(micros(driver, 1_000), first.clone());
+    assert!(!alarm.update(&first));
+    assert_eq!(Arc::strong_count(&old), 3);
+    assert!(!alarm.update(&second));
+    assert_eq!((Arc::strong_count(&old), Arc::strong_count(&new)), (2, 3));
+    turn_until_idle(driver, micros(driver, 1_000));
+    assert_eq!((old.woken(), new.woken()), (0, 1));
+    assert!(alarm.update(&first) && alarm.has_fired());
+    assert_eq!((Arc::strong_count(&old), Arc::strong_count(&new)), (2, 2));
+}
+
+/// A panic payload that panics when it is dropped, and again when that is dropped.
+struct Bomb(u8);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 > 0 && !thread::panicking() {
+            panic_any(Bomb(self.0 - 1));
+        }
+    }
+}
+
+#[test]
+fn panicking_wakers_do_not_stop_the_others_of_the_batch_nor_the_thread() {
+    let driver = threaded();
+    let (sent, woken) = channel();
+    let at = Instant::now();
+    let mut alarms = Vec::new();
+    for n in 0..BATCH + 6 {
+        let sent = sent.clone();
+        let probe = Probe::new(move || {
+            sent.send(n).expect("the test waits for it");
+            match n % 4 {
+                1 => panic!("this panic is part of the test"),
+                2 => panic_any(Bomb(2)),
+                _ => {}
+            }
+        });
+        alarms.push(driver.arm(at, probe.into()));
+    }
+    let all: BTreeSet<usize> = woken.iter().take(alarms.len()).collect();
+    assert_eq!(all.len(), alarms.len());
+    let _alarm = driver.arm(at, Probe::new(move || sent.send(999).expect("waited for")).into());
+    assert_eq!(woken.recv(), Ok(999));
+}
+
+#[test]
+fn waker_may_arm_and_disarm_while_woken_and_while_dropped() {
+    struct Reenters {
+        driver: &'static Driver,
+        /// Dropped with the waker.
+        _inner: Option<Alarm>,
+    }
+    impl Wake for Reenters {
+        fn wake(self: Arc<Self>) {
+            drop(self.driver.arm(self.driver.origin(), Waker::noop().clone()));
+        }
+    }
+    impl Drop for Reenters {
+        fn drop(&mut self) {
+            drop(self.driver.arm(self.driver.origin(), Waker::noop().clone()));
+        }
+    }
+    let driver = by_hand();
+    let make = |inner| Waker::from(Arc::new(Reenters { driver, _inner: inner }));
+    let inner = driver.arm(micros(driver, 5_000), Waker::noop().clone());
+    let outer = driver.arm(micros(driver, 5_000), make(Some(inner)));
+    drop(outer);
+    assert_eq!(driver.len(), 0);
+    let mut alarm = driver.arm(micros(driver, 5_000), make(None));
+    assert!(!alarm.update(&make(None)));
+    turn_until_idle(driver, micros(driver, 5_000));
+    assert!(alarm.has_fired());
+}
+
+#[test]
+fn failed_thread_start_is_tried_again_and_overdue_alarms_fire() {
+    static REFUSE: AtomicBool = AtomicBool::new(true);
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    fn start(driver: &'static Driver) -> io::Result<()> {
+        TRIED.fetch_add(1, SeqCst);
+        if REFUSE.load(SeqCst) {
+            Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            driver::spawn(driver)
+        }
+    }
+    let driver: &'static Driver = Box::leak(Box::new(Driver::new(start)));
+    let (sent, woken) = channel();
+    let waker = Waker::from(Probe::new(move || sent.send(()).expect("waited for")));
+    let mut alarm = driver.arm(driver.origin(), waker.clone());
+    assert_eq!((alarm.has_fired(), TRIED.load(SeqCst)), (false, 2));
+    assert_eq!((alarm.update(&waker), TRIED.load(SeqCst)), (false, 3));
+    REFUSE.store(false, SeqCst);
+    assert!(!alarm.has_fired());
+    assert_eq!(woken.recv(), Ok(()));
+    assert_eq!(TRIED.load(SeqCst), 4);
+}
+
+// Races, and the thread ---------------------------------------------------------------------------
+
+/// Runs `turns` on a second thread, at the same time as `meanwhile` on this one.
+fn race(turns: impl FnOnce() + Send, meanwhile: impl FnOnce()) {
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            barrier.wait();
+            turns();
+        });
+        barrier.wait();
+        meanwhile();
+    });
+}
+
+#[test]
+fn every_alarm_is_woken_or_freed_when_disarming_races_with_firing() {
+    const N: usize = 2 * BATCH;
+    let driver = by_hand();
+    for round in 1..200 {
+        let at = micros(driver, 1_000 * round);
+        let probes: Vec<_> = (0..N).map(|_| Probe::new(|| {})).collect();
+        let arm = |probe: &Arc<Probe>| driver.arm(at, probe.clone().into());
+        let alarms: Vec<Alarm> = probes.iter().map(arm).collect();
+        let (mut kept, mut fired) = (Vec::new(), Vec::new());
+        race(
+            || turn_until_idle(driver, at),
+            || {
+                for (n, alarm) in alarms.into_iter().enumerate().rev() {
+                    if n % 3 == 0 {
+                        kept.push(alarm);
+                        fired.push(n);
+                    } else if alarm.has_fired() {
+                        // So it stays, although the wake itself may still be to come.
+                        fired.push(n);
+                    }
+                }
+            },
+        );
+        assert!(kept.iter().all(Alarm::has_fired));
+        assert!(fired.iter().all(|&n| probes[n].woken() == 1));
+        assert!(probes.iter().all(|probe| probe.woken() <= 1));
+        assert!(probes.iter().all(|probe| Arc::strong_count(probe) == 1));
+        assert_eq!(driver.len(), 0);
+    }
+}
+
+#[test]
+fn waker_given_in_time_is_woken_when_update_races_with_firing() {
+    let driver = by_hand();
+    for round in 1..500 {
+        let at = micros(driver, 1_000 * round);
+        let probes = [Probe::new(|| {}), Probe::new(|| {})];
+        let mut alarm = driver.arm(at, probes[0].clone().into());
+        let mut late = false;
+        race(
+            || turn_until_idle(driver, at),
+            || late = alarm.update(&probes[1].clone().into()),
+        );
+        let woken = probes.each_ref().map(|probe| probe.woken());
+        assert_eq!(woken, if late { [1, 0] } else { [0, 1] });
+        assert!(probes.iter().all(|probe| Arc::strong_count(probe) == 1));
+    }
+}
+
+/// A waker that reports its number and whether it came too early.
+fn reports(n: usize, at: Instant, to: &Sender<(usize, bool)>) -> Waker {
+    let to = to.clone();
+    Probe::new(move || to.send((n, Instant::now() < at)).expect("the test waits for it")).into()
+}
+
+#[test]
+fn thread_wakes_in_order_of_deadline_and_never_early() {
+    static GATE: AtomicBool = AtomicBool::new(false);
+    fn start(driver: &'static Driver) -> io::Result<()> {
+        if GATE.load(SeqCst) {
+            driver::spawn(driver)
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+    // All are armed before the thread exists, so that the order does not depend on the scheduler.
+    let driver: &'static Driver = Box::leak(Box::new(Driver::new(start)));
+    let (sent, woken) = channel();
+    let order = [7, 2, 9, 0, 5, 3, 8, 1, 6, 4];
+    let mut alarms = Vec::new();
+    for (turn, &n) in order.iter().enumerate() {
+        GATE.store(turn + 1 == order.len(), SeqCst);
+        let at = driver.origin() + Duration::from_micros(20_000 + 13_700 * n as u64);
+        alarms.push(driver.arm(at, reports(n, at, &sent)));
+    }
+    let came: Vec<_> = woken.iter().take(order.len()).collect();
+    assert_eq!(came, (0..10).map(|n| (n, false)).collect::<Vec<_>>());
+}
+
+#[test]
+fn sleeping_thread_is_told_of_an_earlier_deadline() {
+    let driver = threaded();
+    let (sent, woken) = channel();
+    let far = driver.origin() + Duration::from_secs(100 * 365 * 86_400);
+    let _never = driver.arm(far, Waker::noop().clone());
+    for n in 0..20 {
+        // Wait until it sleeps: with the bell unheard, this would not end.
+        while !driver.is_parked() {
+            thread::yield_now();
+        }
+        let at = Instant::now() + Duration::from_micros(300);
+        let _alarm = driver.arm(at, reports(n, at, &sent));
+        assert_eq!(woken.recv(), Ok((n, false)));
+    }
+    assert_eq!(driver.len(), 1);
+}
+
+#[test]
+fn no_alarm_is_lost_when_two_threads_arm_while_the_timer_goes_to_sleep() {
+    const N: usize = 2_000;
+    let driver = threaded();
+    let (sent, woken) = channel();
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        for side in 0..2 {
+            let (barrier, sent) = (&barrier, sent.clone());
+            scope.spawn(move || {
+                barrier.wait();
+                let mut kept = Vec::new();
+                for n in 0..N {
+                    let at = Instant::now() + Duration::from_micros((n as u64 * 7919) % 2_500);
+                    kept.push(driver.arm(at, reports(n * 2 + side, at, &sent)));
+                    drop(driver.arm(at, Waker::noop().clone()));
+                }
+                while kept.iter().any(|alarm| !alarm.has_fired()) {
+                    thread::yield_now();
+                }
+            });
+        }
+        let came: BTreeSet<_> = woken.iter().take(2 * N).collect();
+        assert_eq!(came, (0..2 * N).map(|n| (n, false)).collect());
+    });
+    assert_eq!(driver.len(), 0);
+}
+
+#[test]
+fn timer_of_the_process_runs_on_its_named_thread() {
+    let (sent, woken) = channel();
+    let waker = Probe::new(move || {
+        let _ = sent.send(thread::current().name().map(str::to_owned));
+    });
+    let _alarm = super::super::arm(Instant::now() + Duration::from_millis(2), waker.into());
+    assert_eq!(woken.recv(), Ok(Some("cancelable-timer".to_owned())));
+}
+
+#[test]
+fn alarm_can_be_sent_shared_and_kept_across_a_panic() {
+    fn holds<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + std::fmt::Debug + 'static>() {}
+    holds::<Alarm>();
+}

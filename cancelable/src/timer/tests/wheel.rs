@@ -1,0 +1,262 @@
+//! The wheel and its slab: against a sorted map, at the borders of levels, and by the memory held.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::super::slab::{Key, PAGE};
+use super::super::wheel::Wheel;
+
+/// Lets time pass to `now` in small bites; what expired, in order.
+fn expire<T>(wheel: &mut Wheel<T>, now: u64) -> Vec<T> {
+    let mut out = Vec::new();
+    while wheel.advance(now, 7, &mut out) {}
+    out
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// At `now + delta`, or `now - delta`.
+    Insert { delta: u64, past: bool },
+    /// The n-th of all keys ever given out, stale ones too.
+    Remove(usize),
+    /// Time moves on by `delta`; with `calls`, only so many bites of what is due are taken.
+    Advance { delta: u64, calls: Option<usize> },
+    /// Time moves on to the next expiry, plus or minus one.
+    ToExpiry(i8),
+}
+
+/// Small, round a level's border, or anything.
+fn delta() -> impl Strategy<Value = u64> {
+    let border = (0..11_u32, 0..3_u64, 1..64_u64)
+        .prop_map(|(level, off, factor)| (factor.wrapping_shl(6 * level)).wrapping_add(off).wrapping_sub(1) >> 1);
+    prop_oneof![4 => 0..200_u64, 2 => 0..20_000_u64, 3 => border, 1 => any::<u64>()]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        10 => (delta(), prop::bool::weighted(0.1))
+            .prop_map(|(delta, past)| Op::Insert { delta, past }),
+        4 => any::<prop::sample::Index>().prop_map(|at| Op::Remove(at.index(400))),
+        4 => (prop_oneof![9 => 0..5_000_u64, 1 => delta()], prop::option::of(0..4_usize))
+            .prop_map(|(delta, calls)| Op::Advance { delta, calls }),
+        2 => (-1..=1_i8).prop_map(Op::ToExpiry),
+    ]
+}
+
+#[derive(Default)]
+struct Model {
+    now: u64,
+    /// What is armed: number of the insertion → tick.
+    armed: BTreeMap<usize, u64>,
+    keys: Vec<Key>,
+}
+
+impl Model {
+    fn insert(&mut self, wheel: &mut Wheel<usize>, when: u64) {
+        let id = self.keys.len();
+        self.keys.push(wheel.insert(when, id));
+        self.armed.insert(id, when);
+    }
+
+    /// Advances both; all that is due comes out, nothing else, and in order.
+    fn advance(&mut self, wheel: &mut Wheel<usize>, now: u64, calls: Option<usize>) {
+        let before = self.now;
+        self.now = self.now.max(now);
+        let (mut out, mut more, mut left) = (Vec::new(), true, calls.unwrap_or(usize::MAX));
+        while more && left > 0 {
+            let len = out.len();
+            more = wheel.advance(self.now, 5, &mut out);
+            assert!(out.len() - len <= 5);
+            left -= 1;
+        }
+        let ticks: Vec<u64> = out
+            .iter()
+            .map(|id| self.armed.remove(id).expect("expired twice"))
+            .collect();
+        assert!(
+            ticks.iter().all(|&tick| tick <= self.now),
+            "{ticks:?} early at {}",
+            self.now
+        );
+        let ahead: Vec<u64> = ticks.into_iter().filter(|&tick| tick > before).collect();
+        assert!(ahead.is_sorted());
+        if !more {
+            assert!(self.armed.values().all(|&tick| tick > self.now), "something was lost");
+            assert!(wheel.next_expiry().is_none_or(|tick| tick > self.now));
+        }
+    }
+
+    fn check(&self, wheel: &mut Wheel<usize>) {
+        assert_eq!(wheel.len(), self.armed.len());
+        match (wheel.next_expiry(), self.armed.values().min()) {
+            (None, None) => {}
+            (Some(next), Some(&earliest)) => assert!(next <= earliest.max(self.now)),
+            (next, earliest) => {
+                panic!("next expiry is {next:?}, the earliest entry at {earliest:?}")
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn wheel_agrees_with_a_sorted_map(ops in prop::collection::vec(op(), 1..150)) {
+        let (mut wheel, mut model) = (Wheel::new(), Model::default());
+        for op in ops {
+            match op {
+                Op::Insert { delta, past: false } => {
+                    let when = model.now.saturating_add(delta);
+                    model.insert(&mut wheel, when);
+                }
+                Op::Insert { delta, past: true } => {
+                    let when = model.now.saturating_sub(delta);
+                    model.insert(&mut wheel, when);
+                }
+                Op::Remove(id) => {
+                    if let Some(&key) = model.keys.get(id) {
+                        let armed = model.armed.remove(&id).is_some();
+                        prop_assert_eq!(wheel.contains(key), armed);
+                        prop_assert_eq!(wheel.get_mut(key).copied(), armed.then_some(id));
+                        prop_assert_eq!(wheel.remove(key), armed.then_some(id));
+                        prop_assert_eq!(wheel.remove(key), None);
+                    }
+                }
+                Op::Advance { delta, calls } => {
+                    let now = model.now.saturating_add(delta);
+                    model.advance(&mut wheel, now, calls);
+                }
+                Op::ToExpiry(off) => {
+                    if let Some(next) = wheel.next_expiry() {
+                        model.advance(&mut wheel, next.saturating_add_signed(off.into()), None);
+                    }
+                }
+            }
+            model.check(&mut wheel);
+        }
+        model.advance(&mut wheel, u64::MAX, None);
+        prop_assert_eq!(wheel.len(), 0);
+    }
+}
+
+#[test]
+fn entries_at_level_borders_expire_on_their_tick() {
+    for start in [0, 1, 63, 64, 4_095, 262_143, 1 << 36, (1 << 60) - 1, u64::MAX - 5_000] {
+        let borders = (0..11).map(|level| 1_u64 << (6 * level));
+        let ticks = borders.flat_map(|b| [b - 1, b, b + 1, b.saturating_mul(63), b.saturating_mul(64) - 1]);
+        let ticks: BTreeSet<u64> = ticks.filter_map(|tick| tick.checked_add(start)).collect();
+        let mut wheel = Wheel::new();
+        expire(&mut wheel, start);
+        for &tick in ticks.iter().rev() {
+            wheel.insert(tick, tick);
+        }
+        for &tick in &ticks {
+            if tick > start {
+                assert_eq!(expire(&mut wheel, tick - 1), [], "before {tick}, from {start}");
+            }
+            assert_eq!(expire(&mut wheel, tick), [tick], "from {start}");
+        }
+        assert_eq!(wheel.next_expiry(), None);
+    }
+}
+
+#[test]
+fn next_expiry_leads_to_a_far_entry_in_few_steps() {
+    for when in [1_u64 << 40, 0x0123_4567_89ab_cdef, u64::MAX] {
+        let mut wheel = Wheel::new();
+        wheel.insert(when, ());
+        let mut hops = 0;
+        loop {
+            let next = wheel.next_expiry().expect("the entry is still there");
+            assert!(next <= when);
+            hops += 1;
+            if !expire(&mut wheel, next).is_empty() {
+                assert_eq!(next, when);
+                break;
+            }
+        }
+        assert!(hops <= 11, "{hops} hops to {when}");
+    }
+}
+
+#[test]
+fn entries_of_one_tick_expire_as_inserted_even_from_different_levels() {
+    let mut wheel = Wheel::new();
+    for (n, at) in [0, 0, 900, 904, 995].into_iter().enumerate() {
+        expire(&mut wheel, at);
+        wheel.insert(1_000, n);
+    }
+    assert_eq!(expire(&mut wheel, 1_000), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn overdue_entry_that_always_comes_back_does_not_hold_up_others() {
+    let mut wheel = Wheel::new();
+    expire(&mut wheel, 10);
+    wheel.insert(0, "overdue");
+    wheel.insert(20, "later");
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        assert!(wheel.advance(30, 1, &mut out) || out.len() == 2);
+        wheel.insert(0, "overdue");
+    }
+    assert!(out.contains(&"later"));
+}
+
+#[test]
+fn million_entries_inserted_and_removed_give_the_memory_back() {
+    const N: u64 = 1_000_000;
+    let mut wheel = Wheel::new();
+    // Twice, so that released pages are used again; the second time half of them expire.
+    for round in 0..2 {
+        let keys: Vec<Key> = (0..N).map(|n| wheel.insert(1 + n * 7919 % 600_000, n)).collect();
+        assert!(wheel.capacity() < N as usize + PAGE);
+        let mut expired = 0;
+        if round == 1 {
+            expired = expire(&mut wheel, 300_000).len();
+            assert_eq!(wheel.len(), N as usize - expired);
+        }
+        let removed = keys.into_iter().filter(|&key| wheel.remove(key).is_some()).count();
+        assert_eq!(removed + expired, N as usize);
+        assert_eq!((wheel.len(), wheel.next_expiry()), (0, None));
+        assert!(wheel.capacity() <= 2 * PAGE, "{} kept", wheel.capacity());
+    }
+}
+
+#[test]
+fn survivors_of_a_burst_pin_only_their_pages_and_are_joined_by_new_entries() {
+    let mut wheel = Wheel::new();
+    let keys: Vec<Key> = (0..400 * PAGE).map(|n| wheel.insert(1_000, n)).collect();
+    for (n, key) in keys.into_iter().enumerate() {
+        if n % (10 * PAGE) != 0 {
+            wheel.remove(key);
+        }
+    }
+    let held = wheel.capacity();
+    assert!(held <= (40 + 2) * PAGE, "{held} kept for 40");
+    for n in 40..held {
+        wheel.insert(2_000, n);
+    }
+    assert_eq!(wheel.capacity(), held);
+    assert_eq!(expire(&mut wheel, 1_000).len(), 40);
+}
+
+#[test]
+fn swinging_round_a_page_border_keeps_the_page() {
+    let mut wheel = Wheel::new();
+    for n in 0..PAGE {
+        wheel.insert(1_000, n);
+    }
+    for _ in 0..3 {
+        let key = wheel.insert(1_000, 0);
+        assert_eq!(wheel.capacity(), 2 * PAGE);
+        wheel.remove(key);
+        assert_eq!(wheel.capacity(), 2 * PAGE);
+    }
+}

@@ -1,0 +1,119 @@
+//! Callbacks: code that runs when a token is cancelled, on the thread that cancels it.
+
+use std::fmt;
+
+use super::handle::CancellationToken;
+use super::tree::LinkTarget;
+use super::waiters::{Notify, Waiter};
+use crate::reason::CancelReason;
+
+/// A registered callback; made by [`CancellationToken::on_cancel`]. Dropping it unregisters the callback.
+#[must_use = "dropping this unregisters the callback at once; call `detach` to keep it"]
+pub struct CancelCallback {
+    token: CancellationToken,
+    /// `None` once it has been given away: detached, or run inline.
+    waiter: Option<Box<Waiter<LinkTarget>>>,
+    /// It never got into a list: the token can't be cancelled.
+    is_vain: bool,
+}
+
+impl CancellationToken {
+    /// Runs `f` when the token is cancelled: once, on the thread that cancels, after everything below the token reads as
+    /// cancelled, in the order of registration. If the token is cancelled already, `f` runs here and now.
+    ///
+    /// Dropping the returned handle takes the callback back without waiting for one that is running;
+    /// [`unregister`](CancelCallback::unregister) does so too and says whether it came in time;
+    /// [`detach`](CancelCallback::detach) leaves the callback with the token. A callback may cancel, ask, register and
+    /// drop tokens, this one too: no lock is held while it runs. It should not block: it holds up the thread that
+    /// cancels, which for a deadline is the timer thread of the whole process.
+    ///
+    /// # Panics
+    ///
+    /// A callback that panics does not stop the others; the panic is resumed on the cancelling thread after they ran.
+    /// (On the timer thread it ends there, after the panic hook has reported it.)
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    /// use std::sync::mpsc;
+    ///
+    /// let (tx, rx) = mpsc::channel();
+    /// let token = CancellationToken::new();
+    /// let callback = token.on_cancel(move |reason| tx.send(reason.to_string()).unwrap());
+    /// token.cancel_with("user pressed stop");
+    /// assert_eq!(rx.recv().unwrap(), "user pressed stop");
+    /// assert!(!callback.unregister(), "it had run");
+    /// ```
+    pub fn on_cancel(&self, f: impl FnOnce(&CancelReason) + Send + 'static) -> CancelCallback {
+        let waiter = Box::new(Waiter::new());
+        // A deadline may be unwatched until somebody relies on it.
+        self.attend();
+        // SAFETY: boxed, and taken out before the box is freed: in `unregister`, in `Drop`, or, once detached, by the
+        // list itself. `token` below keeps the node.
+        let registered = unsafe { self.node.enlist(&waiter, Notify::Call(Box::new(f))) };
+        let waiter = match registered {
+            Ok(()) => Some(waiter),
+            Err(notify) => {
+                if let (Notify::Call(f), Some(reason)) = (notify, self.reason()) {
+                    f(&reason);
+                }
+                None
+            }
+        };
+        CancelCallback {
+            token: self.clone(),
+            waiter,
+            is_vain: self.node.is_never(),
+        }
+    }
+}
+
+impl CancelCallback {
+    /// Takes the callback back. `true`: it will never run; `false`: it ran, or is running now on another thread (or on
+    /// this one, if this is called from inside it).
+    ///
+    /// For every callback exactly one of "this returned `true`" and "it ran" holds.
+    pub fn unregister(mut self) -> bool {
+        self.take_back()
+    }
+
+    /// Leaves the callback with the token and gives up the handle.
+    ///
+    /// If the token's last handle is dropped before it is cancelled, the callback passes to the nearest ancestor that is
+    /// still there; if there is none, nobody can cancel any more, and the callback is dropped.
+    pub fn detach(mut self) {
+        let Some(waiter) = self.waiter.take() else { return };
+        let mut waiter = Some(waiter);
+        if let Some(linked) = waiter.as_deref() {
+            let linked: *const Waiter<LinkTarget> = linked;
+            // SAFETY: the box is alive, and listed with this node or not at all. If it is, the list owns it from here
+            // on, so the box is forgotten under the same lock that would free it.
+            unsafe {
+                self.token.node.with_listed(&*linked, |lock, linked| {
+                    linked.detach(lock);
+                    std::mem::forget(waiter.take());
+                });
+            }
+        }
+    }
+
+    fn take_back(&mut self) -> bool {
+        let Some(waiter) = self.waiter.take() else { return false };
+        // SAFETY: listed with this node or not at all.
+        let taken = unsafe { self.token.node.delist(&waiter) };
+        taken.is_some() || self.is_vain
+    }
+}
+
+impl Drop for CancelCallback {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}
+
+impl fmt::Debug for CancelCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelCallback")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,272 @@
+//! `CancellationToken`: the thin handle that users hold.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+
+use super::notify::tell;
+use super::tree::Handle;
+use crate::cause::Cause;
+use crate::error::Cancelled;
+use crate::primitive::Arc;
+use crate::reason::CancelReason;
+
+/// A handle on a node of the cancellation tree: ask it, wait for it, hang children on it, cancel it.
+///
+/// Clones are handles on the same node; [`child_token`](Self::child_token) makes a node below it. Cancelling a token
+/// cancels everything below it and nothing above or beside it. All methods may be called from any thread, with or
+/// without a runtime.
+///
+/// The names and their behaviour are a superset of `tokio_util::sync::CancellationToken`, whose design this type
+/// follows: a program moves over by changing its `use` line.
+///
+/// ```
+/// use cancelable::CancellationToken;
+///
+/// let token = CancellationToken::new();
+/// let child = token.child_token();
+/// let worker = std::thread::spawn(move || {
+///     let mut turns = 0_u64;
+///     while child.check().is_ok() {
+///         turns += 1;
+///     }
+///     turns
+/// });
+/// token.cancel();
+/// worker.join().unwrap();
+/// ```
+#[derive(Clone)]
+pub struct CancellationToken {
+    pub(super) node: Handle,
+}
+
+impl UnwindSafe for CancellationToken {}
+impl RefUnwindSafe for CancellationToken {}
+
+impl CancellationToken {
+    /// A token that has no parent.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            node: Handle::root(None),
+        }
+    }
+
+    crate::primitive::const_fn! {
+        /// The token that is never cancelled. Allocates nothing; every `never()` is the same token.
+        ///
+        /// [`cancel`](Self::cancel) and [`cancel_after`](Self::cancel_after) do nothing, callbacks never run, waiting
+        /// waits for ever, and a [child](Self::child_token) is a fresh root.
+        ///
+        /// ```
+        /// use cancelable::CancellationToken;
+        ///
+        /// static QUIET: CancellationToken = CancellationToken::never();
+        /// QUIET.cancel();
+        /// assert!(!QUIET.is_cancelled());
+        /// ```
+        #[must_use]
+        pub fn never() -> Self {
+            Self {
+                node: Handle::never(),
+            }
+        }
+    }
+
+    /// A token that is cancelled with this one, and can be cancelled alone.
+    ///
+    /// If this token is cancelled already, so is the child, with the same reason. A child that is dropped leaves its
+    /// parent at once and costs it nothing from then on.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    ///
+    /// let parent = CancellationToken::new();
+    /// let child = parent.child_token();
+    /// child.cancel();
+    /// assert!(!parent.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn child_token(&self) -> Self {
+        self.child_with(None)
+    }
+
+    /// Cancels this token and all its descendants, with a reason of kind [`Manual`](crate::ReasonKind::Manual).
+    ///
+    /// When it returns, all of them read as cancelled, and every task, thread and callback that had registered has been
+    /// told; callbacks ran on this thread. If the token was cancelled already, nothing happens.
+    ///
+    /// # Panics
+    ///
+    /// Resumes the first panic of a callback or a waker, after all the others have run.
+    #[track_caller]
+    pub fn cancel(&self) {
+        if !self.node.state().is_cancelled() && !self.node.is_never() {
+            self.cancel_cause(CancelReason::manual());
+        }
+    }
+
+    /// Cancels as [`cancel`](Self::cancel) does, for a reason of your own. `true`: this call did it; `false`: it was
+    /// cancelled already, and its first reason stands.
+    ///
+    /// ```
+    /// use cancelable::{CancelReason, CancellationToken};
+    ///
+    /// let token = CancellationToken::new();
+    /// assert!(token.cancel_with(CancelReason::shutdown()));
+    /// assert!(!token.cancel_with("too late"));
+    /// assert_eq!(token.reason().unwrap().to_string(), "shutting down");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`cancel`](Self::cancel).
+    #[track_caller]
+    pub fn cancel_with(&self, reason: impl Into<CancelReason>) -> bool {
+        self.cancel_cause(reason.into())
+    }
+
+    fn cancel_cause(&self, reason: CancelReason) -> bool {
+        let cause = Arc::new(Cause::new(reason));
+        match self.node.mark(&cause) {
+            Some(harvest) => {
+                tell(harvest, &cause);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Is it cancelled? One atomic load; any number of threads may ask as often as they like.
+    #[inline]
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        let state = self.node.state();
+        if state.is_quiet() {
+            return false;
+        }
+        self.is_cancelled_slow()
+    }
+
+    /// Cancelled, or with a deadline that has to be looked at first.
+    #[cold]
+    fn is_cancelled_slow(&self) -> bool {
+        self.attend();
+        self.node.state().is_cancelled()
+    }
+
+    /// An error if it is cancelled; meant for `token.check()?`. As cheap as [`is_cancelled`](Self::is_cancelled).
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], with the reason, and with the line of this call as
+    /// [`observed_at`](Cancelled::observed_at).
+    #[inline]
+    #[track_caller]
+    pub fn check(&self) -> Result<(), Cancelled> {
+        if self.node.state().is_quiet() {
+            return Ok(());
+        }
+        self.check_slow(Location::caller())
+    }
+
+    #[cold]
+    fn check_slow(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
+        self.attend();
+        match self.node.cause() {
+            Some(cause) => Err(Cancelled::new(cause, location, None)),
+            None => Ok(()),
+        }
+    }
+
+    /// Why it was cancelled; `None` while it is not. Once [`is_cancelled`](Self::is_cancelled) has said `true` on any
+    /// thread, this is `Some` on every thread that knows of it.
+    #[must_use]
+    pub fn reason(&self) -> Option<CancelReason> {
+        self.cause().map(|cause| cause.reason().clone())
+    }
+
+    /// Was it cancelled because an ancestor, or a token it is linked to, was?
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.node.state().is_inherited()
+    }
+
+    pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
+        if !self.node.state().is_quiet() {
+            self.attend();
+        }
+        self.node.cause()
+    }
+}
+
+impl Cancelled {
+    /// Did this very token's own cancel cause it, or that of a token linked to it, rather than that of an ancestor?
+    ///
+    /// It goes by identity: of two nested scopes whose deadlines pass at the same moment, only the one whose deadline
+    /// ended the code claims the error.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    ///
+    /// let parent = CancellationToken::new();
+    /// let child = parent.child_token();
+    /// parent.cancel();
+    /// let error = child.check().unwrap_err();
+    /// assert!(error.belongs_to(&parent));
+    /// assert!(!error.belongs_to(&child));
+    /// ```
+    #[must_use]
+    pub fn belongs_to(&self, token: &CancellationToken) -> bool {
+        let state = token.node.state();
+        state.is_cancelled()
+            && !state.is_inherited()
+            && token
+                .node
+                .cause()
+                .is_some_and(|cause| Arc::ptr_eq(&cause, self.cause()))
+    }
+}
+
+/// A fresh root, as [`CancellationToken::new`].
+impl Default for CancellationToken {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Two handles are equal if they are on the same node.
+impl PartialEq for CancellationToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.node.address() == other.node.address()
+    }
+}
+
+impl Eq for CancellationToken {}
+
+impl Hash for CancellationToken {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.node.address().hash(state);
+    }
+}
+
+/// Name, state, reason and number of children; not the internals.
+impl fmt::Debug for CancellationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.node.is_never() {
+            return f.write_str("CancellationToken(never)");
+        }
+        let name = self.node.with_extras(|extras| extras.name.clone()).flatten();
+        let reason = self.node.cause().map(|cause| cause.reason().clone());
+        let mut f = f.debug_struct("CancellationToken");
+        if let Some(name) = name {
+            f.field("name", &name);
+        }
+        f.field("is_cancelled", &reason.is_some());
+        match reason {
+            Some(reason) => f.field("reason", &format_args!("{reason}")),
+            None => f.field("children", &self.node.child_count()),
+        };
+        f.finish()
+    }
+}

@@ -1,0 +1,40 @@
+//! One lock per tree, out of a fixed set.
+//!
+//! Every node of a tree carries the same stripe number and is guarded by that stripe's lock; unrelated trees may share
+//! a stripe. So a node needs no lock of its own, a cancel marks a whole tree under one lock, and no thread ever holds
+//! two of them (rule T1 in `PROTOCOL.md`).
+
+use crate::primitive::{Mutex, MutexGuard, global, lock};
+
+/// A power of two. Loom explores two, which is enough to have trees that share a lock and trees that do not.
+pub(super) const STRIPES: usize = if cfg!(cancelable_loom) { 2 } else { 256 };
+
+/// On a cache line (pair) of its own, so that trees do not slow each other down.
+#[repr(align(128))]
+struct Stripe(Mutex<()>);
+
+global! {
+    static LOCKS: [Stripe; STRIPES] = stripes();
+}
+
+#[cfg(not(cancelable_loom))]
+const fn stripes() -> [Stripe; STRIPES] {
+    [const { Stripe(Mutex::new(())) }; STRIPES]
+}
+
+#[cfg(cancelable_loom)]
+fn stripes() -> [Stripe; STRIPES] {
+    std::array::from_fn(|_| Stripe(Mutex::new(())))
+}
+
+/// Proof that one stripe is locked.
+pub(super) struct TreeLock {
+    _guard: MutexGuard<'static, ()>,
+}
+
+/// Locks the trees of this stripe.
+pub(super) fn lock_stripe(stripe: usize) -> TreeLock {
+    TreeLock {
+        _guard: lock(&LOCKS[stripe & (STRIPES - 1)].0),
+    }
+}

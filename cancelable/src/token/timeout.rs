@@ -1,0 +1,292 @@
+//! Deadlines of tokens: setting them, asking for them, and having them watched.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use super::deadline::{Deadline, Moment, Watch};
+use super::handle::CancellationToken;
+use super::tree::{Extras, Handle, WeakHandle};
+use crate::clock;
+use crate::reason::CancelReason;
+use crate::timer;
+
+impl CancellationToken {
+    /// Cancels the token when `after` has passed, with kind [`Timeout`](crate::ReasonKind::Timeout).
+    ///
+    /// A timer thread, one per process and started on first need, does it, whatever the token's holders are doing. Zero
+    /// cancels at once. A duration too long for the clock ([`Duration::MAX`] for one) is no deadline. Of several, the
+    /// earliest counts. A token whose last handle is dropped takes its timer along.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    /// use std::time::Duration;
+    ///
+    /// let token = CancellationToken::new();
+    /// token.cancel_after(Duration::from_millis(5));
+    /// token.wait();
+    /// assert!(token.check().unwrap_err().is_timeout());
+    /// ```
+    #[track_caller]
+    pub fn cancel_after(&self, after: Duration) {
+        if let Some(at) = Instant::now().checked_add(after) {
+            self.set_deadline(Deadline::new(at, Some(after), Location::caller()));
+        }
+    }
+
+    /// Cancels the token at `at`, as [`cancel_after`](Self::cancel_after) does; at once if that is past.
+    #[track_caller]
+    pub fn cancel_at(&self, at: Instant) {
+        self.set_deadline(Deadline::new(at, None, Location::caller()));
+    }
+
+    fn set_deadline(&self, deadline: Deadline) {
+        if deadline.at <= Instant::now() {
+            self.expire(deadline.reason());
+            return;
+        }
+        let at = deadline.at;
+        let earlier = self.node.with_extras(|extras| match &extras.deadline {
+            Some(old) if old.at <= at => None,
+            // What it replaces is dropped outside the lock: its alarm takes another.
+            _ => Some(extras.deadline.replace(deadline)),
+        });
+        if earlier.flatten().is_some() {
+            watch_by_thread(&self.node, at);
+        }
+    }
+
+    /// When it will be cancelled by a deadline: the earliest of its own, its ancestors' and those of what it is linked
+    /// to. (For a token made by [`all`](Self::all), its sources count as the latest among them, and only if all have
+    /// one.)
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        effective_deadline(self.node.clone()).map(|moment| moment.at)
+    }
+
+    /// How long until the [deadline](Self::deadline): zero once it has passed, `None` if there is none.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        let deadline = effective_deadline(self.node.clone())?;
+        let now = if deadline.is_virtual {
+            clock::now().at
+        } else {
+            Instant::now()
+        };
+        Some(deadline.at.saturating_duration_since(now))
+    }
+
+    /// Cancels because of a deadline.
+    pub(crate) fn expire(&self, reason: CancelReason) {
+        self.cancel_with(reason);
+    }
+
+    /// A child with a name, a deadline that nobody watches yet, and more tokens to listen to.
+    pub(crate) fn child_with(&self, extras: Option<ChildOptions>) -> Self {
+        // A child does not see its parent's wish for attention, so somebody has to watch the parent's deadline from now on.
+        let state = self.node.state();
+        let unwatched = !state.is_quiet() && self.attend();
+        let Some(options) = extras else {
+            let child = Self {
+                node: self.node.child(None),
+            };
+            if unwatched {
+                child.node.set_attention(true);
+            }
+            return child;
+        };
+        let attention = unwatched || options.deadline.is_some();
+        let extras = (options.name.is_some() || options.deadline.is_some())
+            .then(|| Box::new(Extras::new(options.name, options.deadline)));
+        let child = Self {
+            node: self.node.child(extras),
+        };
+        if attention {
+            child.node.set_attention(true);
+        }
+        if !options.links.is_empty() {
+            let links = options.links.into_iter().map(|token| token.node.clone()).collect();
+            child.node.listen_to(links, false);
+        }
+        child
+    }
+
+    /// Sees to it that every deadline of this token and its ancestors is watched, and cancels those that have passed.
+    /// `true` if some go by a clock that no timer thread can watch, so that check points must go on looking.
+    pub(crate) fn attend(&self) -> bool {
+        if !self.node.state().wants_attention() {
+            return false;
+        }
+        attend(&self.node)
+    }
+
+    /// The reason to cancel with when the token's own deadline has passed.
+    pub(crate) fn deadline_reason(&self) -> Option<CancelReason> {
+        self.node
+            .with_extras(|extras| extras.deadline.as_ref().map(Deadline::reason))
+            .flatten()
+    }
+}
+
+/// What a scope wants of its token.
+#[derive(Default)]
+pub(crate) struct ChildOptions {
+    pub(crate) name: Option<std::borrow::Cow<'static, str>>,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) links: Vec<CancellationToken>,
+}
+
+/// What `attend` found on the way up, to be done outside the lock.
+enum Chore {
+    Arm(Handle, Instant),
+    Expire(Handle, CancelReason),
+}
+
+#[cold]
+fn attend(node: &Handle) -> bool {
+    let mut chores = Vec::new();
+    let mut keep_looking = false;
+    let now = clock::now();
+    node.for_each_upwards(|node, extras| {
+        let Some(deadline) = extras.and_then(|extras| extras.deadline.as_mut()) else {
+            return;
+        };
+        if let Watch::Thread(_) = deadline.watch {
+            return;
+        }
+        // Another clock than the wall's: no thread can watch it, so whoever checks, looks.
+        keep_looking |= deadline.is_virtual;
+        if deadline.is_virtual == now.is_virtual && deadline.at <= now.at {
+            chores.push(Chore::Expire(node.clone(), deadline.reason()));
+        } else if !deadline.is_virtual {
+            chores.push(Chore::Arm(node.clone(), deadline.at));
+        }
+    });
+    if !keep_looking {
+        node.set_attention(false);
+    }
+    for chore in chores {
+        match chore {
+            Chore::Arm(node, at) => watch_by_thread(&node, at),
+            Chore::Expire(node, reason) => CancellationToken { node }.expire(reason),
+        }
+    }
+    keep_looking
+}
+
+/// Has the timer thread cancel this node at `at`, which is its deadline.
+fn watch_by_thread(node: &Handle, at: Instant) {
+    let alarm = timer::arm(at, Waker::from(Arc::new(Expiry(node.downgrade()))));
+    // Whatever is not put there, or is replaced, is disarmed outside the lock.
+    let mut alarm = Some(alarm);
+    let replaced = node.with_extras(|extras| match &mut extras.deadline {
+        Some(deadline) if deadline.at == at => alarm
+            .take()
+            .map(|alarm| std::mem::replace(&mut deadline.watch, Watch::Thread(alarm))),
+        _ => None,
+    });
+    drop((replaced, alarm));
+}
+
+/// Cancels a token when its deadline passes. It does not keep the token alive.
+struct Expiry(WeakHandle);
+
+impl Wake for Expiry {
+    fn wake(self: Arc<Self>) {
+        if let Some(node) = self.0.upgrade() {
+            let token = CancellationToken { node };
+            if let Some(reason) = token.deadline_reason() {
+                token.expire(reason);
+            }
+        }
+    }
+}
+
+/// A node on the way through `effective_deadline`: what is known so far, and the links still to be asked.
+struct Level {
+    node: Handle,
+    earliest: Option<Moment>,
+    links: Vec<Links>,
+}
+
+/// What one node listens to besides its parent.
+struct Links {
+    sources: Vec<Handle>,
+    all: bool,
+    /// The deadlines of the sources that have been asked.
+    known: Vec<Option<Moment>>,
+}
+
+impl Level {
+    fn new(node: Handle) -> Self {
+        let mut earliest = None;
+        let mut links = Vec::new();
+        node.for_each_upwards(|_, extras| {
+            let Some(extras) = extras else { return };
+            if let Some(deadline) = &extras.deadline {
+                earliest = sooner(earliest, Some(deadline.moment()));
+            }
+            let (sources, all) = extras.sources();
+            if !sources.is_empty() {
+                links.push(Links {
+                    sources,
+                    all,
+                    known: Vec::new(),
+                });
+            }
+        });
+        Self { node, earliest, links }
+    }
+
+    /// The next source to ask; folds in the links that are complete.
+    fn next_source(&mut self) -> Option<Handle> {
+        while let Some(links) = self.links.last_mut() {
+            if let Some(source) = links.sources.pop() {
+                return Some(source);
+            }
+            let known = links.known.iter().copied();
+            let deadline = if links.all {
+                // No deadline among them means that it may never be cancelled.
+                known.reduce(|a, b| Some(a?.max(b?))).flatten()
+            } else {
+                known.fold(None, sooner)
+            };
+            self.earliest = sooner(self.earliest, deadline);
+            self.links.pop();
+        }
+        None
+    }
+}
+
+/// The sooner of two deadlines, where `None` is never.
+fn sooner(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Walks up and along the links. A loop over a stack of its own, for links can be nested as deep as trees; and each
+/// node is asked once, for the same token can be linked along many paths.
+fn effective_deadline(node: Handle) -> Option<Moment> {
+    let mut asked = HashMap::new();
+    let mut stack = vec![Level::new(node)];
+    loop {
+        let level = stack.last_mut()?;
+        if let Some(source) = level.next_source() {
+            match asked.get(&source.address()) {
+                Some(&deadline) => level.links.last_mut()?.known.push(deadline),
+                None => stack.push(Level::new(source)),
+            }
+            continue;
+        }
+        let level = stack.pop()?;
+        asked.insert(level.node.address(), level.earliest);
+        match stack.last_mut() {
+            Some(above) => above.links.last_mut()?.known.push(level.earliest),
+            None => return level.earliest,
+        }
+    }
+}

@@ -1,0 +1,1047 @@
+//! The tree: nodes, the handles that keep them, attach, detach, and the walk that marks a subtree as cancelled.
+//!
+//! The second of the two files with unsafe code (the other is `waiters.rs`). Rules are numbered T1 to T9 in
+//! `PROTOCOL.md` and cited here. Nothing in this file runs user code under a lock: whatever has to be dropped, woken or
+//! called is put into a [`Harvest`] and handed out.
+
+use std::ptr::{self, NonNull};
+
+use super::deadline::Deadline;
+use super::lock::{STRIPES, TreeLock, lock_stripe};
+use super::state::{Snapshot, State};
+use super::waiters::{Notify, Taken, Waiter, WaiterList};
+use crate::cause::Cause;
+use crate::primitive::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering, UnsafeCell, global, lock};
+
+/// One token of the tree. One allocation, whatever the number of handles, children and waiters.
+pub(super) struct Node {
+    state: State,
+    /// Handles on this node (T2). Children are not counted, waiters neither.
+    handles: AtomicU32,
+    /// Guarded by the tree's lock until the node is marked as cancelled; the walk's alone afterwards (T3).
+    links: UnsafeCell<Links>,
+    /// Written once, before `CANCELLED` is stored; read only after `CANCELLED` was loaded (S2).
+    cause: UnsafeCell<Option<Arc<Cause>>>,
+}
+
+struct Links {
+    parent: *const Node,
+    /// Siblings, as a circle; after marking, `next` chains the harvest's queues.
+    prev: *const Node,
+    next: *const Node,
+    first_child: *const Node,
+    waiters: WaiterList<LinkTarget>,
+    extras: Option<Box<Extras>>,
+}
+
+/// What few nodes have, kept out of the node so that it stays within a cache line.
+#[derive(Default)]
+pub(super) struct Extras {
+    pub(super) deadline: Option<Deadline>,
+    pub(super) name: Option<std::borrow::Cow<'static, str>>,
+    /// The way back from a timer or a link; emptied before the node is freed (T7).
+    weak: Option<Arc<WeakCell>>,
+    /// What this token listens to besides its parent, with the entry in the other's list.
+    sources: Vec<SourceLink>,
+    /// For a token made by `all`: the deadline is the latest of its sources, not the earliest.
+    pub(super) all_of: bool,
+}
+
+struct SourceLink {
+    source: Handle,
+    waiter: Box<Waiter<LinkTarget>>,
+}
+
+/// The far end of a link: which token to cancel, and after how many of its sources.
+pub(super) struct LinkTarget {
+    token: WeakHandle,
+    remaining: AtomicUsize,
+}
+
+// SAFETY: all fields but `state` and `handles`, which are atomic, are reached as T3 and S2 say: by one thread at a
+// time, or after a Release/Acquire pair. What they hold may travel between threads.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
+
+global! {
+    static NEVER: Node = Node::never();
+}
+
+impl Node {
+    crate::primitive::const_fn! {
+        fn never() -> Self {
+            Self {
+                state: State::new(Snapshot::never()),
+                handles: AtomicU32::new(1),
+                links: UnsafeCell::new(Links::none()),
+                cause: UnsafeCell::new(None),
+            }
+        }
+    }
+
+    /// A node with one handle, in no tree yet.
+    fn boxed(stripe: Option<usize>, extras: Option<Box<Extras>>) -> Box<Self> {
+        let mut links = Links::none();
+        links.extras = extras;
+        let mut node = Box::new(Self {
+            state: State::new(Snapshot::fresh(0)),
+            handles: AtomicU32::new(1),
+            links: UnsafeCell::new(links),
+            cause: UnsafeCell::new(None),
+        });
+        // The address, mixed, spreads unrelated trees over the stripes at no cost.
+        let stripe = stripe.unwrap_or_else(|| {
+            let address = ptr::from_ref(&*node).addr();
+            (address >> 6 ^ address >> 14) & (STRIPES - 1)
+        });
+        node.state = State::new(Snapshot::fresh(stripe));
+        node
+    }
+
+    fn links(&self) -> *mut Links {
+        self.links.with_mut(|links| links)
+    }
+}
+
+impl Links {
+    const fn none() -> Self {
+        Self {
+            parent: ptr::null(),
+            prev: ptr::null(),
+            next: ptr::null(),
+            first_child: ptr::null(),
+            waiters: WaiterList::new(),
+            extras: None,
+        }
+    }
+}
+
+/// Counts this long lived a reference as an `Arc` does: far more handles than memory could hold.
+const MAX_HANDLES: u32 = i32::MAX as u32;
+
+/// A counted reference to a node; what `CancellationToken` is made of.
+pub(super) struct Handle(NonNull<Node>);
+
+// SAFETY: a handle is a counted reference to a `Node`, which is `Send` and `Sync`.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        if !self.is_never() {
+            // Relaxed: the new handle is made from one that exists, as with `Arc`.
+            let before = self.node().handles.fetch_add(1, Ordering::Relaxed);
+            if before > MAX_HANDLES {
+                std::process::abort();
+            }
+        }
+        Self(self.0)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.is_never() {
+            return;
+        }
+        if let Some(last) = give_up(self.0) {
+            release(last);
+        }
+    }
+}
+
+/// Takes one handle off the count; `Some` if it was the last.
+fn give_up(node: NonNull<Node>) -> Option<NonNull<Node>> {
+    // SAFETY: the handle that is being given up keeps the node alive up to this decrement (T2).
+    let before = unsafe { node.as_ref() }.handles.fetch_sub(1, Ordering::Release);
+    if before != 1 {
+        return None;
+    }
+    // Whatever other handles did before they were given up happens before what follows. (A load rather than a fence,
+    // which ThreadSanitizer does not understand.)
+    // SAFETY: only the taker of the last handle retires the node, and that is us (T5).
+    unsafe { node.as_ref() }.handles.load(Ordering::Acquire);
+    Some(node)
+}
+
+impl Handle {
+    /// A token of its own.
+    pub(super) fn root(extras: Option<Box<Extras>>) -> Self {
+        Self(NonNull::from(Box::leak(Node::boxed(None, extras))))
+    }
+
+    crate::primitive::const_fn! {
+        pub(super) fn never() -> Self {
+            let node: &'static Node = &NEVER;
+            // SAFETY: a reference is not null.
+            Self(unsafe { NonNull::new_unchecked(ptr::from_ref(node).cast_mut()) })
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_never(&self) -> bool {
+        let never: &'static Node = &NEVER;
+        ptr::eq(self.0.as_ptr(), never)
+    }
+
+    #[inline(always)]
+    fn node(&self) -> &Node {
+        // SAFETY: a handle keeps its node alive (T2).
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn address(&self) -> usize {
+        self.0.addr().get()
+    }
+
+    #[inline(always)]
+    pub(super) fn state(&self) -> Snapshot {
+        self.node().state.load()
+    }
+
+    pub(super) fn handle_count(&self) -> u32 {
+        self.node().handles.load(Ordering::Acquire)
+    }
+
+    pub(super) fn lock(&self) -> TreeLock {
+        // The stripe never changes, so any load will do.
+        lock_stripe(self.state().stripe())
+    }
+
+    /// The cause, once cancelled.
+    pub(super) fn cause(&self) -> Option<Arc<Cause>> {
+        if !self.state().is_cancelled() {
+            return None;
+        }
+        // SAFETY: `CANCELLED` was loaded with Acquire, so the write of the cause is visible, and it is the last (S2).
+        self.node().cause.with(|cause| unsafe { (*cause).clone() })
+    }
+
+    /// A child: attached to this node, or born cancelled with the same cause.
+    pub(super) fn child(&self, extras: Option<Box<Extras>>) -> Self {
+        if self.is_never() {
+            return Self::root(extras);
+        }
+        let child = Node::boxed(Some(self.state().stripe()), extras);
+        let lock = self.lock();
+        let parent_state = self.node().state.load_locked(&lock);
+        if parent_state.is_cancelled() {
+            drop(lock);
+            return Self::born_cancelled(child, self);
+        }
+        let links = self.node().links();
+        // SAFETY: the lock of this tree is held (T3); `child` is nobody else's yet.
+        unsafe {
+            if (*links)
+                .extras
+                .as_deref()
+                .is_some_and(|extras| !extras.sources.is_empty())
+            {
+                // T6: the parent must stay able to hear its sources while it has children.
+                std::mem::forget(self.clone());
+                let state = child.state.load_locked(&lock);
+                child.state.store(&lock, state.with_holds_parent(true));
+            }
+            let child = Box::leak(child);
+            attach(self.node(), child);
+            Self(NonNull::from(child))
+        }
+    }
+
+    fn born_cancelled(mut child: Box<Node>, parent: &Self) -> Self {
+        let cause = parent.cause();
+        // SAFETY: `child` is nobody else's yet.
+        child.cause.with_mut(|slot| unsafe { *slot = cause });
+        child.state = State::new(child.state.load().cancelled(true));
+        let child = Self(NonNull::from(Box::leak(child)));
+        // Nothing will be heard from here, so links and timers go at once.
+        let extras = child.take_extras();
+        dispose(extras);
+        child
+    }
+
+    /// Takes the extras of a node that is cancelled and was never in a tree.
+    fn take_extras(&self) -> Option<Box<Extras>> {
+        let _lock = self.lock();
+        // SAFETY: the lock is held (T3).
+        unsafe { (*self.node().links()).extras.take() }
+    }
+
+    /// Reads or changes this node's extras, under the lock. `None` if it is cancelled or `never`: nothing there any more.
+    pub(super) fn with_extras<R>(&self, f: impl FnOnce(&mut Extras) -> R) -> Option<R> {
+        if self.is_never() {
+            return None;
+        }
+        let lock = self.lock();
+        if self.node().state.load_locked(&lock).is_cancelled() {
+            return None;
+        }
+        // SAFETY: the lock is held (T3); `f` gets no way to reach the links otherwise.
+        let extras = unsafe { &mut (*self.node().links()).extras };
+        Some(f(extras.get_or_insert_default()))
+    }
+
+    /// Reads the extras of this node and its ancestors, nearest first, under the lock.
+    pub(super) fn for_each_upwards(&self, mut f: impl FnMut(&Self, Option<&mut Extras>)) {
+        if self.is_never() {
+            return;
+        }
+        let _lock = self.lock();
+        let mut at = self.0.as_ptr().cast_const();
+        while let Some(node) = NonNull::new(at.cast_mut()) {
+            // A view for the callback, not a counted handle.
+            let view = std::mem::ManuallyDrop::new(Self(node));
+            // SAFETY: a node's parents are alive while it is attached (T4), and the lock is held (T3).
+            unsafe {
+                let links = node.as_ref().links();
+                f(&view, (*links).extras.as_deref_mut());
+                at = (*links).parent;
+            }
+        }
+    }
+
+    /// Sets or clears the wish for attention; `false` if the node is cancelled.
+    pub(super) fn set_attention(&self, on: bool) -> bool {
+        let lock = self.lock();
+        let state = self.node().state.load_locked(&lock);
+        if state.is_cancelled() {
+            return false;
+        }
+        self.node().state.store(&lock, state.with_attention(on));
+        true
+    }
+
+    /// How many children are attached: counted, for `Debug`.
+    pub(super) fn child_count(&self) -> usize {
+        let _lock = self.lock();
+        let mut count = 0;
+        // SAFETY: the lock is held (T3); attached children are alive (T4).
+        unsafe {
+            let first = (*self.node().links()).first_child;
+            let mut at = first;
+            while !at.is_null() {
+                count += 1;
+                at = (*(*at).links()).next;
+                if ptr::eq(at, first) {
+                    break;
+                }
+            }
+        }
+        count
+    }
+
+    /// Nobody else holds this token, hangs on it or waits for it: it can be dropped without anyone noticing.
+    pub(super) fn is_unshared(&self) -> bool {
+        if self.handle_count() != 1 {
+            return false;
+        }
+        let _lock = self.lock();
+        // SAFETY: the lock is held (T3).
+        let links = unsafe { &*self.node().links() };
+        links.first_child.is_null() && links.waiters.is_empty()
+    }
+
+    /// Puts a waiter into this node's list; hands `notify` back if the node is cancelled.
+    ///
+    /// # Safety
+    /// W1: the caller owns `waiter`, it is in no list, and it stays where it is until it is out of the list again, which
+    /// the caller sees to before its memory goes. The node is kept alive as long.
+    pub(super) unsafe fn enlist(
+        &self,
+        waiter: &Waiter<LinkTarget>,
+        notify: Notify<LinkTarget>,
+    ) -> Result<(), Notify<LinkTarget>> {
+        if self.is_never() {
+            return Ok(());
+        }
+        let lock = self.lock();
+        let state = self.node().state.load_locked(&lock);
+        if state.is_cancelled() {
+            return Err(notify);
+        }
+        if matches!(notify, Notify::Link(_)) {
+            self.node().state.store(&lock, state.with_links());
+        }
+        // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
+        unsafe { (*self.node().links()).waiters.push(&lock, waiter, notify) };
+        Ok(())
+    }
+
+    /// Takes a waiter out of this node's list; `None` if it has been told or was never in.
+    ///
+    /// # Safety
+    /// If `waiter` is in a list, it is in this node's.
+    pub(super) unsafe fn delist(&self, waiter: &Waiter<LinkTarget>) -> Option<Taken<LinkTarget>> {
+        if !waiter.is_linked() {
+            return None;
+        }
+        let lock = self.lock();
+        // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
+        unsafe { (*self.node().links()).waiters.remove(&lock, waiter) }
+    }
+
+    /// Runs `f` on a waiter that is in this node's list; `false` if it has been told.
+    ///
+    /// # Safety
+    /// If `waiter` is in a list, it is in this node's.
+    pub(super) unsafe fn with_listed(
+        &self,
+        waiter: &Waiter<LinkTarget>,
+        f: impl FnOnce(&TreeLock, &Waiter<LinkTarget>),
+    ) -> bool {
+        let lock = self.lock();
+        let linked = waiter.is_linked();
+        if linked {
+            f(&lock, waiter);
+        }
+        linked
+    }
+
+    /// A way back to this node that does not keep it.
+    pub(super) fn downgrade(&self) -> WeakHandle {
+        let cell = self.with_extras(|extras| {
+            let cell = extras
+                .weak
+                .get_or_insert_with(|| Arc::new(WeakCell(Mutex::new(Some(NodeRef(self.0))))));
+            Arc::clone(cell)
+        });
+        WeakHandle(cell.unwrap_or_else(|| Arc::new(WeakCell(Mutex::new(None)))))
+    }
+
+    /// Listens to `sources` besides the parent: cancelled with the first of them, or with the last if `all`.
+    ///
+    /// Called on a node that nobody else knows yet, so that there can be no cycle (T6).
+    pub(super) fn listen_to(&self, sources: Vec<Self>, all: bool) {
+        if sources.is_empty() {
+            return;
+        }
+        let target = Arc::new(LinkTarget {
+            token: self.downgrade(),
+            remaining: AtomicUsize::new(if all { sources.len() } else { 1 }),
+        });
+        let mut listening = Vec::with_capacity(sources.len());
+        for source in sources {
+            let waiter = Box::new(Waiter::new());
+            // SAFETY: boxed, kept beside the handle on its node, and taken out in `dispose` before it is freed (W1).
+            match unsafe { source.enlist(&waiter, Notify::Link(Arc::clone(&target))) } {
+                Ok(()) => listening.push(SourceLink { source, waiter }),
+                Err(_) => {
+                    if let Some(cause) = source.cause() {
+                        target.source_cancelled(&cause);
+                    }
+                }
+            }
+        }
+        let late = self.with_extras(move |extras| {
+            extras.sources = listening;
+            extras.all_of = all;
+        });
+        // Cancelled meanwhile: the closure was dropped unrun, and its `SourceLink`s with it; see their `Drop`.
+        drop(late);
+    }
+
+    /// Marks this node and all below it as cancelled, and whatever is linked to any of them (L3); `None` if it was.
+    ///
+    /// Nobody has been told when this returns: that is [`Harvest`]'s second half, in `notify.rs`.
+    pub(super) fn mark(&self, cause: &Arc<Cause>) -> Option<Harvest> {
+        if self.is_never() {
+            return None;
+        }
+        let mut harvest = Harvest::default();
+        if !mark_tree(self, cause, false, &mut harvest) {
+            return None;
+        }
+        while let Some(target) = harvest.links.pop() {
+            // Outside the first tree's lock: no thread holds two (T1).
+            if let Some(token) = target.fire() {
+                mark_tree(&token, cause, true, &mut harvest);
+                harvest.handles.push(token);
+            }
+        }
+        Some(harvest)
+    }
+}
+
+impl LinkTarget {
+    /// One of the sources is cancelled; the token to cancel now, if it was the one that counts and is still there.
+    fn fire(&self) -> Option<Handle> {
+        // AcqRel: the last one sees what the others did.
+        let before = self.remaining.fetch_sub(1, Ordering::AcqRel);
+        if before == 1 { self.token.upgrade() } else { None }
+    }
+
+    fn source_cancelled(&self, cause: &Arc<Cause>) {
+        if let Some(token) = self.fire() {
+            // Not shared yet: nobody to tell, but its links are to be undone.
+            let mut harvest = Harvest::default();
+            mark_tree(&token, cause, true, &mut harvest);
+        }
+    }
+}
+
+impl Drop for SourceLink {
+    fn drop(&mut self) {
+        // SAFETY: the waiter was listed with this source and nowhere else.
+        drop(unsafe { self.source.delist(&self.waiter) });
+    }
+}
+
+/// What a mark leaves to be done once the lock is released: people to tell, and things to drop.
+#[derive(Default)]
+pub(super) struct Harvest {
+    /// Marked nodes that have waiters, each kept by a handle.
+    queue: NodeChain,
+    /// Links that were found, to be followed outside the lock.
+    links: Vec<Arc<LinkTarget>>,
+    extras: Vec<Box<Extras>>,
+    /// Zombies, which nobody refers to any more.
+    dead: NodeChain,
+    /// Handles that marked children held on their parents, and the linked tokens.
+    handles: Vec<Handle>,
+}
+
+// SAFETY: a harvest owns what its chains point to: handles on the queue's nodes, the memory of the dead ones.
+unsafe impl Send for Harvest {}
+
+impl Harvest {
+    /// The nodes with waiters, first to last, without taking them out.
+    pub(super) fn for_each(&self, mut f: impl FnMut(&Handle)) {
+        let mut at = self.queue.first;
+        while let Some(node) = NonNull::new(at.cast_mut()) {
+            // The chain's own handle, seen from here.
+            f(&std::mem::ManuallyDrop::new(Handle(node)));
+            // SAFETY: the chain's handle keeps the node; after marking, `next` is the chain's (T3).
+            at = unsafe { (*node.as_ref().links()).next };
+        }
+    }
+
+    /// Takes the next node with waiters.
+    pub(super) fn pop(&mut self) -> Option<Handle> {
+        // SAFETY: the queue's nodes are marked and kept by a handle each, which passes to the caller.
+        unsafe { self.queue.pop() }.map(Handle)
+    }
+}
+
+impl Drop for Harvest {
+    fn drop(&mut self) {
+        while let Some(handle) = self.pop() {
+            drop(handle);
+        }
+        // SAFETY: zombies that have left the tree: nobody else points to them (T5).
+        let orphaned = unsafe { free_all(&mut self.dead) };
+        orphaned.into_iter().for_each(release);
+        for extras in self.extras.drain(..) {
+            dispose(Some(extras));
+        }
+    }
+}
+
+impl Handle {
+    /// Takes up to `room` waiters off a marked node's list and hands them to `f`; `true` if there may be more.
+    pub(super) fn take_waiters(
+        &self,
+        foreign: bool,
+        room: usize,
+        mut f: impl FnMut(Taken<LinkTarget>) -> bool,
+    ) -> bool {
+        let lock = self.lock();
+        for _ in 0..room {
+            // SAFETY: waiters of a marked node are still guarded by its tree's lock (W2).
+            match unsafe { (*self.node().links()).waiters.pop(&lock, foreign) } {
+                Some(taken) => {
+                    if !f(taken) {
+                        return true;
+                    }
+                }
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Nodes chained through `next`.
+struct NodeChain {
+    first: *const Node,
+    last: *const Node,
+}
+
+impl Default for NodeChain {
+    fn default() -> Self {
+        Self {
+            first: ptr::null(),
+            last: ptr::null(),
+        }
+    }
+}
+
+impl NodeChain {
+    /// # Safety
+    /// `node`'s `next` is the caller's to use, and the node stays alive while it is in the chain.
+    unsafe fn push(&mut self, node: &Node) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*node.links()).next = ptr::null();
+            if self.first.is_null() {
+                self.first = node;
+            } else {
+                (*(*self.last).links()).next = node;
+            }
+        }
+        self.last = node;
+    }
+
+    /// # Safety
+    /// The nodes of the chain are alive.
+    unsafe fn pop(&mut self) -> Option<NonNull<Node>> {
+        let node = NonNull::new(self.first.cast_mut())?;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.first = (*node.as_ref().links()).next;
+            (*node.as_ref().links()).next = ptr::null();
+        }
+        Some(node)
+    }
+}
+
+/// Hangs `child` behind the last child of `parent`.
+///
+/// # Safety
+/// The lock of `parent`'s tree is held, and `child` is in no tree.
+unsafe fn attach(parent: &Node, child: &Node) {
+    // SAFETY: the lock is held (T3), attached children are alive (T4).
+    unsafe {
+        let (up, down) = (parent.links(), child.links());
+        (*down).parent = parent;
+        if (*up).first_child.is_null() {
+            (*down).prev = child;
+            (*down).next = child;
+            (*up).first_child = child;
+        } else {
+            let first = (*up).first_child;
+            let last = (*(*first).links()).prev;
+            (*down).prev = last;
+            (*down).next = first;
+            (*(*last).links()).next = child;
+            (*(*first).links()).prev = child;
+        }
+    }
+}
+
+/// Takes `node` off its parent, in O(1); the parent, if there was one.
+///
+/// # Safety
+/// The lock of the tree is held.
+unsafe fn detach(node: &Node) -> *const Node {
+    // SAFETY: the lock is held (T3); parent and siblings of an attached node are alive (T4).
+    unsafe {
+        let links = node.links();
+        let parent = std::mem::replace(&mut (*links).parent, ptr::null());
+        if parent.is_null() {
+            return parent;
+        }
+        let (prev, next) = ((*links).prev, (*links).next);
+        let up = (*parent).links();
+        if ptr::eq(next, node) {
+            (*up).first_child = ptr::null();
+        } else {
+            (*(*prev).links()).next = next;
+            (*(*next).links()).prev = prev;
+            if ptr::eq((*up).first_child, node) {
+                (*up).first_child = next;
+            }
+        }
+        (*links).prev = ptr::null();
+        (*links).next = ptr::null();
+        parent
+    }
+}
+
+/// Puts the only child of `node` in its place, and `node` out of the tree. `node`'s detached callbacks go up to its
+/// parent, or stay with it if it has none.
+///
+/// # Safety
+/// The lock of the tree is held; `node` has exactly one child and no sources, and nobody holds it.
+unsafe fn splice_out(lock: &TreeLock, node: &Node) {
+    // SAFETY: the lock is held (T3); neighbours are alive (T4).
+    unsafe {
+        let links = node.links();
+        let child = std::mem::replace(&mut (*links).first_child, ptr::null());
+        let below = (*child).links();
+        let (parent, prev, next) = ((*links).parent, (*links).prev, (*links).next);
+        (*below).parent = parent;
+        if parent.is_null() {
+            (*below).prev = ptr::null();
+            (*below).next = ptr::null();
+        } else if ptr::eq(next, node) {
+            (*below).prev = child;
+            (*below).next = child;
+            (*(*parent).links()).first_child = child;
+        } else {
+            (*below).prev = prev;
+            (*below).next = next;
+            (*(*prev).links()).next = child;
+            (*(*next).links()).prev = child;
+            if ptr::eq((*(*parent).links()).first_child, node) {
+                (*(*parent).links()).first_child = child;
+            }
+        }
+        (*links).parent = ptr::null();
+        (*links).prev = ptr::null();
+        (*links).next = ptr::null();
+        // T6: a hold on the parent passes to the child, which has none of its own (`node` has no sources).
+        let holds = node.state.load_locked(lock).holds_parent();
+        let state = (*child).state.load_locked(lock);
+        (*child).state.store(lock, state.with_holds_parent(holds));
+        if !parent.is_null() {
+            (*(*parent).links()).waiters.append(lock, &mut (*links).waiters);
+        }
+    }
+}
+
+/// After a node lost a child: a zombie that has none left goes too, one with a single child left is spliced out (T5).
+///
+/// # Safety
+/// The lock of the tree is held; `node` is null or alive.
+unsafe fn tidy_upwards(lock: &TreeLock, node: *const Node, garbage: &mut Garbage) {
+    let mut at = node;
+    while !at.is_null() {
+        // SAFETY: the lock is held (T3); `at` is alive: it is attached or was when its child was taken off (T4).
+        unsafe {
+            let zombie = &*at;
+            if !zombie.state.load_locked(lock).is_zombie() {
+                return;
+            }
+            let first = (*zombie.links()).first_child;
+            if first.is_null() {
+                let holds = zombie.state.load_locked(lock).holds_parent();
+                at = detach(zombie);
+                if !at.is_null() {
+                    (*(*at).links()).waiters.append(lock, &mut (*zombie.links()).waiters);
+                    if holds {
+                        garbage.parents.push(NonNull::new_unchecked(at.cast_mut()));
+                    }
+                }
+                garbage.nodes.push(zombie);
+            } else {
+                if ptr::eq((*(*first).links()).next, first) {
+                    splice_out(lock, zombie);
+                    garbage.nodes.push(zombie);
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// What is to be freed once the lock is released.
+#[derive(Default)]
+struct Garbage {
+    /// Nodes that are in no tree and that nobody holds.
+    nodes: NodeChain,
+    /// Parents whose handles, held by freed children, are to be given up (T6).
+    parents: Vec<NonNull<Node>>,
+}
+
+/// The last handle of `node` is gone. Frees the node, or leaves it as a zombie if two or more children hang on it.
+///
+/// A loop, not a recursion: what is freed may hold handles on others in turn.
+#[cold]
+fn release(node: NonNull<Node>) {
+    let mut pending = Vec::new();
+    let mut next = Some(node);
+    while let Some(node) = next {
+        let mut garbage = Garbage::default();
+        // SAFETY: we took the last handle off, which makes the node ours to retire (T5).
+        unsafe { retire(node, &mut garbage) };
+        // SAFETY: what is in the chain is in no tree, and nobody holds it.
+        pending.extend(unsafe { free_all(&mut garbage.nodes) });
+        pending.extend(garbage.parents.into_iter().filter_map(give_up));
+        next = pending.pop();
+    }
+}
+
+/// Frees the nodes of a chain; the nodes whose last handle they held.
+///
+/// # Safety
+/// They are in no tree, and nobody but the chain points to them.
+#[must_use]
+unsafe fn free_all(chain: &mut NodeChain) -> Vec<NonNull<Node>> {
+    let mut pending = Vec::new();
+    // SAFETY: the caller's promise.
+    while let Some(node) = unsafe { chain.pop() } {
+        // SAFETY: as above; nodes are allocated by `Box`.
+        let mut node = unsafe { Box::from_raw(node.as_ptr()) };
+        free_contents(&mut node, &mut pending);
+    }
+    pending
+}
+
+/// # Safety
+/// The caller took the last handle off `node`.
+unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
+    // SAFETY: nobody but the taker of the last handle frees a node that is no zombie (T5).
+    let this = unsafe { node.as_ref() };
+    if this.state.load().is_cancelled() {
+        // Marked: in no tree, and the walk does not touch it again after the store we have just read (T3).
+        // SAFETY: out of every chain but this one.
+        unsafe { garbage.nodes.push(this) };
+        return;
+    }
+    let lock = lock_stripe(this.state.load().stripe());
+    let state = this.state.load_locked(&lock);
+    // SAFETY: the lock is held (T3).
+    unsafe {
+        if state.is_cancelled() {
+            garbage.nodes.push(this);
+            return;
+        }
+        let first = (*this.links()).first_child;
+        if first.is_null() {
+            let parent = detach(this);
+            if !parent.is_null() {
+                // Detached callbacks stay with the tree: the nearest ancestor will run them (T8).
+                (*(*parent).links()).waiters.append(&lock, &mut (*this.links()).waiters);
+                if state.holds_parent() {
+                    garbage.parents.push(NonNull::new_unchecked(parent.cast_mut()));
+                }
+            }
+            garbage.nodes.push(this);
+            tidy_upwards(&lock, parent, garbage);
+        } else if ptr::eq((*(*first).links()).next, first) {
+            splice_out(&lock, this);
+            garbage.nodes.push(this);
+        } else {
+            this.state.store(&lock, state.as_zombie());
+            // A dropped token takes its timer along. T7: nobody may find the way back once the lock is released, for
+            // then the last child may free the node.
+            let mut extras = (*this.links()).extras.take();
+            if let Some(extras) = &mut extras {
+                extras.forget_node();
+            }
+            drop(lock);
+            dispose(extras);
+        }
+    }
+}
+
+/// Drops what a freed node contained; handles among it go to `pending` instead of recursing.
+fn free_contents(node: &mut Node, pending: &mut Vec<NonNull<Node>>) {
+    // SAFETY: the node is ours alone.
+    let links = unsafe { &mut *node.links() };
+    if let Some(mut extras) = links.extras.take() {
+        extras.forget_node();
+        for link in extras.sources.drain(..) {
+            pending.extend(link.into_last());
+        }
+    }
+    // Callbacks that were detached on a root: nobody is left who could cancel it.
+    if !links.waiters.is_empty() {
+        let lock = lock_stripe(node.state.load().stripe());
+        let mut unheard = Vec::new();
+        // SAFETY: the list is guarded by the lock (W2).
+        while let Some(taken) = unsafe { links.waiters.pop(&lock, false) } {
+            unheard.push(taken);
+        }
+        drop(lock);
+    }
+}
+
+impl SourceLink {
+    /// Undoes the link; the source, if this held its last handle.
+    fn into_last(self) -> Option<NonNull<Node>> {
+        // SAFETY: the waiter was listed with this source and nowhere else.
+        drop(unsafe { self.source.delist(&self.waiter) });
+        let source = self.source.0;
+        let never = self.source.is_never();
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again; the handle's count is given up below.
+        drop(unsafe { ptr::read(&this.waiter) });
+        if never { None } else { give_up(source) }
+    }
+}
+
+/// Drops extras outside any lock, without recursing through links of links.
+fn dispose(extras: Option<Box<Extras>>) {
+    let Some(mut extras) = extras else { return };
+    extras.forget_node();
+    let last: Vec<_> = extras.sources.drain(..).filter_map(SourceLink::into_last).collect();
+    for node in last {
+        release(node);
+    }
+}
+
+impl Extras {
+    pub(super) fn new(name: Option<std::borrow::Cow<'static, str>>, deadline: Option<Deadline>) -> Self {
+        Self {
+            name,
+            deadline,
+            ..Self::default()
+        }
+    }
+
+    /// What this token listens to besides its parent, and whether it needs all of them.
+    pub(super) fn sources(&self) -> (Vec<Handle>, bool) {
+        (
+            self.sources.iter().map(|link| link.source.clone()).collect(),
+            self.all_of,
+        )
+    }
+
+    fn forget_node(&mut self) {
+        if let Some(weak) = self.weak.take() {
+            weak.clear();
+        }
+    }
+}
+
+/// Marks one tree from `origin` down. Iterative: the stack is threaded through the nodes' `next`.
+fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Harvest) -> bool {
+    let mut garbage = Garbage::default();
+    {
+        let lock = origin.lock();
+        let root = origin.node();
+        if root.state.load_locked(&lock).is_cancelled() {
+            return false;
+        }
+        // SAFETY: the lock is held for the whole walk (T3); attached nodes are alive (T4).
+        unsafe {
+            let holds = root.state.load_locked(&lock).holds_parent();
+            let parent = detach(root);
+            if holds && !parent.is_null() {
+                garbage.parents.push(NonNull::new_unchecked(parent.cast_mut()));
+            }
+            tidy_upwards(&lock, parent, &mut garbage);
+
+            let mut stack: *const Node = root;
+            while !stack.is_null() {
+                let node = &*stack;
+                let links = node.links();
+                stack = (*links).next;
+                (*links).next = ptr::null();
+                (*links).prev = ptr::null();
+                let above = std::mem::replace(&mut (*links).parent, ptr::null());
+                let first = std::mem::replace(&mut (*links).first_child, ptr::null());
+                if !first.is_null() {
+                    let last = (*(*first).links()).prev;
+                    (*(*last).links()).next = stack;
+                    stack = first;
+                }
+                mark_node(&lock, node, above, origin, cause, linked, harvest);
+            }
+            // The origin last: callbacks of nodes that nobody holds were moved to its list.
+            if !(*root.links()).waiters.is_empty() {
+                std::mem::forget(origin.clone());
+                harvest.queue.push(root);
+            }
+        }
+    }
+    for parent in garbage.parents {
+        harvest.handles.push(Handle(parent));
+    }
+    // SAFETY: zombies that have left the tree: nobody else points to them (T5).
+    while let Some(node) = unsafe { garbage.nodes.pop() } {
+        // SAFETY: the chain was the only one to have it.
+        unsafe { harvest.dead.push(node.as_ref()) };
+    }
+    true
+}
+
+/// Marks one node of the walk.
+///
+/// # Safety
+/// The tree's lock is held, and `node` has been taken out of the tree.
+#[inline]
+unsafe fn mark_node(
+    lock: &TreeLock,
+    node: &Node,
+    above: *const Node,
+    origin: &Handle,
+    cause: &Arc<Cause>,
+    linked: bool,
+    harvest: &mut Harvest,
+) {
+    let is_origin = ptr::eq(node, origin.0.as_ptr());
+    let state = node.state.load_locked(lock);
+    let links = node.links();
+    // SAFETY: the lock is held (T3).
+    unsafe {
+        if state.has_links() {
+            (*links).waiters.take_links(lock, |target| harvest.links.push(target));
+        }
+        if let Some(extras) = (*links).extras.take() {
+            let mut extras = extras;
+            // T7: before the store below, after which the node may be freed at any moment.
+            extras.forget_node();
+            harvest.extras.push(extras);
+        }
+        if state.holds_parent() && !is_origin && !above.is_null() {
+            harvest.handles.push(Handle(NonNull::new_unchecked(above.cast_mut())));
+        }
+        if !is_origin && !(*links).waiters.is_empty() {
+            if try_hold(node) {
+                harvest.queue.push(node);
+            } else {
+                // Nobody holds it, so these are detached callbacks; they run with the origin's (T8).
+                (*(*origin.0.as_ptr()).links())
+                    .waiters
+                    .append(lock, &mut (*links).waiters);
+            }
+        }
+        node.cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
+        if state.is_zombie() {
+            harvest.dead.push(node);
+        }
+        // The last touch, unless the queue or the dead list has it: from here on the last handle's taker may free it.
+        node.state.store(lock, state.cancelled(linked || !is_origin));
+    }
+}
+
+/// Takes a handle on a node, unless the last one is already gone.
+fn try_hold(node: &Node) -> bool {
+    let mut count = node.handles.load(Ordering::Relaxed);
+    loop {
+        if count == 0 {
+            return false;
+        }
+        match node
+            .handles
+            .compare_exchange_weak(count, count + 1, Ordering::Acquire, Ordering::Relaxed)
+        {
+            Ok(_) => return true,
+            Err(now) => count = now,
+        }
+    }
+}
+
+/// A node's address, for the way back.
+#[derive(Clone, Copy)]
+struct NodeRef(NonNull<Node>);
+
+// SAFETY: only an address; what may be done with it is `WeakCell`'s to say.
+unsafe impl Send for NodeRef {}
+
+/// Knows a node until shortly before that is freed (T7).
+struct WeakCell(Mutex<Option<NodeRef>>);
+
+impl WeakCell {
+    fn clear(&self) {
+        *lock(&self.0) = None;
+    }
+}
+
+/// A way back to a node that does not keep it.
+#[derive(Clone)]
+pub(super) struct WeakHandle(Arc<WeakCell>);
+
+impl WeakHandle {
+    /// The node, if somebody still holds it and it is not cancelled.
+    pub(super) fn upgrade(&self) -> Option<Handle> {
+        let node = lock(&self.0.0);
+        let NodeRef(node) = (*node)?;
+        // SAFETY: the cell is emptied, under its own lock, before the node is freed (T7), and we hold that lock.
+        try_hold(unsafe { node.as_ref() }).then_some(Handle(node))
+    }
+}

@@ -1,0 +1,200 @@
+//! Waiting for a token: futures for tasks, and two calls that block a thread.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use super::handle::CancellationToken;
+use super::registered::Registered;
+
+pin_project_lite::pin_project! {
+    /// The one future behind the borrowed and the owned names.
+    struct Wait<T>
+    where
+        T: Borrow<CancellationToken>,
+    {
+        #[pin]
+        registered: Registered<T>,
+        // The waker that is registered, to compare without the lock.
+        waker: Option<Waker>,
+    }
+}
+
+impl<T: Borrow<CancellationToken>> Wait<T> {
+    fn new(token: T) -> Self {
+        Self {
+            registered: Registered::new(token),
+            waker: None,
+        }
+    }
+
+    fn poll_cancelled(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.registered.token().is_cancelled() {
+            return Poll::Ready(());
+        }
+        if this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            // Registered already. If the cancel came since the question above, it wakes this waker.
+            return Poll::Pending;
+        }
+        if !this.registered.register(cx.waker(), false) {
+            return Poll::Ready(());
+        }
+        *this.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+macro_rules! wait_future {
+    ($(#[$meta:meta])* $name:ident <$($lifetime:lifetime)?> ($token:ty)) => {
+        pin_project_lite::pin_project! {
+            $(#[$meta])*
+            #[must_use = "futures do nothing unless polled"]
+            pub struct $name<$($lifetime)?> {
+                #[pin]
+                wait: Wait<$token>,
+            }
+        }
+
+        impl<$($lifetime)?> Future for $name<$($lifetime)?> {
+            type Output = ();
+
+            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+                self.project().wait.poll_cancelled(cx)
+            }
+        }
+
+        impl<$($lifetime)?> fmt::Debug for $name<$($lifetime)?> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("token", self.wait.registered.token()).finish()
+            }
+        }
+    };
+}
+
+wait_future! {
+    /// Completes when the token is cancelled; made by [`CancellationToken::cancelled`].
+    WaitForCancellationFuture<'a>(&'a CancellationToken)
+}
+
+wait_future! {
+    /// Completes when the token is cancelled, and owns it; made by [`CancellationToken::cancelled_owned`].
+    WaitForCancellationFutureOwned<>(CancellationToken)
+}
+
+impl CancellationToken {
+    /// A future that completes when this token is cancelled; at once if it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped at any point, and made again, without missing a cancel.
+    ///
+    /// # Fairness
+    ///
+    /// Like every future in a biased position: in a `select!`, a branch that is always ready can keep it from being
+    /// polled. [`guard`](crate::guard()) polls what it guards first, and then asks the token itself.
+    ///
+    /// ```
+    /// # use cancelable::CancellationToken;
+    /// # futures::executor::block_on(async {
+    /// let token = CancellationToken::new();
+    /// let canceller = token.clone();
+    /// std::thread::spawn(move || canceller.cancel());
+    /// token.cancelled().await;
+    /// # });
+    /// ```
+    pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
+        WaitForCancellationFuture { wait: Wait::new(self) }
+    }
+
+    /// As [`cancelled`](Self::cancelled), for a future that has to own its token.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`cancelled`](Self::cancelled); dropping it drops the token that it owns.
+    pub fn cancelled_owned(self) -> WaitForCancellationFutureOwned {
+        WaitForCancellationFutureOwned { wait: Wait::new(self) }
+    }
+
+    /// Blocks this thread until the token is cancelled. The thread is parked; the cancel unparks it.
+    ///
+    /// On the thread that would have to cancel it, or on an executor's thread whose tasks would have to, this waits for
+    /// ever; use [`cancelled`](Self::cancelled) there. The same goes for a token that [`never`](Self::never) is.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    ///
+    /// let token = CancellationToken::new();
+    /// let waiting = token.clone();
+    /// let thread = std::thread::spawn(move || waiting.wait());
+    /// token.cancel();
+    /// thread.join().unwrap();
+    /// ```
+    pub fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// Blocks this thread until the token is cancelled (`true`) or `timeout` has passed (`false`).
+    ///
+    /// A timeout too long for the clock waits for ever; zero only asks.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        match Instant::now().checked_add(timeout) {
+            Some(until) => self.wait_until(Some(until)),
+            None => self.wait_until(None),
+        }
+    }
+
+    fn wait_until(&self, until: Option<Instant>) -> bool {
+        if self.is_cancelled() {
+            return true;
+        }
+        let parker = Arc::new(Parker {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        });
+        let mut registered = pin!(Registered::new(self));
+        if !registered.as_mut().register(&Waker::from(Arc::clone(&parker)), false) {
+            return true;
+        }
+        // A deadline may be unwatched until somebody asks; from here on nobody on this thread will.
+        if self.is_cancelled() {
+            return true;
+        }
+        while !parker.woken.load(Ordering::Acquire) {
+            match until {
+                None => thread::park(),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return self.is_cancelled();
+                    }
+                    thread::park_timeout(left);
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Unparks a thread, and tells it apart from an unpark that somebody else did.
+struct Parker {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Parker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}

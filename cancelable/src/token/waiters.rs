@@ -1,0 +1,268 @@
+//! Who is to be told: intrusive lists of waiters, one list in every node of the tree.
+//!
+//! A waiter is a task, a blocked thread (its waker unparks it), a callback, or another token that is linked to this
+//! one. Its memory belongs to whoever waits (a pinned future, a stack frame, a box); the list only points to it. All
+//! unsafe code about lists is in this file; the rules are numbered W1 to W4 in `PROTOCOL.md` and cited here.
+
+use std::marker::PhantomPinned;
+use std::ptr;
+use std::task::Waker;
+
+use super::lock::TreeLock;
+use crate::primitive::{Arc, AtomicBool, Ordering, UnsafeCell};
+use crate::reason::CancelReason;
+
+/// A callback given to `on_cancel`.
+pub(super) type Callback = Box<dyn FnOnce(&CancelReason) + Send>;
+
+/// What to do when the token is cancelled. Generic over the link target so that this file need not know tokens.
+pub(super) enum Notify<L> {
+    /// Nothing registered.
+    Idle,
+    /// Wake a task or a thread; `foreign` ones in the first round, the others in the second.
+    Wake { waker: Waker, foreign: bool },
+    /// Run a callback on the cancelling thread.
+    Call(Callback),
+    /// Cancel a linked token with the same cause.
+    Link(Arc<L>),
+}
+
+/// One entry of a list. Must not move while it is linked (W1).
+pub(super) struct Waiter<L> {
+    /// Is it in a list? Written under the tree's lock; read without it by the owner alone (W3).
+    linked: AtomicBool,
+    /// Guarded by the tree's lock while linked, the owner's alone otherwise (W2).
+    entry: UnsafeCell<Entry<L>>,
+    _pinned: PhantomPinned,
+}
+
+struct Entry<L> {
+    prev: *const Waiter<L>,
+    next: *const Waiter<L>,
+    notify: Notify<L>,
+    /// The list owns the allocation: nobody else will ever unlink or free it.
+    detached: bool,
+}
+
+// SAFETY: the links and the notify are reached only as W2 says, that is by one thread at a time; a `Notify` itself may
+// travel between threads (wakers and callbacks are `Send`, links are if their target is shared).
+unsafe impl<L: Send + Sync> Send for Waiter<L> {}
+// SAFETY: as above; `linked` is atomic.
+unsafe impl<L: Send + Sync> Sync for Waiter<L> {}
+
+impl<L> Waiter<L> {
+    pub(super) fn new() -> Self {
+        Self {
+            linked: AtomicBool::new(false),
+            entry: UnsafeCell::new(Entry {
+                prev: ptr::null(),
+                next: ptr::null(),
+                notify: Notify::Idle,
+                detached: false,
+            }),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    /// Is it in a list? For the owner: `false` means that nobody else will touch it any more (W3).
+    pub(super) fn is_linked(&self) -> bool {
+        self.linked.load(Ordering::Acquire)
+    }
+
+    fn entry(&self) -> *mut Entry<L> {
+        self.entry.with_mut(|entry| entry)
+    }
+
+    /// Puts another waker into a linked `Wake`, and returns what is to be dropped after the lock is released.
+    ///
+    /// # Safety
+    /// `lock` is the lock of the tree whose list this waiter is in, or the caller owns it and it is in no list.
+    pub(super) unsafe fn replace(&self, _lock: &TreeLock, notify: Notify<L>) -> Notify<L> {
+        // SAFETY: exclusive by W2, which the caller has promised to keep.
+        unsafe { std::mem::replace(&mut (*self.entry()).notify, notify) }
+    }
+
+    /// Makes the list the owner of a boxed waiter.
+    ///
+    /// # Safety
+    /// As for [`replace`](Self::replace); the waiter is linked, was allocated by `Box`, and the caller forgets it.
+    pub(super) unsafe fn detach(&self, _lock: &TreeLock) {
+        // SAFETY: exclusive by W2.
+        unsafe { (*self.entry()).detached = true }
+    }
+}
+
+/// What a list hands out when a waiter is taken from it.
+pub(super) enum Taken<L> {
+    /// Its owner still has the memory and may by now have freed it.
+    Owned(Notify<L>),
+    /// The list owned it; freeing it is now the taker's business.
+    Detached(Box<Waiter<L>>, Notify<L>),
+}
+
+impl<L> Taken<L> {
+    /// What to do; the memory of a detached waiter is freed here, outside any lock.
+    pub(super) fn into_notify(self) -> Notify<L> {
+        match self {
+            Taken::Owned(notify) | Taken::Detached(_, notify) => notify,
+        }
+    }
+}
+
+/// A circular doubly linked list of waiters, foreign wakers in front, the others behind in order of registration.
+pub(super) struct WaiterList<L> {
+    head: *const Waiter<L>,
+}
+
+impl<L> WaiterList<L> {
+    pub(super) const fn new() -> Self {
+        Self { head: ptr::null() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.is_null()
+    }
+
+    /// Links `waiter` at the end, or in front if it is a foreign waker.
+    ///
+    /// # Safety
+    /// `lock` guards this list; the caller owns `waiter`, it is in no list, and it stays where it is until it is out
+    /// again (W1).
+    pub(super) unsafe fn push(&mut self, _lock: &TreeLock, waiter: &Waiter<L>, notify: Notify<L>) {
+        let front = matches!(notify, Notify::Wake { foreign: true, .. });
+        let this: *const Waiter<L> = waiter;
+        let entry = waiter.entry();
+        // SAFETY: the entry is the owner's (in no list); the neighbours are linked, hence alive (W1) and guarded by
+        // the lock that the caller holds (W2).
+        unsafe {
+            (*entry).notify = notify;
+            if self.head.is_null() {
+                (*entry).prev = this;
+                (*entry).next = this;
+                self.head = this;
+            } else {
+                let last = (*(*self.head).entry()).prev;
+                (*entry).prev = last;
+                (*entry).next = self.head;
+                (*(*last).entry()).next = this;
+                (*(*self.head).entry()).prev = this;
+                if front {
+                    self.head = this;
+                }
+            }
+        }
+        waiter.linked.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes `waiter` out; `None` if it is in no list (it has been told, or never registered).
+    ///
+    /// # Safety
+    /// `lock` guards this list, and if `waiter` is linked at all it is linked here.
+    pub(super) unsafe fn remove(&mut self, _lock: &TreeLock, waiter: &Waiter<L>) -> Option<Taken<L>> {
+        // Relaxed: all writes to the flag happen under the lock that we hold.
+        if !waiter.linked.load(Ordering::Relaxed) {
+            return None;
+        }
+        let this: *const Waiter<L> = waiter;
+        let entry = waiter.entry();
+        // SAFETY: linked waiters are alive (W1) and guarded by the lock that the caller holds (W2).
+        let (notify, detached) = unsafe {
+            let (prev, next) = ((*entry).prev, (*entry).next);
+            if ptr::eq(next, this) {
+                self.head = ptr::null();
+            } else {
+                (*(*prev).entry()).next = next;
+                (*(*next).entry()).prev = prev;
+                if ptr::eq(self.head, this) {
+                    self.head = next;
+                }
+            }
+            (*entry).prev = ptr::null();
+            (*entry).next = ptr::null();
+            (std::mem::replace(&mut (*entry).notify, Notify::Idle), (*entry).detached)
+        };
+        // The last touch of a waiter that somebody else owns (W3). Release: its owner, on reading `false`, may free it.
+        waiter.linked.store(false, Ordering::Release);
+        Some(if detached {
+            // SAFETY: a detached waiter came from `Box::into_raw` and belongs to the list (W4), which has just let it go.
+            Taken::Detached(unsafe { Box::from_raw(this.cast_mut()) }, notify)
+        } else {
+            Taken::Owned(notify)
+        })
+    }
+
+    /// Takes the first waiter out, of the first round only if `foreign` is set.
+    ///
+    /// # Safety
+    /// `lock` guards this list.
+    pub(super) unsafe fn pop(&mut self, lock: &TreeLock, foreign: bool) -> Option<Taken<L>> {
+        if self.head.is_null() {
+            return None;
+        }
+        // SAFETY: a linked waiter is alive (W1) and ours under the lock (W2).
+        let first = unsafe { &*self.head };
+        if foreign {
+            // SAFETY: as above.
+            let notify = unsafe { &(*first.entry()).notify };
+            if !matches!(notify, Notify::Wake { foreign: true, .. }) {
+                return None;
+            }
+        }
+        // SAFETY: `first` is linked here, and the caller holds the lock.
+        unsafe { self.remove(lock, first) }
+    }
+
+    /// Takes every link out and hands its target to `f`.
+    ///
+    /// # Safety
+    /// `lock` guards this list.
+    pub(super) unsafe fn take_links(&mut self, lock: &TreeLock, mut f: impl FnMut(Arc<L>)) {
+        if self.head.is_null() {
+            return;
+        }
+        // SAFETY: linked waiters are alive (W1) and ours under the lock (W2).
+        let last = unsafe { (*(*self.head).entry()).prev };
+        let mut at = self.head;
+        loop {
+            // SAFETY: as above; `next` is read before the waiter may leave the list.
+            let (waiter, next, is_link) = unsafe {
+                let entry = (*at).entry();
+                (&*at, (*entry).next, matches!((*entry).notify, Notify::Link(_)))
+            };
+            if is_link {
+                // SAFETY: linked here, under the lock.
+                if let Some(Taken::Owned(Notify::Link(target))) = unsafe { self.remove(lock, waiter) } {
+                    f(target);
+                }
+            }
+            if ptr::eq(at, last) {
+                return;
+            }
+            at = next;
+        }
+    }
+
+    /// Moves all of `other`'s waiters, which must be detached callbacks, to the end of this list.
+    ///
+    /// # Safety
+    /// `lock` guards both lists.
+    pub(super) unsafe fn append(&mut self, _lock: &TreeLock, other: &mut Self) {
+        let theirs = std::mem::replace(&mut other.head, ptr::null());
+        if theirs.is_null() {
+            return;
+        }
+        if self.head.is_null() {
+            self.head = theirs;
+            return;
+        }
+        // SAFETY: linked waiters are alive (W1) and guarded by the lock (W2); two circles become one.
+        unsafe {
+            let our_last = (*(*self.head).entry()).prev;
+            let their_last = (*(*theirs).entry()).prev;
+            (*(*our_last).entry()).next = theirs;
+            (*(*theirs).entry()).prev = our_last;
+            (*(*their_last).entry()).next = self.head;
+            (*(*self.head).entry()).prev = their_last;
+        }
+    }
+}
