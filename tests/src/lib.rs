@@ -1,1 +1,197 @@
-//! Helpers shared by the suites.
+//! Helpers shared by the suites: runtimes to run on, wakers that count, futures that are pending to order.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures::executor::{LocalPool, ThreadPool};
+
+/// Where a test runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// tokio, two workers; the test is a spawned task.
+    TokioMultiThread,
+    /// tokio, everything on the calling thread.
+    TokioCurrentThread,
+    /// tokio without its time driver (and without its I/O driver).
+    TokioWithoutTime,
+    /// smol's global executor.
+    Smol,
+    /// `futures::executor::LocalPool`.
+    LocalPool,
+    /// `futures::executor::ThreadPool`.
+    ThreadPool,
+    /// No executor, just a thread that polls one future.
+    BlockOn,
+}
+
+impl Runtime {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::TokioMultiThread,
+        Self::TokioCurrentThread,
+        Self::TokioWithoutTime,
+        Self::Smol,
+        Self::LocalPool,
+        Self::ThreadPool,
+        Self::BlockOn,
+    ];
+
+    /// Runs `future` to its end.
+    ///
+    /// # Panics
+    ///
+    /// If `future` does, or if the runtime cannot be built.
+    pub fn run<F>(self, future: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        use tokio::runtime::Builder;
+        match self {
+            Self::TokioMultiThread => {
+                let runtime = Builder::new_multi_thread()
+                    .worker_threads(2)
+                    .enable_all()
+                    .build()
+                    .expect("tokio");
+                match runtime.block_on(runtime.spawn(future)) {
+                    Ok(output) => output,
+                    Err(error) => resume_unwind(error.into_panic()),
+                }
+            }
+            Self::TokioCurrentThread => Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("tokio")
+                .block_on(future),
+            Self::TokioWithoutTime => Builder::new_current_thread().build().expect("tokio").block_on(future),
+            Self::Smol => smol::block_on(smol::spawn(future)),
+            Self::LocalPool => LocalPool::new().run_until(future),
+            Self::ThreadPool => {
+                let pool = ThreadPool::builder().pool_size(2).create().expect("pool");
+                let (tx, rx) = std::sync::mpsc::channel();
+                pool.spawn_ok(async move {
+                    let output = CatchUnwind(Box::pin(future)).await;
+                    drop(tx.send(output));
+                });
+                match rx.recv().expect("the task ends") {
+                    Ok(output) => output,
+                    Err(panic) => resume_unwind(panic),
+                }
+            }
+            Self::BlockOn => futures::executor::block_on(future),
+        }
+    }
+}
+
+/// A panic of the future as a value.
+struct CatchUnwind<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for CatchUnwind<F> {
+    type Output = std::thread::Result<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+}
+
+/// Runs the same test on every runtime, and says on which it failed.
+///
+/// # Panics
+///
+/// If the test does.
+pub fn on_every_runtime<F, Fut>(test: F)
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    for runtime in Runtime::ALL {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.run(test()))) {
+            eprintln!("failed on {runtime:?}");
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// A waker that counts how often it was woken.
+#[derive(Debug, Default)]
+pub struct CountingWaker(AtomicUsize);
+
+impl CountingWaker {
+    /// A counter and its waker.
+    #[must_use]
+    pub fn new() -> (Arc<Self>, Waker) {
+        let counter = Arc::new(Self::default());
+        (Arc::clone(&counter), Waker::from(counter))
+    }
+
+    /// Woken how often so far?
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for CountingWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls once with a waker.
+pub fn poll_with<F: Future + ?Sized>(future: &mut Pin<Box<F>>, waker: &Waker) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(waker))
+}
+
+/// Polls once with a waker that does nothing.
+pub fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    poll_with(future, Waker::noop())
+}
+
+/// Pending for `n` polls (waking its task each time), then ready with `value`.
+#[derive(Debug)]
+pub struct PollN<T> {
+    left: usize,
+    value: Option<T>,
+}
+
+/// A future that is ready on its `n + 1`st poll.
+pub fn ready_after<T>(n: usize, value: T) -> PollN<T> {
+    PollN {
+        left: n,
+        value: Some(value),
+    }
+}
+
+impl<T: Unpin> Future for PollN<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        if self.left == 0 {
+            return Poll::Ready(self.value.take().expect("polled after it was ready"));
+        }
+        self.left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Sets a flag when it is dropped.
+#[derive(Debug)]
+pub struct DropFlag(pub Arc<AtomicUsize>);
+
+impl Drop for DropFlag {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}

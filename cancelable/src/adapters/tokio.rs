@@ -1,0 +1,66 @@
+//! Tasks and blocking workers of tokio that belong to a scope. Feature `tokio`.
+//!
+//! Deadlines of scopes need nothing from tokio, not even its time driver; they follow its clock where that is paused.
+
+use std::future::Future;
+
+use tokio::task::{self, JoinHandle};
+
+use crate::context::propagate;
+use crate::scope::CancelFutureExt as _;
+
+/// Spawns a task that has the ambient token of this code.
+///
+/// The scope does not wait for it. Once the scope is cancelled, dropped or over, the task's check points fail.
+///
+/// # Panics
+///
+/// As [`tokio::spawn`], outside a runtime.
+///
+/// ```
+/// # use cancelable::{CancellationToken, current};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let token = CancellationToken::new();
+/// let task = token.scope(async { cancelable::tokio::spawn(async { current() }) }).await;
+/// assert_eq!(task.await.unwrap(), token);
+/// # });
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    task::spawn(future.in_current_scope())
+}
+
+/// Runs a closure on a thread for blocking work, with the ambient token of this code.
+///
+/// tokio cannot stop such a closure; its own check points do. Once the scope is cancelled, dropped or over, the next one
+/// fails.
+///
+/// # Panics
+///
+/// As [`tokio::task::spawn_blocking`], outside a runtime.
+///
+/// ```
+/// # use cancelable::{CancellationToken, Cancelled, check};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let token = CancellationToken::new();
+/// let worker = token
+///     .scope(async {
+///         cancelable::tokio::spawn_blocking(|| -> Result<(), Cancelled> { loop { check()?; } })
+///     })
+///     .await;
+/// token.cancel();
+/// assert!(worker.await.unwrap().is_err());
+/// # });
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, R>(f: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    task::spawn_blocking(propagate(f))
+}

@@ -1,0 +1,70 @@
+//! Taking the ambient token along to another thread.
+
+use std::borrow::Cow;
+
+use super::current::current;
+use super::slot::{self, Frame};
+use crate::token::CancellationToken;
+
+/// The ambient token with the name of its scope, to be made ambient somewhere else.
+pub(crate) struct Carried {
+    token: CancellationToken,
+    name: Option<Cow<'static, str>>,
+}
+
+impl Carried {
+    pub(crate) fn from_here() -> Self {
+        Self {
+            token: current(),
+            name: slot::with(|frame| frame.and_then(Frame::scope_name)),
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> (CancellationToken, Option<Cow<'static, str>>) {
+        (self.token, self.name)
+    }
+
+    pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        if self.token == CancellationToken::never() {
+            return f();
+        }
+        Frame::new(&self.token, self.name.as_ref(), None).enter(f).0
+    }
+}
+
+/// Wraps `f` so that it runs, wherever it is called, with the ambient token of the place where it was wrapped.
+///
+/// For thread pools and callbacks that this library does not know: `rayon::spawn(propagate(|| …))`.
+///
+/// ```
+/// use cancelable::{CancellationToken, current, propagate};
+///
+/// let token = CancellationToken::new();
+/// token.sync_scope(|| {
+///     let elsewhere = std::thread::spawn(propagate(current));
+///     assert_eq!(elsewhere.join().unwrap(), token);
+/// });
+/// ```
+pub fn propagate<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    let carried = Carried::from_here();
+    move || carried.run(f)
+}
+
+impl CancellationToken {
+    /// Runs `f` with this token as the ambient one.
+    ///
+    /// The outer code's token is back in place afterwards, also after a panic. To have a deadline or a name, or a token
+    /// that ends with the block, use [`Scope::run_sync`](crate::Scope::run_sync).
+    ///
+    /// ```
+    /// use cancelable::{CancellationToken, check};
+    ///
+    /// let token = CancellationToken::new();
+    /// token.cancel();
+    /// assert!(token.sync_scope(check).is_err());
+    /// assert!(check().is_ok());
+    /// ```
+    pub fn sync_scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        Frame::new(self, None, None).enter(f).0
+    }
+}

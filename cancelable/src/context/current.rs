@@ -1,0 +1,68 @@
+//! Asking for the ambient token.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use super::slot;
+use crate::error::Cancelled;
+use crate::token::CancellationToken;
+
+/// The ambient token: that of the innermost scope (or shield) round the code now running;
+/// [`never`](CancellationToken::never) where there is none.
+///
+/// ```
+/// use cancelable::{CancellationToken, current};
+///
+/// assert_eq!(current(), CancellationToken::never());
+/// let token = CancellationToken::new();
+/// token.sync_scope(|| assert_eq!(current(), token));
+/// ```
+#[must_use]
+pub fn current() -> CancellationToken {
+    slot::with(|frame| frame.map_or(CancellationToken::never(), |frame| frame.token().clone()))
+}
+
+/// An explicit check point: an error if the ambient token is cancelled.
+///
+/// One thread-local read and one atomic load; `Ok` where there is no scope.
+///
+/// # Errors
+///
+/// [`Cancelled`], with the line of this call as [`observed_at`](Cancelled::observed_at). It does not wear off: every
+/// later check fails too, until the scope ends.
+///
+/// ```
+/// use cancelable::{Cancelled, check};
+///
+/// fn count_primes(up_to: u32) -> Result<u32, Cancelled> {
+///     let mut found = 0;
+///     for n in 2..up_to {
+///         check()?;
+///         found += u32::from((2..n).all(|d| n % d != 0));
+///     }
+///     Ok(found)
+/// }
+/// assert_eq!(count_primes(20).unwrap(), 8);
+/// ```
+#[inline]
+#[track_caller]
+pub fn check() -> Result<(), Cancelled> {
+    let location = Location::caller();
+    slot::with(|frame| match frame {
+        Some(frame) if !frame.token().is_quiet() => frame.notice(location).map_or(Ok(()), Err),
+        _ => Ok(()),
+    })
+}
+
+/// Is the ambient token cancelled? `false` where there is none. As cheap as [`check`].
+#[inline]
+#[must_use]
+pub fn is_cancelled() -> bool {
+    slot::with(|frame| frame.is_some_and(|frame| frame.token().is_cancelled()))
+}
+
+/// How long until the ambient token's deadline; `None` where there is none. Inside a shield: the shield's own.
+#[must_use]
+pub fn remaining() -> Option<Duration> {
+    current().remaining()
+}

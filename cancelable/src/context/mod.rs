@@ -1,0 +1,15 @@
+//! Who is current: the ambient token, set by a scope and read by check points.
+//!
+//! The ambient token follows the code, not the thread: a scope's future sets it for the length of each poll (and of its
+//! drop), and puts the outer code's token back, whatever happens. Tasks and threads that are started inside a scope do
+//! not get it by themselves; [`propagate`] and the `spawn` functions of this library take it along.
+
+mod carry;
+mod current;
+#[allow(unsafe_code, reason = "frames on the stack; see the head of the file")]
+mod slot;
+
+pub(crate) use carry::Carried;
+pub use carry::propagate;
+pub use current::{check, current, is_cancelled, remaining};
+pub(crate) use slot::{Counts, Frame, with as with_frame};

@@ -1,0 +1,152 @@
+//! The thread-local slot: which frame of which scope the code now running on this thread is in.
+//!
+//! A frame lives on the stack for the length of one poll, or of one sync scope; the slot points to the innermost. The
+//! only unsafe code of this layer is here. It relies on one rule: *the slot points to a frame only while
+//! [`Frame::enter`] of that frame is on this thread's stack*, which `enter` sees to on every way out, unwinding
+//! included. (The shape, swap in and swap back on drop, is that of tokio's runtime context and tracing's dispatcher.)
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::panic::Location;
+use std::ptr;
+use std::task::Waker;
+
+use crate::error::Cancelled;
+use crate::token::CancellationToken;
+
+thread_local! {
+    /// Const-initialised and without a destructor: reading it is one load, at any time in the life of the thread.
+    static INNERMOST: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
+}
+
+/// What check points inside have left pending, as changes since the frame was entered.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Pending shields and finishing awaits: an outer check point must not drop them.
+    pub(crate) holds: i32,
+    /// Check points registered on their own, because they are polled under a waker that is not their scope's.
+    pub(crate) foreign: i32,
+}
+
+impl Counts {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            holds: self.holds + other.holds,
+            foreign: self.foreign + other.foreign,
+        }
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            holds: self.holds - other.holds,
+            foreign: self.foreign - other.foreign,
+        }
+    }
+}
+
+/// One stretch of running code with its ambient token.
+pub(crate) struct Frame<'a> {
+    token: &'a CancellationToken,
+    name: Option<&'a Cow<'static, str>>,
+    /// The waker that the scope has woken by a cancel; `None` in sync code.
+    waker: Option<&'a Waker>,
+    counts: Cell<Counts>,
+    outer: Cell<*const Frame<'static>>,
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn new(
+        token: &'a CancellationToken,
+        name: Option<&'a Cow<'static, str>>,
+        waker: Option<&'a Waker>,
+    ) -> Self {
+        Self {
+            token,
+            name,
+            waker,
+            counts: Cell::new(Counts::default()),
+            outer: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Runs `f` with this frame as the innermost one; what its check points counted goes to the frame outside, and is
+    /// returned.
+    #[inline]
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> (R, Counts) {
+        /// Puts the outer frame back, whichever way `f` ends.
+        struct Leave<'f, 'a>(&'f Frame<'a>);
+
+        impl Drop for Leave<'_, '_> {
+            #[inline]
+            fn drop(&mut self) {
+                INNERMOST.set(self.0.outer.get());
+                let counts = self.0.counts.get();
+                if counts != Counts::default() {
+                    with(|outer| {
+                        if let Some(outer) = outer {
+                            outer.add(counts);
+                        }
+                    });
+                }
+            }
+        }
+
+        self.counts.set(Counts::default());
+        // The lifetimes are erased; the rule in the module's head makes up for it.
+        self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
+        let leave = Leave(self);
+        let result = f();
+        drop(leave);
+        (result, self.counts.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn token(&self) -> &CancellationToken {
+        self.token
+    }
+
+    #[inline(always)]
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    pub(crate) fn add(&self, change: Counts) {
+        self.counts.set(self.counts.get().plus(change));
+    }
+
+    /// Will a cancel of this frame's token wake `waker`, without its being registered?
+    #[inline]
+    pub(crate) fn wakes(&self, waker: &Waker) -> bool {
+        self.waker.is_some_and(|own| own.will_wake(waker))
+    }
+
+    /// The error of a check point at `location` in this frame, if its token is cancelled.
+    #[cold]
+    pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+        let cause = self.token.cause()?;
+        Some(Cancelled::new(cause, location, self.scope_name()))
+    }
+
+    /// The name of the innermost named scope round this frame.
+    pub(crate) fn scope_name(&self) -> Option<Cow<'static, str>> {
+        let mut name = self.name;
+        let mut outer = self.outer.get();
+        while name.is_none() && !outer.is_null() {
+            // SAFETY: the frames outside an entered frame are entered too, so they are on this thread's stack.
+            let frame: &Frame<'_> = unsafe { &*outer };
+            name = frame.name;
+            outer = frame.outer.get();
+        }
+        name.cloned()
+    }
+}
+
+/// Hands the innermost frame of this thread to `f`.
+#[inline(always)]
+pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
+    let innermost = INNERMOST.get();
+    // SAFETY: null, or a frame that has been entered on this thread and not left (the rule above). `f` cannot keep the
+    // reference: its lifetime is `f`'s own; nor can the frame be left while `f` runs, for leaving happens further down
+    // the stack.
+    f(unsafe { innermost.as_ref() })
+}

@@ -1,0 +1,60 @@
+//! A moment to wait for, by whichever clock is in force.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::clock::{self, VirtualSleep, virtual_sleep};
+use crate::timer::{self, Alarm};
+
+/// Completes at a moment: by the timer thread, or, under a paused clock, by the runtime that paused it.
+pub(crate) enum Delay {
+    /// Too far away for the clock.
+    Never,
+    Wall { at: Instant, alarm: Option<Alarm> },
+    Virtual(Pin<Box<VirtualSleep>>),
+}
+
+impl Delay {
+    pub(crate) fn after(duration: Duration) -> Self {
+        let now = clock::now();
+        match now.at.checked_add(duration) {
+            Some(at) => Self::until(at, now.is_virtual),
+            None => Self::Never,
+        }
+    }
+
+    pub(crate) fn until(at: Instant, is_virtual: bool) -> Self {
+        if is_virtual {
+            Self::Virtual(Box::pin(virtual_sleep(at)))
+        } else {
+            Self::Wall { at, alarm: None }
+        }
+    }
+}
+
+impl Future for Delay {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.get_mut() {
+            Self::Never => Poll::Pending,
+            Self::Virtual(sleep) => sleep.as_mut().poll(cx),
+            Self::Wall { at, alarm } => {
+                if Instant::now() >= *at {
+                    *alarm = None;
+                    return Poll::Ready(());
+                }
+                let fired = match alarm {
+                    Some(alarm) => alarm.update(cx.waker()),
+                    None => {
+                        *alarm = Some(timer::arm(*at, cx.waker().clone()));
+                        false
+                    }
+                };
+                if fired { Poll::Ready(()) } else { Poll::Pending }
+            }
+        }
+    }
+}

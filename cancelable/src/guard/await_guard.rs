@@ -1,0 +1,223 @@
+//! `Guard`: one await that the ambient token can end.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::stage::Stage;
+use super::verdict::Before;
+use crate::context::{Counts, Frame, with_frame};
+use crate::error::Cancelled;
+use crate::token::{CancellationToken, Registered};
+
+/// Guards a future with the ambient token: what the `.await` of an annotated function does.
+///
+/// Before its first poll it asks the token; after that it polls the future first, and fails only if that is pending and
+/// the token is cancelled. A future that is ready yields its value, even if the cancel came meanwhile. A pending one is
+/// dropped there and then, unless something inside it is still unwinding from the same cancel, shielded, or finishing.
+///
+/// Without an ambient token it does nothing. It registers nothing by itself either: the scope's task is woken by the
+/// scope. (Under a waker that is not the scope's, as in `FuturesUnordered`, it does register, for as long as it is
+/// pending.)
+///
+/// # Errors
+///
+/// [`Cancelled`], with the line of this call as [`observed_at`](Cancelled::observed_at).
+///
+/// # Cancel safety
+///
+/// A cancel that finds the future pending drops it, as `select!` would: the future should be cancel safe, or be
+/// [shielded](crate::shield).
+///
+/// ```
+/// use cancelable::{Cancelled, Scope, guard};
+/// use std::time::Duration;
+///
+/// # futures::executor::block_on(async {
+/// let result: Result<(), Cancelled> = Scope::new()
+///     .timeout(Duration::from_millis(5))
+///     .run(async { guard(std::future::pending()).await })
+///     .await;
+/// assert!(result.unwrap_err().is_timeout());
+/// # });
+/// ```
+#[track_caller]
+pub fn guard<F: IntoFuture>(f: F) -> Guard<F::IntoFuture> {
+    Guard {
+        inner: f.into_future(),
+        stage: Stage::fresh(),
+        location: Location::caller(),
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An await that the ambient token can end; made by [`guard`]. Two words more than the future it guards.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Guard<F> {
+        #[pin]
+        inner: F,
+        stage: Stage<Inside>,
+        location: &'static Location<'static>,
+    }
+
+    impl<F> PinnedDrop for Guard<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(mut inside) = this.stage.take() {
+                with_frame(|frame| inside.unregister(frame));
+            }
+        }
+    }
+}
+
+/// What few guards need: things pending inside, or a registration of their own.
+#[derive(Default)]
+struct Inside {
+    counts: Counts,
+    own: Option<Own>,
+}
+
+/// A registration under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
+struct Own {
+    registered: Pin<Box<Registered<CancellationToken>>>,
+    waker: Waker,
+}
+
+/// One registration under a foreign waker.
+const ONE_FOREIGN: Counts = Counts { holds: 0, foreign: 1 };
+
+impl Inside {
+    /// Registers `waker` with the frame's token; `false` if that is cancelled by now.
+    fn register(&mut self, frame: &Frame<'_>, waker: &Waker) -> bool {
+        if let Some(own) = &mut self.own {
+            if own.waker.will_wake(waker) && own.registered.token() == frame.token() {
+                return true;
+            }
+        }
+        self.unregister(Some(frame));
+        let mut registered = Box::pin(Registered::new(frame.token().clone()));
+        if !registered.as_mut().register(waker, true) {
+            return false;
+        }
+        frame.add(ONE_FOREIGN);
+        self.own = Some(Own {
+            registered,
+            waker: waker.clone(),
+        });
+        true
+    }
+
+    fn unregister(&mut self, frame: Option<&Frame<'_>>) {
+        if self.own.take().is_some() {
+            if let Some(frame) = frame {
+                frame.add(Counts::default().minus(ONE_FOREIGN));
+            }
+        }
+    }
+}
+
+impl<F: Future> Future for Guard<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        with_frame(|frame| {
+            let Some(frame) = frame else {
+                this.stage.start();
+                return this.inner.poll(cx).map(Ok);
+            };
+            if this.stage.is_fresh() {
+                if !frame.token().is_quiet() {
+                    if let Some(cancelled) = frame.notice(this.location) {
+                        return Poll::Ready(Err(cancelled));
+                    }
+                }
+                this.stage.start();
+            }
+            let counts = frame.counts();
+            let was_quiet = frame.token().is_quiet();
+            let before = if was_quiet && this.stage.is_plain() {
+                None
+            } else {
+                Some(before(frame, this.stage))
+            };
+            match this.inner.poll(cx) {
+                Poll::Ready(output) => {
+                    if !this.stage.is_plain() {
+                        if let Some(mut inside) = this.stage.take() {
+                            inside.unregister(Some(frame));
+                        }
+                    }
+                    Poll::Ready(Ok(output))
+                }
+                Poll::Pending => {
+                    if before.is_none()
+                        && frame.token().is_quiet()
+                        && frame.counts() == counts
+                        && frame.wakes(cx.waker())
+                    {
+                        return Poll::Pending;
+                    }
+                    let before = before.unwrap_or_default();
+                    pending(frame, counts, &before, this.stage, this.location, cx).map(Err)
+                }
+            }
+        })
+    }
+}
+
+#[cold]
+fn before(frame: &Frame<'_>, stage: &mut Stage<Inside>) -> Before {
+    let inside = stage.get_mut().map_or(Counts::default(), |inside| inside.counts);
+    Before::poll(frame.token(), inside)
+}
+
+/// The rare ends of a pending poll: cancelled, something inside began or ended, or a waker that is not the scope's.
+#[cold]
+fn pending(
+    frame: &Frame<'_>,
+    counts_before: Counts,
+    before: &Before,
+    stage: &mut Stage<Inside>,
+    location: &'static Location<'static>,
+    cx: &mut Context<'_>,
+) -> Poll<Cancelled> {
+    let change = frame.counts().minus(counts_before);
+    if change != Counts::default() {
+        let inside = stage.get_or_default();
+        inside.counts = inside.counts.plus(change);
+    }
+    if let Some(cause) = frame.token().cause() {
+        let counts = stage.get_mut().map_or(Counts::default(), |inside| inside.counts);
+        if before.may_fail(&cause, counts, cx) {
+            if let Some(mut inside) = stage.take() {
+                inside.unregister(Some(frame));
+            }
+            if let Some(cancelled) = frame.notice(location) {
+                return Poll::Ready(cancelled);
+            }
+        }
+        return Poll::Pending;
+    }
+    if frame.wakes(cx.waker()) {
+        if let Some(inside) = stage.get_mut() {
+            inside.unregister(Some(frame));
+        }
+    } else if !stage.get_or_default().register(frame, cx.waker()) {
+        // Cancelled since: what is inside has not seen it in this poll, so let it, at once.
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
+impl<F: fmt::Debug> fmt::Debug for Guard<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("inner", &self.inner)
+            .field("location", &format_args!("{}", self.location))
+            .finish()
+    }
+}

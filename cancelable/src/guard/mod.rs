@@ -1,0 +1,15 @@
+//! One suspension point: what an annotated `.await` becomes.
+//!
+//! Bias: the future first, then the token. What is dropped when: a pending future, on the poll that finds the token
+//! cancelled, unless something inside must be let out first (`verdict.rs`).
+
+mod await_guard;
+mod finish;
+#[allow(unsafe_code, reason = "a tagged pointer; see the head of the file")]
+mod stage;
+mod verdict;
+
+pub use await_guard::{Guard, guard};
+pub(crate) use finish::Hold;
+pub use finish::finish;
+pub(crate) use verdict::Before;

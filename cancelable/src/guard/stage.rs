@@ -1,0 +1,85 @@
+//! The one word of state that a guard adds to a future, besides its location.
+//!
+//! `Fresh`, `Started`, or a box with what is rarely needed; an `enum` of these would take two words. All the unsafe code
+//! of the guard is here and relies on one rule: *the pointer is null, the `STARTED` mark, or a box of our own.*
+
+use std::marker::PhantomData;
+use std::ptr;
+
+pub(super) struct Stage<T> {
+    word: *mut T,
+    _owns: PhantomData<Option<Box<T>>>,
+}
+
+// SAFETY: it owns a `T`, or nothing.
+unsafe impl<T: Send> Send for Stage<T> {}
+// SAFETY: as above; a shared stage gives out shared references only.
+unsafe impl<T: Sync> Sync for Stage<T> {}
+
+impl<T> Stage<T> {
+    /// Not a valid address for a `T`, which is aligned.
+    const STARTED: *mut T = ptr::without_provenance_mut(1);
+    const ALIGNED: () = assert!(align_of::<T>() > 1);
+
+    pub(super) const fn fresh() -> Self {
+        let () = Self::ALIGNED;
+        Self {
+            word: ptr::null_mut(),
+            _owns: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_fresh(&self) -> bool {
+        self.word.is_null()
+    }
+
+    /// Started, and nothing more: the usual case while pending.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        ptr::eq(self.word, Self::STARTED)
+    }
+
+    #[inline(always)]
+    pub(super) fn start(&mut self) {
+        if self.is_fresh() {
+            self.word = Self::STARTED;
+        }
+    }
+
+    fn is_boxed(&self) -> bool {
+        !self.is_fresh() && !self.is_plain()
+    }
+
+    pub(super) fn get_mut(&mut self) -> Option<&mut T> {
+        // SAFETY: a box of our own, by the rule, and borrowed mutably through `self`.
+        self.is_boxed().then(|| unsafe { &mut *self.word })
+    }
+
+    pub(super) fn get_or_default(&mut self) -> &mut T
+    where
+        T: Default,
+    {
+        if !self.is_boxed() {
+            self.word = Box::into_raw(Box::default());
+        }
+        // SAFETY: as in `get_mut`.
+        unsafe { &mut *self.word }
+    }
+
+    /// Back to plain.
+    pub(super) fn take(&mut self) -> Option<Box<T>> {
+        if !self.is_boxed() {
+            return None;
+        }
+        let boxed = std::mem::replace(&mut self.word, Self::STARTED);
+        // SAFETY: it came from `Box::into_raw` in `get_or_default`, and the word has just forgotten it.
+        Some(unsafe { Box::from_raw(boxed) })
+    }
+}
+
+impl<T> Drop for Stage<T> {
+    fn drop(&mut self) {
+        self.take();
+    }
+}

@@ -1,0 +1,60 @@
+//! What a check point does whose future is pending under a cancelled token: fail now, or wait for what is inside.
+//!
+//! L12 in one place; used by awaits and by scopes. The reasoning is that of the contract, §5.
+
+use std::task::{Context, Waker};
+
+use crate::cause::Cause;
+use crate::context::Counts;
+use crate::primitive::Arc;
+use crate::token::CancellationToken;
+
+/// What a check point knew when its poll began; by default, that its token was not cancelled and nothing was inside.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// Everyone under a foreign waker had been woken.
+    told: bool,
+    /// What was pending inside.
+    inside: Counts,
+}
+
+impl Before {
+    #[inline]
+    pub(crate) fn poll(token: &CancellationToken, inside: Counts) -> Self {
+        Self {
+            // No cancel yet: nobody can have been told.
+            told: !token.is_quiet() && token.cause().is_some_and(|cause| cause.is_told()),
+            inside,
+        }
+    }
+
+    /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
+    pub(crate) fn may_fail(&self, cause: &Arc<Cause>, inside: Counts, cx: &Context<'_>) -> bool {
+        if inside.holds > 0 {
+            // A shield or a finishing await is on its way; it wakes this task when it gets on.
+            return false;
+        }
+        if inside.foreign <= 0 {
+            return true;
+        }
+        // Some check points inside wait under wakers of their own.
+        if !self.told {
+            // Not all of them have been woken, or not long enough to be polled.
+            wake_when_told(cause, cx.waker());
+            return false;
+        }
+        if inside.foreign < self.inside.foreign {
+            // They are getting out one by one: let them.
+            cx.waker().wake_by_ref();
+            return false;
+        }
+        // All have been woken and this poll moved none of them: their owner does not poll them any more.
+        true
+    }
+}
+
+fn wake_when_told(cause: &Arc<Cause>, waker: &Waker) {
+    if !cause.wake_when_told(waker) {
+        waker.wake_by_ref();
+    }
+}

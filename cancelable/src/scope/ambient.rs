@@ -1,0 +1,151 @@
+//! Futures that take a token along: `token.scope`, and the extension trait.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::region::{Ambient, Given, Nature};
+use super::shield::{Shield, shield};
+use crate::context::Carried;
+use crate::error::Cancelled;
+use crate::token::CancellationToken;
+
+pin_project_lite::pin_project! {
+    /// A future under a token; made by [`CancellationToken::scope`] and
+    /// [`in_current_scope`](CancelFutureExt::in_current_scope).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Scoped<F> {
+        #[pin]
+        ambient: Ambient<Given<F>, F>,
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().ambient.poll_ambient(cx).map(|result| match result {
+            Ok(output) => output,
+            Err(_) => unreachable!("a token made ambient is no check point by itself"),
+        })
+    }
+}
+
+impl<F> fmt::Debug for Scoped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}
+
+impl CancellationToken {
+    /// Makes this token the ambient one whenever `f` is polled or dropped.
+    ///
+    /// It is no check point by itself: what is inside notices a cancel, or nothing does. For a future that has to be
+    /// ended too, see [`with_cancellation`](CancelFutureExt::with_cancellation); for a deadline or a token that ends
+    /// with the future, see [`Scope`](crate::Scope).
+    ///
+    /// ```
+    /// use cancelable::{CancellationToken, current};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let token = CancellationToken::new();
+    /// assert_eq!(token.scope(async { current() }).await, token);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn scope<F: Future>(&self, f: F) -> Scoped<F> {
+        Scoped {
+            ambient: Ambient::new(self.clone(), Nature::ambient(Location::caller()), Given(f)),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future that a token ends; made by [`with_cancellation`](CancelFutureExt::with_cancellation).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct WithCancellation<F> {
+        #[pin]
+        ambient: Ambient<Given<F>, F>,
+    }
+}
+
+impl<F: Future> Future for WithCancellation<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().ambient.poll_ambient(cx)
+    }
+}
+
+impl<F> fmt::Debug for WithCancellation<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithCancellation").finish_non_exhaustive()
+    }
+}
+
+/// What can be done to any future. Bring it in with `use cancelable::CancelFutureExt as _`.
+pub trait CancelFutureExt: Future {
+    /// Takes the ambient token along, wherever the future is polled: what to wrap a future in that is handed to a
+    /// runtime this library does not know.
+    ///
+    /// ```
+    /// use cancelable::{CancelFutureExt as _, CancellationToken, current};
+    ///
+    /// let token = CancellationToken::new();
+    /// let task = token.sync_scope(|| async { current() }.in_current_scope());
+    /// assert_eq!(futures::executor::block_on(task), token);
+    /// ```
+    #[track_caller]
+    fn in_current_scope(self) -> Scoped<Self>
+    where
+        Self: Sized,
+    {
+        let (token, nature) = Nature::carried(Carried::from_here(), Location::caller());
+        Scoped {
+            ambient: Ambient::new(token, nature, Given(self)),
+        }
+    }
+
+    /// [`shield`] as a method.
+    #[track_caller]
+    fn shielded(self) -> Shield<Self>
+    where
+        Self: Sized,
+    {
+        shield(self)
+    }
+
+    /// Makes `token` ambient in this future, and ends it when the token is cancelled: before its first poll, or whenever
+    /// it is pending and nothing inside is still getting out.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], with the line of this call.
+    ///
+    /// ```
+    /// use cancelable::{CancelFutureExt as _, CancellationToken};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let token = CancellationToken::new();
+    /// token.cancel();
+    /// assert!(std::future::pending::<()>().with_cancellation(&token).await.is_err());
+    /// # });
+    /// ```
+    #[track_caller]
+    fn with_cancellation(self, token: &CancellationToken) -> WithCancellation<Self>
+    where
+        Self: Sized,
+    {
+        let nature = Nature {
+            is_check_point: true,
+            ..Nature::ambient(Location::caller())
+        };
+        WithCancellation {
+            ambient: Ambient::new(token.clone(), nature, Given(self)),
+        }
+    }
+}
+
+impl<F: Future> CancelFutureExt for F {}

@@ -1,0 +1,16 @@
+//! Regions with an end: scopes, shields, and tokens made ambient.
+//!
+//! What holds inside: the region's token is the ambient one, on every poll and in every destructor of the body. What
+//! holds after: the outer code's token is back, and whatever the scope started has been told to stop.
+
+mod ambient;
+mod options;
+mod region;
+mod run;
+mod shield;
+mod sleep;
+
+pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
+pub use options::Scope;
+pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync, shield_sync_timeout};
+pub use sleep::{blocking_sleep, sleep};

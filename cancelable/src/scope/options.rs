@@ -1,0 +1,177 @@
+//! `Scope`, the builder: what a scope is told before it begins.
+
+use std::borrow::Cow;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::context::with_frame;
+use crate::token::{CancellationToken, ChildOptions, Deadline};
+
+/// A stretch of code with a token of its own: a child of the ambient one, with perhaps a deadline, a grace and a name.
+///
+/// [`run`](Self::run) takes a future, [`run_sync`](Self::run_sync) a closure; `cancel_scope!` is written in terms of
+/// these. Inside, the scope's token is the ambient one. Leaving the scope ends it: nothing of the scope stays behind,
+/// and whoever still holds its token sees it cancelled. What each way of leaving means:
+///
+/// | the body | the scope returns | its token is cancelled with |
+/// |---|---|---|
+/// | returns a value, also one of its own errors | that value | [`ScopeEnded`](crate::ReasonKind::ScopeEnded) |
+/// | notices the cancel and returns the error | that error | the reason it had |
+/// | swallows the cancel and returns a value | that value | the reason it had |
+/// | is pending on something that does not notice | [`Cancelled`](crate::Cancelled) | the reason it had |
+/// | is dropped, with the scope, before its end | nothing | [`Dropped`](crate::ReasonKind::Dropped) |
+/// | panics | the panic | [`Dropped`](crate::ReasonKind::Dropped) |
+///
+/// A scope that is entered under a cancelled parent, or with a deadline in the past, does not start its body.
+///
+/// ```
+/// use cancelable::{Cancelled, Scope, sleep};
+/// use std::time::Duration;
+///
+/// # futures::executor::block_on(async {
+/// let result: Result<(), Cancelled> = Scope::new()
+///     .name("greeting")
+///     .timeout(Duration::from_millis(5))
+///     .run(async { sleep(Duration::from_secs(3600)).await })
+///     .await;
+/// let text = result.unwrap_err().to_string();
+/// assert!(text.starts_with("cancelled: timed out after 5ms (scope \"greeting\"), requested at "), "{text}");
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a scope does nothing until it is given something to `run`"]
+pub struct Scope {
+    parent: Parent,
+    timeout: Option<(Duration, &'static Location<'static>)>,
+    deadline: Option<(Instant, &'static Location<'static>)>,
+    pub(super) grace: Option<Duration>,
+    pub(super) name: Option<Cow<'static, str>>,
+    links: Vec<CancellationToken>,
+    pub(super) location: &'static Location<'static>,
+}
+
+#[derive(Clone, Debug)]
+enum Parent {
+    Ambient,
+    Given(CancellationToken),
+    None,
+}
+
+impl Scope {
+    /// A scope below the ambient one, without a deadline.
+    #[track_caller]
+    pub fn new() -> Self {
+        Self {
+            parent: Parent::Ambient,
+            timeout: None,
+            deadline: None,
+            grace: None,
+            name: None,
+            links: Vec::new(),
+            location: Location::caller(),
+        }
+    }
+
+    /// Cancels the scope when it has run this long, counted from its first poll (or from the call of
+    /// [`run_sync`](Self::run_sync)), not from here.
+    ///
+    /// Zero cancels before the body starts. A duration too long for the clock, such as [`Duration::MAX`], is no deadline.
+    #[track_caller]
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = Some((after, Location::caller()));
+        self
+    }
+
+    /// Cancels the scope at this moment; before the body starts if it is past. With a [timeout](Self::timeout) as well,
+    /// the earlier of the two counts.
+    #[track_caller]
+    pub fn deadline(mut self, at: Instant) -> Self {
+        self.deadline = Some((at, Location::caller()));
+        self
+    }
+
+    /// Bounds how long a cancelled body may take to get out: after this long it is dropped where it stands, and the error
+    /// says so ([`was_forced`](crate::Cancelled::was_forced)). Without it the scope waits for shields inside as long as
+    /// they take. A sync body cannot be dropped from outside, so [`run_sync`](Self::run_sync) knows no grace.
+    pub fn grace(mut self, after: Duration) -> Self {
+        self.grace = Some(after);
+        self
+    }
+
+    /// Hangs the scope below this token instead of the ambient one.
+    pub fn parent(mut self, parent: &CancellationToken) -> Self {
+        self.parent = Parent::Given(parent.clone());
+        self
+    }
+
+    /// Hangs the scope below nothing: only its own deadline and its own token end it.
+    pub fn detached(mut self) -> Self {
+        self.parent = Parent::None;
+        self
+    }
+
+    /// Names the scope, for error messages.
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Cancels the scope with this token too, besides its parent. May be given several times.
+    pub fn link(mut self, token: CancellationToken) -> Self {
+        self.links.push(token);
+        self
+    }
+
+    /// The scope begins: its token. The deadline counts from now, and whatever has happened already has been noticed.
+    pub(super) fn begin(&mut self) -> CancellationToken {
+        let deadline = self.take_deadline();
+        let expired = deadline.as_ref().is_some_and(|(deadline, now)| deadline.at <= *now);
+        let options = ChildOptions {
+            name: self.name.clone(),
+            deadline: deadline.map(|(deadline, _)| deadline),
+            links: std::mem::take(&mut self.links),
+        };
+        let token = match &self.parent {
+            Parent::Ambient => with_frame(|frame| match frame {
+                Some(frame) => frame.token().child_with(options),
+                None => CancellationToken::never().child_with(options),
+            }),
+            Parent::Given(parent) => parent.child_with(options),
+            Parent::None => CancellationToken::never().child_with(options),
+        };
+        if expired {
+            token.attend();
+        }
+        token
+    }
+
+    /// The effective one of timeout and deadline, and the time it was reckoned at.
+    fn take_deadline(&self) -> Option<(Deadline, Instant)> {
+        if self.timeout.is_none() && self.deadline.is_none() {
+            return None;
+        }
+        let now = clock::now();
+        let timeout = self.timeout.and_then(|(after, location)| {
+            let at = now.at.checked_add(after)?;
+            Some(Deadline::new(at, Some(after), location))
+        });
+        let deadline = self.deadline.map(|(at, location)| Deadline::new(at, None, location));
+        let mut deadline = match (timeout, deadline) {
+            (Some(timeout), Some(deadline)) if deadline.at < timeout.at => deadline,
+            (Some(timeout), _) => timeout,
+            (None, deadline) => deadline?,
+        };
+        deadline.scope = self.name.clone();
+        deadline.is_virtual = now.is_virtual;
+        Some((deadline, now.at))
+    }
+}
+
+/// As [`Scope::new`].
+impl Default for Scope {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}

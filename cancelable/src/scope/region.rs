@@ -1,0 +1,413 @@
+//! `Region`: a future with an ambient token, the one machine behind scopes, shields and tokens made ambient.
+//!
+//! It enters its frame for every poll and for every drop of its body; it registers its task with its token whenever it
+//! returns pending under a new waker, which is what spares the check points inside from registering; and, if it is a
+//! check point itself, it fails as they do.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::context::{Carried, Counts, Frame, with_frame};
+use crate::delay::Delay;
+use crate::error::Cancelled;
+use crate::guard::{Before, Hold};
+use crate::reason::CancelReason;
+use crate::token::{CancellationToken, Registered};
+
+/// Makes the body, once the token is there.
+pub(crate) trait Make<F> {
+    fn make(self, token: CancellationToken) -> F;
+}
+
+/// A body that was there before.
+pub(crate) struct Given<F>(pub(crate) F);
+
+impl<F> Make<F> for Given<F> {
+    fn make(self, _token: CancellationToken) -> F {
+        self.0
+    }
+}
+
+/// A body that wants to be handed the token.
+pub(crate) struct With<C>(pub(crate) C);
+
+impl<C: FnOnce(CancellationToken) -> F, F> Make<F> for With<C> {
+    fn make(self, token: CancellationToken) -> F {
+        self.0(token)
+    }
+}
+
+/// What a region is, decided when it is made.
+pub(crate) struct Nature {
+    /// It fails when its token is cancelled and its body pending.
+    pub(crate) is_check_point: bool,
+    /// Its token is its own: ended with it, cancelled by its drop.
+    pub(crate) owns_token: bool,
+    /// While pending it holds outer check points off.
+    pub(crate) shields: bool,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+pin_project_lite::pin_project! {
+    /// A body that is made when the region is first polled, and its token.
+    pub(crate) struct Region<M, F> {
+        #[pin]
+        registered: Option<Registered<CancellationToken>>,
+        #[pin]
+        body: Body<M, F>,
+        live: Live,
+    }
+
+    impl<M, F> PinnedDrop for Region<M, F> {
+        fn drop(this: Pin<&mut Self>) {
+            this.abandon();
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = BodyProj]
+    #[project_replace = BodyReplace]
+    enum Body<M, F> {
+        Fresh { make: M },
+        Running { #[pin] future: F },
+        Done,
+    }
+}
+
+/// Everything about a running region that need not be pinned.
+struct Live {
+    nature: Nature,
+    /// The waker that is registered.
+    waker: Option<Waker>,
+    /// It is not the one of the frame outside, so check points out there count us.
+    is_foreign: bool,
+    hold: Hold,
+    /// What is pending inside.
+    inside: Counts,
+    /// A deadline by a clock that only the runtime knows.
+    clock: Option<Delay>,
+    /// Running since the cancel was seen, if there is a grace.
+    grace: Option<Delay>,
+}
+
+/// Cancels a region's token if its body unwinds.
+struct CancelOnUnwind<'a> {
+    token: &'a CancellationToken,
+    location: &'static Location<'static>,
+}
+
+impl Drop for CancelOnUnwind<'_> {
+    fn drop(&mut self) {
+        abandon_token(self.token, self.location);
+    }
+}
+
+#[cold]
+fn abandon_token(token: &CancellationToken, location: &'static Location<'static>) {
+    if !token.is_cancelled() {
+        token.cancel_with(CancelReason::dropped_at(location));
+    }
+}
+
+/// Runs `f` with the token cancelled as `Dropped` should it unwind.
+pub(super) fn cancel_on_unwind<R>(
+    token: &CancellationToken,
+    location: &'static Location<'static>,
+    f: impl FnOnce() -> R,
+) -> R {
+    let guard = CancelOnUnwind { token, location };
+    let result = f();
+    std::mem::forget(guard);
+    result
+}
+
+/// A scope is over: stragglers that still hold its token are told.
+pub(super) fn end_token(token: &CancellationToken, location: &'static Location<'static>) {
+    if !token.is_unshared() && !token.is_cancelled() {
+        token.cancel_with(CancelReason::scope_ended(location));
+    }
+}
+
+impl<M, F> Region<M, F> {
+    pub(crate) fn new(nature: Nature, make: M) -> Self {
+        Self {
+            registered: None,
+            body: Body::Fresh { make },
+            live: Live {
+                nature,
+                waker: None,
+                is_foreign: false,
+                hold: Hold::new(),
+                inside: Counts::default(),
+                clock: None,
+                grace: None,
+            },
+        }
+    }
+
+    /// The same region, not yet polled, as something else.
+    pub(crate) fn with_nature(self, nature: Nature) -> Self {
+        // `Region` has a destructor, so its parts cannot be moved out of it.
+        let mut this = self;
+        this.live.nature = nature;
+        this
+    }
+
+    /// The region goes away: dropped, or done. Cancels first and drops the body after, so that a destructor that waits
+    /// for the scope's threads does not wait for ever; and drops it within the region's frame.
+    fn abandon(self: Pin<&mut Self>) {
+        let this = self.project();
+        let live = this.live;
+        let mut body = this.body;
+        if let Some(mut registered) = this.registered.as_pin_mut() {
+            registered.as_mut().unregister();
+            let token = registered.token();
+            let is_running = matches!(body.as_mut().project(), BodyProj::Running { .. });
+            if is_running && live.nature.owns_token {
+                abandon_token(token, live.nature.location);
+            }
+            Frame::new(token, live.nature.name.as_ref(), None).enter(|| body.as_mut().project_replace(Body::Done));
+        }
+        live.leave();
+    }
+}
+
+impl Live {
+    /// Takes back what check points outside have counted.
+    fn leave(&mut self) {
+        self.hold.set(false);
+        self.set_foreign(false);
+    }
+
+    fn set_foreign(&mut self, is_foreign: bool) {
+        if self.is_foreign != is_foreign {
+            self.is_foreign = is_foreign;
+            let foreign = if is_foreign { 1 } else { -1 };
+            with_frame(|outer| {
+                if let Some(outer) = outer {
+                    outer.add(Counts { holds: 0, foreign });
+                }
+            });
+        }
+    }
+}
+
+impl<M, F> Region<M, F>
+where
+    M: Make<F>,
+    F: Future,
+{
+    /// Polls the body under `begin`'s token, which is asked for on the first poll.
+    pub(crate) fn poll_region(
+        mut self: Pin<&mut Self>,
+        begin: impl FnOnce() -> CancellationToken,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        if matches!(self.body, Body::Fresh { .. }) {
+            if let Err(cancelled) = self.as_mut().start(begin) {
+                return Poll::Ready(Err(cancelled));
+            }
+        }
+        let mut this = self.as_mut().project();
+        let live = this.live;
+        let Some(registered) = this.registered.as_ref().as_pin_ref() else {
+            unreachable!("a region has a token once it has started")
+        };
+        let token = registered.get_ref().token();
+        let BodyProj::Running { future } = this.body.as_mut().project() else {
+            panic!("a scope, shield or ambient future was polled after it had completed")
+        };
+
+        live.poll_clock(token, cx);
+        let before = Before::poll(token, live.inside);
+        let frame = Frame::new(token, live.nature.name.as_ref(), Some(cx.waker()));
+        let (poll, change) = frame.enter(|| {
+            if live.nature.owns_token {
+                cancel_on_unwind(token, live.nature.location, || future.poll(cx))
+            } else {
+                future.poll(cx)
+            }
+        });
+        if let Poll::Ready(output) = poll {
+            self.finish();
+            return Poll::Ready(Ok(output));
+        }
+
+        live.inside = live.inside.plus(change);
+        if live.nature.shields {
+            live.hold.set(true);
+        }
+        let cause = if token.is_quiet() { None } else { token.cause() };
+        if let Some(cause) = cause {
+            if !live.nature.is_check_point {
+                // Somebody inside notices, or nobody does.
+                return Poll::Pending;
+            }
+            let is_forced = live.poll_grace(cx);
+            if !is_forced && !before.may_fail(&cause, live.inside, cx) {
+                return Poll::Pending;
+            }
+            let notice = Frame::new(token, live.nature.name.as_ref(), None)
+                .enter(|| with_frame(|frame| frame.and_then(|frame| frame.notice(live.nature.location))))
+                .0;
+            self.abandon();
+            return match notice {
+                Some(cancelled) if is_forced => Poll::Ready(Err(cancelled.forced())),
+                Some(cancelled) => Poll::Ready(Err(cancelled)),
+                None => unreachable!("a cancelled token has a cause"),
+            };
+        }
+
+        let is_foreign = with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
+        if live.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) && live.is_foreign == is_foreign {
+            return Poll::Pending;
+        }
+        if live.waker.is_none() && token.attend() {
+            live.watch_clock(token, cx);
+        }
+        let Some(mut registered) = this.registered.as_mut().as_pin_mut() else {
+            unreachable!("a region has a token once it has started")
+        };
+        if live.is_foreign != is_foreign {
+            // The two kinds have different places in the list.
+            registered.as_mut().unregister();
+        }
+        if registered.as_mut().register(cx.waker(), is_foreign) {
+            live.waker = Some(cx.waker().clone());
+            live.set_foreign(is_foreign);
+        } else {
+            // Cancelled since the body was polled: let what is inside notice first.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// The first poll: the token, unless that is cancelled, and the body.
+    fn start(self: Pin<&mut Self>, begin: impl FnOnce() -> CancellationToken) -> Result<(), Cancelled> {
+        let mut this = self.project();
+        let token = begin();
+        let nature = &this.live.nature;
+        if nature.is_check_point && !token.is_quiet() {
+            let frame = Frame::new(&token, nature.name.as_ref(), None);
+            let notice = frame.enter(|| frame.notice(nature.location)).0;
+            if let Some(cancelled) = notice {
+                this.body.project_replace(Body::Done);
+                return Err(cancelled);
+            }
+        }
+        if let BodyReplace::Fresh { make } = this.body.as_mut().project_replace(Body::Done) {
+            let handed = token.clone();
+            let (future, _) = Frame::new(&token, nature.name.as_ref(), None)
+                .enter(|| cancel_on_unwind(&token, nature.location, || make.make(handed)));
+            this.body.project_replace(Body::Running { future });
+        }
+        this.registered.set(Some(Registered::new(token)));
+        Ok(())
+    }
+
+    /// The body is done: end the token, inside whose frame the body's remains are dropped.
+    fn finish(self: Pin<&mut Self>) {
+        let this = self.project();
+        let live = this.live;
+        let mut body = this.body;
+        let Some(mut registered) = this.registered.as_pin_mut() else { return };
+        registered.as_mut().unregister();
+        let token = registered.token();
+        Frame::new(token, live.nature.name.as_ref(), None).enter(|| body.as_mut().project_replace(Body::Done));
+        if live.nature.owns_token {
+            end_token(token, live.nature.location);
+        }
+        live.clock = None;
+        live.grace = None;
+        live.leave();
+    }
+}
+
+impl Live {
+    /// A deadline by a virtual clock: nobody but this task can watch it.
+    fn poll_clock(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        if let Some(clock) = &mut self.clock {
+            if Pin::new(clock).poll(cx).is_ready() {
+                self.clock = None;
+                if let Some(reason) = token.deadline_reason() {
+                    token.expire(reason);
+                }
+            }
+        }
+    }
+
+    fn watch_clock(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        if let Some(at) = token.own_virtual_deadline() {
+            self.clock = Some(Delay::until(at, true));
+            self.poll_clock(token, cx);
+        }
+    }
+
+    /// Has a cancelled body outstayed its grace?
+    fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(after) = self.nature.grace else { return false };
+        let grace = self.grace.get_or_insert_with(|| Delay::after(after));
+        Pin::new(grace).poll(cx).is_ready()
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future under a token that exists already, or under the one that is ambient where it was made.
+    pub(crate) struct Ambient<M, F> {
+        token: Option<CancellationToken>,
+        #[pin]
+        region: Region<M, F>,
+    }
+}
+
+impl<M, F> Ambient<M, F>
+where
+    M: Make<F>,
+    F: Future,
+{
+    pub(crate) fn new(token: CancellationToken, nature: Nature, make: M) -> Self {
+        Self {
+            token: Some(token),
+            region: Region::new(nature, make),
+        }
+    }
+
+    pub(crate) fn poll_ambient(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
+        let this = self.project();
+        let token = this.token;
+        this.region
+            .poll_region(|| token.take().unwrap_or(CancellationToken::never()), cx)
+    }
+}
+
+impl Nature {
+    /// A token made ambient and nothing more.
+    pub(crate) fn ambient(location: &'static Location<'static>) -> Self {
+        Self {
+            is_check_point: false,
+            owns_token: false,
+            shields: false,
+            grace: None,
+            name: None,
+            location,
+        }
+    }
+
+    pub(crate) fn carried(carried: Carried, location: &'static Location<'static>) -> (CancellationToken, Self) {
+        let (token, name) = carried.into_parts();
+        (
+            token,
+            Self {
+                name,
+                ..Self::ambient(location)
+            },
+        )
+    }
+}

@@ -1,0 +1,142 @@
+//! Running something in a scope: a future, or a closure.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::options::Scope;
+use super::region::{Given, Make, Nature, Region, With, cancel_on_unwind, end_token};
+use crate::context::Frame;
+use crate::error::FromCancelled;
+use crate::token::CancellationToken;
+
+pin_project_lite::pin_project! {
+    /// The future of [`Scope::run`].
+    #[must_use = "futures do nothing unless polled"]
+    struct Run<M, F> {
+        scope: Option<Scope>,
+        #[pin]
+        region: Region<M, F>,
+    }
+}
+
+impl<M, F> Run<M, F> {
+    fn new(mut scope: Scope, location: &'static Location<'static>, make: M) -> Self {
+        let nature = Nature {
+            is_check_point: true,
+            owns_token: true,
+            shields: false,
+            grace: scope.grace,
+            name: scope.name.clone(),
+            location,
+        };
+        scope.location = location;
+        Self {
+            scope: Some(scope),
+            region: Region::new(nature, make),
+        }
+    }
+}
+
+impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let scope = this.scope;
+        let begin = || scope.take().unwrap_or_default().begin();
+        this.region
+            .poll_region(begin, cx)
+            .map(|result| result.unwrap_or_else(FromCancelled::from_cancelled))
+    }
+}
+
+impl Scope {
+    /// Runs a future in this scope. The scope begins with the first poll.
+    ///
+    /// # Errors
+    ///
+    /// What the body returns; [`Cancelled`](crate::Cancelled), in the shape that [`FromCancelled`] gives it, if the scope
+    /// is cancelled before the body starts or while it is pending on something that does not notice.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the scope's token with kind [`Dropped`](crate::ReasonKind::Dropped), and then drops
+    /// the body.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the body passes through; the token is then cancelled with kind `Dropped`.
+    #[track_caller]
+    pub fn run<F: Future>(self, f: F) -> impl Future<Output = F::Output>
+    where
+        F::Output: FromCancelled,
+    {
+        Run::new(self, Location::caller(), Given(f))
+    }
+
+    /// As [`run`](Self::run), handing the scope's token to the body.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let result: Result<(), Cancelled> = Scope::new()
+    ///     .run_with(|token| async move {
+    ///         std::thread::spawn(move || token.cancel_with("found it"));
+    ///         std::future::pending().await
+    ///     })
+    ///     .await;
+    /// assert_eq!(result.unwrap_err().reason().to_string(), "found it");
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn run_with<F, Fut>(self, f: F) -> impl Future<Output = Fut::Output>
+    where
+        F: FnOnce(CancellationToken) -> Fut,
+        Fut: Future,
+        Fut::Output: FromCancelled,
+    {
+        Run::new(self, Location::caller(), With(f))
+    }
+
+    /// Runs a closure in this scope, on this thread, now.
+    ///
+    /// A sync body is ended by its own check points only: calls of [`check`](crate::check()) and annotated functions.
+    /// A deadline ends it at the first of these after it has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope, check};
+    /// use std::time::Duration;
+    ///
+    /// let result: Result<(), Cancelled> = Scope::new().timeout(Duration::from_millis(5)).run_sync(|| loop {
+    ///     check()?;
+    /// });
+    /// assert!(result.unwrap_err().is_timeout());
+    /// ```
+    #[track_caller]
+    pub fn run_sync<T: FromCancelled>(self, f: impl FnOnce() -> T) -> T {
+        self.run_sync_with(|_| f())
+    }
+
+    /// As [`run_sync`](Self::run_sync), handing the scope's token to the body.
+    #[track_caller]
+    pub fn run_sync_with<T: FromCancelled>(mut self, f: impl FnOnce(&CancellationToken) -> T) -> T {
+        let location = Location::caller();
+        let token = self.begin();
+        let frame = Frame::new(&token, self.name.as_ref(), None);
+        if !token.is_quiet() {
+            if let Some(cancelled) = frame.enter(|| frame.notice(location)).0 {
+                return T::from_cancelled(cancelled);
+            }
+        }
+        let (value, _) = frame.enter(|| cancel_on_unwind(&token, location, || f(&token)));
+        end_token(&token, location);
+        value
+    }
+}

@@ -1,0 +1,171 @@
+//! Shields: stretches of code in which outer cancellation is not observed. For cleanup.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::options::Scope;
+use super::region::{Given, Nature, Region, cancel_on_unwind, end_token};
+use crate::context::Frame;
+use crate::error::FromCancelled;
+use crate::token::CancellationToken;
+
+/// Runs a future without its seeing the cancellation of the code outside; not even one that has come already.
+///
+/// While it is pending, the check points outside wait for it, through unannotated functions too; once it is done, the
+/// next check point fails. Scopes opened inside work as ever, below the shield's own token, which is the ambient one
+/// there. Bound it with [`timeout`](Shield::timeout), or with the [grace](Scope::grace) of the scope outside.
+///
+/// The await of a shield should not be guarded: that is, `shield(f).await`, as it is written, also in an annotated
+/// function, which leaves it alone.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, guard, shield, sleep};
+/// use std::time::Duration;
+///
+/// # futures::executor::block_on(async {
+/// let token = CancellationToken::new();
+/// let work = token.scope(async {
+///     let result = guard(std::future::pending::<()>()).await;
+///     // The cancel has come, and yet this can wait: for a connection to be closed, for example.
+///     shield(sleep(Duration::from_millis(1))).await.expect("not cancelled in here");
+///     result
+/// });
+/// token.cancel_after(Duration::from_millis(1));
+/// assert!(work.await.unwrap_err().is_timeout());
+/// # });
+/// ```
+#[track_caller]
+pub fn shield<F: Future>(f: F) -> Shield<F> {
+    Shield {
+        region: Region::new(nature(false, Location::caller()), Given(f)),
+        location: Location::caller(),
+    }
+}
+
+fn nature(is_check_point: bool, location: &'static Location<'static>) -> Nature {
+    Nature {
+        is_check_point,
+        owns_token: true,
+        shields: true,
+        grace: None,
+        name: None,
+        location,
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A shielded future; made by [`shield`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Shield<F> {
+        #[pin]
+        region: Region<Given<F>, F>,
+        location: &'static Location<'static>,
+    }
+}
+
+impl<F: Future> Future for Shield<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project()
+            .region
+            .poll_region(CancellationToken::new, cx)
+            .map(|result| match result {
+                Ok(output) => output,
+                Err(_) => unreachable!("a shield without a timeout is no check point"),
+            })
+    }
+}
+
+impl<F> Shield<F> {
+    /// Bounds the shield: when it has run this long, counted from its first poll, what is inside is cancelled, and
+    /// dropped if it does not notice.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, shield};
+    /// use std::time::Duration;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let cleanup = async { Ok::<(), Cancelled>(std::future::pending().await) };
+    /// let result = shield(cleanup).timeout(Duration::from_millis(5)).await;
+    /// assert!(result.unwrap_err().is_timeout());
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn timeout(self, after: Duration) -> ShieldWithTimeout<F>
+    where
+        F: Future<Output: FromCancelled>,
+    {
+        let scope = Scope::new().detached().timeout(after);
+        ShieldWithTimeout {
+            region: self.region.with_nature(nature(true, self.location)),
+            scope: Some(scope),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A shielded future with a bound; made by [`Shield::timeout`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ShieldWithTimeout<F> {
+        #[pin]
+        region: Region<Given<F>, F>,
+        scope: Option<Scope>,
+    }
+}
+
+impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let scope = this.scope;
+        this.region
+            .poll_region(|| scope.take().unwrap_or_default().begin(), cx)
+            .map(|result| result.unwrap_or_else(FromCancelled::from_cancelled))
+    }
+}
+
+/// Runs a closure without its seeing the cancellation of the code outside.
+///
+/// ```
+/// use cancelable::{CancellationToken, check, shield_sync};
+///
+/// let token = CancellationToken::new();
+/// token.cancel();
+/// token.sync_scope(|| {
+///     assert!(shield_sync(check).is_ok());
+///     assert!(check().is_err());
+/// });
+/// ```
+#[track_caller]
+pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
+    let location = Location::caller();
+    let token = CancellationToken::new();
+    let frame = Frame::new(&token, None, None);
+    let (result, _) = frame.enter(|| cancel_on_unwind(&token, location, f));
+    end_token(&token, location);
+    result
+}
+
+/// As [`shield_sync`], with a bound that the check points inside observe; what `shield!(timeout = …, { … })` expands to.
+#[track_caller]
+pub fn shield_sync_timeout<T: FromCancelled>(after: Duration, f: impl FnOnce() -> T) -> T {
+    Scope::new().detached().timeout(after).run_sync(f)
+}
+
+impl<F> fmt::Debug for Shield<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shield").finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for ShieldWithTimeout<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShieldWithTimeout").finish_non_exhaustive()
+    }
+}

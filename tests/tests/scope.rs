@@ -1,0 +1,774 @@
+//! Scopes, guards and shields, written out by hand: laws L9 to L21 without the macros.
+
+use std::future::{Future, pending, poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use cancelable::{
+    CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
+    current, guard, is_cancelled, propagate, remaining, shield, shield_sync, sleep,
+};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use tests::{CountingWaker, DropFlag, Runtime, on_every_runtime, poll_once, poll_with, ready_after};
+
+type Outcome = Result<(), Cancelled>;
+
+/// An hour: a deadline that no test is to see.
+const LONG: Duration = Duration::from_secs(3600);
+
+fn cancelled_token() -> CancellationToken {
+    let token = CancellationToken::new();
+    token.cancel();
+    token
+}
+
+#[test]
+fn l09_every_check_point_after_the_cancel_fails() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                token.cancel();
+                assert!(check().is_err());
+                assert!(guard(ready(())).await.is_err());
+                assert!(guard(ready(())).await.is_err(), "swallowing does not clear it");
+                assert!(sleep(LONG).await.is_err());
+                check()
+            })
+            .await;
+        assert!(outcome.is_err());
+    });
+}
+
+#[test]
+fn l09_a_body_that_swallows_the_cancel_and_returns_a_value_has_returned_it() {
+    on_every_runtime(|| async {
+        let value: Result<u32, Cancelled> = Scope::new()
+            .run_with(|token| async move {
+                token.cancel();
+                drop(guard(pending::<()>()).await);
+                Ok(7)
+            })
+            .await;
+        assert_eq!(value.unwrap(), 7);
+    });
+}
+
+#[test]
+fn l09_a_scope_under_a_cancelled_parent_does_not_start_its_body() {
+    on_every_runtime(|| async {
+        let started = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&started);
+        let outcome: Outcome = Scope::new()
+            .parent(&cancelled_token())
+            .run(async move {
+                flag.store(true, Ordering::SeqCst);
+                Ok(())
+            })
+            .await;
+        assert!(outcome.is_err());
+        assert!(!started.load(Ordering::SeqCst));
+    });
+    let outcome: Outcome = Scope::new()
+        .parent(&cancelled_token())
+        .run_sync(|| unreachable!("the body must not start"));
+    assert!(outcome.is_err());
+}
+
+#[test]
+fn l09_a_scope_is_a_check_point_round_a_body_that_does_not_notice() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                std::thread::spawn(move || token.cancel());
+                pending().await
+            })
+            .await;
+        assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Manual);
+    });
+}
+
+#[test]
+fn l10_a_ready_value_is_kept_though_the_cancel_came_meanwhile() {
+    let token = CancellationToken::new();
+    let inner = token.clone();
+    let mut future = Box::pin(token.scope(guard(poll_fn(move |_| {
+        inner.cancel();
+        Poll::Ready(5)
+    }))));
+    let Poll::Ready(value) = poll_once(&mut future) else {
+        panic!("pending")
+    };
+    assert_eq!(value.unwrap(), 5);
+}
+
+#[test]
+fn l10_a_check_before_the_first_poll_leaves_the_future_unpolled() {
+    let token = cancelled_token();
+    let mut future = Box::pin(token.scope(guard(poll_fn(|_| -> Poll<()> { unreachable!("polled") }))));
+    assert!(matches!(poll_once(&mut future), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn l10_a_value_that_gets_ready_between_cancel_and_poll_is_kept() {
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(guard(ready_after(1, 5))));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    let Poll::Ready(value) = poll_once(&mut future) else {
+        panic!("pending")
+    };
+    assert_eq!(value.unwrap(), 5);
+}
+
+#[test]
+fn l11_a_suspended_guard_is_woken_once_and_fails_on_that_very_poll() {
+    let (counter, waker) = CountingWaker::new();
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(async {
+        let deeper = async { guard(pending::<()>()).await };
+        guard(deeper).await?
+    }));
+    assert!(poll_with(&mut future, &waker).is_pending());
+    assert_eq!(counter.count(), 0);
+    token.cancel();
+    assert_eq!(counter.count(), 1);
+    assert!(matches!(poll_with(&mut future, &waker), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn l11_the_cancel_reaches_the_waker_of_the_last_poll() {
+    let (first, first_waker) = CountingWaker::new();
+    let (second, second_waker) = CountingWaker::new();
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(guard(pending::<()>())));
+    assert!(poll_with(&mut future, &first_waker).is_pending());
+    assert!(poll_with(&mut future, &second_waker).is_pending());
+    token.cancel();
+    assert_eq!((first.count(), second.count()), (0, 1));
+}
+
+#[test]
+fn l11_members_of_join_all_select_all_and_buffer_unordered_fail() {
+    on_every_runtime(|| async {
+        // join_all of more than 30 goes through FuturesUnordered, whose wakers are its own.
+        for members in [2, 64] {
+            let outcome: Outcome = Scope::new()
+                .run_with(|token| async move {
+                    std::thread::spawn(move || token.cancel());
+                    let all = futures::future::join_all((0..members).map(|_| guard(pending::<()>()))).await;
+                    assert_eq!(all.len(), members);
+                    assert!(all.iter().all(Result::is_err));
+                    Ok(())
+                })
+                .await;
+            // The scope itself may be the one that noticed only if the members had; they were kept.
+            outcome.unwrap();
+        }
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                std::thread::spawn(move || token.cancel());
+                let members = (0..3).map(|_| Box::pin(guard(pending::<()>())));
+                let (first, ..) = futures::future::select_all(members).await;
+                first
+            })
+            .await;
+        assert!(outcome.is_err());
+        let outcome: Result<usize, Cancelled> = Scope::new()
+            .run_with(|token| async move {
+                std::thread::spawn(move || token.cancel());
+                let stream = futures::stream::iter(0..50).map(|_| guard(pending::<()>()));
+                let all: Vec<_> = stream.buffer_unordered(40).collect().await;
+                Ok(all.iter().filter(|result| result.is_err()).count())
+            })
+            .await;
+        assert_eq!(outcome.unwrap(), 50);
+    });
+}
+
+/// Logs "name unwound" when its await fails.
+async fn member(name: usize, log: Arc<Mutex<Vec<usize>>>) -> Outcome {
+    let result = guard(pending::<()>()).await;
+    log.lock().unwrap().push(name);
+    result
+}
+
+#[test]
+fn l12_the_error_surfaces_at_the_innermost_check_point() {
+    let token = CancellationToken::new();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let inner = Arc::clone(&log);
+    let mut future = Box::pin(token.scope(async move {
+        let middle = async {
+            // Not annotated: the hold must show through.
+            member(1, Arc::clone(&inner)).await
+        };
+        let result = guard(middle).await.expect("the inner one noticed first");
+        inner.lock().unwrap().push(2);
+        result
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    assert!(matches!(poll_once(&mut future), Poll::Ready(Err(_))));
+    assert_eq!(*log.lock().unwrap(), [1, 2]);
+}
+
+#[test]
+fn l12_a_pending_foreign_future_is_dropped_there_and_then() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let flag = DropFlag(Arc::clone(&dropped));
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(async move {
+        let foreign = async move {
+            let _flag = flag;
+            pending::<()>().await;
+        };
+        guard(foreign).await
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    assert!(matches!(poll_once(&mut future), Poll::Ready(Err(_))));
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+/// An executor that polls inside the waker: the worst moment there is, between two wake-ups of the same cancel.
+struct PollsInWaker {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>>,
+    again: AtomicBool,
+    result: Mutex<Option<Outcome>>,
+}
+
+impl PollsInWaker {
+    fn start(future: impl Future<Output = Outcome> + Send + 'static) -> Arc<Self> {
+        let this = Arc::new(Self {
+            future: Mutex::new(Some(Box::pin(future))),
+            again: AtomicBool::new(false),
+            result: Mutex::new(None),
+        });
+        this.run();
+        this
+    }
+
+    fn run(self: &Arc<Self>) {
+        self.again.store(true, Ordering::SeqCst);
+        // Polling already, further up the stack: that poll will go round again.
+        let Ok(mut future) = self.future.try_lock() else { return };
+        while self.again.swap(false, Ordering::SeqCst) {
+            let Some(running) = future.as_mut() else { return };
+            let waker = Waker::from(Arc::clone(self));
+            if let Poll::Ready(result) = running.as_mut().poll(&mut Context::from_waker(&waker)) {
+                *self.result.lock().unwrap() = Some(result);
+                *future = None;
+            }
+        }
+    }
+}
+
+impl std::task::Wake for PollsInWaker {
+    fn wake(self: Arc<Self>) {
+        self.run();
+    }
+}
+
+#[test]
+fn l12_members_not_yet_woken_are_not_dropped_by_an_executor_that_polls_inside_the_waker() {
+    for members in [1, 2, 3, 40, 100] {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let token = CancellationToken::new();
+        let inner = Arc::clone(&log);
+        let task = PollsInWaker::start(token.scope(async move {
+            let all = async move {
+                let mut all: FuturesUnordered<_> = (0..members).map(|i| member(i, Arc::clone(&inner))).collect();
+                while let Some(result) = all.next().await {
+                    assert!(result.is_err());
+                }
+            };
+            // The outer check point, which must wait for every member.
+            guard(all).await
+        }));
+        assert!(task.result.lock().unwrap().is_none());
+        token.cancel();
+        assert!(
+            task.result.lock().unwrap().is_some(),
+            "{members} members: still running"
+        );
+        let mut unwound = log.lock().unwrap().clone();
+        unwound.sort_unstable();
+        assert_eq!(unwound, (0..members).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn l12_a_member_parked_in_a_futures_unordered_that_nobody_polls_does_not_hold_the_cancel_up() {
+    on_every_runtime(|| async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let flag = DropFlag(Arc::clone(&dropped));
+        let (parked, wait) = mpsc::channel();
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                std::thread::spawn(move || {
+                    wait.recv().expect("the body parks");
+                    token.cancel();
+                });
+                let body = async move {
+                    let mut all = FuturesUnordered::new();
+                    all.push(async move {
+                        let _flag = flag;
+                        guard(pending::<()>()).await
+                    });
+                    assert!(futures::poll!(all.next()).is_pending());
+                    parked.send(()).expect("the canceller waits");
+                    // Unannotated code awaits something else; nobody polls the member again.
+                    pending::<()>().await;
+                };
+                guard(body).await
+            })
+            .await;
+        assert!(outcome.is_err());
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn l13_inside_a_shield_no_check_point_fails_and_after_it_the_next_one_does() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                token.cancel();
+                let inside = shield(async {
+                    assert!(check().is_ok());
+                    assert_ne!(current(), CancellationToken::never());
+                    guard(ready_after(3, ())).await?;
+                    sleep(Duration::from_millis(1)).await
+                })
+                .await;
+                assert!(inside.is_ok(), "a shield begun after the cancel still runs");
+                assert!(shield_sync(check).is_ok());
+                check()
+            })
+            .await;
+        assert!(outcome.is_err());
+    });
+}
+
+#[test]
+fn l13_outer_check_points_wait_for_a_pending_shield_through_unannotated_functions() {
+    let token = CancellationToken::new();
+    let (open, gate) = futures::channel::oneshot::channel::<()>();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let inner = Arc::clone(&log);
+    let (counter, waker) = CountingWaker::new();
+    let mut future = Box::pin(
+        async move {
+            let plain = async move {
+                shield(async move {
+                    gate.await.unwrap();
+                    inner.lock().unwrap().push("cleaned up");
+                })
+                .await;
+                // Unannotated code goes on to something foreign: now the outer one may fail.
+                pending::<()>().await;
+            };
+            guard(async { plain.await }).await
+        }
+        .with_cancellation(&token),
+    );
+    assert!(poll_with(&mut future, &waker).is_pending());
+    token.cancel();
+    assert!(poll_with(&mut future, &waker).is_pending(), "held by the shield");
+    assert!(log.lock().unwrap().is_empty());
+    let woken = counter.count();
+    open.send(()).unwrap();
+    assert!(counter.count() > woken);
+    assert!(poll_with(&mut future, &waker).is_ready());
+    assert_eq!(*log.lock().unwrap(), ["cleaned up"]);
+}
+
+#[test]
+fn l13_a_shield_has_a_token_and_a_deadline_of_its_own() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .timeout(LONG)
+            .run(async {
+                assert!(remaining().is_some());
+                let outer = current();
+                let mut shield_token = CancellationToken::never();
+                shield(async {
+                    assert!(remaining().is_none(), "its own");
+                    shield_token = current();
+                    assert_ne!(shield_token, outer);
+                })
+                .await;
+                assert_eq!(shield_token.reason().unwrap().kind(), ReasonKind::ScopeEnded);
+                let bounded: Outcome = shield(async {
+                    assert!(remaining().unwrap() < LONG);
+                    guard(pending()).await?
+                })
+                .timeout(Duration::from_millis(5))
+                .await;
+                assert!(bounded.unwrap_err().is_timeout());
+                check()
+            })
+            .await;
+        outcome.unwrap();
+    });
+}
+
+#[test]
+fn l14_a_body_that_outstays_its_grace_is_dropped_and_the_error_says_so() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .grace(Duration::from_millis(5))
+            .run_with(|token| async move {
+                token.cancel();
+                shield(pending::<()>()).await;
+                Ok(())
+            })
+            .await;
+        let error = outcome.unwrap_err();
+        assert!(error.was_forced());
+        assert_eq!(error.kind(), ReasonKind::Manual);
+    });
+}
+
+#[test]
+fn l14_a_body_that_is_out_in_time_is_not_forced() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .grace(LONG)
+            .run_with(|token| async move {
+                token.cancel();
+                shield(ready_after(2, ())).await;
+                check()
+            })
+            .await;
+        assert!(!outcome.unwrap_err().was_forced());
+    });
+}
+
+#[test]
+fn l15_the_effective_deadline_is_the_earliest_and_the_error_names_its_scope() {
+    on_every_runtime(|| async {
+        let (tell, told) = mpsc::channel();
+        let outer: Outcome = Scope::new()
+            .name("outer")
+            .timeout(Duration::from_millis(10))
+            .run_with(|outer| async move {
+                let inner: Outcome = Scope::new()
+                    .name("inner")
+                    .timeout(LONG)
+                    .run_with(|inner| async move {
+                        assert!(remaining().unwrap() < Duration::from_secs(1));
+                        let error = guard(pending::<()>()).await.unwrap_err();
+                        tell.send((error.belongs_to(&outer), error.belongs_to(&inner))).unwrap();
+                        Err(error)
+                    })
+                    .await;
+                inner
+            })
+            .await;
+        let error = outer.unwrap_err();
+        assert!(error.is_timeout());
+        assert_eq!(error.scope_name(), Some("inner"), "where it was noticed");
+        assert!(
+            error.to_string().contains("timed out after 10ms (scope \"outer\")"),
+            "{error}"
+        );
+        assert_eq!(told.recv().unwrap(), (true, false));
+    });
+}
+
+#[test]
+fn l15_a_deadline_in_the_past_cancels_before_the_body() {
+    on_every_runtime(|| async {
+        for scope in [
+            Scope::new().timeout(Duration::ZERO),
+            Scope::new().deadline(Instant::now() - Duration::from_millis(1)),
+        ] {
+            let outcome: Outcome = scope.run(async { unreachable!("started") }).await;
+            assert!(outcome.unwrap_err().is_timeout());
+        }
+    });
+}
+
+#[test]
+fn l15_duration_max_is_no_deadline() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .timeout(Duration::MAX)
+            .run(async {
+                assert_eq!(remaining(), None);
+                check()
+            })
+            .await;
+        outcome.unwrap();
+    });
+}
+
+#[test]
+fn l15_a_deadline_ends_a_cpu_loop_that_never_yields() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .timeout(Duration::from_millis(10))
+            .run(async {
+                loop {
+                    check()?;
+                }
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        // In a child scope, in a sync scope, and through a mere handle too.
+        let outcome: Outcome = Scope::new()
+            .timeout(Duration::from_millis(10))
+            .run(async {
+                Scope::new().name("child").run_sync(|| {
+                    loop {
+                        check()?
+                    }
+                })
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        let outcome: Outcome = Scope::new().timeout(Duration::from_millis(10)).run_sync_with(|token| {
+            let token = token.clone();
+            loop {
+                token.check()?;
+            }
+        });
+        assert!(outcome.unwrap_err().is_timeout());
+    });
+}
+
+#[test]
+fn l15_a_timeout_counts_from_the_first_poll() {
+    let future = Scope::new().timeout(Duration::from_millis(20)).run(async {
+        let left = remaining().expect("a deadline");
+        assert!(left > Duration::from_millis(5), "{left:?}");
+        Ok::<(), Cancelled>(())
+    });
+    // Long past, had it counted from where it was written.
+    std::thread::sleep(Duration::from_millis(40));
+    futures::executor::block_on(future).unwrap();
+}
+
+#[test]
+fn l15_a_runtime_that_goes_away_does_not_take_a_deadline_with_it() {
+    let token = CancellationToken::new();
+    let mut future = Box::pin(
+        Scope::new()
+            .parent(&token)
+            .timeout(Duration::from_millis(20))
+            .run(async { guard(pending::<()>()).await }),
+    );
+    Runtime::TokioCurrentThread.run(async {});
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        assert!(futures::poll!(&mut future).is_pending());
+    });
+    drop(runtime);
+    assert!(futures::executor::block_on(future).unwrap_err().is_timeout());
+}
+
+#[test]
+fn l16_a_dropped_scope_cancels_its_token_and_its_threads() {
+    let (tell, told) = mpsc::channel();
+    let mut future = Box::pin(Scope::new().run(async move {
+        let worker = std::thread::spawn(propagate(|| -> Outcome {
+            loop {
+                check()?;
+            }
+        }));
+        tell.send(worker).unwrap();
+        pending::<Outcome>().await
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    drop(future);
+    let error = told.recv().unwrap().join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ReasonKind::Dropped);
+}
+
+#[test]
+fn l16_destructors_of_a_dropped_body_see_their_token_cancelled() {
+    struct SeesDropped(Arc<AtomicBool>);
+    impl Drop for SeesDropped {
+        fn drop(&mut self) {
+            let kind = current().reason().map(|reason| reason.kind());
+            self.0.store(kind == Some(ReasonKind::Dropped), Ordering::SeqCst);
+        }
+    }
+    let seen = Arc::new(AtomicBool::new(false));
+    let witness = SeesDropped(Arc::clone(&seen));
+    let mut future = Box::pin(Scope::new().run(async move {
+        let _witness = witness;
+        pending::<Outcome>().await
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    drop(future);
+    assert!(seen.load(Ordering::SeqCst));
+}
+
+#[test]
+fn l17_a_scope_that_returned_cancels_stragglers_and_leaves_nothing_behind() {
+    on_every_runtime(|| async {
+        let token = CancellationToken::new();
+        let straggler = Scope::new()
+            .parent(&token)
+            .timeout(LONG)
+            .run_with(|own| async move {
+                guard(ready_after(1, ())).await.ok()?;
+                Some(own)
+            })
+            .await
+            .unwrap();
+        assert_eq!(straggler.reason().unwrap().kind(), ReasonKind::ScopeEnded);
+        assert!(!token.is_cancelled());
+        assert!(format!("{token:?}").contains("children: 0"), "{token:?}");
+    });
+}
+
+#[test]
+fn l18_without_a_scope_nothing_happens() {
+    on_every_runtime(|| async {
+        assert!(check().is_ok());
+        assert!(!is_cancelled());
+        assert_eq!(remaining(), None);
+        assert_eq!(guard(ready_after(2, 3)).await.unwrap(), 3);
+        assert_eq!(propagate(current)(), CancellationToken::never());
+        assert!(blocking_sleep(Duration::from_millis(1)).is_ok());
+        assert!(sleep(Duration::from_millis(1)).await.is_ok());
+    });
+}
+
+#[test]
+fn l19_under_a_paused_clock_deadlines_follow_that_clock() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let before = tokio::time::Instant::now();
+        let outcome: Outcome = Scope::new().timeout(LONG).run(async { guard(pending()).await? }).await;
+        assert!(outcome.unwrap_err().is_timeout());
+        assert_eq!(before.elapsed().as_secs(), 3600);
+
+        sleep(LONG).await.unwrap();
+        assert_eq!(before.elapsed().as_secs(), 7200);
+
+        // Wall time does not count.
+        let (tell, told) = mpsc::channel();
+        let outcome: Outcome = Scope::new()
+            .timeout(Duration::from_millis(1))
+            .run(async move {
+                std::thread::sleep(Duration::from_millis(5));
+                tell.send(check().is_ok()).unwrap();
+                guard(tokio::time::advance(Duration::from_millis(2))).await
+            })
+            .await;
+        assert!(told.recv().unwrap());
+        assert!(outcome.unwrap_err().is_timeout());
+    });
+}
+
+#[test]
+fn l20_the_outer_token_is_back_after_every_way_out() {
+    let outer = CancellationToken::new();
+    outer.sync_scope(|| {
+        let _: Outcome = Scope::new().run_sync(|| {
+            assert_ne!(current(), outer);
+            Ok(())
+        });
+        assert_eq!(current(), outer);
+        let _: Outcome = Scope::new().run_sync_with(|token| {
+            token.cancel();
+            check()?;
+            Ok(())
+        });
+        assert_eq!(current(), outer);
+        let panicked = catch_unwind(|| Scope::new().run_sync(|| -> Outcome { panic!("on purpose") }));
+        assert!(panicked.is_err());
+        assert_eq!(current(), outer);
+        let mut future = Box::pin(Scope::new().run(async { pending::<Outcome>().await }));
+        assert!(poll_once(&mut future).is_pending());
+        assert_eq!(current(), outer);
+        drop(future);
+        assert_eq!(current(), outer);
+    });
+    assert_eq!(current(), CancellationToken::never());
+}
+
+#[test]
+fn l20_a_future_that_moves_between_threads_takes_its_token_along() {
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(async {
+        let here = current();
+        guard(ready_after(1, ())).await.unwrap();
+        (here, current())
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    let poll = std::thread::spawn(move || poll_once(&mut future)).join().unwrap();
+    let Poll::Ready((before, after)) = poll else {
+        panic!("pending")
+    };
+    assert_eq!((&before, &after), (&token, &token));
+    assert_eq!(current(), CancellationToken::never());
+}
+
+#[test]
+fn l21_a_panic_passes_and_cancels_the_token() {
+    on_every_runtime(|| async {
+        let (tell, told) = mpsc::channel();
+        let outer = CancellationToken::new();
+        let body = Scope::new().run_with(|token| async move {
+            tell.send(token).unwrap();
+            guard(ready_after(1, ())).await.unwrap();
+            if is_cancelled() {
+                return Ok(());
+            }
+            panic!("on purpose")
+        });
+        let mut body: Pin<Box<dyn Future<Output = Outcome> + Send>> = Box::pin(body);
+        let scoped = outer.clone();
+        let panicked = scoped
+            .scope(poll_fn(|cx| {
+                match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))) {
+                    Ok(poll) => poll.map(|_| false),
+                    Err(_) => {
+                        assert_eq!(current(), outer);
+                        Poll::Ready(true)
+                    }
+                }
+            }))
+            .await;
+        assert!(panicked);
+        assert_eq!(told.recv().unwrap().reason().unwrap().kind(), ReasonKind::Dropped);
+    });
+}
+
+#[test]
+fn the_bridge_async_code_in_a_blocking_worker_in_async_code() {
+    on_every_runtime(|| async {
+        let barrier = Arc::new(Barrier::new(2));
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                let there = Arc::clone(&barrier);
+                let worker = cancelable::thread::spawn(move || {
+                    futures::executor::block_on(async {
+                        there.wait();
+                        guard(pending::<()>()).await
+                    })
+                });
+                barrier.wait();
+                token.cancel_with(CancelReason::shutdown());
+                worker.join().unwrap()
+            })
+            .await;
+        assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Shutdown);
+    });
+}
