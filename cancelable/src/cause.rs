@@ -1,6 +1,7 @@
 //! One cancellation event, shared by every token it reached.
 
 use std::task::Waker;
+use std::time::Instant;
 
 use crate::primitive::{AtomicBool, Mutex, Ordering, lock};
 use crate::reason::CancelReason;
@@ -9,6 +10,8 @@ use crate::reason::CancelReason;
 /// allocation; that is what `Cancelled::belongs_to` compares.
 pub(crate) struct Cause {
     reason: CancelReason,
+    /// The deadline that passed, if that is what happened.
+    deadline: Option<Instant>,
     /// Set once everyone who had registered under a foreign waker has been woken (contract §5). Until then an outer
     /// check point must not drop what is inside it: some of it may not have been told.
     told: AtomicBool,
@@ -17,9 +20,10 @@ pub(crate) struct Cause {
 }
 
 impl Cause {
-    pub(crate) fn new(reason: CancelReason) -> Self {
+    pub(crate) fn new(reason: CancelReason, deadline: Option<Instant>) -> Self {
         Self {
             reason,
+            deadline,
             told: AtomicBool::new(false),
             late: Mutex::new(Vec::new()),
         }
@@ -27,6 +31,11 @@ impl Cause {
 
     pub(crate) fn reason(&self) -> &CancelReason {
         &self.reason
+    }
+
+    /// The deadline that passed, if that is what happened: tokens forget their own when they are cancelled.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Has everyone under a foreign waker been woken?

@@ -1,13 +1,15 @@
 //! The only file that names `std::sync` atomics and locks, or loom's in their place.
 //!
 //! Everything that the token core synchronises with comes from here, so that a model built with
-//! `--cfg cancelable_loom` explores all of it. (The timer thread and the blocking wait's parker stand outside the
-//! models and use the standard library directly.)
+//! `--cfg cancelable_loom` explores all of it: the state words, the locks, the cells that hold lists and causes, and
+//! the parking of a blocked thread. (The timer thread stands outside the models and uses the standard library directly;
+//! so do `Arc`s that become wakers, which `std::task` wants to be its own.)
 
 #[cfg(not(cancelable_loom))]
 mod imp {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
     pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use std::thread::{Thread, current as current_thread, park, park_timeout};
 
     /// `std`'s cell with loom's closure interface.
     #[derive(Debug)]
@@ -26,6 +28,23 @@ mod imp {
         #[inline(always)]
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
+        }
+    }
+
+    /// Nothing; under loom, what notices that memory is used after it was freed, or never freed.
+    pub(crate) struct Canary;
+
+    impl Canary {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
+        #[inline(always)]
+        pub(crate) fn sing(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn free<T>(boxed: Box<T>, _canary: impl Fn(&T) -> &Self) {
+            drop(boxed);
         }
     }
 
@@ -52,6 +71,45 @@ mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use loom::thread::{Thread, current as current_thread, park};
+
+    /// Loom has no time: a timed wait is one that may end at any moment.
+    pub(crate) fn park_timeout(_: std::time::Duration) {
+        loom::thread::yield_now();
+    }
+
+    /// Loom sees every access to its own cells, but not that the memory round them has been freed. So the models free
+    /// nothing: memory is marked as gone, and whoever touches it afterwards is caught. A leak is loom's to report.
+    pub(crate) struct Canary {
+        gone: std::sync::atomic::AtomicBool,
+        leak: std::sync::Mutex<Option<loom::alloc::Track<()>>>,
+    }
+
+    impl Canary {
+        pub(crate) fn new() -> Self {
+            Self {
+                gone: std::sync::atomic::AtomicBool::new(false),
+                leak: std::sync::Mutex::new(Some(loom::alloc::Track::new(()))),
+            }
+        }
+
+        /// Panics if the memory is gone.
+        pub(crate) fn sing(&self) {
+            assert!(
+                !self.gone.load(std::sync::atomic::Ordering::Relaxed),
+                "used after it was freed"
+            );
+        }
+
+        /// Frees, in the model's eyes.
+        pub(crate) fn free<T>(boxed: Box<T>, canary: impl Fn(&T) -> &Self) {
+            let canary = canary(Box::leak(boxed));
+            let gone = canary.gone.swap(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(!gone, "freed twice");
+            let leak = canary.leak.lock().map(|mut leak| leak.take());
+            drop(leak);
+        }
+    }
 
     macro_rules! global {
         ($(#[$meta:meta])* static $name:ident: $type:ty = $init:expr;) => {

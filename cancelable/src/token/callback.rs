@@ -51,7 +51,7 @@ impl CancellationToken {
         // list itself. `token` below keeps the node.
         let registered = unsafe { self.node.enlist(&waiter, Notify::Call(Box::new(f))) };
         let waiter = match registered {
-            Ok(()) => Some(waiter),
+            Ok(_) => Some(waiter),
             Err(notify) => {
                 if let (Notify::Call(f), Some(reason)) = (notify, self.reason()) {
                     f(&reason);

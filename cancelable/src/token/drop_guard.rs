@@ -13,6 +13,15 @@ struct Armed<T: Borrow<CancellationToken>> {
     location: &'static Location<'static>,
 }
 
+impl<T: Borrow<CancellationToken>> Armed<T> {
+    fn disarm(&mut self) -> T {
+        match self.token.take() {
+            Some(token) => token,
+            None => unreachable!("a guard is disarmed once, for that takes it"),
+        }
+    }
+}
+
 impl<T: Borrow<CancellationToken>> Drop for Armed<T> {
     fn drop(&mut self) {
         if let Some(token) = &self.token {
@@ -67,8 +76,7 @@ impl DropGuard {
     /// Gives the token back, uncancelled.
     #[must_use = "the token is what is left of the guard"]
     pub fn disarm(mut self) -> CancellationToken {
-        // Only `disarm` takes the token, and it takes the guard as well.
-        self.0.token.take().unwrap_or_else(CancellationToken::never)
+        self.0.disarm()
     }
 }
 
@@ -76,7 +84,6 @@ impl<'a> DropGuardRef<'a> {
     /// Gives the token back, uncancelled.
     #[must_use = "the token is what is left of the guard"]
     pub fn disarm(mut self) -> &'a CancellationToken {
-        static NEVER: CancellationToken = CancellationToken::never();
-        self.0.token.take().unwrap_or(&NEVER)
+        self.0.disarm()
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::time::Instant;
 
 use super::notify::tell;
+use super::timeout::ChildOptions;
 use super::tree::Handle;
 use crate::cause::Cause;
 use crate::error::Cancelled;
@@ -88,21 +90,23 @@ impl CancellationToken {
     /// ```
     #[must_use]
     pub fn child_token(&self) -> Self {
-        self.child_with(None)
+        self.child_with(ChildOptions::default())
     }
 
     /// Cancels this token and all its descendants, with a reason of kind [`Manual`](crate::ReasonKind::Manual).
     ///
     /// When it returns, all of them read as cancelled, and every task, thread and callback that had registered has been
-    /// told; callbacks ran on this thread. If the token was cancelled already, nothing happens.
+    /// told; callbacks ran on this thread. If the token was cancelled already, nothing happens; all of them read as
+    /// cancelled then, too, but another thread may still be telling people.
     ///
     /// # Panics
     ///
-    /// Resumes the first panic of a callback or a waker, after all the others have run.
+    /// Resumes the first panic of a callback or a waker, after all the others have run. On a thread that is unwinding
+    /// from another panic it is not resumed, for that would abort the process.
     #[track_caller]
     pub fn cancel(&self) {
         if !self.node.state().is_cancelled() && !self.node.is_never() {
-            self.cancel_cause(CancelReason::manual());
+            self.cancel_for(CancelReason::manual(), None);
         }
     }
 
@@ -123,11 +127,12 @@ impl CancellationToken {
     /// As [`cancel`](Self::cancel).
     #[track_caller]
     pub fn cancel_with(&self, reason: impl Into<CancelReason>) -> bool {
-        self.cancel_cause(reason.into())
+        self.cancel_for(reason.into(), None)
     }
 
-    fn cancel_cause(&self, reason: CancelReason) -> bool {
-        let cause = Arc::new(Cause::new(reason));
+    /// Cancels for this reason, or for this deadline.
+    pub(super) fn cancel_for(&self, reason: CancelReason, deadline: Option<Instant>) -> bool {
+        let cause = Arc::new(Cause::new(reason, deadline));
         match self.node.mark(&cause) {
             Some(harvest) => {
                 tell(harvest, &cause);
@@ -146,6 +151,17 @@ impl CancellationToken {
             return false;
         }
         self.is_cancelled_slow()
+    }
+
+    /// Neither cancelled nor in want of a closer look: the fast path of every check point.
+    #[inline(always)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.node.state().is_quiet()
+    }
+
+    /// Nobody else holds this token, hangs on it or waits for it.
+    pub(crate) fn is_unshared(&self) -> bool {
+        self.node.is_unshared()
     }
 
     /// Cancelled, or with a deadline that has to be looked at first.
@@ -201,7 +217,7 @@ impl CancellationToken {
 }
 
 impl Cancelled {
-    /// Did this very token's own cancel cause it, or that of a token linked to it, rather than that of an ancestor?
+    /// Did this very token's own cancel cause it, rather than that of an ancestor or of a token it is linked to?
     ///
     /// It goes by identity: of two nested scopes whose deadlines pass at the same moment, only the one whose deadline
     /// ended the code claims the error.
@@ -256,7 +272,7 @@ impl fmt::Debug for CancellationToken {
         if self.node.is_never() {
             return f.write_str("CancellationToken(never)");
         }
-        let name = self.node.with_extras(|extras| extras.name.clone()).flatten();
+        let name = self.node.name();
         let reason = self.node.cause().map(|cause| cause.reason().clone());
         let mut f = f.debug_struct("CancellationToken");
         if let Some(name) = name {

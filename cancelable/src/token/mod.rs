@@ -10,6 +10,7 @@ mod waiters;
 mod deadline;
 mod lock;
 mod state;
+mod unwind;
 
 #[allow(unsafe_code, reason = "the tree; see PROTOCOL.md")]
 mod tree;
@@ -28,6 +29,9 @@ mod combine;
 mod drop_guard;
 mod run_until;
 mod wait;
+
+#[cfg(test)]
+mod tests;
 
 pub use callback::CancelCallback;
 pub(crate) use deadline::Deadline;

@@ -3,39 +3,29 @@
 //! No lock is held while a waker or a callback runs. A panic in one of them does not stop the others; the first is
 //! resumed at the end.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
 use super::tree::{Handle, Harvest};
+use super::unwind::FirstPanic;
 use super::waiters::Notify;
 use crate::cause::Cause;
 
-/// Wakers taken per lock. Enough to make the lock cheap, few enough for the stack. (The idea of a fixed batch is
-/// tokio's `WakeList`.)
+/// Wakers taken per lock: enough to make the lock cheap, few enough not to hold others up. (The idea of a fixed batch
+/// is tokio's `WakeList`.)
 const BATCH: usize = 32;
 
 /// Wakes and calls, and remembers the first panic.
 #[derive(Default)]
 struct Teller {
     batch: Vec<Waker>,
-    panic: Option<Box<dyn Any + Send>>,
+    panics: FirstPanic,
 }
 
 impl Teller {
-    fn run(&mut self, f: impl FnOnce()) {
-        // The state that `f` could leave half-done is the user's own, and the panic goes on to the user.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
-            self.panic.get_or_insert(panic);
-        }
-    }
-
     fn flush(&mut self) {
-        let mut batch = std::mem::take(&mut self.batch);
-        for waker in batch.drain(..) {
-            self.run(|| waker.wake());
+        for waker in self.batch.drain(..) {
+            self.panics.run(|| waker.wake());
         }
-        self.batch = batch;
     }
 }
 
@@ -61,20 +51,18 @@ pub(super) fn tell(mut harvest: Harvest, cause: &Cause) {
     teller.flush();
 
     for waker in cause.tell() {
-        teller.run(|| waker.wake());
+        teller.panics.run(|| waker.wake());
     }
 
     while let Some(node) = harvest.pop() {
         tell_node(&node, cause, &mut teller);
         // Perhaps the last handle: what is freed with it is freed here, outside any lock.
-        teller.run(|| drop(node));
+        teller.panics.run(|| drop(node));
     }
     teller.flush();
-    teller.run(|| drop(harvest));
+    teller.panics.run(|| drop(harvest));
 
-    if let Some(panic) = teller.panic {
-        resume_unwind(panic);
-    }
+    teller.panics.resume();
 }
 
 /// The second round for one node: wakers in batches, callbacks one by one so that a later one can still be
@@ -97,7 +85,7 @@ fn tell_node(node: &Handle, cause: &Cause, teller: &mut Teller) {
         });
         if let Some(callback) = call {
             teller.flush();
-            teller.run(|| callback(cause.reason()));
+            teller.panics.run(|| callback(cause.reason()));
         } else if !more {
             return;
         } else {

@@ -52,25 +52,15 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         let token: &CancellationToken = (*this.token).borrow();
         let node = &token.node;
         let waiter = this.waiter.into_ref().get_ref();
-        // Cloned outside the lock: wakers are user code. For the same reason what is replaced is dropped outside.
-        let mut notify = Notify::Wake {
+        // Cloned outside the lock, and what it replaces is dropped outside: wakers are user code.
+        let notify = Notify::Wake {
             waker: waker.clone(),
             foreign,
         };
-        if waiter.is_linked() {
-            let mut old = Notify::Idle;
-            // SAFETY: listed with this node and no other.
-            let still_listed = unsafe {
-                node.with_listed(waiter, |lock, waiter| {
-                    // SAFETY: linked, and its tree is locked.
-                    old = waiter.replace(lock, std::mem::replace(&mut notify, Notify::Idle));
-                })
-            };
-            // Not listed any more: it has been told.
-            return still_listed;
-        }
-        // SAFETY: pinned, in no list, and taken out before it is dropped (`PinnedDrop`); `token` keeps the node.
-        unsafe { node.enlist(waiter, notify) }.is_ok()
+        // SAFETY: pinned, in this node's list or in none, and taken out before it is dropped (`PinnedDrop`); `token`
+        // keeps the node (W1).
+        let replaced = unsafe { node.enlist(waiter, notify) };
+        replaced.is_ok()
     }
 
     /// Takes the waker back; `false` if it had been told or was never registered.

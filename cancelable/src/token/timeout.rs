@@ -44,7 +44,7 @@ impl CancellationToken {
 
     fn set_deadline(&self, deadline: Deadline) {
         if deadline.at <= Instant::now() {
-            self.expire(deadline.reason());
+            self.cancel_for(deadline.reason(), Some(deadline.at));
             return;
         }
         let at = deadline.at;
@@ -60,15 +60,21 @@ impl CancellationToken {
 
     /// When it will be cancelled by a deadline: the earliest of its own, its ancestors' and those of what it is linked
     /// to. (For a token made by [`all`](Self::all), its sources count as the latest among them, and only if all have
-    /// one.)
+    /// one.) Of a cancelled token: the deadline that cancelled it, if one did.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        if let Some(cause) = self.node.cause() {
+            return cause.deadline();
+        }
         effective_deadline(self.node.clone()).map(|moment| moment.at)
     }
 
     /// How long until the [deadline](Self::deadline): zero once it has passed, `None` if there is none.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
+        if let Some(cause) = self.node.cause() {
+            return cause.deadline().map(|_| Duration::ZERO);
+        }
         let deadline = effective_deadline(self.node.clone())?;
         let now = if deadline.is_virtual {
             clock::now().at
@@ -78,25 +84,19 @@ impl CancellationToken {
         Some(deadline.at.saturating_duration_since(now))
     }
 
-    /// Cancels because of a deadline.
+    /// Cancels because of its deadline.
     pub(crate) fn expire(&self, reason: CancelReason) {
-        self.cancel_with(reason);
+        let own = self
+            .node
+            .with_extras(|extras| extras.deadline.as_ref().map(|deadline| deadline.at));
+        self.cancel_for(reason, own.flatten());
     }
 
     /// A child with a name, a deadline that nobody watches yet, and more tokens to listen to.
-    pub(crate) fn child_with(&self, extras: Option<ChildOptions>) -> Self {
+    pub(crate) fn child_with(&self, options: ChildOptions) -> Self {
         // A child does not see its parent's wish for attention, so somebody has to watch the parent's deadline from now on.
         let state = self.node.state();
         let unwatched = !state.is_quiet() && self.attend();
-        let Some(options) = extras else {
-            let child = Self {
-                node: self.node.child(None),
-            };
-            if unwatched {
-                child.node.set_attention(true);
-            }
-            return child;
-        };
         let attention = unwatched || options.deadline.is_some();
         let extras = (options.name.is_some() || options.deadline.is_some())
             .then(|| Box::new(Extras::new(options.name, options.deadline)));
@@ -107,7 +107,12 @@ impl CancellationToken {
             child.node.set_attention(true);
         }
         if !options.links.is_empty() {
-            let links = options.links.into_iter().map(|token| token.node.clone()).collect();
+            // Whoever hangs on a token relies on its deadline being watched.
+            let links = options.links.iter().map(|token| {
+                token.attend();
+                token.node.clone()
+            });
+            let links = links.collect();
             child.node.listen_to(links, false);
         }
         child
@@ -120,6 +125,19 @@ impl CancellationToken {
             return false;
         }
         attend(&self.node)
+    }
+
+    /// The token's own deadline, if it goes by a virtual clock.
+    pub(crate) fn own_virtual_deadline(&self) -> Option<Instant> {
+        self.node
+            .with_extras(|extras| {
+                extras
+                    .deadline
+                    .as_ref()
+                    .filter(|deadline| deadline.is_virtual)
+                    .map(|d| d.at)
+            })
+            .flatten()
     }
 
     /// The reason to cancel with when the token's own deadline has passed.
@@ -158,10 +176,12 @@ fn attend(node: &Handle) -> bool {
         }
         // Another clock than the wall's: no thread can watch it, so whoever checks, looks.
         keep_looking |= deadline.is_virtual;
+        // A token that has just been dropped takes its deadline along.
+        let Some(node) = node.try_clone() else { return };
         if deadline.is_virtual == now.is_virtual && deadline.at <= now.at {
-            chores.push(Chore::Expire(node.clone(), deadline.reason()));
+            chores.push(Chore::Expire(node, deadline.reason()));
         } else if !deadline.is_virtual {
-            chores.push(Chore::Arm(node.clone(), deadline.at));
+            chores.push(Chore::Arm(node, deadline.at));
         }
     });
     if !keep_looking {
@@ -271,22 +291,23 @@ fn sooner(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
 /// Walks up and along the links. A loop over a stack of its own, for links can be nested as deep as trees; and each
 /// node is asked once, for the same token can be linked along many paths.
 fn effective_deadline(node: Handle) -> Option<Moment> {
-    let mut asked = HashMap::new();
+    // With the node, which must not be freed and its address given to another meanwhile.
+    let mut asked: HashMap<usize, (Handle, Option<Moment>)> = HashMap::new();
     let mut stack = vec![Level::new(node)];
     loop {
         let level = stack.last_mut()?;
         if let Some(source) = level.next_source() {
             match asked.get(&source.address()) {
-                Some(&deadline) => level.links.last_mut()?.known.push(deadline),
+                Some(&(_, deadline)) => level.links.last_mut()?.known.push(deadline),
                 None => stack.push(Level::new(source)),
             }
             continue;
         }
         let level = stack.pop()?;
-        asked.insert(level.node.address(), level.earliest);
         match stack.last_mut() {
             Some(above) => above.links.last_mut()?.known.push(level.earliest),
             None => return level.earliest,
         }
+        asked.insert(level.node.address(), (level.node, level.earliest));
     }
 }

@@ -9,9 +9,10 @@ use std::ptr::{self, NonNull};
 use super::deadline::Deadline;
 use super::lock::{STRIPES, TreeLock, lock_stripe};
 use super::state::{Snapshot, State};
+use super::unwind::FirstPanic;
 use super::waiters::{Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
-use crate::primitive::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering, UnsafeCell, global, lock};
+use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
 
 /// One token of the tree. One allocation, whatever the number of handles, children and waiters.
 pub(super) struct Node {
@@ -22,6 +23,7 @@ pub(super) struct Node {
     links: UnsafeCell<Links>,
     /// Written once, before `CANCELLED` is stored; read only after `CANCELLED` was loaded (S2).
     cause: UnsafeCell<Option<Arc<Cause>>>,
+    canary: Canary,
 }
 
 struct Links {
@@ -76,6 +78,7 @@ impl Node {
                 handles: AtomicU32::new(1),
                 links: UnsafeCell::new(Links::none()),
                 cause: UnsafeCell::new(None),
+                canary: Canary::new(),
             }
         }
     }
@@ -89,6 +92,7 @@ impl Node {
             handles: AtomicU32::new(1),
             links: UnsafeCell::new(links),
             cause: UnsafeCell::new(None),
+            canary: Canary::new(),
         });
         // The address, mixed, spreads unrelated trees over the stripes at no cost.
         let stripe = stripe.unwrap_or_else(|| {
@@ -100,6 +104,7 @@ impl Node {
     }
 
     fn links(&self) -> *mut Links {
+        self.canary.sing();
         self.links.with_mut(|links| links)
     }
 }
@@ -143,11 +148,10 @@ impl Clone for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.is_never() {
-            return;
-        }
-        if let Some(last) = give_up(self.0) {
-            release(last);
+        if !self.is_never() {
+            if let Some(last) = give_up(self.0) {
+                release(last);
+            }
         }
     }
 }
@@ -155,18 +159,26 @@ impl Drop for Handle {
 /// Takes one handle off the count; `Some` if it was the last.
 fn give_up(node: NonNull<Node>) -> Option<NonNull<Node>> {
     // SAFETY: the handle that is being given up keeps the node alive up to this decrement (T2).
-    let before = unsafe { node.as_ref() }.handles.fetch_sub(1, Ordering::Release);
+    let this = unsafe { node.as_ref() };
+    this.canary.sing();
+    let before = this.handles.fetch_sub(1, Ordering::Release);
     if before != 1 {
         return None;
     }
     // Whatever other handles did before they were given up happens before what follows. (A load rather than a fence,
     // which ThreadSanitizer does not understand.)
-    // SAFETY: only the taker of the last handle retires the node, and that is us (T5).
-    unsafe { node.as_ref() }.handles.load(Ordering::Acquire);
+    // Only the taker of the last handle retires the node (T5), so it is still there.
+    this.handles.load(Ordering::Acquire);
     Some(node)
 }
 
 impl Handle {
+    /// Gives the handle up; the node, to be released, if it was the last.
+    fn into_last(self) -> Option<NonNull<Node>> {
+        let this = std::mem::ManuallyDrop::new(self);
+        if this.is_never() { None } else { give_up(this.0) }
+    }
+
     /// A token of its own.
     pub(super) fn root(extras: Option<Box<Extras>>) -> Self {
         Self(NonNull::from(Box::leak(Node::boxed(None, extras))))
@@ -189,7 +201,9 @@ impl Handle {
     #[inline(always)]
     fn node(&self) -> &Node {
         // SAFETY: a handle keeps its node alive (T2).
-        unsafe { self.0.as_ref() }
+        let node = unsafe { self.0.as_ref() };
+        node.canary.sing();
+        node
     }
 
     pub(super) fn address(&self) -> usize {
@@ -255,18 +269,10 @@ impl Handle {
         // SAFETY: `child` is nobody else's yet.
         child.cause.with_mut(|slot| unsafe { *slot = cause });
         child.state = State::new(child.state.load().cancelled(true));
-        let child = Self(NonNull::from(Box::leak(child)));
-        // Nothing will be heard from here, so links and timers go at once.
-        let extras = child.take_extras();
-        dispose(extras);
-        child
-    }
-
-    /// Takes the extras of a node that is cancelled and was never in a tree.
-    fn take_extras(&self) -> Option<Box<Extras>> {
-        let _lock = self.lock();
-        // SAFETY: the lock is held (T3).
-        unsafe { (*self.node().links()).extras.take() }
+        // Nothing will be heard from here on, so the name and the deadline go at once. (It has no sources yet.)
+        // SAFETY: as above.
+        drop(unsafe { (*child.links()).extras.take() });
+        Self(NonNull::from(Box::leak(child)))
     }
 
     /// Reads or changes this node's extras, under the lock. `None` if it is cancelled or `never`: nothing there any more.
@@ -283,7 +289,8 @@ impl Handle {
         Some(f(extras.get_or_insert_default()))
     }
 
-    /// Reads the extras of this node and its ancestors, nearest first, under the lock.
+    /// Reads the extras of this node and its ancestors, nearest first, under the lock. What `f` gets to see is not a
+    /// counted handle: an ancestor may have lost its last one. See [`try_clone`](Self::try_clone).
     pub(super) fn for_each_upwards(&self, mut f: impl FnMut(&Self, Option<&mut Extras>)) {
         if self.is_never() {
             return;
@@ -302,6 +309,11 @@ impl Handle {
         }
     }
 
+    /// A handle on a node of the tree whose lock is held, unless its last handle is gone and it is about to go too.
+    pub(super) fn try_clone(&self) -> Option<Self> {
+        try_hold(self.node()).then(|| Self(self.0))
+    }
+
     /// Sets or clears the wish for attention; `false` if the node is cancelled.
     pub(super) fn set_attention(&self, on: bool) -> bool {
         let lock = self.lock();
@@ -311,6 +323,14 @@ impl Handle {
         }
         self.node().state.store(&lock, state.with_attention(on));
         true
+    }
+
+    /// The name, for `Debug`: gone once cancelled.
+    pub(super) fn name(&self) -> Option<std::borrow::Cow<'static, str>> {
+        let _lock = self.lock();
+        // SAFETY: the lock is held (T3).
+        let extras = unsafe { (*self.node().links()).extras.as_deref() };
+        extras.and_then(|extras| extras.name.clone())
     }
 
     /// How many children are attached: counted, for `Debug`.
@@ -343,30 +363,38 @@ impl Handle {
         links.first_child.is_null() && links.waiters.is_empty()
     }
 
-    /// Puts a waiter into this node's list; hands `notify` back if the node is cancelled.
+    /// Puts a waiter at its place in this node's list, and hands out what it was there for before (`Idle` if it was in no
+    /// list); hands `notify` back if the node is cancelled and has told the waiter, if it knew it. What is handed out is
+    /// user code: the caller drops it, and no lock is held by then.
     ///
     /// # Safety
-    /// W1: the caller owns `waiter`, it is in no list, and it stays where it is until it is out of the list again, which
-    /// the caller sees to before its memory goes. The node is kept alive as long.
+    /// W1: the caller owns `waiter`, it is in this list or in none, and it stays where it is until it is out of the list
+    /// again, which the caller sees to before its memory goes. The node is kept alive as long.
     pub(super) unsafe fn enlist(
         &self,
         waiter: &Waiter<LinkTarget>,
         notify: Notify<LinkTarget>,
-    ) -> Result<(), Notify<LinkTarget>> {
+    ) -> Result<Notify<LinkTarget>, Notify<LinkTarget>> {
         if self.is_never() {
-            return Ok(());
+            return Ok(notify);
         }
         let lock = self.lock();
+        // SAFETY: the lock guards the list (T3).
+        let list = unsafe { &mut (*self.node().links()).waiters };
+        // Out and in again rather than replaced where it stands: foreign ones belong in front.
+        // SAFETY: as above; the rest is the caller's promise.
+        let before = unsafe { list.remove(&lock, waiter) };
         let state = self.node().state.load_locked(&lock);
-        if state.is_cancelled() {
+        // One that was listed is put back even then: the teller has not come to it yet, and will.
+        if state.is_cancelled() && before.is_none() {
             return Err(notify);
         }
         if matches!(notify, Notify::Link(_)) {
             self.node().state.store(&lock, state.with_links());
         }
-        // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
-        unsafe { (*self.node().links()).waiters.push(&lock, waiter, notify) };
-        Ok(())
+        // SAFETY: as above.
+        unsafe { list.push(&lock, waiter, notify) };
+        Ok(before.map_or(Notify::Idle, Taken::into_notify))
     }
 
     /// Takes a waiter out of this node's list; `None` if it has been told or was never in.
@@ -426,7 +454,7 @@ impl Handle {
             let waiter = Box::new(Waiter::new());
             // SAFETY: boxed, kept beside the handle on its node, and taken out in `dispose` before it is freed (W1).
             match unsafe { source.enlist(&waiter, Notify::Link(Arc::clone(&target))) } {
-                Ok(()) => listening.push(SourceLink { source, waiter }),
+                Ok(_) => listening.push(SourceLink { source, waiter }),
                 Err(_) => {
                     if let Some(cause) = source.cause() {
                         target.source_cancelled(&cause);
@@ -434,12 +462,14 @@ impl Handle {
                 }
             }
         }
-        let late = self.with_extras(move |extras| {
-            extras.sources = listening;
+        self.with_extras(|extras| {
+            extras.sources = std::mem::take(&mut listening);
             extras.all_of = all;
         });
-        // Cancelled meanwhile: the closure was dropped unrun, and its `SourceLink`s with it; see their `Drop`.
-        drop(late);
+        // Cancelled meanwhile: nothing is left to be heard.
+        for node in listening.into_iter().filter_map(SourceLink::into_last) {
+            release(node);
+        }
     }
 
     /// Marks this node and all below it as cancelled, and whatever is linked to any of them (L3); `None` if it was.
@@ -481,13 +511,6 @@ impl LinkTarget {
     }
 }
 
-impl Drop for SourceLink {
-    fn drop(&mut self) {
-        // SAFETY: the waiter was listed with this source and nowhere else.
-        drop(unsafe { self.source.delist(&self.waiter) });
-    }
-}
-
 /// What a mark leaves to be done once the lock is released: people to tell, and things to drop.
 #[derive(Default)]
 pub(super) struct Harvest {
@@ -526,15 +549,18 @@ impl Harvest {
 
 impl Drop for Harvest {
     fn drop(&mut self) {
-        while let Some(handle) = self.pop() {
-            drop(handle);
+        let mut panics = FirstPanic::default();
+        let mut pending: Vec<_> = std::iter::from_fn(|| self.pop())
+            .filter_map(Handle::into_last)
+            .collect();
+        pending.extend(self.handles.drain(..).filter_map(Handle::into_last));
+        for extras in self.extras.drain(..) {
+            dispose(Some(extras), &mut pending);
         }
         // SAFETY: zombies that have left the tree: nobody else points to them (T5).
-        let orphaned = unsafe { free_all(&mut self.dead) };
-        orphaned.into_iter().for_each(release);
-        for extras in self.extras.drain(..) {
-            dispose(Some(extras));
-        }
+        unsafe { free_all(&mut self.dead, &mut pending, &mut panics) };
+        release_all(pending.pop(), pending, &mut panics);
+        panics.resume();
     }
 }
 
@@ -743,40 +769,49 @@ struct Garbage {
     nodes: NodeChain,
     /// Parents whose handles, held by freed children, are to be given up (T6).
     parents: Vec<NonNull<Node>>,
+    /// Of a node that became a zombie.
+    extras: Option<Box<Extras>>,
 }
 
 /// The last handle of `node` is gone. Frees the node, or leaves it as a zombie if two or more children hang on it.
 ///
 /// A loop, not a recursion: what is freed may hold handles on others in turn.
+///
+/// # Panics
+/// If a destructor of the user's does (of a callback, of an error), after everything has been freed.
 #[cold]
 fn release(node: NonNull<Node>) {
-    let mut pending = Vec::new();
-    let mut next = Some(node);
+    let mut panics = FirstPanic::default();
+    release_all(Some(node), Vec::new(), &mut panics);
+    panics.resume();
+}
+
+fn release_all(mut next: Option<NonNull<Node>>, mut pending: Vec<NonNull<Node>>, panics: &mut FirstPanic) {
     while let Some(node) = next {
         let mut garbage = Garbage::default();
         // SAFETY: we took the last handle off, which makes the node ours to retire (T5).
         unsafe { retire(node, &mut garbage) };
-        // SAFETY: what is in the chain is in no tree, and nobody holds it.
-        pending.extend(unsafe { free_all(&mut garbage.nodes) });
         pending.extend(garbage.parents.into_iter().filter_map(give_up));
+        dispose(garbage.extras, &mut pending);
+        // SAFETY: what is in the chain is in no tree, and nobody holds it.
+        unsafe { free_all(&mut garbage.nodes, &mut pending, panics) };
         next = pending.pop();
     }
 }
 
-/// Frees the nodes of a chain; the nodes whose last handle they held.
+/// Frees the nodes of a chain; those whose last handle they held go to `pending`.
 ///
 /// # Safety
 /// They are in no tree, and nobody but the chain points to them.
-#[must_use]
-unsafe fn free_all(chain: &mut NodeChain) -> Vec<NonNull<Node>> {
-    let mut pending = Vec::new();
+unsafe fn free_all(chain: &mut NodeChain, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic) {
     // SAFETY: the caller's promise.
     while let Some(node) = unsafe { chain.pop() } {
-        // SAFETY: as above; nodes are allocated by `Box`.
-        let mut node = unsafe { Box::from_raw(node.as_ptr()) };
-        free_contents(&mut node, &mut pending);
+        // SAFETY: as above.
+        empty(unsafe { node.as_ref() }, pending, panics);
+        // SAFETY: as above; nodes are allocated by `Box`, and since `empty` no weak handle finds this one (T7).
+        let node = unsafe { Box::from_raw(node.as_ptr()) };
+        Canary::free(node, |node| &node.canary);
     }
-    pending
 }
 
 /// # Safety
@@ -821,56 +856,44 @@ unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
             if let Some(extras) = &mut extras {
                 extras.forget_node();
             }
-            drop(lock);
-            dispose(extras);
+            garbage.extras = extras;
         }
     }
 }
 
-/// Drops what a freed node contained; handles among it go to `pending` instead of recursing.
-fn free_contents(node: &mut Node, pending: &mut Vec<NonNull<Node>>) {
-    // SAFETY: the node is ours alone.
+/// Drops what a node contains that is about to be freed; handles among it go to `pending` instead of recursing.
+fn empty(node: &Node, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic) {
+    // SAFETY: nobody else has the node; only a weak handle may still look at its count (T7).
     let links = unsafe { &mut *node.links() };
-    if let Some(mut extras) = links.extras.take() {
-        extras.forget_node();
-        for link in extras.sources.drain(..) {
-            pending.extend(link.into_last());
-        }
-    }
+    dispose(links.extras.take(), pending);
     // Callbacks that were detached on a root: nobody is left who could cancel it.
-    if !links.waiters.is_empty() {
+    while !links.waiters.is_empty() {
         let lock = lock_stripe(node.state.load().stripe());
-        let mut unheard = Vec::new();
         // SAFETY: the list is guarded by the lock (W2).
-        while let Some(taken) = unsafe { links.waiters.pop(&lock, false) } {
-            unheard.push(taken);
-        }
+        let unheard = unsafe { links.waiters.pop(&lock, false) };
         drop(lock);
+        panics.run(|| drop(unheard));
     }
+    // SAFETY: as above. Perhaps the last to hold it, and with it an error of the user's.
+    let cause = node.cause.with_mut(|slot| unsafe { (*slot).take() });
+    panics.run(|| drop(cause));
 }
 
 impl SourceLink {
-    /// Undoes the link; the source, if this held its last handle.
+    /// Undoes the link; the source, to be released, if this held its last handle.
     fn into_last(self) -> Option<NonNull<Node>> {
+        let Self { source, waiter } = self;
         // SAFETY: the waiter was listed with this source and nowhere else.
-        drop(unsafe { self.source.delist(&self.waiter) });
-        let source = self.source.0;
-        let never = self.source.is_never();
-        let this = std::mem::ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again; the handle's count is given up below.
-        drop(unsafe { ptr::read(&this.waiter) });
-        if never { None } else { give_up(source) }
+        drop(unsafe { source.delist(&waiter) });
+        source.into_last()
     }
 }
 
-/// Drops extras outside any lock, without recursing through links of links.
-fn dispose(extras: Option<Box<Extras>>) {
+/// Drops extras, outside any lock; nodes whose last handle they held go to `pending`.
+fn dispose(extras: Option<Box<Extras>>, pending: &mut Vec<NonNull<Node>>) {
     let Some(mut extras) = extras else { return };
     extras.forget_node();
-    let last: Vec<_> = extras.sources.drain(..).filter_map(SourceLink::into_last).collect();
-    for node in last {
-        release(node);
-    }
+    pending.extend(extras.sources.drain(..).filter_map(SourceLink::into_last));
 }
 
 impl Extras {
@@ -897,7 +920,10 @@ impl Extras {
     }
 }
 
-/// Marks one tree from `origin` down. Iterative: the stack is threaded through the nodes' `next`.
+/// Marks one tree from `origin` down, children before their parents: whoever reads a token as cancelled reads everything
+/// below it as cancelled.
+///
+/// Iterative: the way back up is in the nodes.
 fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Harvest) -> bool {
     let mut garbage = Garbage::default();
     {
@@ -915,26 +941,24 @@ fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Ha
             }
             tidy_upwards(&lock, parent, &mut garbage);
 
-            let mut stack: *const Node = root;
-            while !stack.is_null() {
-                let node = &*stack;
+            let mut at = first_leaf(root);
+            while !at.is_null() {
+                let node = &*at;
                 let links = node.links();
-                stack = (*links).next;
-                (*links).next = ptr::null();
-                (*links).prev = ptr::null();
                 let above = std::mem::replace(&mut (*links).parent, ptr::null());
-                let first = std::mem::replace(&mut (*links).first_child, ptr::null());
-                if !first.is_null() {
-                    let last = (*(*first).links()).prev;
-                    (*(*last).links()).next = stack;
-                    stack = first;
-                }
+                let next = std::mem::replace(&mut (*links).next, ptr::null());
+                (*links).prev = ptr::null();
+                (*links).first_child = ptr::null();
+                // Where to go from here, found out first: once marked, `node` may be freed at any moment.
+                at = if ptr::eq(node, root) {
+                    ptr::null()
+                } else if ptr::eq(next, (*(*above).links()).first_child) {
+                    // (That child may be gone; its address still says that the circle is closed.)
+                    above
+                } else {
+                    first_leaf(next)
+                };
                 mark_node(&lock, node, above, origin, cause, linked, harvest);
-            }
-            // The origin last: callbacks of nodes that nobody holds were moved to its list.
-            if !(*root.links()).waiters.is_empty() {
-                std::mem::forget(origin.clone());
-                harvest.queue.push(root);
             }
         }
     }
@@ -947,6 +971,22 @@ fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Ha
         unsafe { harvest.dead.push(node.as_ref()) };
     }
     true
+}
+
+/// The first node without children on the way down along the first children.
+///
+/// # Safety
+/// The lock of the tree is held, and `node` is in it.
+#[inline]
+unsafe fn first_leaf(mut node: *const Node) -> *const Node {
+    loop {
+        // SAFETY: the lock is held (T3), attached children are alive (T4).
+        let child = unsafe { (*(*node).links()).first_child };
+        if child.is_null() {
+            return node;
+        }
+        node = child;
+    }
 }
 
 /// Marks one node of the walk.
@@ -971,20 +1011,19 @@ unsafe fn mark_node(
         if state.has_links() {
             (*links).waiters.take_links(lock, |target| harvest.links.push(target));
         }
-        if let Some(extras) = (*links).extras.take() {
-            let mut extras = extras;
+        if let Some(mut extras) = (*links).extras.take() {
             // T7: before the store below, after which the node may be freed at any moment.
             extras.forget_node();
             harvest.extras.push(extras);
         }
-        if state.holds_parent() && !is_origin && !above.is_null() {
+        if state.holds_parent() && !above.is_null() {
             harvest.handles.push(Handle(NonNull::new_unchecked(above.cast_mut())));
         }
-        if !is_origin && !(*links).waiters.is_empty() {
+        if !(*links).waiters.is_empty() {
             if try_hold(node) {
                 harvest.queue.push(node);
             } else {
-                // Nobody holds it, so these are detached callbacks; they run with the origin's (T8).
+                // Nobody holds it, so these are detached callbacks; they run with the origin's, whose turn comes last (T8).
                 (*(*origin.0.as_ptr()).links())
                     .waiters
                     .append(lock, &mut (*links).waiters);
@@ -1001,6 +1040,7 @@ unsafe fn mark_node(
 
 /// Takes a handle on a node, unless the last one is already gone.
 fn try_hold(node: &Node) -> bool {
+    node.canary.sing();
     let mut count = node.handles.load(Ordering::Relaxed);
     loop {
         if count == 0 {
@@ -1042,6 +1082,11 @@ impl WeakHandle {
         let node = lock(&self.0.0);
         let NodeRef(node) = (*node)?;
         // SAFETY: the cell is emptied, under its own lock, before the node is freed (T7), and we hold that lock.
-        try_hold(unsafe { node.as_ref() }).then_some(Handle(node))
+        // (Not `then_some`: a handle made in vain would be dropped, and take one off the count.)
+        try_hold(unsafe { node.as_ref() }).then(|| Handle(node))
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "tests/tree.rs"]
+mod tests;

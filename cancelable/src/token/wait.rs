@@ -5,13 +5,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::handle::CancellationToken;
 use super::registered::Registered;
+use crate::primitive::{AtomicBool, Ordering, Thread, current_thread, park, park_timeout};
 
 pin_project_lite::pin_project! {
     /// The one future behind the borrowed and the owned names.
@@ -155,7 +154,7 @@ impl CancellationToken {
             return true;
         }
         let parker = Arc::new(Parker {
-            thread: thread::current(),
+            thread: current_thread(),
             woken: AtomicBool::new(false),
         });
         let mut registered = pin!(Registered::new(self));
@@ -168,13 +167,13 @@ impl CancellationToken {
         }
         while !parker.woken.load(Ordering::Acquire) {
             match until {
-                None => thread::park(),
+                None => park(),
                 Some(until) => {
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return self.is_cancelled();
                     }
-                    thread::park_timeout(left);
+                    park_timeout(left);
                 }
             }
         }

@@ -73,22 +73,22 @@ impl<L> Waiter<L> {
         self.entry.with_mut(|entry| entry)
     }
 
-    /// Puts another waker into a linked `Wake`, and returns what is to be dropped after the lock is released.
-    ///
-    /// # Safety
-    /// `lock` is the lock of the tree whose list this waiter is in, or the caller owns it and it is in no list.
-    pub(super) unsafe fn replace(&self, _lock: &TreeLock, notify: Notify<L>) -> Notify<L> {
-        // SAFETY: exclusive by W2, which the caller has promised to keep.
-        unsafe { std::mem::replace(&mut (*self.entry()).notify, notify) }
-    }
-
     /// Makes the list the owner of a boxed waiter.
     ///
     /// # Safety
-    /// As for [`replace`](Self::replace); the waiter is linked, was allocated by `Box`, and the caller forgets it.
+    /// `lock` is the lock of the tree whose list this waiter is in; the waiter was allocated by `Box`, and the caller
+    /// forgets it (W4).
     pub(super) unsafe fn detach(&self, _lock: &TreeLock) {
         // SAFETY: exclusive by W2.
         unsafe { (*self.entry()).detached = true }
+    }
+}
+
+/// Only in models: freeing a waiter counts as writing to it, so that a list that still touches it is caught.
+#[cfg(cancelable_loom)]
+impl<L> Drop for Waiter<L> {
+    fn drop(&mut self) {
+        self.entry();
     }
 }
 

@@ -1,0 +1,1 @@
+//! Models of the token under loom; see `PROTOCOL.md`.

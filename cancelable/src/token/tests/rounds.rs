@@ -1,0 +1,110 @@
+//! The two rounds of telling (contract §5): foreign wakers, then the told bit, then the rest.
+
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
+
+use crate::token::{CancellationToken, Registered};
+
+/// Notes its name, and whether the first round was over, when it is woken.
+struct Note {
+    name: &'static str,
+    token: CancellationToken,
+    log: Arc<Mutex<Vec<(&'static str, bool)>>>,
+}
+
+impl Wake for Note {
+    fn wake(self: Arc<Self>) {
+        let told = self.token.cause().is_some_and(|cause| cause.is_told());
+        self.log.lock().unwrap().push((self.name, told));
+    }
+}
+
+struct Stage {
+    token: CancellationToken,
+    log: Arc<Mutex<Vec<(&'static str, bool)>>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            token: CancellationToken::new(),
+            log: Arc::default(),
+        }
+    }
+
+    fn waker(&self, name: &'static str) -> Waker {
+        Waker::from(Arc::new(Note {
+            name,
+            token: self.token.clone(),
+            log: Arc::clone(&self.log),
+        }))
+    }
+
+    fn cancel(self) -> Vec<(&'static str, bool)> {
+        self.token.cancel();
+        let log = self.log.lock().unwrap();
+        log.clone()
+    }
+}
+
+fn register(registered: &mut Pin<&mut Registered<CancellationToken>>, waker: &Waker, foreign: bool) {
+    assert!(registered.as_mut().register(waker, foreign));
+}
+
+#[test]
+fn foreign_wakers_come_first_and_see_the_first_round_under_way() {
+    let stage = Stage::new();
+    let mut own = pin!(Registered::new(stage.token.clone()));
+    let mut foreign = pin!(Registered::new(stage.token.clone()));
+    register(&mut own, &stage.waker("own"), false);
+    register(&mut foreign, &stage.waker("foreign"), true);
+    assert_eq!(stage.cancel(), [("foreign", false), ("own", true)]);
+}
+
+#[test]
+fn a_waiter_that_becomes_foreign_moves_to_the_first_round() {
+    let stage = Stage::new();
+    let mut own = pin!(Registered::new(stage.token.clone()));
+    let mut turncoat = pin!(Registered::new(stage.token.clone()));
+    register(&mut own, &stage.waker("own"), false);
+    register(&mut turncoat, &stage.waker("before"), false);
+    register(&mut turncoat, &stage.waker("foreign now"), true);
+    assert_eq!(stage.cancel(), [("foreign now", false), ("own", true)]);
+}
+
+#[test]
+fn a_waiter_that_stops_being_foreign_does_not_hide_those_behind_it() {
+    let stage = Stage::new();
+    let mut foreign = pin!(Registered::new(stage.token.clone()));
+    let mut turncoat = pin!(Registered::new(stage.token.clone()));
+    register(&mut foreign, &stage.waker("foreign"), true);
+    register(&mut turncoat, &stage.waker("before"), true);
+    register(&mut turncoat, &stage.waker("own now"), false);
+    assert_eq!(stage.cancel(), [("foreign", false), ("own now", true)]);
+}
+
+#[test]
+fn whoever_registers_late_for_the_end_of_the_first_round_is_woken_then_or_told_so() {
+    let stage = Stage::new();
+    let token = stage.token.clone();
+    let late = stage.waker("late");
+    let mut foreign = pin!(Registered::new(stage.token.clone()));
+
+    struct Registers(CancellationToken, Waker);
+    impl Wake for Registers {
+        fn wake(self: Arc<Self>) {
+            assert!(
+                self.0.cause().unwrap().wake_when_told(&self.1),
+                "the first round is under way"
+            );
+        }
+    }
+    register(
+        &mut foreign,
+        &Waker::from(Arc::new(Registers(token.clone(), late.clone()))),
+        true,
+    );
+    assert_eq!(stage.cancel(), [("late", true)]);
+    assert!(!token.cause().unwrap().wake_when_told(&late), "too late to be woken");
+}

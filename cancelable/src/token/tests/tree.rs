@@ -1,0 +1,64 @@
+//! What only shows from inside: nodes between the loss of their last handle and the moment they go.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::token::CancellationToken;
+
+/// Stands for a thread that has taken off the last handle and waits for the tree's lock.
+struct Dying(Handle);
+
+impl Dying {
+    fn new(token: CancellationToken) -> Self {
+        let handle = token.node.clone();
+        drop(token);
+        assert_eq!(handle.node().handles.swap(0, Ordering::Relaxed), 1);
+        Self(handle)
+    }
+
+    fn count(&self) -> u32 {
+        self.0.node().handles.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Dying {
+    fn drop(&mut self) {
+        assert_eq!(
+            self.0.node().handles.swap(1, Ordering::Relaxed),
+            0,
+            "somebody revived it"
+        );
+    }
+}
+
+#[test]
+fn the_way_back_to_a_dying_node_leads_nowhere_and_leaves_its_count_alone() {
+    let token = CancellationToken::new();
+    let way_back = token.node.downgrade();
+    let dying = Dying::new(token);
+    for _ in 0..2 {
+        assert!(way_back.upgrade().is_none());
+        assert_eq!(dying.count(), 0);
+    }
+}
+
+#[test]
+fn a_deadline_of_a_dying_ancestor_is_neither_watched_nor_kept() {
+    let parent = CancellationToken::new();
+    let child = parent.child_token();
+    let soon = Deadline::new(
+        Instant::now() + Duration::from_secs(3600),
+        None,
+        std::panic::Location::caller(),
+    );
+    parent.node.with_extras(|extras| extras.deadline = Some(soon));
+    child.node.set_attention(true);
+    let dying = Dying::new(parent);
+    assert!(!child.is_cancelled());
+    assert_eq!(dying.count(), 0);
+}
+
+#[test]
+fn a_node_fits_a_cache_line() {
+    assert!(size_of::<Node>() <= 64, "{}", size_of::<Node>());
+}
