@@ -1,0 +1,274 @@
+//! Every rule, and every message that is about a function as a whole: options and item in, [`Plan`] out.
+
+use crate::args::{Given, Options, TurnsValue, Value};
+use crate::diag::Errors;
+use crate::item::Function;
+use crate::paths::{Library, at};
+use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
+use crate::recover::Recovered;
+use crate::rewrite::exit::{Edge, Exit};
+use crate::rewrite::{self, Rules, fresh_label};
+use crate::shape::{self, Shape};
+use proc_macro2::Ident;
+use quote::ToTokens;
+use syn::punctuated::Punctuated;
+use syn::{FnArg, Pat, ReturnType, Type};
+
+/// Names that rewriting and expansion share; resolved at the macro, so that they are nobody else's.
+pub(crate) const CANCELLED_LABEL: &str = "cancelled";
+pub(crate) const GIVE_UP_SLOT: &str = "gave_up";
+
+/// Options and function to a plan. On a mistake the function comes back as it was written, less our helpers.
+pub(crate) fn check(
+    mut options: Options,
+    mut function: Function,
+    mut errors: Errors,
+) -> Result<Plan, Box<(Recovered, Errors)>> {
+    let described = described(&options);
+    let library = library(&mut options);
+    let or = options.take("or").and_then(|given| match given.value {
+        Value::Expr(expr) => Some(expr),
+        _ => None,
+    });
+    let every = options.take("every").and_then(|given| every(given));
+    let scope = own_scope(options);
+
+    refuse_const(&function, &mut errors);
+    let tokens = take_token_parameters(&mut function, &mut errors);
+    let recovered = Recovered::new(&function, &tokens, &library);
+    let (shape, output) = shape_of(&function);
+    if let Shape::AsyncTail = shape {
+        refuse_other_endings(&mut function, &mut errors);
+    }
+    let edge = edge(&function, output, or.is_some(), &mut errors);
+
+    let points = {
+        let span = function.sig.ident.span();
+        let exit = if or.is_none() {
+            Exit::Return(edge.clone())
+        } else if scope.is_some() && shape != Shape::Plain {
+            Exit::GiveUp(Ident::new(GIVE_UP_SLOT, at(span)))
+        } else {
+            Exit::Leave(fresh_label(CANCELLED_LABEL, span))
+        };
+        let rules = Rules { library: &library, exit, every: every.as_ref().map(Every::turns) };
+        let body = match shape {
+            Shape::AsyncTail => shape::tail_async(&mut function.block).map(|block| &mut block.block),
+            Shape::Plain | Shape::Async => Some(&mut function.block),
+        };
+        body.map(|body| rewrite::rewrite(body, &rules, &mut errors)).unwrap_or_default()
+    };
+
+    if errors.is_empty() {
+        Ok(Plan { library, function, shape, edge, scope, or, every, tokens, points, described })
+    } else {
+        Err(Box::new((recovered, errors)))
+    }
+}
+
+fn library(options: &mut Options) -> Library {
+    match options.take("crate").map(|given| given.value) {
+        Some(Value::Path(path)) => Library::named(&path),
+        _ => Library::default(),
+    }
+}
+
+fn every(given: Given) -> Option<Every> {
+    match given.value {
+        Value::Turns(TurnsValue::Literal(number)) => Some(Every::Literal(number.to_token_stream())),
+        Value::Turns(TurnsValue::Expr(value)) => {
+            Some(Every::Computed { variable: Ident::new("every", at(given.span)), value })
+        }
+        _ => None,
+    }
+}
+
+/// What is left of the options are those that ask for a scope of the function's own.
+fn own_scope(options: Options) -> Option<OwnScope> {
+    let steps: Vec<Step> = options.into_vec().into_iter().filter_map(step).collect();
+    (!steps.is_empty()).then_some(OwnScope { steps })
+}
+
+/// An option that is one call on the scope's builder.
+pub(crate) fn step(given: Given) -> Option<Step> {
+    let kind = match (given.spec.name, given.value) {
+        ("name", Value::Expr(expr)) => StepKind::Name(expr),
+        ("timeout", Value::Duration(duration)) => StepKind::Timeout(duration),
+        ("deadline", Value::Expr(expr)) => StepKind::Deadline(expr),
+        ("grace", Value::Duration(duration)) => StepKind::Grace(duration),
+        ("token", Value::Expr(expr)) => StepKind::Link(expr),
+        ("parent", Value::Expr(expr)) => StepKind::Parent(expr),
+        ("detached", Value::Flag) => StepKind::Detached,
+        ("until", Value::Expr(expr)) => StepKind::Until(expr),
+        _ => return None,
+    };
+    Some(Step { span: given.span, kind })
+}
+
+fn refuse_const(function: &Function, errors: &mut Errors) {
+    if let Some(constness) = &function.sig.constness {
+        errors.at(
+            constness.span,
+            "a `const fn` cannot be cancelable, since it must also run where there is no token to ask; remove `const` \
+             or the attribute",
+        );
+    }
+}
+
+fn shape_of(function: &Function) -> (Shape, Option<Type>) {
+    if function.sig.asyncness.is_some() {
+        return (Shape::Async, None);
+    }
+    match shape::future_output(&function.sig.output) {
+        Some(output) => (Shape::AsyncTail, Some(output)),
+        None => (Shape::Plain, None),
+    }
+}
+
+fn refuse_other_endings(function: &mut Function, errors: &mut Errors) {
+    if shape::tail_async(&mut function.block).is_some() {
+        return;
+    }
+    const MESSAGE: &str = "a cancelable function that returns a future must end in `async { … }` or \
+                           `Box::pin(async { … })`; wrap this in one, with its `.await` inside";
+    match function.block.stmts.last() {
+        Some(last) => errors.on(last, MESSAGE),
+        None => errors.at(function.block.brace_token.span.join(), MESSAGE),
+    }
+}
+
+/// The type that a cancel is put in; refuses those that visibly have no room for one.
+fn edge(function: &Function, output: Option<Type>, has_or: bool, errors: &mut Errors) -> Edge {
+    let name = &function.sig.ident;
+    let ty = match (output, &function.sig.output) {
+        (Some(output), _) => output,
+        (None, ReturnType::Type(_, ty)) => (**ty).clone(),
+        (None, ReturnType::Default) => {
+            if !has_or {
+                errors.at(
+                    name.span(),
+                    format!(
+                        "`{name}` returns nothing, so it cannot say that it was cancelled; return \
+                         `Result<(), Cancelled>`, or write `#[cancelable(or = ())]`"
+                    ),
+                );
+            }
+            return Edge::unit(name.span());
+        }
+    };
+    match &ty {
+        Type::Never(_) => errors.on(
+            &ty,
+            format!("`{name}` never returns, so it cannot say that it was cancelled; return `Result<Infallible, Cancelled>`"),
+        ),
+        Type::ImplTrait(_) if !has_or => errors.on(
+            &ty,
+            "an `impl Trait` cannot say that the function was cancelled; return `Result<impl Trait, …>`, or write \
+             `#[cancelable(or = …)]`",
+        ),
+        Type::Tuple(unit) if unit.elems.is_empty() && !has_or => errors.on(
+            &ty,
+            format!(
+                "`{name}` returns nothing, so it cannot say that it was cancelled; return `Result<(), Cancelled>`, or \
+                 write `#[cancelable(or = ())]`"
+            ),
+        ),
+        _ => {}
+    }
+    Edge::of(&ty)
+}
+
+/// Takes the parameters marked `#[token]` out of the signature.
+fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<TokenParameter> {
+    let mut found = Vec::new();
+    let inputs = std::mem::take(&mut function.sig.inputs);
+    let mut kept = Punctuated::new();
+    for pair in inputs.into_pairs() {
+        let (mut input, comma) = pair.into_tuple();
+        match &mut input {
+            FnArg::Receiver(receiver) => {
+                if let Some(attr) = receiver.attrs.iter().find(|attr| is_token(attr)) {
+                    errors.on(attr, "`self` is not a token; mark a parameter of type `CancellationToken`");
+                }
+            }
+            FnArg::Typed(argument) => {
+                if argument.attrs.iter().any(is_token) {
+                    if let Some(parameter) = token_parameter(argument, errors) {
+                        found.push(parameter);
+                    }
+                    continue;
+                }
+            }
+        }
+        kept.push_value(input);
+        if let Some(comma) = comma {
+            kept.push_punct(comma);
+        }
+    }
+    function.sig.inputs = kept;
+    found
+}
+
+pub(crate) fn is_token(attr: &syn::Attribute) -> bool {
+    attr.path().is_ident("token")
+}
+
+fn token_parameter(argument: &syn::PatType, errors: &mut Errors) -> Option<TokenParameter> {
+    for attr in argument.attrs.iter().filter(|attr| is_token(attr)) {
+        if !matches!(attr.meta, syn::Meta::Path(_)) {
+            errors.on(&attr.meta, "`#[token]` takes no arguments");
+        }
+    }
+    let (mutability, name) = match &*argument.pat {
+        Pat::Ident(ident) if ident.by_ref.is_none() && ident.subpat.is_none() => {
+            (ident.mutability, ident.ident.clone())
+        }
+        Pat::Wild(wild) => (None, Ident::new("_unnamed", at(wild.underscore_token.span))),
+        other => {
+            errors.on(other, "a `#[token]` parameter is one variable; write `#[token] token: CancellationToken`");
+            return None;
+        }
+    };
+    let mut ty = (*argument.ty).clone();
+    let mut by_reference = false;
+    if let Type::Reference(reference) = &mut ty {
+        by_reference = true;
+        if let Some(mutability) = &reference.mutability {
+            errors.at(
+                mutability.span,
+                "a token needs no `mut`; write `#[token] token: &CancellationToken`",
+            );
+        }
+        match &reference.lifetime {
+            // What `#[async_trait]` makes of an elided one.
+            Some(lifetime) if lifetime.ident.to_string().starts_with("life") => reference.lifetime = None,
+            Some(lifetime) if lifetime.ident == "_" => reference.lifetime = None,
+            Some(lifetime) => errors.on(
+                lifetime,
+                "a `#[token]` parameter is borrowed from the function itself; remove the lifetime",
+            ),
+            None => {}
+        }
+    }
+    let cfgs = argument.attrs.iter().filter(|attr| is_cfg(attr)).cloned().collect();
+    Some(TokenParameter { cfgs, mutability, name, ty, by_reference })
+}
+
+pub(crate) fn is_cfg(attr: &syn::Attribute) -> bool {
+    attr.path().is_ident("cfg")
+}
+
+fn described(options: &Options) -> Vec<String> {
+    options.iter().filter(|given| given.spec.name != "crate").map(|given| {
+        let value = match &given.value {
+            Value::Duration(duration) => duration.describe(),
+            Value::Expr(expr) => crate::describe::tokens(expr.to_token_stream()),
+            Value::Turns(TurnsValue::Literal(number)) => number.to_string(),
+            Value::Turns(TurnsValue::Expr(expr)) => crate::describe::tokens(expr.to_token_stream()),
+            Value::Path(path) => crate::describe::tokens(path.to_token_stream()),
+            Value::Binding(name) => name.to_string(),
+            Value::Flag => return given.spec.name.to_owned(),
+        };
+        format!("{} = {value}", given.spec.name)
+    }).collect()
+}

@@ -1,0 +1,135 @@
+//! Durations as options take them: `"5s"`, or any expression of type `Duration`.
+
+use crate::diag::Errors;
+use crate::paths::{Library, at};
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{Expr, Lit};
+
+/// Units, longest first so that `ms` is not taken for `s`; each with its length in milliseconds.
+const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+pub(crate) enum DurationValue {
+    Millis { millis: u64, span: proc_macro2::Span },
+    Expr(Box<Expr>),
+}
+
+impl DurationValue {
+    /// Reads the value of option `name`; a mistake is reported on the literal.
+    pub(crate) fn from_expr(name: &str, expr: Expr, errors: &mut Errors) -> Option<Self> {
+        match peel(&expr) {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Str(text) => match millis(&text.value()) {
+                    Ok(millis) => Some(DurationValue::Millis { millis, span: text.span() }),
+                    Err(Fault::Shape) => {
+                        errors.on(
+                            &literal.lit,
+                            format!(
+                                "`{}` is not a duration; write an integer and a unit (`ms`, `s`, `m` or `h`), \
+                                 such as `{name} = \"5s\"`",
+                                text.token()
+                            ),
+                        );
+                        None
+                    }
+                    Err(Fault::Range) => {
+                        errors.on(
+                            &literal.lit,
+                            format!(
+                                "`{}` is longer than a duration can be; for no limit write `{name} = Duration::MAX`",
+                                text.token()
+                            ),
+                        );
+                        None
+                    }
+                },
+                other => {
+                    let found = other.to_token_stream();
+                    let suggestion = match other {
+                        Lit::Int(number) if number.suffix().is_empty() => format!("{}s", number.base10_digits()),
+                        _ => "5s".to_owned(),
+                    };
+                    errors.on(
+                        other,
+                        format!(
+                            "`{found}` is not a duration; write `{name} = \"{suggestion}\"`, or an expression of type \
+                             `Duration`"
+                        ),
+                    );
+                    None
+                }
+            },
+            _ => Some(DurationValue::Expr(Box::new(expr))),
+        }
+    }
+
+    pub(crate) fn to_tokens(&self, library: &Library) -> TokenStream {
+        match self {
+            DurationValue::Millis { millis, span } => {
+                let duration = library.private("Duration", *span);
+                let millis = Literal::u64_suffixed(*millis);
+                quote_spanned!(at(*span)=> #duration::from_millis(#millis))
+            }
+            DurationValue::Expr(expr) => expr.to_token_stream(),
+        }
+    }
+
+    /// As the user wrote it, for the generated documentation.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            DurationValue::Millis { millis, .. } => {
+                let (unit, length) = UNITS
+                    .iter()
+                    .rev()
+                    .find(|(_, length)| *millis != 0 && millis % length == 0)
+                    .unwrap_or(&UNITS[0]);
+                format!("\"{}{unit}\"", millis / length)
+            }
+            DurationValue::Expr(expr) => crate::describe::tokens(expr.to_token_stream()),
+        }
+    }
+}
+
+enum Fault {
+    Shape,
+    Range,
+}
+
+fn millis(text: &str) -> Result<u64, Fault> {
+    let (digits, length) =
+        UNITS.iter().find_map(|(unit, length)| Some((text.strip_suffix(unit)?, length))).ok_or(Fault::Shape)?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Fault::Shape);
+    }
+    digits.parse::<u64>().ok().and_then(|count| count.checked_mul(*length)).ok_or(Fault::Range)
+}
+
+/// The expression inside parentheses and the invisible groups of `macro_rules!` fragments.
+pub(crate) fn peel(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => peel(&group.expr),
+        Expr::Paren(paren) => peel(&paren.expr),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::millis;
+
+    #[test]
+    fn every_unit_is_read() {
+        assert_eq!(millis("250ms").ok(), Some(250));
+        assert_eq!(millis("5s").ok(), Some(5_000));
+        assert_eq!(millis("3m").ok(), Some(180_000));
+        assert_eq!(millis("2h").ok(), Some(7_200_000));
+        assert_eq!(millis("0s").ok(), Some(0));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "5", "s", "5 s", " 5s", "1.5s", "-1s", "+1s", "5sec", "5S", "1_000ms", "１s", "99999999999999999999s", "18446744073709551615h"] {
+            assert!(millis(text).is_err(), "{text:?} was read");
+        }
+    }
+}

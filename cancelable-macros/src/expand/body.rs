@@ -1,0 +1,222 @@
+//! The body of each shape. The pictures leave out `::cancelable::__private::` and spans.
+
+use super::signature;
+use crate::check::{CANCELLED_LABEL, GIVE_UP_SLOT};
+use crate::lints;
+use crate::paths::at;
+use crate::plan::{Every, OwnScope, Plan};
+use crate::rewrite::exit::Exit;
+use crate::rewrite::fresh_label;
+use crate::rewrite::loops::insert_after_items;
+use crate::shape::{self, Shape};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Block, Expr, Stmt};
+
+/// What stands between the braces of the function.
+pub(crate) fn body(plan: &mut Plan) -> TokenStream {
+    match plan.shape {
+        Shape::Plain | Shape::Async => {
+            let block = std::mem::replace(&mut plan.function.block.stmts, Vec::new());
+            let block = Block { brace_token: plan.function.block.brace_token, stmts: block };
+            let asynchronous = plan.shape == Shape::Async;
+            code(plan, block, asynchronous)
+        }
+        Shape::AsyncTail => {
+            tail(plan);
+            let stmts = &plan.function.block.stmts;
+            quote!(#(#stmts)*)
+        }
+    }
+}
+
+/// ```text
+/// Input:  fn f() -> Pin<Box<dyn Future<Output = R>>> { STATEMENTS Box::pin(async move { BODY }) }
+/// Output: fn f() -> Pin<Box<dyn Future<Output = R>>> { STATEMENTS Box::pin(async move { what an `async fn` gets }) }
+/// ```
+fn tail(plan: &mut Plan) {
+    let Some(tail) = shape::tail_async(&mut plan.function.block) else { return };
+    let brace_token = tail.block.brace_token;
+    let block = Block { brace_token, stmts: std::mem::take(&mut tail.block.stmts) };
+    let inner = code(plan, block, true);
+    if let Some(tail) = shape::tail_async(&mut plan.function.block) {
+        tail.block.stmts = vec![Stmt::Expr(Expr::Verbatim(inner), None)];
+    }
+}
+
+fn code(plan: &mut Plan, mut block: Block, asynchronous: bool) -> TokenStream {
+    let name = plan.function.sig.ident.span();
+    let mut prelude = every(plan);
+    match (plan.scope.take(), asynchronous) {
+        (None, _) => {
+            prelude.extend(tokens(plan));
+            match plan.or.take() {
+                None => in_place(plan, &mut block, prelude, name),
+                Some(or) => in_place_or(plan, &block, prelude, &or, name),
+            }
+        }
+        (Some(scope), false) => sync_scope(plan, &scope, &block, prelude, name),
+        (Some(scope), true) => async_scope(plan, &scope, &block, prelude, name),
+    }
+}
+
+/// ```text
+/// Output: let every: usize = N;
+/// ```
+fn every(plan: &Plan) -> TokenStream {
+    match &plan.every {
+        Some(Every::Computed { variable, value }) => {
+            let span = variable.span();
+            quote_spanned!(at(span)=> let #variable: usize = #value;)
+        }
+        _ => TokenStream::new(),
+    }
+}
+
+fn tokens(plan: &Plan) -> TokenStream {
+    plan.tokens.iter().map(|token| token.binding(&plan.library)).collect()
+}
+
+fn entry_check(plan: &Plan, exit: &Exit, name: Span) -> TokenStream {
+    let check = plan.library.located("check", TokenStream::new(), name);
+    exit.unless_ok(&check, &plan.library, name)
+}
+
+/// ```text
+/// Input:  fn f() -> R { BODY }
+/// Output: fn f() -> R { if let Err(cancelled) = Site.check() { return from_cancelled::<R>(cancelled) } BODY }
+/// ```
+/// Nothing moves: types, borrows, coercions and the order of drops are those of the plain function.
+fn in_place(plan: &Plan, block: &mut Block, mut prelude: TokenStream, name: Span) -> TokenStream {
+    prelude.extend(entry_check(plan, &Exit::Return(plan.edge.clone()), name));
+    insert_after_items(block, prelude);
+    let stmts = &block.stmts;
+    quote!(#(#stmts)*)
+}
+
+/// ```text
+/// Input:  #[cancelable(or = OR)] fn f() -> R { BODY }
+/// Output: fn f() -> R {
+///             'cancelled: {
+///                 if let Err(_) = Site.check() { break 'cancelled }
+///                 return { BODY };                // its check points: `break 'cancelled`
+///             }
+///             OR
+///         }
+/// ```
+/// `OR` stands outside the body, and so sees the arguments, not what the body calls by the same names.
+fn in_place_or(plan: &Plan, block: &Block, prelude: TokenStream, or: &Expr, name: Span) -> TokenStream {
+    let label = fresh_label(CANCELLED_LABEL, name);
+    let entry = entry_check(plan, &Exit::Leave(label.clone()), name);
+    let body = returned(block, name);
+    let labelled = quote_spanned!(at(name)=> #label: { #prelude #entry #body });
+    quote!(#labelled #or)
+}
+
+/// `return { BODY };`, with the user's own braces.
+fn returned(block: &Block, name: Span) -> TokenStream {
+    let allow = lints::on_diverging_return(name);
+    quote_spanned!(at(name)=> #allow return #block;)
+}
+
+/// ```text
+/// Input:  #[cancelable(timeout = "5s")] fn f() -> R { BODY }
+/// Output: fn f() -> R {
+///             Site.enter_sync(Site.scope().timeout(Duration::from_millis(5000)), || -> R {
+///                 if let Err(cancelled) = Site.check() { return from_cancelled::<R>(cancelled) }
+///                 { BODY }
+///             })
+///         }
+/// ```
+/// The closure runs in any case: it is its first check that does not start the body of a scope that is over already.
+/// So a cancel is seen inside it and nowhere else, and leaves as in a function without a scope, also by `or`.
+fn sync_scope(plan: &mut Plan, scope: &OwnScope, block: &Block, prelude: TokenStream, name: Span) -> TokenStream {
+    let library = &plan.library;
+    let builder = scope.builder(library, name);
+    let tokens = tokens(plan);
+    let inner = match plan.or.take() {
+        None => {
+            let entry = entry_check(plan, &Exit::Return(plan.edge.clone()), name);
+            quote_spanned!(at(name)=> #tokens #entry #block)
+        }
+        Some(or) => in_place_or(plan, block, tokens, &or, name),
+    };
+    let output = plan.edge.ty();
+    let closure = quote_spanned!(at(name)=> || -> #output { #inner });
+    let entered = library.located("enter_sync", quote!(#builder, #closure), name);
+    quote!(#prelude #entered)
+}
+
+/// ```text
+/// Input:  #[cancelable(timeout = "5s")] async fn f(a: A) -> R { BODY }
+/// Output: async fn f(a: A) -> R {
+///             match Site.run(Site.scope().timeout(Duration::from_millis(5000)), async move {
+///                 let a = a;
+///                 if let Some(dead) = None::<R> { return dead; }      // tells the block its type
+///                 { BODY }
+///             })
+///             .await
+///             {
+///                 Ok(value) => value,
+///                 Err(cancelled) => from_cancelled::<R>(cancelled),
+///             }
+///         }
+/// ```
+/// With `or = OR`, a check point of the body cannot make a value of `R`, and cannot leave the block without one. So it
+/// tells `gave_up`, and stays pending; `gave_up.watch` then drops the body, and `OR` is evaluated outside:
+///
+/// ```text
+/// Output: let gave_up = &GaveUp::new();
+///         match Site.run(SCOPE, gave_up.watch(async { … { BODY } })).await {
+///             Ok(Ok(value)) => value,
+///             Ok(Err(_)) | Err(_) => OR,
+///         }
+/// ```
+fn async_scope(plan: &mut Plan, scope: &OwnScope, block: &Block, prelude: TokenStream, name: Span) -> TokenStream {
+    let or = plan.or.take();
+    let (rebindings, capture) = match plan.shape {
+        Shape::AsyncTail => {
+            let capture = shape::tail_async(&mut plan.function.block).and_then(|tail| tail.capture);
+            (TokenStream::new(), capture.map(ToTokens::into_token_stream))
+        }
+        Shape::Plain | Shape::Async => {
+            let moved = signature::move_arguments(&mut plan.function.sig, scope, or.as_deref());
+            (moved.rebindings, moved.capture.then(|| quote_spanned!(at(name)=> move)))
+        }
+    };
+    let library = &plan.library;
+    let builder = scope.builder(library, name);
+    let tokens = tokens(plan);
+    let dead = plan.edge.dead_return(library);
+    let inner = quote_spanned!(at(name)=> async #capture { #rebindings #tokens #dead #block });
+    let (result, private) = (library.private("Result", name), |of: &str| library.private(of, name));
+    let value = Ident::new("value", at(name));
+    match or {
+        None => {
+            let run = library.located("run", quote!(#builder, #inner), name);
+            let cancelled = Ident::new("cancelled", at(name));
+            let converted = plan.edge.from_cancelled(library, &cancelled);
+            quote_spanned!(at(name)=>
+                #prelude
+                match #run.await {
+                    #result::Ok(#value) => #value,
+                    #result::Err(#cancelled) => #converted,
+                }
+            )
+        }
+        Some(or) => {
+            let slot = Ident::new(GIVE_UP_SLOT, at(name));
+            let gave_up = private("GaveUp");
+            let watched = quote_spanned!(at(name)=> #slot.watch(#inner));
+            let run = library.located("run", quote!(#builder, #watched), name);
+            quote_spanned!(at(name)=>
+                #prelude
+                let #slot = &#gave_up::new();
+                match #run.await {
+                    #result::Ok(#result::Ok(#value)) => #value,
+                    #result::Ok(#result::Err(_)) | #result::Err(_) => #or,
+                }
+            )
+        }
+    }
+}

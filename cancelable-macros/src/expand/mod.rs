@@ -1,0 +1,15 @@
+//! Plan to item. Nothing here can fail.
+
+mod body;
+mod docs;
+mod signature;
+
+use crate::plan::Plan;
+use proc_macro2::TokenStream;
+
+pub(crate) fn expand(mut plan: Plan) -> TokenStream {
+    let documentation = docs::attribute(&plan);
+    plan.function.attrs.push(documentation);
+    let body = body::body(&mut plan);
+    plan.function.with_body(body)
+}

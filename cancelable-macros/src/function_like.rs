@@ -1,0 +1,324 @@
+//! `cancel_scope!` and `shield!`: options, then a body.
+//!
+//! The library wraps each in a `macro_rules!` that puts `($crate)` in front: that is the path the macro was called
+//! by, whatever the user renamed.
+
+use crate::args::{self, Options, Value};
+use crate::check;
+use crate::diag::Errors;
+use crate::duration::DurationValue;
+use crate::paths::{Library, at, located_call};
+use crate::plan::{OwnScope, TokenParameter};
+use crate::rewrite::escapes;
+use crate::rewrite::exit::{Edge, Exit};
+use crate::rewrite::helpers::Clear;
+use crate::rewrite::{self, Rules};
+use proc_macro2::{Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::{ParseStream, Parser as _};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::visit_mut::VisitMut;
+use syn::{Block, Expr, ReturnType, Stmt, Token};
+
+/// ```text
+/// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
+/// Output: Site.scope().timeout(Duration::from_millis(5000)).name("fetch").run(async move { BODY })
+///
+/// Input:  cancel_scope!(token = stop, || -> T { BODY })
+/// Output: Site.scope().run_sync(|| -> T { let stop = current(); BODY })
+/// ```
+/// The body's `.await`s and loops become check points, as in an annotated function.
+pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
+    expand(input, "cancel_scope", args::SCOPE, |library, mut options, mut body, errors| {
+        let span = Span::call_site();
+        if let (Some(detached), Some(parent)) = (options.span_of("detached"), options.span_of("parent")) {
+            let _ = parent;
+            errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
+        }
+        let variable = options.take("token").and_then(|given| match given.value {
+            Value::Binding(name) => Some(name),
+            _ => None,
+        });
+        body.add_check_points(library, errors);
+        let scope = OwnScope { steps: options.into_vec().into_iter().filter_map(check::step).collect() };
+        let builder = scope.builder(library, span);
+        let binding = variable.map(|name| token_binding(library, &name));
+        let block = body.tokens(library, binding);
+        let method = if body.asynchronous.is_some() { "run" } else { "run_sync" };
+        let run = located_call(method, block, span);
+        quote!(#builder #run)
+    })
+}
+
+/// ```text
+/// Input:  shield!(async { BODY })
+/// Output: shield(async { BODY })
+///
+/// Input:  shield!(timeout = "5s", async { BODY })
+/// Output: shield(async { BODY }).timeout(Duration::from_millis(5000))
+///
+/// Input:  shield!({ BODY })                          shield!(timeout = "5s", { BODY })
+/// Output: shield_sync(|| { BODY })                   shield_sync_timeout(Duration::from_millis(5000), || { BODY })
+/// ```
+/// Only a timeout can fail a check point inside, so only with one does the body get any.
+pub(crate) fn shield(input: TokenStream) -> TokenStream {
+    expand(input, "shield", args::SHIELD, |library, mut options, mut body, errors| {
+        let span = Span::call_site();
+        let timeout = options.take("timeout").and_then(|given| match given.value {
+            Value::Duration(duration) => Some((given.span, duration)),
+            _ => None,
+        });
+        match &timeout {
+            Some(_) => body.add_check_points(library, errors),
+            None => body.refuse_helpers(errors),
+        }
+        let block = body.tokens(library, None);
+        let duration = timeout.as_ref().map(|(_, duration): &(Span, DurationValue)| duration.to_tokens(library));
+        match (body.asynchronous.is_some(), timeout, duration) {
+            (true, Some((option, _)), Some(duration)) => {
+                let shield = library.private("shield", span);
+                let limit = located_call("timeout", duration, option);
+                quote_spanned!(at(span)=> #shield(#block) #limit)
+            }
+            (false, Some((option, _)), Some(duration)) => {
+                library.located("shield_sync_timeout", quote!(#duration, #block), option)
+            }
+            (true, ..) => {
+                let shield = library.private("shield", span);
+                quote_spanned!(at(span)=> #shield(#block))
+            }
+            (false, ..) => {
+                let shield = library.private("shield_sync", span);
+                quote_spanned!(at(span)=> #shield(#block))
+            }
+        }
+    })
+}
+
+/// ```text
+/// Input:  race!(a, b, c)
+/// Output: race((a, b, c))
+/// ```
+/// Which futures there are, and what of, is the library's business; that there are some, and not too many, is ours.
+pub(crate) fn combine(input: TokenStream, macro_name: &'static str) -> TokenStream {
+    let mut errors = Errors::default();
+    let parser = |input: ParseStream<'_>| {
+        let path: Group = input.parse()?;
+        let futures = Punctuated::<Expr, Token![,]>::parse_terminated(input)?;
+        Ok((Library::handed(path.stream()), futures))
+    };
+    match parser.parse2(input) {
+        Ok((library, futures)) => {
+            let span = Span::call_site();
+            if futures.is_empty() {
+                errors.at(span, format!("`{macro_name}!` needs at least one future, as in `{macro_name}!(a, b)`"));
+            }
+            if let Some(first) = futures.iter().nth(MOST_FUTURES) {
+                errors.on(
+                    first,
+                    format!("`{macro_name}!` takes at most {MOST_FUTURES} futures; nest one `{macro_name}!` in another"),
+                );
+            }
+            if !errors.is_empty() {
+                return failed(&errors);
+            }
+            let futures = futures.iter();
+            let tuple = quote_spanned!(at(span)=> (#(#futures,)*));
+            library.located(macro_name, tuple, span)
+        }
+        Err(error) => {
+            errors.push(error);
+            failed(&errors)
+        }
+    }
+}
+
+/// The longest tuple that the library combines.
+const MOST_FUTURES: usize = 16;
+
+fn expand(
+    input: TokenStream,
+    macro_name: &'static str,
+    table: &[args::Spec],
+    build: impl FnOnce(&Library, Options, Body, &mut Errors) -> TokenStream,
+) -> TokenStream {
+    let mut errors = Errors::default();
+    let parser = |input: ParseStream<'_>| {
+        let path: Group = input.parse()?;
+        let library = Library::handed(path.stream());
+        let options = args::parse_leading(input, table, &mut errors);
+        let body = Body::parse(input, macro_name, &mut errors)?;
+        Ok((library, options, body))
+    };
+    let parsed = parser.parse2(input);
+    match parsed {
+        Ok((library, options, Some(mut body))) => {
+            body.refuse_escapes(macro_name, &mut errors);
+            let expanded = build(&library, options, body, &mut errors);
+            if errors.is_empty() { expanded } else { failed(&errors) }
+        }
+        Ok((_, _, None)) => failed(&errors),
+        Err(error) => {
+            errors.push(error);
+            failed(&errors)
+        }
+    }
+}
+
+/// The errors as an expression that fits wherever the macro stood.
+fn failed(errors: &Errors) -> TokenStream {
+    let errors = errors.to_compile_errors();
+    quote!({ #errors })
+}
+
+/// `async { }`, `async move { }`, `async || -> T { }`, `{ }`, `|| -> T { }`.
+struct Body {
+    asynchronous: Option<Token![async]>,
+    capture: Option<Token![move]>,
+    /// `-> T`, if written.
+    output: ReturnType,
+    block: Block,
+    /// The first token, which the body is known by.
+    span: Span,
+    macro_name: &'static str,
+}
+
+impl Body {
+    fn parse(input: ParseStream<'_>, macro_name: &'static str, errors: &mut Errors) -> syn::Result<Option<Self>> {
+        let expected =
+            "`async { … }`, `async move { … }`, `async || -> T { … }`, `{ … }` or `|| -> T { … }` as the body";
+        if input.is_empty() {
+            errors.at(Span::call_site(), format!("expected {expected}"));
+            return Ok(None);
+        }
+        let span = input.span();
+        let expr: Expr = input.parse()?;
+        input.parse::<Option<Token![,]>>()?;
+        if !input.is_empty() {
+            errors.at(input.span(), format!("unexpected token; the body is the last thing in `{macro_name}!`"));
+            input.parse::<TokenStream>()?;
+            return Ok(None);
+        }
+        Ok(match expr {
+            Expr::Async(body) => Some(Body {
+                asynchronous: Some(body.async_token),
+                capture: body.capture,
+                output: ReturnType::Default,
+                block: body.block,
+                span,
+                macro_name,
+            }),
+            Expr::Block(body) if body.label.is_none() => Some(Body {
+                asynchronous: None,
+                capture: None,
+                output: ReturnType::Default,
+                block: body.block,
+                span,
+                macro_name,
+            }),
+            Expr::Closure(closure) => {
+                if !closure.inputs.is_empty() {
+                    let remedy = match macro_name {
+                        "cancel_scope" => "; to name the scope's token, write `token = variable` before the body",
+                        _ => "",
+                    };
+                    errors.on(&closure.inputs, format!("the body of `{macro_name}!` takes no arguments{remedy}"));
+                    return Ok(None);
+                }
+                let block = match *closure.body {
+                    Expr::Block(body) if body.label.is_none() && body.attrs.is_empty() => body.block,
+                    other => Block {
+                        brace_token: syn::token::Brace(other.span()),
+                        stmts: vec![Stmt::Expr(other, None)],
+                    },
+                };
+                Some(Body {
+                    asynchronous: closure.asyncness,
+                    capture: closure.capture,
+                    output: closure.output,
+                    block,
+                    span,
+                    macro_name,
+                })
+            }
+            other => {
+                errors.on(
+                    &other,
+                    format!("expected {expected}; to await a future inside, write `async {{ future.await }}`"),
+                );
+                None
+            }
+        })
+    }
+
+    fn edge(&self) -> Edge {
+        match &self.output {
+            ReturnType::Type(_, ty) => Edge::of(ty),
+            ReturnType::Default => Edge::inferred(self.span),
+        }
+    }
+
+    fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
+        let rules = Rules { library, exit: Exit::Return(self.edge()), every: None };
+        rewrite::rewrite(&mut self.block, &rules, errors);
+    }
+
+    fn refuse_helpers(&mut self, errors: &mut Errors) {
+        let what = "nothing outside fails a check point in a `shield!` without `timeout`";
+        Clear { errors, what }.visit_block_mut(&mut self.block);
+    }
+
+    fn refuse_escapes(&mut self, macro_name: &str, errors: &mut Errors) {
+        escapes::refuse(&mut self.block, &format!("`{macro_name}!`"), errors);
+    }
+
+    /// `async move { BODY }`, or `|| -> T { BODY }`.
+    fn tokens(&self, library: &Library, binding: Option<TokenStream>) -> TokenStream {
+        let Body { capture, output, block, .. } = self;
+        let stmts = &block.stmts;
+        let mut braced = TokenStream::new();
+        let dead = match (&self.asynchronous, output) {
+            // An `async` block's type is not written anywhere, so it is told.
+            (Some(_), ReturnType::Type(..)) => Some(self.edge().dead_return(library)),
+            _ => None,
+        };
+        match &self.asynchronous {
+            Some(asynchronous) => {
+                if dead.is_some() || binding.is_some() {
+                    // The user's own braces round the user's own code: what is wrong at its end is told of it.
+                    let outer = quote_spanned!(at(self.span)=> { #binding #dead #block });
+                    braced.extend(outer);
+                } else {
+                    block.brace_token.surround(&mut braced, |tokens| tokens.extend(quote!(#(#stmts)*)));
+                }
+                quote!(#asynchronous #capture #braced)
+            }
+            None => {
+                let bars = quote_spanned!(at(self.span)=> ||);
+                match binding {
+                    Some(binding) => braced.extend(quote_spanned!(at(self.span)=> { #binding #block })),
+                    None => block.to_tokens(&mut braced),
+                }
+                quote!(#capture #bars #output #braced)
+            }
+        }
+    }
+}
+
+/// ```text
+/// Input:  token = stop
+/// Output: let stop: CancellationToken = current();
+/// ```
+fn token_binding(library: &Library, name: &Ident) -> TokenStream {
+    let span = name.span();
+    let ty = library.private("CancellationToken", span);
+    TokenParameter {
+        cfgs: Vec::new(),
+        mutability: None,
+        name: name.clone(),
+        ty: syn::Type::Verbatim(ty),
+        by_reference: false,
+    }
+    .binding(library)
+}

@@ -1,0 +1,160 @@
+//! What the attribute was put on.
+//!
+//! A function's body is kept as one group of raw tokens until the item is known to be a function: code that is half
+//! typed must not cost the user rustc's own message about it.
+
+use proc_macro2::{Group, Span, TokenStream};
+use quote::{ToTokens, TokenStreamExt as _};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::{Attribute, Block, ItemImpl, Signature, Token, Visibility};
+
+pub(crate) enum Item {
+    Function(Function),
+    /// A function of a trait or an `extern` block that has no body.
+    Bodyless { ident: Span },
+    Impl(Box<ItemImpl>),
+    /// Some other item, with the token that says so and what it is called in messages.
+    Other { keyword: Span, what: &'static str },
+    /// Nothing that parses.
+    Broken,
+}
+
+/// A function or method with a body that parses.
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) defaultness: Option<Token![default]>,
+    pub(crate) sig: Signature,
+    pub(crate) block: Block,
+}
+
+impl Function {
+    pub(crate) fn inner_attrs(&self) -> impl Iterator<Item = &Attribute> {
+        self.attrs.iter().filter(|attr| matches!(attr.style, syn::AttrStyle::Inner(_)))
+    }
+
+    pub(crate) fn outer_attrs(&self) -> impl Iterator<Item = &Attribute> {
+        self.attrs.iter().filter(|attr| matches!(attr.style, syn::AttrStyle::Outer))
+    }
+
+    /// The item with `body` between the user's own braces.
+    pub(crate) fn with_body(&self, body: impl ToTokens) -> TokenStream {
+        let mut tokens = TokenStream::new();
+        tokens.append_all(self.outer_attrs());
+        self.vis.to_tokens(&mut tokens);
+        self.defaultness.to_tokens(&mut tokens);
+        self.sig.to_tokens(&mut tokens);
+        self.block.brace_token.surround(&mut tokens, |tokens| {
+            tokens.append_all(self.inner_attrs());
+            body.to_tokens(tokens);
+        });
+        tokens
+    }
+}
+
+pub(crate) fn parse(tokens: TokenStream) -> Item {
+    (|input: ParseStream<'_>| Ok(parse_item(input))).parse2(tokens).unwrap_or(Item::Broken)
+}
+
+fn parse_item(input: ParseStream<'_>) -> Item {
+    let whole = input.fork();
+    // Whatever is returned below has been looked at: the parser need not be told that tokens are left over.
+    let _ = input.step(|cursor| {
+        let mut rest = *cursor;
+        while let Some((_, next)) = rest.token_tree() {
+            rest = next;
+        }
+        Ok(((), rest))
+    });
+
+    let head = whole.fork();
+    let Ok(attrs) = head.call(Attribute::parse_outer) else { return Item::Broken };
+    let Ok(vis) = head.parse::<Visibility>() else { return Item::Broken };
+    let function = head.fork();
+    if let Some(item) = parse_function(&function, attrs, vis) {
+        return item;
+    }
+    if head.peek(Token![impl])
+        || (head.peek(Token![unsafe]) && head.peek2(Token![impl]))
+        || (head.peek(Token![default]) && (head.peek2(Token![impl]) || head.peek2(Token![unsafe])))
+    {
+        return match whole.parse::<ItemImpl>() {
+            Ok(item) => Item::Impl(Box::new(item)),
+            Err(_) => Item::Broken,
+        };
+    }
+    other(&head)
+}
+
+fn parse_function(input: ParseStream<'_>, mut attrs: Vec<Attribute>, vis: Visibility) -> Option<Item> {
+    // `default` is a name too: it qualifies a function only where one follows.
+    let ahead = input.fork();
+    let defaultness = match ahead.parse::<Token![default]>() {
+        Ok(defaultness) if ahead.parse::<Signature>().is_ok() => {
+            input.parse::<Token![default]>().ok()?;
+            Some(defaultness)
+        }
+        _ => None,
+    };
+    let sig: Signature = input.parse().ok()?;
+    if input.peek(Token![;]) {
+        return Some(Item::Bodyless { ident: sig.ident.span() });
+    }
+    let Ok(braces) = input.parse::<Group>() else { return Some(Item::Broken) };
+    let body = |input: ParseStream<'_>| {
+        attrs.extend(input.call(Attribute::parse_inner)?);
+        input.call(Block::parse_within)
+    };
+    let Ok(stmts) = body.parse2(braces.stream()) else { return Some(Item::Broken) };
+    let mut brace_token = syn::token::Brace::default();
+    brace_token.span = braces.delim_span();
+    Some(Item::Function(Function { attrs, vis, defaultness, sig, block: Block { brace_token, stmts } }))
+}
+
+/// Names what is not a function, by its first telling keyword.
+fn other(input: ParseStream<'_>) -> Item {
+    const WHAT: [(&str, &str); 16] = [
+        ("struct", "a struct"),
+        ("enum", "an enum"),
+        ("union", "a union"),
+        ("trait", "a trait"),
+        ("mod", "a module"),
+        ("static", "a static"),
+        ("const", "a constant"),
+        ("type", "a type alias"),
+        ("use", "an import"),
+        ("macro_rules", "a macro"),
+        ("extern", "an `extern` block"),
+        ("let", "a statement"),
+        ("for", "a loop"),
+        ("while", "a loop"),
+        ("loop", "a loop"),
+        ("match", "an expression"),
+    ];
+    let ahead = input.fork();
+    while let Ok(word) = ahead.call(syn::Ident::parse_any) {
+        if word == "unsafe" || word == "auto" || word == "async" {
+            continue;
+        }
+        if let Some((_, what)) = WHAT.iter().find(|(keyword, _)| word == keyword) {
+            return Item::Other { keyword: word.span(), what };
+        }
+        break;
+    }
+    match input.cursor().token_tree() {
+        Some((first, _)) => Item::Other { keyword: first.span(), what: "an expression" },
+        None => Item::Broken,
+    }
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        match parse_function(input, attrs, vis) {
+            Some(Item::Function(function)) => Ok(function),
+            _ => Err(input.error("expected a function")),
+        }
+    }
+}

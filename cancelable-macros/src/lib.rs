@@ -1,0 +1,80 @@
+//! The attribute and the macros of `cancelable`; use them through that crate.
+//!
+//! # What expansions name
+//!
+//! Everything is in `cancelable::__private`:
+//!
+//! | path | what for |
+//! |---|---|
+//! | `Site` | calls whose caller's line is reported: `.check()`, `.guard(future)`, `.finish(future)`, `.scope()`, `.run(scope, future)`, `.enter_sync(scope, closure)`, `.shield_sync_timeout(duration, closure)` |
+//! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.run(future)`, `.run_sync(closure)`, `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
+//! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`: leaves an `async` block without a value |
+//! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a loop |
+//! | `from_cancelled::<R>` | a cancel as a value of the function's type |
+//! | `current`, `linked`, `CancellationToken` | the ambient token; a token or a reference to one as a token; its type |
+//! | `shield`, `shield_sync`, `shield_sync_timeout` | `shield!` |
+//! | `Duration`, `Result`, `Option` | those of `core`, whatever the user calls so |
+
+mod args;
+mod check;
+mod describe;
+mod diag;
+mod duration;
+mod expand;
+mod function_like;
+mod item;
+mod lints;
+mod paths;
+mod plan;
+mod recover;
+mod rewrite;
+mod shape;
+
+use diag::Errors;
+use proc_macro::TokenStream;
+
+/// Makes a function cancelable. See the documentation in `cancelable`.
+#[proc_macro_attribute]
+pub fn cancelable(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute(arguments.into(), item.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro]
+pub fn cancel_scope(input: TokenStream) -> TokenStream {
+    function_like::cancel_scope(input.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro]
+pub fn shield(input: TokenStream) -> TokenStream {
+    function_like::shield(input.into()).into()
+}
+
+#[doc(hidden)]
+#[proc_macro]
+pub fn race(input: TokenStream) -> TokenStream {
+    function_like::combine(input.into(), "race").into()
+}
+
+#[doc(hidden)]
+#[proc_macro]
+pub fn try_join(input: TokenStream) -> TokenStream {
+    function_like::combine(input.into(), "try_join").into()
+}
+
+fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+    match item::parse(item.clone()) {
+        item::Item::Function(function) => {
+            let mut errors = Errors::default();
+            let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);
+            match check::check(options, function, errors) {
+                Ok(plan) => expand::expand(plan),
+                Err(recovered) => recovered.0.item(&recovered.1),
+            }
+        }
+        // Rustc says what is wrong with it.
+        item::Item::Broken => item,
+        _ => item,
+    }
+}

@@ -1,0 +1,69 @@
+//! The path to the library, and the spans that generated tokens carry.
+//!
+//! Two rules keep hygiene and blame apart:
+//!
+//! - A generated token is resolved at the macro ([`Span::mixed_site`]), so no local of the user's can be meant by
+//!   it, and *located* at the user's token it stands for, so a message lands on that token.
+//! - The name and the parentheses of a call whose `#[track_caller]` line matters carry the user's span unchanged:
+//!   `Location::caller()` walks out of expansions, and would report the attribute's line otherwise. That is why such
+//!   calls are methods of `__private::Site`: a method call's location is that of its name and arguments, whatever
+//!   the path before it says (it may start with a `$crate` whose span must be left alone).
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Path;
+
+/// Resolved at the macro, located at `span`.
+pub(crate) fn at(span: Span) -> Span {
+    Span::mixed_site().located_at(span)
+}
+
+/// The path to the library: `::cancelable`, the user's `crate = …`, or the `$crate` of a wrapping `macro_rules!`.
+#[derive(Clone)]
+pub(crate) struct Library(TokenStream);
+
+impl Default for Library {
+    fn default() -> Self {
+        // Absolute: a module, a `use` or an item of the user's called `cancelable` is not it.
+        Library(quote_spanned!(Span::mixed_site()=> ::cancelable))
+    }
+}
+
+impl Library {
+    pub(crate) fn named(path: &Path) -> Self {
+        Library(path.to_token_stream())
+    }
+
+    /// What a `macro_rules!` wrapper handed on: `$crate`.
+    pub(crate) fn handed(tokens: TokenStream) -> Self {
+        Library(tokens)
+    }
+
+    /// `::cancelable::__private::name`
+    pub(crate) fn private(&self, name: &str, span: Span) -> TokenStream {
+        let root = &self.0;
+        let name = Ident::new(name, at(span));
+        quote_spanned!(at(span)=> #root::__private::#name)
+    }
+
+    /// `::cancelable::__private::Site.method(arguments)`, reporting `span` as its caller.
+    pub(crate) fn located(&self, method: &str, arguments: impl ToTokens, span: Span) -> TokenStream {
+        let site = self.private("Site", span);
+        let call = located_call(method, arguments, span);
+        quote_spanned!(at(span)=> #site #call)
+    }
+}
+
+/// `.method(arguments)`, reporting `span` as its caller.
+pub(crate) fn located_call(method: &str, arguments: impl ToTokens, span: Span) -> TokenStream {
+    let method = Ident::new(method, span);
+    let arguments = parenthesized(arguments, span);
+    let dot = quote_spanned!(at(span)=> .);
+    quote!(#dot #method #arguments)
+}
+
+fn parenthesized(arguments: impl ToTokens, span: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, arguments.to_token_stream());
+    group.set_span(span);
+    group
+}

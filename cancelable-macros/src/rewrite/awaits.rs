@@ -1,0 +1,82 @@
+//! `.await`: the commonest check point.
+
+use super::exit::Exit;
+use crate::duration::peel;
+use crate::paths::{Library, at};
+use proc_macro2::extra::DelimSpan;
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Attribute, Expr, ExprAwait, ExprMacro, Path};
+
+/// What an `.await` turns into.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Manner {
+    /// Fails while its future is pending.
+    Guard,
+    /// Fails before its future starts, and not later: `#[cancelable(finish)]`.
+    Finish,
+}
+
+/// ```text
+/// Input:  EXPR.await
+/// Output: match Site.guard(EXPR).await {
+///             Ok(value) => value,
+///             Err(cancelled) => return from_cancelled::<R>(cancelled),
+///         }
+/// ```
+/// A `match`, since its scrutinee's temporaries live as long as those of `EXPR.await` do: to the end of the
+/// statement. The `.await` is the user's own, so that "future is not `Send`" is still told of it.
+pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, library: &Library) -> Expr {
+    let span = expr.await_token.span;
+    let attrs = std::mem::take(&mut expr.attrs);
+    let base = &expr.base;
+    let method = match manner {
+        Manner::Guard => "guard",
+        Manner::Finish => "finish",
+    };
+    let call = library.located(method, base, span);
+    let (dot, awaited) = (expr.dot_token, expr.await_token);
+    let scrutinee = quote_spanned!(at(span)=> #call #dot #awaited);
+    matched(attrs, scrutinee, exit, library, span)
+}
+
+/// `match SCRUTINEE { Ok(value) => value, Err(cancelled) => … }`, as a node that is put in parentheses where it must.
+pub(super) fn matched(
+    attrs: Vec<Attribute>,
+    scrutinee: TokenStream,
+    exit: &Exit,
+    library: &Library,
+    span: Span,
+) -> Expr {
+    let mut brace_token = syn::token::Brace::default();
+    brace_token.span = braces(span);
+    Expr::Match(syn::ExprMatch {
+        attrs,
+        match_token: syn::token::Match(at(span)),
+        expr: Box::new(Expr::Verbatim(scrutinee)),
+        brace_token,
+        arms: exit.arms(library, span).into(),
+    })
+}
+
+fn braces(span: Span) -> DelimSpan {
+    let mut group = Group::new(Delimiter::Brace, TokenStream::new());
+    group.set_span(at(span));
+    group.delim_span()
+}
+
+/// Whether awaiting `base` is no check point, since `base` is visibly a shield: `shield!(…)`, `shield(…)`,
+/// `….shielded()`, also with a `.timeout(…)`. A shield starts and ends under a cancelled token too.
+pub(crate) fn is_shield(base: &Expr) -> bool {
+    match peel(base) {
+        Expr::Macro(ExprMacro { mac, .. }) => is_named(&mac.path, "shield"),
+        Expr::Call(call) => matches!(peel(&call.func), Expr::Path(path) if is_named(&path.path, "shield")),
+        Expr::MethodCall(call) if call.method == "shielded" => call.args.is_empty(),
+        Expr::MethodCall(call) if call.method == "timeout" => is_shield(&call.receiver),
+        _ => false,
+    }
+}
+
+fn is_named(path: &Path, name: &str) -> bool {
+    path.segments.last().is_some_and(|segment| segment.ident == name)
+}

@@ -1,0 +1,81 @@
+//! `break` and `continue` that would leave a macro's body, which becomes a closure or a future.
+
+use crate::diag::Errors;
+use proc_macro2::Span;
+use syn::visit_mut::{self, VisitMut};
+use syn::{Block, Expr, Item, Label, Lifetime};
+
+/// Reports each on its own token. `what` is what they would leave: "`cancel_scope!`".
+pub(crate) fn refuse(block: &mut Block, what: &str, errors: &mut Errors) {
+    Escapes { what, errors, loops: 0, labels: Vec::new() }.visit_block_mut(block);
+}
+
+struct Escapes<'a> {
+    what: &'a str,
+    errors: &'a mut Errors,
+    loops: usize,
+    labels: Vec<String>,
+}
+
+impl Escapes<'_> {
+    fn inside(&mut self, label: Option<&Label>, is_loop: bool, visit: impl FnOnce(&mut Self)) {
+        self.loops += usize::from(is_loop);
+        self.labels.extend(label.map(|label| label.name.ident.to_string()));
+        visit(self);
+        if label.is_some() {
+            self.labels.pop();
+        }
+        self.loops -= usize::from(is_loop);
+    }
+
+    fn jump(&mut self, word: &str, span: Span, label: Option<&Lifetime>) {
+        let stays = match label {
+            Some(label) => self.labels.iter().any(|known| label.ident == known),
+            None => self.loops > 0,
+        };
+        if !stays {
+            let what = self.what;
+            self.errors.at(
+                span,
+                format!("`{word}` cannot leave {what}; let its body return a value, and `{word}` outside by that"),
+            );
+        }
+    }
+}
+
+impl VisitMut for Escapes<'_> {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Break(leave) => {
+                self.jump("break", leave.break_token.span, leave.label.as_ref());
+                visit_mut::visit_expr_break_mut(self, leave);
+            }
+            Expr::Continue(again) => self.jump("continue", again.continue_token.span, again.label.as_ref()),
+            Expr::ForLoop(inner) => {
+                self.visit_expr_mut(&mut inner.expr);
+                let label = inner.label.clone();
+                self.inside(label.as_ref(), true, |this| this.visit_block_mut(&mut inner.body));
+            }
+            Expr::While(inner) => {
+                let label = inner.label.clone();
+                self.inside(label.as_ref(), true, |this| {
+                    this.visit_expr_mut(&mut inner.cond);
+                    this.visit_block_mut(&mut inner.body);
+                });
+            }
+            Expr::Loop(inner) => {
+                let label = inner.label.clone();
+                self.inside(label.as_ref(), true, |this| this.visit_block_mut(&mut inner.body));
+            }
+            Expr::Block(inner) => {
+                let label = inner.label.clone();
+                self.inside(label.as_ref(), false, |this| this.visit_block_mut(&mut inner.block));
+            }
+            // Nothing gets out of these, and rustc says so.
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}

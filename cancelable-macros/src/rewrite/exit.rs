@@ -1,0 +1,139 @@
+//! How a check point leaves: with the function's own type, out of a loop, or to the code after the body.
+
+use crate::lints;
+use crate::paths::{Library, at};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Arm, Expr, Lifetime, Pat, Type, TypeInfer};
+
+/// The type that a cancel has to be put in, as it may be written in an expression.
+///
+/// Every conversion names that type, with the user's own tokens: rustc then blames a type without `FromCancelled` on
+/// the type itself, and once, since it reports one error per place and fact, however many check points there are.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    ty: TokenStream,
+    pub(crate) span: Span,
+}
+
+impl Edge {
+    /// The type as written, except that `impl Trait`, which no expression may name, becomes `_`.
+    pub(crate) fn of(ty: &Type) -> Self {
+        let mut erased = ty.clone();
+        EraseImplTrait.visit_type_mut(&mut erased);
+        Edge { ty: erased.to_token_stream(), span: syn::spanned::Spanned::span(ty) }
+    }
+
+    /// The `()` of a function that returns nothing, blamed on its name.
+    pub(crate) fn unit(span: Span) -> Self {
+        Edge { ty: quote_spanned!(span=> ()), span }
+    }
+
+    /// No type is written: what the body gives decides.
+    pub(crate) fn inferred(span: Span) -> Self {
+        Edge { ty: quote_spanned!(span=> _), span }
+    }
+
+    /// ```text
+    /// Output: if let Some(dead) = None::<R> { return dead; }
+    /// ```
+    /// Tells an `async` block its type. Spanned at that type, so that a mismatch in the body is told of the user's
+    /// expression and of this type, and so that what coerces in a function coerces here.
+    pub(crate) fn dead_return(&self, library: &Library) -> TokenStream {
+        let span = self.span;
+        let option = library.private("Option", span);
+        let ty = &self.ty;
+        let dead = Ident::new("dead", at(span));
+        let allow = lints::on_dead_return(span);
+        quote_spanned!(at(span)=> #allow if let #option::Some(#dead) = #option::None::<#ty> { return #dead; })
+    }
+
+    pub(crate) fn ty(&self) -> &TokenStream {
+        &self.ty
+    }
+
+    /// ```text
+    /// Output: from_cancelled::<R>(cancelled)
+    /// ```
+    pub(crate) fn from_cancelled(&self, library: &Library, cancelled: &Ident) -> TokenStream {
+        let private = library.private("from_cancelled", self.span);
+        let ty = &self.ty;
+        let argument = quote_spanned!(at(self.span)=> (#cancelled));
+        quote_spanned!(self.span=> #private::<#ty> #argument)
+    }
+}
+
+struct EraseImplTrait;
+
+impl VisitMut for EraseImplTrait {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if let Type::ImplTrait(written) = ty {
+            let span = written.impl_token.span;
+            *ty = Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: syn::token::Underscore(span) });
+        } else {
+            visit_mut::visit_type_mut(self, ty);
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum Exit {
+    /// `return from_cancelled::<R>(cancelled)`
+    Return(Edge),
+    /// `break 'label`: out of a loop marked `break`, or to the value of `or`.
+    Leave(Lifetime),
+    /// Stop here for good, having told the future round the body, which drops it and goes on to the value of `or`:
+    /// from an `async` block within the function no `break` gets out, and no value of the function's type is at hand.
+    GiveUp(Ident),
+}
+
+impl Exit {
+    /// The `Err` arm of a check point: pattern and expression.
+    fn arm(&self, library: &Library, span: Span) -> (TokenStream, TokenStream) {
+        let cancelled = Ident::new("cancelled", at(span));
+        match self {
+            Exit::Return(edge) => {
+                let value = edge.from_cancelled(library, &cancelled);
+                (cancelled.to_token_stream(), quote_spanned!(at(span)=> return #value))
+            }
+            Exit::Leave(label) => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break #label)),
+            Exit::GiveUp(slot) => {
+                (cancelled.to_token_stream(), quote_spanned!(at(span)=> return #slot.give_up(#cancelled).await))
+            }
+        }
+    }
+
+    /// ```text
+    /// Output: if let Err(cancelled) = CHECK { return from_cancelled::<R>(cancelled) }
+    /// ```
+    pub(crate) fn unless_ok(&self, check: &TokenStream, library: &Library, span: Span) -> TokenStream {
+        let result = library.private("Result", span);
+        let (pattern, leave) = self.arm(library, span);
+        quote_spanned!(at(span)=> if let #result::Err(#pattern) = #check { #leave; })
+    }
+
+    /// The two arms of
+    /// ```text
+    /// Output: match CHECKED { Ok(value) => value, Err(cancelled) => return from_cancelled::<R>(cancelled) }
+    /// ```
+    pub(crate) fn arms(&self, library: &Library, span: Span) -> [Arm; 2] {
+        let result = library.private("Result", span);
+        let value = Ident::new("value", at(span));
+        let (pattern, leave) = self.arm(library, span);
+        [
+            arm(quote_spanned!(at(span)=> #result::Ok(#value)), quote_spanned!(at(span)=> #value), span),
+            arm(quote_spanned!(at(span)=> #result::Err(#pattern)), leave, span),
+        ]
+    }
+}
+
+fn arm(pattern: TokenStream, body: TokenStream, span: Span) -> Arm {
+    Arm {
+        attrs: Vec::new(),
+        pat: Pat::Verbatim(pattern),
+        fat_arrow_token: syn::token::FatArrow(at(span)),
+        body: Box::new(Expr::Verbatim(body)),
+        comma: Some(syn::token::Comma(at(span))),
+    }
+}

@@ -1,0 +1,226 @@
+//! Puts check points into a body.
+//!
+//! Visited, and rewritten:
+//!
+//! - every `.await`, except on a visible shield (see [`awaits::is_shield`]);
+//! - every `loop`, `while` and `for`;
+//! - the arguments of the macros that [`opaque`] lists.
+//!
+//! Left alone:
+//!
+//! - closures, `async` blocks, `const` blocks and nested items: their `return` is not this function's;
+//! - what `#[cancelable(skip)]` marks;
+//! - macros that are not listed: nobody knows what their tokens mean.
+//!
+//! `return`, `?`, `break`, `continue`, labels and values keep their meaning, since the code stays where it is.
+
+pub(crate) mod awaits;
+pub(crate) mod escapes;
+pub(crate) mod exit;
+pub(crate) mod helpers;
+pub(crate) mod loops;
+
+use crate::diag::Errors;
+use crate::paths::{Library, at};
+use awaits::Manner;
+use exit::Exit;
+use helpers::{Helper, Word};
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::visit_mut::{self, VisitMut};
+use syn::{AngleBracketedGenericArguments, Block, Expr, Item, Lifetime, Stmt, Type};
+
+/// What holds for the whole body.
+pub(crate) struct Rules<'a> {
+    pub(crate) library: &'a Library,
+    /// How check points leave, outside loops marked `break`.
+    pub(crate) exit: Exit,
+    /// Turns between two checks of a loop, as an expression that costs nothing to repeat.
+    pub(crate) every: Option<TokenStream>,
+}
+
+/// The check points put in, for the documentation.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(crate) struct Points {
+    pub(crate) awaits: usize,
+    pub(crate) loops: usize,
+}
+
+/// Rewrites a body in place.
+pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors) -> Points {
+    let mut rewriter = Rewriter {
+        rules,
+        exit: rules.exit.clone(),
+        manner: Manner::Guard,
+        points: Points::default(),
+        labels: 0,
+        errors,
+    };
+    rewriter.visit_block_mut(block);
+    rewriter.points
+}
+
+struct Rewriter<'a> {
+    rules: &'a Rules<'a>,
+    /// How check points leave here.
+    exit: Exit,
+    /// How awaits are treated here.
+    manner: Manner,
+    points: Points,
+    /// Labels made so far, to keep nested ones apart.
+    labels: usize,
+    errors: &'a mut Errors,
+}
+
+impl Rewriter<'_> {
+    /// Visits what a helper stands on, under what the helper says.
+    fn visit_marked(&mut self, helper: Helper, expr: &mut Expr) {
+        match helper.word {
+            Word::Skip => {
+                helpers::clear_expr(expr, "`skip` leaves everything inside as it is", self.errors);
+            }
+            Word::Finish => self.finishing(helper, |this| this.visit_expr_mut(expr)),
+            Word::Break => match expr {
+                Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, Some(helper)),
+                _ => {
+                    self.errors.at(
+                        helper.span,
+                        "`break` goes on a `for`, `while` or `loop`; to leave the function, write nothing",
+                    );
+                    self.visit_expr_mut(expr);
+                }
+            },
+        }
+    }
+
+    /// Runs `visit` with awaits that, once begun, are not given up.
+    fn finishing(&mut self, helper: Helper, visit: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.manner, Manner::Finish);
+        let before = self.points.awaits;
+        visit(self);
+        self.manner = outer;
+        if self.points.awaits == before {
+            self.errors.at(
+                helper.span,
+                "there is no `.await` here to `finish`; put the attribute on the statement or expression that awaits",
+            );
+        }
+    }
+
+    /// A loop: its condition and body, then the check of its turns.
+    fn looping(&mut self, expr: &mut Expr, marked: Option<Helper>) {
+        let outer = self.exit.clone();
+        // What `for` goes through is evaluated before the loop, and so outside it.
+        if let Expr::ForLoop(inner) = expr {
+            self.visit_expr_mut(&mut inner.expr);
+        }
+        if let Some(helper) = marked {
+            self.exit = Exit::Leave(self.label(expr, helper));
+        }
+        let keyword = match expr {
+            Expr::ForLoop(inner) => inner.for_token.span,
+            Expr::While(inner) => {
+                self.visit_expr_mut(&mut inner.cond);
+                inner.while_token.span
+            }
+            Expr::Loop(inner) => inner.loop_token.span,
+            _ => return,
+        };
+        if let Some(body) = loops::body_mut(expr) {
+            self.visit_block_mut(body);
+        }
+        self.points.loops += 1;
+        match &self.rules.every {
+            None => {
+                if let Some(body) = loops::body_mut(expr) {
+                    loops::check_each_turn(body, &self.exit, self.rules.library, keyword);
+                }
+            }
+            Some(every) => {
+                let looping = std::mem::replace(expr, Expr::PLACEHOLDER);
+                *expr = loops::check_some_turns(looping, every, &self.exit, self.rules.library, keyword);
+            }
+        }
+        self.exit = outer;
+    }
+
+    /// The loop's label, or a new one that no code of the user's can name.
+    fn label(&mut self, expr: &mut Expr, helper: Helper) -> Lifetime {
+        let slot = match expr {
+            Expr::ForLoop(inner) => &mut inner.label,
+            Expr::While(inner) => &mut inner.label,
+            Expr::Loop(inner) => &mut inner.label,
+            _ => &mut None,
+        };
+        if let Some(label) = slot {
+            return label.name.clone();
+        }
+        self.labels += 1;
+        let name = fresh_label(&format!("marked{}", self.labels), helper.span);
+        *slot = Some(syn::Label { name: name.clone(), colon_token: syn::token::Colon(at(helper.span)) });
+        name
+    }
+}
+
+/// A label resolved at the macro.
+pub(crate) fn fresh_label(name: &str, span: Span) -> Lifetime {
+    Lifetime { apostrophe: at(span), ident: Ident::new(name, at(span)) }
+}
+
+impl VisitMut for Rewriter<'_> {
+    fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
+        match stmt {
+            Stmt::Expr(expr, _) => match helpers::take_from_statement(expr, self.errors) {
+                Some(helper) => self.visit_marked(helper, expr),
+                None => self.visit_expr_mut(expr),
+            },
+            Stmt::Local(local) => match helpers::take(&mut local.attrs, self.errors) {
+                Some(Helper { word: Word::Skip, .. }) => {
+                    let mut clear =
+                        helpers::Clear { errors: self.errors, what: "`skip` leaves everything inside as it is" };
+                    visit_mut::visit_local_mut(&mut clear, local);
+                }
+                Some(helper @ Helper { word: Word::Finish, .. }) => {
+                    self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));
+                }
+                Some(helper @ Helper { word: Word::Break, .. }) => {
+                    self.errors.at(helper.span, "`break` goes on a loop, not on a `let`");
+                    visit_mut::visit_local_mut(self, local);
+                }
+                None => visit_mut::visit_local_mut(self, local),
+            },
+            Stmt::Macro(_) => {}
+            Stmt::Item(_) => {}
+        }
+    }
+
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        if let Some(helper) = helpers::attrs_mut(expr).and_then(|attrs| helpers::take(attrs, self.errors)) {
+            return self.visit_marked(helper, expr);
+        }
+        match expr {
+            Expr::Await(inner) => {
+                self.visit_expr_mut(&mut inner.base);
+                if awaits::is_shield(&inner.base) {
+                    return;
+                }
+                self.points.awaits += 1;
+                let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else { return };
+                *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules.library);
+            }
+            Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
+            Expr::Closure(_) => helpers::clear_expr(expr, "closures are left alone", self.errors),
+            Expr::Async(_) => helpers::clear_expr(expr, "`async` blocks are left alone", self.errors),
+            Expr::Const(_) => helpers::clear_expr(expr, "`const` blocks are left alone", self.errors),
+            // The length is evaluated by the compiler.
+            Expr::Repeat(inner) => self.visit_expr_mut(&mut inner.expr),
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+
+    // Types and constant patterns hold only what the compiler evaluates.
+    fn visit_type_mut(&mut self, _: &mut Type) {}
+    fn visit_angle_bracketed_generic_arguments_mut(&mut self, _: &mut AngleBracketedGenericArguments) {}
+    fn visit_expr_const_mut(&mut self, _: &mut syn::ExprConst) {}
+}
