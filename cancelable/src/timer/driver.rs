@@ -1,5 +1,8 @@
 //! A wheel with a clock, a lock and a thread: what turns ticks into woken wakers.
 //!
+//! A tick is a millisecond since the driver's origin: a deadline is rounded up to one, the present
+//! down, so that nothing fires early.
+//!
 //! # How the thread sleeps
 //!
 //! `wake_at` is the tick until which the thread sleeps, under the lock.
@@ -26,9 +29,6 @@ use std::time::{Duration, Instant};
 
 use super::slab::Key;
 use super::wheel::Wheel;
-
-/// The resolution of the timer. Deadlines are rounded up to a multiple of it.
-pub(super) const TICK: Duration = Duration::from_millis(1);
 
 /// Entries expired or moved under one hold of the lock: bounds how long [`arm`] may have to wait.
 pub(super) const BATCH: usize = 64;
@@ -78,6 +78,7 @@ impl Alarm {
     ///
     /// If so, `Instant::now()` is not before the deadline. O(1); takes the timer's lock.
     #[must_use]
+    #[cfg_attr(not(test), expect(dead_code, reason = "its users so far learn it from `update`"))]
     pub(crate) fn has_fired(&self) -> bool {
         let mut state = self.driver.lock();
         let armed = state.wheel.contains(self.key);
@@ -260,15 +261,17 @@ impl Driver {
     /// The first tick that is not before `at`: rounded up.
     fn first_tick_at(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.origin);
-        let part = since.subsec_nanos().div_ceil(TICK.subsec_nanos());
-        since.as_secs().saturating_mul(1000).saturating_add(part.into())
+        let part = since.subsec_nanos().div_ceil(1_000_000);
+        since.as_secs().saturating_mul(1_000).saturating_add(part.into())
     }
 
     /// The last tick that is not after `now`: rounded down.
     fn last_tick_at(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.origin);
-        let part = since.subsec_nanos() / TICK.subsec_nanos();
-        since.as_secs().saturating_mul(1000).saturating_add(part.into())
+        since
+            .as_secs()
+            .saturating_mul(1_000)
+            .saturating_add(since.subsec_millis().into())
     }
 
     /// No user code runs under the lock, so a poisoned one is as good as any.

@@ -7,15 +7,15 @@
 //! # What it promises
 //!
 //! 1. *Never early.* When a waker is woken, `Instant::now() >= at` holds. Deadlines are rounded
-//!    *up* to whole ticks of [1 ms](driver::TICK), counted from the timer's first use.
+//!    *up* to whole ticks of 1 ms, counted from the timer's first use.
 //! 2. *Never lost.* Every alarm that is not dropped is woken, once, also if arming raced with the
 //!    thread going to sleep, and also if other wakers panic.
 //! 3. *O(1).* [`arm`] and dropping an [`Alarm`] touch a fixed number of entries, however many are
 //!    armed. Firing is O(1) amortised: an entry is moved at most once per level of the wheel.
 //! 4. *No lock is held while a waker is cloned, woken or dropped*, so a waker may arm, update or
 //!    drop alarms, or cancel a whole tree of tokens.
-//! 5. *Bounded.* A dropped or fired alarm frees its entry and its waker at once; a burst of a
-//!    million leaves no more than a fraction of a percent of its memory behind (see [`slab`]).
+//! 5. *Bounded.* A dropped or fired alarm frees its entry and its waker at once; what a burst of a
+//!    million took is given back as they go (see [`slab`] for how, and for what is kept).
 //!
 //! What it does not promise: punctuality beyond the scheduler's, an order among alarms of the same
 //! tick, and that a waker stays silent once its alarm is dropped (a wake may be under way on the

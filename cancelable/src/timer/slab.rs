@@ -3,16 +3,21 @@
 //! An entry is 40 bytes for a [`Waker`](std::task::Waker), so a million alarms take 40 MB.
 //!
 //! *Memory goes back.* Entries live in pages of [`PAGE`] each. A page in which the last entry is
-//! freed is handed back to the allocator, except that about one page's worth of room is kept, so
-//! that a count swinging round a page border does not allocate each time (at least [`PAGE`]
-//! insertions lie between giving a page back and needing it again). Only the directory of pages
-//! stays at its largest size, 28 bytes per page, which is 0.3 % of the peak. As entries cannot
-//! move (keys hold their index), one entry pins its page; new entries go into pages that are held
-//! already, so scattered survivors of a burst are joined before anything is allocated.
+//! freed is given back to the allocator, except that about one page's worth of room is kept, so
+//! that a count swinging round a page border does not allocate each time: between giving a page
+//! back and needing it again lie at least [`PAGE`] insertions. The directory of pages (28 bytes
+//! each, 0.3 % of the entries) stays as long as it has been, until the last entry of all goes: then
+//! everything is given back if the directory is longer than [`KEPT_DIRECTORY`].
+//!
+//! Entries cannot move, for keys hold their index, so one entry pins its page. New entries go into
+//! the pages that are there, so scattered survivors of a burst are joined before more is allocated.
 
 /// Entries per page: 10 KiB pages for a `Waker`.
 pub(super) const PAGE: usize = 1 << PAGE_BITS;
 const PAGE_BITS: u32 = 8;
+
+/// A store that empties starts afresh if it had more pages than this; fewer are not worth it.
+const KEPT_DIRECTORY: usize = 16;
 
 /// "No entry": the head of an empty list.
 pub(super) const NIL: u32 = u32::MAX;
@@ -121,8 +126,10 @@ impl<T> Slab<T> {
         let vacated = page.live == 0;
         self.push_free(index);
         self.live -= 1;
-        // Also keeps the number of vacated pages at one: with a second one, room is two pages.
-        if vacated && self.room >= 2 * PAGE {
+        if self.live == 0 && self.pages.len() > KEPT_DIRECTORY {
+            self.start_afresh();
+        } else if vacated && self.room >= 2 * PAGE {
+            // So one vacated page is kept at most: with a second one, there is room of two.
             self.release_page(index as usize >> PAGE_BITS);
         }
         payload
@@ -199,6 +206,12 @@ impl<T> Slab<T> {
         self.room + self.live
     }
 
+    /// Length of the directory of pages.
+    #[cfg(test)]
+    pub(super) fn directory(&self) -> usize {
+        self.pages.len()
+    }
+
     fn entry(&self, index: u32) -> &Entry<T> {
         &self.pages[index as usize >> PAGE_BITS].entries[index as usize % PAGE]
     }
@@ -214,6 +227,7 @@ impl<T> Slab<T> {
         self.room += 1;
     }
 
+    #[cold]
     fn add_page(&mut self) {
         let vacant = |_| Entry {
             when: 0,
@@ -240,7 +254,17 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Gives back everything but the serial number, as keys may still be about.
+    #[cold]
+    fn start_afresh(&mut self) {
+        *self = Self {
+            serial: self.serial,
+            ..Self::new()
+        };
+    }
+
     /// O(PAGE), paid by the PAGE removals that emptied the page.
+    #[cold]
     fn release_page(&mut self, page: usize) {
         for offset in 0..PAGE {
             self.free = self.unlink(self.free, (page << PAGE_BITS | offset) as u32);

@@ -140,6 +140,12 @@ impl<T> Wheel<T> {
         self.slab.capacity()
     }
 
+    /// Length of the slab's directory of pages.
+    #[cfg(test)]
+    pub(super) fn directory(&self) -> usize {
+        self.slab.directory()
+    }
+
     /// A list with something to expire or move down at `now`. The one place where time passes.
     fn due(&mut self, now: u64) -> Option<usize> {
         match self.draining {

@@ -2,50 +2,38 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::panic::{RefUnwindSafe, UnwindSafe, panic_any};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::panic::panic_any;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::driver::{self, Alarm, BATCH, Driver};
+use super::super::driver::{self, Alarm, BATCH, Driver, Spawn};
+use super::Probe;
 
-/// Counts its wakes, and runs a closure at each.
-struct Probe {
-    woken: AtomicUsize,
-    then: Box<dyn Fn() + Send + Sync>,
+/// A driver for ever, as alarms refer to one.
+fn leaked(start: Spawn) -> &'static Driver {
+    Box::leak(Box::new(Driver::new(start)))
 }
 
-impl Probe {
-    fn new(then: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            woken: AtomicUsize::new(0),
-            then: Box::new(then),
-        })
-    }
-
-    fn woken(&self) -> usize {
-        self.woken.load(SeqCst)
-    }
-}
-
-impl Wake for Probe {
-    fn wake(self: Arc<Self>) {
-        self.woken.fetch_add(1, SeqCst);
-        (self.then)();
-    }
-}
-
-/// A driver whose time is made up. Leaked, as alarms refer to a driver for ever.
+/// A driver whose time is made up.
 fn by_hand() -> &'static Driver {
-    Box::leak(Box::new(Driver::new(|_| Ok(()))))
+    leaked(|_| Ok(()))
 }
 
 /// A driver with a thread of its own.
 fn threaded() -> &'static Driver {
-    Box::leak(Box::new(Driver::new(driver::spawn)))
+    leaked(driver::spawn)
+}
+
+fn spawn_if(willing: bool, driver: &'static Driver) -> io::Result<()> {
+    if willing {
+        driver::spawn(driver)
+    } else {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 fn turn_until_idle(driver: &Driver, now: Instant) {
@@ -146,6 +134,23 @@ fn update_replaces_the_waker_until_the_alarm_has_fired() {
     assert_eq!((Arc::strong_count(&old), Arc::strong_count(&new)), (2, 2));
 }
 
+#[test]
+fn update_says_so_when_the_alarm_fires_before_the_new_waker_is_in() {
+    static CALLED: AtomicU64 = AtomicU64::new(0);
+    // Called by `arm` and, as it fails, again in the middle of `update`. A millisecond a call.
+    fn start(driver: &'static Driver) -> io::Result<()> {
+        let now = 1_000 * (1 + CALLED.fetch_add(1, SeqCst));
+        turn_until_idle(driver, micros(driver, now));
+        spawn_if(false, driver)
+    }
+    let driver = leaked(start);
+    let [old, new] = [Probe::new(|| {}), Probe::new(|| {})];
+    let mut alarm = driver.arm(micros(driver, 2_000), old.clone().into());
+    assert_eq!((old.woken(), driver.len()), (0, 1));
+    assert!(alarm.update(&new.clone().into()));
+    assert_eq!((old.woken(), new.woken(), Arc::strong_count(&new)), (1, 0, 1));
+}
+
 /// A panic payload that panics when it is dropped, and again when that is dropped.
 struct Bomb(u8);
 
@@ -216,13 +221,9 @@ fn failed_thread_start_is_tried_again_and_overdue_alarms_fire() {
     static TRIED: AtomicUsize = AtomicUsize::new(0);
     fn start(driver: &'static Driver) -> io::Result<()> {
         TRIED.fetch_add(1, SeqCst);
-        if REFUSE.load(SeqCst) {
-            Err(io::ErrorKind::WouldBlock.into())
-        } else {
-            driver::spawn(driver)
-        }
+        spawn_if(!REFUSE.load(SeqCst), driver)
     }
-    let driver: &'static Driver = Box::leak(Box::new(Driver::new(start)));
+    let driver = leaked(start);
     let (sent, woken) = channel();
     let waker = Waker::from(Probe::new(move || sent.send(()).expect("waited for")));
     let mut alarm = driver.arm(driver.origin(), waker.clone());
@@ -309,14 +310,10 @@ fn reports(n: usize, at: Instant, to: &Sender<(usize, bool)>) -> Waker {
 fn thread_wakes_in_order_of_deadline_and_never_early() {
     static GATE: AtomicBool = AtomicBool::new(false);
     fn start(driver: &'static Driver) -> io::Result<()> {
-        if GATE.load(SeqCst) {
-            driver::spawn(driver)
-        } else {
-            Err(io::ErrorKind::WouldBlock.into())
-        }
+        spawn_if(GATE.load(SeqCst), driver)
     }
     // All are armed before the thread exists, so that the order does not depend on the scheduler.
-    let driver: &'static Driver = Box::leak(Box::new(Driver::new(start)));
+    let driver = leaked(start);
     let (sent, woken) = channel();
     let order = [7, 2, 9, 0, 5, 3, 8, 1, 6, 4];
     let mut alarms = Vec::new();
@@ -373,20 +370,4 @@ fn no_alarm_is_lost_when_two_threads_arm_while_the_timer_goes_to_sleep() {
         assert_eq!(came, (0..2 * N).map(|n| (n, false)).collect());
     });
     assert_eq!(driver.len(), 0);
-}
-
-#[test]
-fn timer_of_the_process_runs_on_its_named_thread() {
-    let (sent, woken) = channel();
-    let waker = Probe::new(move || {
-        let _ = sent.send(thread::current().name().map(str::to_owned));
-    });
-    let _alarm = super::super::arm(Instant::now() + Duration::from_millis(2), waker.into());
-    assert_eq!(woken.recv(), Ok(Some("cancelable-timer".to_owned())));
-}
-
-#[test]
-fn alarm_can_be_sent_shared_and_kept_across_a_panic() {
-    fn holds<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + std::fmt::Debug + 'static>() {}
-    holds::<Alarm>();
 }
