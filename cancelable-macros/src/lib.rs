@@ -9,11 +9,12 @@
 //! | `Site` | calls whose caller's line is reported: `.check()`, `.guard(future)`, `.finish(future)`, `.scope()`, `.run(scope, future)`, `.enter_sync(scope, closure)`, `.shield_sync_timeout(duration, closure)` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.run(future)`, `.run_sync(closure)`, `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`: leaves an `async` block without a value |
-//! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a loop |
+//! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop` |
+//! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.next_piece()` and `.more()`: a `for` in pieces of n |
 //! | `from_cancelled::<R>` | a cancel as a value of the function's type |
 //! | `current`, `linked`, `CancellationToken` | the ambient token; a token or a reference to one as a token; its type |
 //! | `shield`, `shield_sync`, `shield_sync_timeout` | `shield!` |
-//! | `Duration`, `Result`, `Option` | those of `core`, whatever the user calls so |
+//! | `Duration`, `Result`, `Option`, `IntoIterator` | those of `core`, whatever the user calls so |
 
 mod args;
 mod check;

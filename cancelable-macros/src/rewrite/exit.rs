@@ -83,6 +83,8 @@ pub(crate) enum Exit {
     Return(Edge),
     /// `break 'label`: out of a loop marked `break`, or to the value of `or`.
     Leave(Lifetime),
+    /// `break`
+    LeaveInnermost,
     /// Stop here for good, having told the future round the body, which drops it and goes on to the value of `or`:
     /// from an `async` block within the function no `break` gets out, and no value of the function's type is at hand.
     GiveUp(Ident),
@@ -98,6 +100,7 @@ impl Exit {
                 (cancelled.to_token_stream(), quote_spanned!(at(span)=> return #value))
             }
             Exit::Leave(label) => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break #label)),
+            Exit::LeaveInnermost => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break)),
             Exit::GiveUp(slot) => {
                 (cancelled.to_token_stream(), quote_spanned!(at(span)=> return #slot.give_up(#cancelled).await))
             }

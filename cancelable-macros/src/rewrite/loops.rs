@@ -3,8 +3,9 @@
 use super::exit::Exit;
 use crate::paths::{Library, at, located_call};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
-use syn::{Block, Expr, Stmt};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Block, Expr, ExprForLoop, ExprMatch, Stmt};
 
 /// ```text
 /// Input:  for PAT in EXPR { BODY }
@@ -45,6 +46,61 @@ pub(crate) fn check_some_turns(
             brace_token: syn::token::Brace::default(),
             stmts: vec![Stmt::Expr(Expr::Verbatim(counter), None), Stmt::Expr(looping, None)],
         },
+    })
+}
+
+/// ```text
+/// Input:  'label: for PAT in EXPR { BODY }
+/// Output: match IntoIterator::into_iter(EXPR) {
+///             items => match Probe::of(&items).kind().pieces(items, N) {
+///                 mut pieces => while let Some(piece) = pieces.next_piece() {
+///                     if piece.due() { CHECK }
+///                     'label: for PAT in piece { BODY }
+///                     if !pieces.more() { break; }
+///                 },
+///             },
+///         }
+/// ```
+/// The loop over a piece is a plain counted one, which vectorises. A `break` in the body leaves it before its piece
+/// has said that it was gone through, and so leaves the outer loop too; `continue` goes on within the piece.
+///
+/// `check` leaves by `exit`, from between the pieces, where the user's labels are not in scope.
+pub(crate) fn check_between_pieces(
+    mut looping: ExprForLoop,
+    every: &TokenStream,
+    exit: &Exit,
+    library: &Library,
+    keyword: Span,
+) -> Expr {
+    let attrs = std::mem::take(&mut looping.attrs);
+    let [items, pieces, piece] = ["items", "pieces", "piece"].map(|name| Ident::new(name, at(keyword)));
+    let (probe, option) = (library.private("Probe", keyword), library.private("Option", keyword));
+    let into_iter = library.private("IntoIterator", looping.expr.span());
+    let expr = std::mem::replace(&mut *looping.expr, Expr::Verbatim(piece.to_token_stream()));
+    let check = library.located("check", TokenStream::new(), keyword);
+    let check = exit.unless_ok(&check, library, keyword);
+    let scrutinee = quote_spanned!(at(expr.span())=> #into_iter::into_iter(#expr));
+    let body = quote_spanned!(at(keyword)=>
+        match #probe::of(&#items).kind().pieces(#items, #every) {
+            mut #pieces => while let #option::Some(#piece) = #pieces.next_piece() {
+                if #piece.due() { #check }
+                #looping
+                if !#pieces.more() { break; }
+            },
+        }
+    );
+    Expr::Match(ExprMatch {
+        attrs,
+        match_token: syn::token::Match(at(keyword)),
+        expr: Box::new(Expr::Verbatim(scrutinee)),
+        brace_token: syn::token::Brace(at(keyword)),
+        arms: vec![syn::Arm {
+            attrs: Vec::new(),
+            pat: syn::Pat::Verbatim(items.to_token_stream()),
+            fat_arrow_token: syn::token::FatArrow(at(keyword)),
+            body: Box::new(Expr::Verbatim(body)),
+            comma: Some(syn::token::Comma(at(keyword))),
+        }],
     })
 }
 

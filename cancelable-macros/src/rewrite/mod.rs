@@ -136,8 +136,16 @@ impl Rewriter<'_> {
                 }
             }
             Some(every) => {
-                let looping = std::mem::replace(expr, Expr::PLACEHOLDER);
-                *expr = loops::check_some_turns(looping, every, &self.exit, self.rules.library, keyword);
+                *expr = match std::mem::replace(expr, Expr::PLACEHOLDER) {
+                    Expr::ForLoop(inner) => {
+                        let exit = match marked {
+                            Some(_) => Exit::LeaveInnermost,
+                            None => self.exit.clone(),
+                        };
+                        loops::check_between_pieces(inner, every, &exit, self.rules.library, keyword)
+                    }
+                    other => loops::check_some_turns(other, every, &self.exit, self.rules.library, keyword),
+                };
             }
         }
         self.exit = outer;
