@@ -12,7 +12,10 @@ use crate::timer::{self, Alarm};
 pub(crate) enum Delay {
     /// Too far away for the clock.
     Never,
-    Wall { at: Instant, alarm: Option<Alarm> },
+    Wall {
+        at: Instant,
+        alarm: Option<Alarm>,
+    },
     Virtual(Pin<Box<VirtualSleep>>),
 }
 

@@ -1,6 +1,8 @@
 #![doc = include_str!("../../README.md")]
 #![deny(unsafe_code)]
 
+mod macros;
+
 mod primitive;
 
 mod clock;
@@ -22,9 +24,19 @@ mod scope;
 
 mod adapters;
 
+mod every;
+mod site;
+
 #[doc(hidden)]
 #[path = "macro_support.rs"]
 pub mod __private;
+
+/// Makes a function cancellable: it checks the ambient token at its entry, at every `.await` and at every turn of every
+/// loop, and returns early with [`Cancelled`] when that is cancelled.
+///
+/// Nothing changes for its callers: no token in the signature, the same types, the same values. Without an ambient token
+/// the function runs as if it were not annotated.
+pub use cancelable_macros::cancelable;
 
 pub use adapters::thread;
 #[cfg(feature = "tokio")]
@@ -34,8 +46,10 @@ pub use error::{Cancelled, FromCancelled};
 pub use guard::{Guard, guard};
 pub use reason::{CancelReason, ReasonKind};
 pub use scope::{
-    CancelFutureExt, Scope, Scoped, Shield, ShieldWithTimeout, WithCancellation, blocking_sleep, shield, shield_sync, sleep,
+    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, TryJoin, WithCancellation,
+    blocking_sleep, race, shield, shield_sync, sleep, try_join,
 };
 pub use token::{
-    CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture, WaitForCancellationFutureOwned,
+    CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
+    WaitForCancellationFutureOwned,
 };

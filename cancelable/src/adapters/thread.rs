@@ -30,4 +30,3 @@ where
 {
     thread::spawn(propagate(f))
 }
-

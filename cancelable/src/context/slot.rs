@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::error::Cancelled;
 use crate::token::CancellationToken;
@@ -50,6 +51,8 @@ pub(crate) struct Frame<'a> {
     name: Option<&'a Cow<'static, str>>,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
     waker: Option<&'a Waker>,
+    /// How long what is cancelled in here may take to get out.
+    grace: Option<Duration>,
     counts: Cell<Counts>,
     outer: Cell<*const Frame<'static>>,
 }
@@ -64,9 +67,15 @@ impl<'a> Frame<'a> {
             token,
             name,
             waker,
+            grace: None,
             counts: Cell::new(Counts::default()),
             outer: Cell::new(ptr::null()),
         }
+    }
+
+    pub(crate) fn with_grace(mut self, grace: Option<Duration>) -> Self {
+        self.grace = grace;
+        self
     }
 
     /// Runs `f` with this frame as the innermost one; what its check points counted goes to the frame outside, and is
@@ -129,15 +138,26 @@ impl<'a> Frame<'a> {
 
     /// The name of the innermost named scope round this frame.
     pub(crate) fn scope_name(&self) -> Option<Cow<'static, str>> {
-        let mut name = self.name;
-        let mut outer = self.outer.get();
-        while name.is_none() && !outer.is_null() {
-            // SAFETY: the frames outside an entered frame are entered too, so they are on this thread's stack.
-            let frame: &Frame<'_> = unsafe { &*outer };
-            name = frame.name;
-            outer = frame.outer.get();
+        self.find(|frame| frame.name).cloned()
+    }
+
+    /// The grace of the innermost scope that has one.
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.find(|frame| frame.grace)
+    }
+
+    /// Looks from this frame outwards for one that has what is asked for.
+    fn find<'f, T>(&'f self, ask: impl Fn(&'f Frame<'a>) -> Option<T>) -> Option<T> {
+        let mut frame: &'f Frame<'a> = self;
+        loop {
+            if let Some(found) = ask(frame) {
+                return Some(found);
+            }
+            let outer: *const Frame<'a> = frame.outer.get().cast();
+            // SAFETY: the frames outside an entered frame are entered too, hence on this thread's stack below it, and
+            // stay there at least as long as it is borrowed.
+            frame = unsafe { outer.as_ref() }?;
         }
-        name.cloned()
     }
 }
 

@@ -59,7 +59,9 @@ impl<F: Future> Future for Finish<F> {
 
 impl<F: fmt::Debug> fmt::Debug for Finish<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Finish").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("Finish")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,5 +11,5 @@ mod verdict;
 
 pub use await_guard::{Guard, guard};
 pub(crate) use finish::Hold;
-pub use finish::finish;
+pub use finish::{Finish, finish};
 pub(crate) use verdict::Before;

@@ -4,13 +4,18 @@
 //! holds after: the outer code's token is back, and whatever the scope started has been told to stop.
 
 mod ambient;
+mod branches;
 mod options;
+mod race;
 mod region;
 mod run;
 mod shield;
 mod sleep;
+mod try_join;
 
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
 pub use options::Scope;
+pub use race::{IntoRace, Race, race};
 pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync, shield_sync_timeout};
 pub use sleep::{blocking_sleep, sleep};
+pub use try_join::{IntoTryJoin, TryJoin, try_join};

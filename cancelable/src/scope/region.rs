@@ -160,6 +160,29 @@ impl<M, F> Region<M, F> {
         this
     }
 
+    pub(super) fn set_grace(self: Pin<&mut Self>, grace: Option<Duration>) {
+        self.project().live.nature.grace = grace;
+    }
+
+    /// Cancels a running region's own token; one that has not started never will (`false`).
+    pub(super) fn supersede(self: Pin<&mut Self>) -> bool {
+        let mut this = self.project();
+        match this.registered.as_ref().as_pin_ref() {
+            Some(registered) => {
+                let location = this.live.nature.location;
+                registered
+                    .get_ref()
+                    .token()
+                    .cancel_with(CancelReason::superseded(location));
+                true
+            }
+            None => {
+                this.body.set(Body::Done);
+                false
+            }
+        }
+    }
+
     /// The region goes away: dropped, or done. Cancels first and drops the body after, so that a destructor that waits
     /// for the scope's threads does not wait for ever; and drops it within the region's frame.
     fn abandon(self: Pin<&mut Self>) {
@@ -227,7 +250,7 @@ where
 
         live.poll_clock(token, cx);
         let before = Before::poll(token, live.inside);
-        let frame = Frame::new(token, live.nature.name.as_ref(), Some(cx.waker()));
+        let frame = Frame::new(token, live.nature.name.as_ref(), Some(cx.waker())).with_grace(live.nature.grace);
         let (poll, change) = frame.enter(|| {
             if live.nature.owns_token {
                 cancel_on_unwind(token, live.nature.location, || future.poll(cx))
@@ -317,7 +340,9 @@ where
         let this = self.project();
         let live = this.live;
         let mut body = this.body;
-        let Some(mut registered) = this.registered.as_pin_mut() else { return };
+        let Some(mut registered) = this.registered.as_pin_mut() else {
+            return;
+        };
         registered.as_mut().unregister();
         let token = registered.token();
         Frame::new(token, live.nature.name.as_ref(), None).enter(|| body.as_mut().project_replace(Body::Done));

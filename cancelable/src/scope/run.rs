@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::options::Scope;
 use super::region::{Given, Make, Nature, Region, With, cancel_on_unwind, end_token};
-use crate::context::Frame;
+use crate::context::{Frame, with_frame};
 use crate::error::FromCancelled;
 use crate::token::CancellationToken;
 
@@ -126,15 +126,22 @@ impl Scope {
 
     /// As [`run_sync`](Self::run_sync), handing the scope's token to the body.
     #[track_caller]
-    pub fn run_sync_with<T: FromCancelled>(mut self, f: impl FnOnce(&CancellationToken) -> T) -> T {
+    pub fn run_sync_with<T: FromCancelled>(self, f: impl FnOnce(&CancellationToken) -> T) -> T {
+        let location = Location::caller();
+        self.enter_sync_with(
+            |token| match with_frame(|frame| frame.and_then(|frame| frame.notice(location))) {
+                Some(cancelled) => T::from_cancelled(cancelled),
+                None => f(token),
+            },
+        )
+    }
+
+    /// Runs a closure of any type, also in a scope that is cancelled already: its first check point is what notices.
+    #[track_caller]
+    pub(crate) fn enter_sync_with<R>(mut self, f: impl FnOnce(&CancellationToken) -> R) -> R {
         let location = Location::caller();
         let token = self.begin();
         let frame = Frame::new(&token, self.name.as_ref(), None);
-        if !token.is_quiet() {
-            if let Some(cancelled) = frame.enter(|| frame.notice(location)).0 {
-                return T::from_cancelled(cancelled);
-            }
-        }
         let (value, _) = frame.enter(|| cancel_on_unwind(&token, location, || f(&token)));
         end_token(&token, location);
         value

@@ -23,10 +23,7 @@ use crate::guard::guard;
 /// Dropping it loses nothing.
 #[track_caller]
 pub fn sleep(d: Duration) -> impl Future<Output = Result<(), Cancelled>> + Send {
-    guard(Sleep {
-        after: d,
-        delay: None,
-    })
+    guard(Sleep { after: d, delay: None })
 }
 
 /// The time counts from the first poll.
@@ -68,4 +65,3 @@ pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
     }
     with_frame(|frame| frame.and_then(|frame| frame.notice(location)).map_or(Ok(()), Err))
 }
-

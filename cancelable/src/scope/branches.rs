@@ -1,0 +1,240 @@
+//! Several futures in one task, each in a scope of its own: what `race` and `try_join` have in common.
+//!
+//! Whichever branch decides, the others are cancelled and driven to their end; nothing is dropped that could still get
+//! out by itself. A panic decides as well, and goes on when the others are out.
+
+use std::any::Any;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::region::{Given, Nature, Region};
+use crate::context::with_frame;
+use crate::token::CancellationToken;
+
+/// A panic on its way to whoever polls.
+pub type Panic = Box<dyn Any + Send>;
+
+/// Which outputs end the other branches. A type rather than a function pointer, whose higher-ranked signature keeps
+/// rustc from seeing that a spawned future is `Send` where outputs borrow.
+pub trait Rule<T> {
+    fn decides(output: &T) -> bool;
+}
+
+pin_project_lite::pin_project! {
+    /// One future in a scope of its own, with a place for its output.
+    pub struct Branch<F: Future, U> {
+        #[pin]
+        region: Region<Given<F>, F>,
+        state: State<F::Output>,
+        rule: PhantomData<U>,
+    }
+}
+
+enum State<T> {
+    Running,
+    /// Ended with this output.
+    Output(T),
+    /// Ended without: cancelled, superseded before it started, or panicked.
+    Over,
+}
+
+/// How a branch came out of one poll.
+#[derive(Debug)]
+pub enum Step {
+    Pending,
+    /// It has ended, now or in an earlier poll; with an output that decides, or not.
+    Ended {
+        decides: bool,
+    },
+    Panicked(Panic),
+}
+
+/// A branch, whatever its future. Lent, never owned, so that the set of branches keeps its own auto traits.
+pub trait AnyBranch {
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step;
+    fn supersede(self: Pin<&mut Self>);
+}
+
+/// Several branches; numbered from 0 in order.
+pub trait Branches {
+    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>));
+}
+
+impl<F: Future, U> Branch<F, U> {
+    pub(super) fn new(f: F, location: &'static Location<'static>) -> Self {
+        let nature = Nature {
+            is_check_point: true,
+            owns_token: true,
+            shields: false,
+            grace: None,
+            name: None,
+            location,
+        };
+        Self {
+            region: Region::new(nature, Given(f)),
+            state: State::Running,
+            rule: PhantomData,
+        }
+    }
+
+    pub(super) fn take_output(self: Pin<&mut Self>) -> Option<F::Output> {
+        match std::mem::replace(self.project().state, State::Over) {
+            State::Output(output) => Some(output),
+            _ => None,
+        }
+    }
+}
+
+impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step {
+        let mut this = self.project();
+        match this.state {
+            State::Running => {}
+            State::Output(output) => {
+                return Step::Ended {
+                    decides: U::decides(output),
+                };
+            }
+            State::Over => return Step::Ended { decides: false },
+        }
+        // What a losing branch may take to get out is what the scope outside grants.
+        let grace = with_frame(|frame| frame.and_then(|frame| frame.grace()));
+        this.region.as_mut().set_grace(grace);
+        let begin =
+            || with_frame(|frame| frame.map_or_else(CancellationToken::new, |frame| frame.token().child_token()));
+        let region = this.region.as_mut();
+        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(begin, cx)));
+        match polled {
+            Ok(Poll::Pending) => Step::Pending,
+            Ok(Poll::Ready(Ok(output))) => {
+                let decides = U::decides(&output);
+                *this.state = State::Output(output);
+                Step::Ended { decides }
+            }
+            Ok(Poll::Ready(Err(_))) => {
+                *this.state = State::Over;
+                Step::Ended { decides: false }
+            }
+            Err(panic) => {
+                *this.state = State::Over;
+                Step::Panicked(panic)
+            }
+        }
+    }
+
+    fn supersede(self: Pin<&mut Self>) {
+        if matches!(self.state, State::Running) {
+            let this = self.project();
+            if !this.region.supersede() {
+                *this.state = State::Over;
+            }
+        }
+    }
+}
+
+/// Which branch decided the others' fate, or the panic that did.
+#[derive(Default)]
+pub(super) struct Decision {
+    pub(super) by: Option<usize>,
+    panic: Option<Panic>,
+}
+
+impl Decision {
+    fn is_made(&self) -> bool {
+        self.by.is_some() || self.panic.is_some()
+    }
+
+    /// Polls all branches that have not ended; ready once all of them have, one way or another.
+    ///
+    /// # Panics
+    ///
+    /// Resumes the first panic of a branch, when the others have ended.
+    pub(super) fn poll_all<B: Branches>(&mut self, mut branches: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let was_made = self.is_made();
+            let mut pending = false;
+            let mut number = 0;
+            branches.as_mut().visit(&mut |branch| {
+                if self.is_made() && !was_made {
+                    // Decided a moment ago: what has not started need not start.
+                    pending = true;
+                    return;
+                }
+                match branch.step(cx) {
+                    Step::Pending => pending = true,
+                    Step::Ended { decides } => {
+                        if decides && !self.is_made() {
+                            self.by = Some(number);
+                        }
+                    }
+                    Step::Panicked(panic) => {
+                        self.panic.get_or_insert(panic);
+                    }
+                }
+                number += 1;
+            });
+            if !pending {
+                return match self.panic.take() {
+                    Some(panic) => resume_unwind(panic),
+                    None => Poll::Ready(()),
+                };
+            }
+            if was_made || !self.is_made() {
+                return Poll::Pending;
+            }
+            // Decided in this round: tell the others, and let those end now that can.
+            branches.as_mut().visit(&mut |branch| branch.supersede());
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Branches of different types: this one, and the rest.
+    pub struct Cons<F: Future, U, R> {
+        #[pin]
+        pub(super) head: Branch<F, U>,
+        #[pin]
+        pub(super) tail: R,
+    }
+}
+
+/// No more branches.
+#[derive(Debug)]
+pub struct Nil;
+
+impl Branches for Nil {
+    fn visit(self: Pin<&mut Self>, _: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {}
+}
+
+impl<F: Future, U: Rule<F::Output>, R: Branches> Branches for Cons<F, U, R> {
+    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {
+        let this = self.project();
+        f(this.head);
+        this.tail.visit(f);
+    }
+}
+
+/// Branches of one type, any number of them.
+pub struct Many<F: Future, U> {
+    pub(super) branches: Vec<Pin<Box<Branch<F, U>>>>,
+}
+
+impl<F: Future, U> Many<F, U> {
+    pub(super) fn new(futures: impl IntoIterator<Item = F>, location: &'static Location<'static>) -> Self {
+        let branch = |future| Box::pin(Branch::new(future, location));
+        Self {
+            branches: futures.into_iter().map(branch).collect(),
+        }
+    }
+}
+
+impl<F: Future, U: Rule<F::Output>> Branches for Many<F, U> {
+    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {
+        for branch in &mut self.get_mut().branches {
+            f(branch.as_mut());
+        }
+    }
+}

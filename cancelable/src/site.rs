@@ -1,0 +1,189 @@
+//! What expansions call where the caller's line matters, and a way out of an `async` block.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+
+use crate::context;
+use crate::error::{Cancelled, FromCancelled};
+use crate::guard::{self, Finish, Guard};
+use crate::scope::{self, Scope};
+use crate::token::CancellationToken;
+
+/// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
+/// carry the user's span, whatever the path to `Site` (a `$crate`, perhaps) was expanded from.
+#[derive(Clone, Copy, Debug)]
+pub struct Site;
+
+impl Site {
+    /// As [`check`](crate::check()).
+    #[inline]
+    #[track_caller]
+    pub fn check(self) -> Result<(), Cancelled> {
+        context::check()
+    }
+
+    /// As [`guard`](crate::guard()).
+    #[inline]
+    #[track_caller]
+    pub fn guard<F: IntoFuture>(self, future: F) -> Guard<F::IntoFuture> {
+        guard::guard(future)
+    }
+
+    /// An await that asks before it starts and then runs to its end.
+    #[inline]
+    #[track_caller]
+    pub fn finish<F: IntoFuture>(self, future: F) -> Finish<F::IntoFuture> {
+        guard::finish(future)
+    }
+
+    /// As [`Scope::new`].
+    #[track_caller]
+    pub fn scope(self) -> Scope {
+        Scope::new()
+    }
+
+    /// Runs a future of any type in a scope.
+    #[track_caller]
+    pub fn run<F: Future>(self, scope: Scope, body: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
+        scope.run(Wrapped { body })
+    }
+
+    /// Runs a closure of any type in a scope, also when that is cancelled already: the closure's first check point
+    /// is what notices.
+    #[track_caller]
+    pub fn enter_sync<R>(self, scope: Scope, body: impl FnOnce() -> R) -> R {
+        scope.enter_sync_with(|_| body())
+    }
+
+    /// As `shield_sync`, with a bound that the check points inside observe.
+    #[track_caller]
+    pub fn shield_sync_timeout<R: FromCancelled>(self, after: std::time::Duration, body: impl FnOnce() -> R) -> R {
+        scope::shield_sync_timeout(after, body)
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// `Ok` round whatever the body returns, so that the scope's own error has room.
+    struct Wrapped<F> {
+        #[pin]
+        body: F,
+    }
+}
+
+impl<F: Future> Future for Wrapped<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().body.poll(cx).map(Ok)
+    }
+}
+
+/// The way out of an `async` block whose type has no room for a cancel: `or = …` in a function with its own scope.
+///
+/// The check point that notices calls [`give_up`](Self::give_up), and is not polled again: [`watch`](Self::watch),
+/// round the block, sees it, drops the block in the same poll, and returns the error.
+#[derive(Debug, Default)]
+pub struct GaveUp(OnceLock<Cancelled>);
+
+impl GaveUp {
+    /// Nothing has been given up.
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// Says so, and is pending for ever.
+    pub async fn give_up<R>(&self, cancelled: Cancelled) -> R {
+        let _ = self.0.set(cancelled);
+        std::future::pending().await
+    }
+
+    /// Runs `body` to its end, or to the point where it gives up.
+    pub fn watch<F: Future>(&self, body: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
+        Watch {
+            body: Some(body),
+            gave_up: self,
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct Watch<'a, F> {
+        #[pin]
+        body: Option<F>,
+        gave_up: &'a GaveUp,
+    }
+}
+
+impl<F: Future> Future for Watch<'_, F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(body) = this.body.as_mut().as_pin_mut() else {
+            panic!("the body of a cancelable function was polled after it had completed")
+        };
+        if let Poll::Ready(output) = body.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        match this.gave_up.0.get() {
+            None => Poll::Pending,
+            Some(cancelled) => {
+                let cancelled = cancelled.clone();
+                // Here, where the scope's token is still the ambient one.
+                this.body.set(None);
+                Poll::Ready(Err(cancelled))
+            }
+        }
+    }
+}
+
+/// A token or a reference to one, as a token: what `token = …` of the attribute links.
+///
+/// `IntoToken` is the one of macro_support.rs, for `CancellationToken` and, generically, for references to what is one:
+/// `&CancellationToken`, `&&CancellationToken`, `&Arc<CancellationToken>`.
+pub fn linked<T: AsToken + ?Sized>(token: &T) -> CancellationToken {
+    token.as_token().clone()
+}
+
+/// What `token = …` takes.
+#[diagnostic::on_unimplemented(
+    message = "`token = …` wants a `CancellationToken` or a reference to one, not `{Self}`",
+    label = "not a token"
+)]
+pub trait AsToken {
+    /// The token itself.
+    fn as_token(&self) -> &CancellationToken;
+}
+
+impl AsToken for CancellationToken {
+    fn as_token(&self) -> &CancellationToken {
+        self
+    }
+}
+
+impl<T: AsToken + ?Sized> AsToken for &T {
+    fn as_token(&self) -> &CancellationToken {
+        (**self).as_token()
+    }
+}
+
+impl<T: AsToken + ?Sized> AsToken for &mut T {
+    fn as_token(&self) -> &CancellationToken {
+        (**self).as_token()
+    }
+}
+
+impl<T: AsToken + ?Sized> AsToken for std::sync::Arc<T> {
+    fn as_token(&self) -> &CancellationToken {
+        (**self).as_token()
+    }
+}
+
+impl<T: AsToken + ?Sized> AsToken for Box<T> {
+    fn as_token(&self) -> &CancellationToken {
+        (**self).as_token()
+    }
+}

@@ -1,0 +1,235 @@
+//! `race` and `try_join`: winners are kept, losers get out in good order.
+
+use std::future::{Future, pending, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cancelable::{
+    CancellationToken, Cancelled, ReasonKind, Scope, check, current, guard, race, shield, sleep, try_join,
+};
+use tests::{on_every_runtime, poll_once, ready_after};
+
+type Log = Arc<Mutex<Vec<&'static str>>>;
+
+/// Waits for ever; once cancelled, cleans up for a few polls under a shield and says how it went.
+async fn loser(log: Log) -> Result<u32, Cancelled> {
+    let error = guard(pending::<()>()).await.unwrap_err();
+    assert_eq!(error.kind(), ReasonKind::Superseded);
+    shield(ready_after(3, ())).await;
+    log.lock().unwrap().push("cleaned up");
+    Err(error)
+}
+
+#[test]
+fn the_first_output_wins_and_losers_are_driven_to_their_end() {
+    on_every_runtime(|| async {
+        let log = Log::default();
+        let value = race((loser(Arc::clone(&log)), async { Ok(7) }, loser(Arc::clone(&log)))).await;
+        assert_eq!(value.unwrap(), 7);
+        // The third was never polled before the second had won: it does not start.
+        assert_eq!(*log.lock().unwrap(), ["cleaned up"]);
+        let value = race(vec![sleep(Duration::from_millis(1)), sleep(Duration::from_secs(3600))]).await;
+        value.unwrap();
+        race([ready(()), ready(())]).await;
+    });
+}
+
+#[test]
+fn a_loser_that_does_not_notice_is_dropped() {
+    on_every_runtime(|| async {
+        assert_eq!(race((pending(), ready_after(2, 1))).await, 1);
+    });
+}
+
+#[test]
+fn of_two_that_are_ready_the_earlier_one_wins() {
+    on_every_runtime(|| async {
+        assert_eq!(race((ready_after(1, "a"), ready_after(1, "b"))).await, "a");
+    });
+}
+
+#[test]
+fn a_cancel_from_outside_unwinds_every_branch() {
+    on_every_runtime(|| async {
+        let log = Log::default();
+        let inner = Arc::clone(&log);
+        let outcome: Result<u32, Cancelled> = Scope::new()
+            .run_with(|token| async move {
+                let (started, wait) = std::sync::mpsc::channel();
+                let branch = |log: Log| {
+                    let started = started.clone();
+                    async move {
+                        started.send(()).unwrap();
+                        let error = guard(pending::<()>()).await.unwrap_err();
+                        shield(ready_after(2, ())).await;
+                        log.lock().unwrap().push("out");
+                        Err(error)
+                    }
+                };
+                std::thread::spawn(move || {
+                    wait.recv().unwrap();
+                    wait.recv().unwrap();
+                    token.cancel();
+                });
+                guard(race((branch(Arc::clone(&inner)), branch(inner)))).await?
+            })
+            .await;
+        assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Manual);
+        assert_eq!(log.lock().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn a_race_of_foreign_futures_is_ended_by_the_check_point_outside() {
+    on_every_runtime(|| async {
+        let outcome: Result<(), Cancelled> = Scope::new()
+            .timeout(Duration::from_millis(5))
+            .run(async { guard(race((pending::<()>(), pending::<()>()))).await })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        let outcome: Result<(), Cancelled> = Scope::new()
+            .timeout(Duration::from_millis(5))
+            .run(async { guard(race(Vec::<std::future::Ready<()>>::new())).await })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+    });
+}
+
+#[test]
+fn a_panic_in_one_branch_still_unwinds_the_others() {
+    let log = Log::default();
+    let inner = Arc::clone(&log);
+    let mut future = Box::pin(async move {
+        race((loser(inner), async {
+            ready_after(1, ()).await;
+            panic!("on purpose")
+        }))
+        .await
+    });
+    let mut polls = 0;
+    let panic = loop {
+        match catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))) {
+            Ok(poll) => assert!(poll.is_pending()),
+            Err(panic) => break panic,
+        }
+        polls += 1;
+        assert!(polls < 20);
+    };
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
+    assert_eq!(*log.lock().unwrap(), ["cleaned up"]);
+}
+
+#[test]
+fn a_loser_gets_no_longer_than_the_grace_of_the_scope_outside() {
+    on_every_runtime(|| async {
+        let outcome: Result<u32, Cancelled> = Scope::new()
+            .grace(Duration::from_millis(5))
+            .run(async {
+                let stubborn = async {
+                    shield(pending::<()>()).await;
+                    Ok(0)
+                };
+                race((stubborn, async { Ok(ready_after(1, 1).await) })).await
+            })
+            .await;
+        assert_eq!(outcome.unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_branch_has_a_scope_of_its_own() {
+    on_every_runtime(|| async {
+        let outer = CancellationToken::new();
+        let seen = outer
+            .scope(async {
+                let branch = || async { current() };
+                try_join((async { Ok::<_, Cancelled>(branch().await) }, async {
+                    Ok(branch().await)
+                }))
+                .await
+            })
+            .await
+            .unwrap();
+        assert_ne!(seen.0, seen.1);
+        assert_ne!(seen.0, outer);
+        assert_eq!(seen.0.reason().unwrap().kind(), ReasonKind::ScopeEnded);
+    });
+}
+
+#[test]
+fn try_join_returns_all_values() {
+    on_every_runtime(|| async {
+        async fn value<T>(after: usize, value: T) -> Result<T, Cancelled> {
+            guard(ready_after(after, ())).await?;
+            Ok(value)
+        }
+        assert_eq!(
+            try_join((value(2, 1), value(0, "b"), value(1, 'c'))).await.unwrap(),
+            (1, "b", 'c')
+        );
+        assert_eq!(try_join(vec![value(2, 1), value(0, 2)]).await.unwrap(), [1, 2]);
+        assert_eq!(try_join([value(2, 1), value(0, 2)]).await.unwrap(), [1, 2]);
+        assert!(
+            try_join(Vec::<std::future::Ready<Result<(), ()>>>::new())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    });
+}
+
+#[test]
+fn try_join_the_first_error_cancels_the_others_and_drives_them_to_their_end() {
+    #[derive(Debug, PartialEq)]
+    enum Error {
+        Own,
+        Cancelled(ReasonKind),
+    }
+    impl From<Cancelled> for Error {
+        fn from(cancelled: Cancelled) -> Self {
+            Self::Cancelled(cancelled.kind())
+        }
+    }
+    on_every_runtime(|| async {
+        let log = Log::default();
+        let inner = Arc::clone(&log);
+        let result: Result<(u32, ()), Error> = try_join((async { Ok(loser(inner).await?) }, async {
+            ready_after(1, ()).await;
+            Err(Error::Own)
+        }))
+        .await;
+        assert_eq!(result, Err(Error::Own));
+        assert_eq!(*log.lock().unwrap(), ["cleaned up"]);
+    });
+}
+
+#[test]
+fn a_dropped_race_drops_its_branches_with_their_tokens_cancelled() {
+    let token = Arc::new(Mutex::new(CancellationToken::never()));
+    let seen = Arc::clone(&token);
+    let mut future = Box::pin(race((pending::<()>(), async move {
+        *seen.lock().unwrap() = current();
+        pending::<()>().await;
+    })));
+    assert!(poll_once(&mut future).is_pending());
+    drop(future);
+    assert_eq!(token.lock().unwrap().reason().unwrap().kind(), ReasonKind::Dropped);
+}
+
+#[test]
+fn both_are_send_if_their_branches_are() {
+    fn is_send(_: &impl Send) {}
+    let not_send = std::rc::Rc::new(());
+    is_send(&race((async { 1 }, async { 2 })));
+    is_send(&try_join([async { Ok::<_, Cancelled>(1) }]));
+    let local = race((
+        async move {
+            check().ok();
+            drop(not_send);
+        },
+        async {},
+    ));
+    fn is_future(_: &impl Future) {}
+    is_future(&local);
+}
