@@ -1,4 +1,6 @@
-#![doc = include_str!("../../README.md")]
+// The README, whose example needs the feature `tokio`, is the front page of the documentation.
+#![cfg_attr(feature = "tokio", doc = include_str!("../../README.md"))]
+#![cfg_attr(not(feature = "tokio"), doc = "Cancellation for async and sync Rust. (Build with the feature `tokio` for the front page.)")]
 #![deny(unsafe_code)]
 
 mod macros;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Finish, Guard};
-use crate::scope::{self, Scope};
+use crate::scope::{self, IntoRace, IntoTryJoin, Race, Scope, TryJoin};
 use crate::token::CancellationToken;
 
 /// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
@@ -55,6 +55,18 @@ impl Site {
     #[track_caller]
     pub fn enter_sync<R>(self, scope: Scope, body: impl FnOnce() -> R) -> R {
         scope.enter_sync_with(|_| body())
+    }
+
+    /// As [`race`](crate::race()).
+    #[track_caller]
+    pub fn race<B: IntoRace>(self, branches: B) -> Race<B::Set> {
+        scope::race(branches)
+    }
+
+    /// As [`try_join`](crate::try_join()).
+    #[track_caller]
+    pub fn try_join<B: IntoTryJoin>(self, branches: B) -> TryJoin<B, B::Set> {
+        scope::try_join(branches)
     }
 
     /// As `shield_sync`, with a bound that the check points inside observe.

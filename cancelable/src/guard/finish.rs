@@ -13,7 +13,7 @@ use crate::error::Cancelled;
 /// started, holds outer check points off until it is done. For sends, commits and writes that must not be dropped
 /// half-way.
 #[track_caller]
-pub fn finish<F: IntoFuture>(f: F) -> Finish<F::IntoFuture> {
+pub(crate) fn finish<F: IntoFuture>(f: F) -> Finish<F::IntoFuture> {
     Finish {
         inner: f.into_future(),
         started: false,

@@ -10,6 +10,5 @@ mod stage;
 mod verdict;
 
 pub use await_guard::{Guard, guard};
-pub(crate) use finish::Hold;
-pub use finish::{Finish, finish};
+pub(crate) use finish::{Finish, Hold, finish};
 pub(crate) use verdict::Before;

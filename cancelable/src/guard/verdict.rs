@@ -12,6 +12,8 @@ use crate::token::CancellationToken;
 /// What a check point knew when its poll began; by default, that its token was not cancelled and nothing was inside.
 #[derive(Default)]
 pub(crate) struct Before {
+    /// The cancel had come: everything inside that this poll reached could see it.
+    cancelled: bool,
     /// Everyone under a foreign waker had been woken.
     told: bool,
     /// What was pending inside.
@@ -21,15 +23,21 @@ pub(crate) struct Before {
 impl Before {
     #[inline]
     pub(crate) fn poll(token: &CancellationToken, inside: Counts) -> Self {
+        let cause = if token.is_quiet() { None } else { token.cause() };
         Self {
-            // No cancel yet: nobody can have been told.
-            told: !token.is_quiet() && token.cause().is_some_and(|cause| cause.is_told()),
+            cancelled: cause.is_some(),
+            told: cause.is_some_and(|cause| cause.is_told()),
             inside,
         }
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
     pub(crate) fn may_fail(&self, cause: &Arc<Cause>, inside: Counts, cx: &Context<'_>) -> bool {
+        if !self.cancelled {
+            // It came in the middle of the poll: what had been polled by then has not seen it.
+            cx.waker().wake_by_ref();
+            return false;
+        }
         if inside.holds > 0 {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;

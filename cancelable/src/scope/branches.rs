@@ -15,7 +15,7 @@ use crate::context::with_frame;
 use crate::token::CancellationToken;
 
 /// A panic on its way to whoever polls.
-pub type Panic = Box<dyn Any + Send>;
+pub(super) type Panic = Box<dyn Any + Send>;
 
 /// Which outputs end the other branches. A type rather than a function pointer, whose higher-ranked signature keeps
 /// rustc from seeing that a spawned future is `Send` where outputs borrow.
@@ -49,7 +49,7 @@ pub enum Step {
     Ended {
         decides: bool,
     },
-    Panicked(Panic),
+    Panicked(Box<dyn Any + Send>),
 }
 
 /// A branch, whatever its future. Lent, never owned, so that the set of branches keeps its own auto traits.
@@ -218,6 +218,7 @@ impl<F: Future, U: Rule<F::Output>, R: Branches> Branches for Cons<F, U, R> {
 }
 
 /// Branches of one type, any number of them.
+#[expect(missing_debug_implementations, reason = "cannot be named; `Race` and `TryJoin` have one")]
 pub struct Many<F: Future, U> {
     pub(super) branches: Vec<Pin<Box<Branch<F, U>>>>,
 }

@@ -16,6 +16,7 @@ mod try_join;
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
 pub use options::Scope;
 pub use race::{IntoRace, Race, race};
-pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync, shield_sync_timeout};
+pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync};
+pub(crate) use shield::shield_sync_timeout;
 pub use sleep::{blocking_sleep, sleep};
 pub use try_join::{IntoTryJoin, TryJoin, try_join};

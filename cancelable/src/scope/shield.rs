@@ -154,7 +154,7 @@ pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
 
 /// As [`shield_sync`], with a bound that the check points inside observe; what `shield!(timeout = …, { … })` expands to.
 #[track_caller]
-pub fn shield_sync_timeout<T: FromCancelled>(after: Duration, f: impl FnOnce() -> T) -> T {
+pub(crate) fn shield_sync_timeout<T: FromCancelled>(after: Duration, f: impl FnOnce() -> T) -> T {
     Scope::new().detached().timeout(after).run_sync(f)
 }
 
