@@ -217,6 +217,38 @@ fn l12_the_error_surfaces_at_the_innermost_check_point() {
 }
 
 #[test]
+fn l12_a_cancel_that_comes_in_the_middle_of_a_poll_still_surfaces_at_the_innermost_check_point() {
+    let scope: fn(CancellationToken, Arc<Mutex<Vec<usize>>>) -> Pin<Box<dyn Future<Output = Outcome>>> =
+        |token, log| {
+            let canceller = token.clone();
+            Box::pin(Scope::new().parent(&token).run(async move {
+                // The member has been polled, under a quiet token, when its sibling's poll sees the cancel.
+                let cancels = poll_fn(move |_| {
+                    canceller.cancel();
+                    Poll::Ready(())
+                });
+                futures::join!(member(1, log), cancels).0
+            }))
+        };
+    for is_guarded in [false, true] {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let token = CancellationToken::new();
+        let inside = scope(token.clone(), Arc::clone(&log));
+        let mut future: Pin<Box<dyn Future<Output = Outcome>>> = if is_guarded {
+            Box::pin(token.scope(async move { guard(inside).await? }))
+        } else {
+            inside
+        };
+        let (counter, waker) = CountingWaker::new();
+        if poll_with(&mut future, &waker).is_pending() {
+            assert!(counter.count() > 0, "the task goes on by itself");
+            assert!(poll_with(&mut future, &waker).is_ready());
+        }
+        assert_eq!(*log.lock().unwrap(), [1], "unwound, not dropped");
+    }
+}
+
+#[test]
 fn l12_a_pending_foreign_future_is_dropped_there_and_then() {
     let dropped = Arc::new(AtomicUsize::new(0));
     let flag = DropFlag(Arc::clone(&dropped));
@@ -668,7 +700,8 @@ fn l19_under_a_paused_clock_deadlines_follow_that_clock() {
             .run(async move {
                 std::thread::sleep(Duration::from_millis(5));
                 tell.send(check().is_ok()).unwrap();
-                guard(tokio::time::advance(Duration::from_millis(2))).await
+                guard(tokio::time::advance(Duration::from_millis(2))).await?;
+                check()
             })
             .await;
         assert!(told.recv().unwrap());
