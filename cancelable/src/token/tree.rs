@@ -519,6 +519,7 @@ pub(super) struct Harvest {
     /// Links that were found, to be followed outside the lock.
     links: Vec<Arc<LinkTarget>>,
     extras: Vec<Box<Extras>>,
+    unheard: Vec<Taken<LinkTarget>>,
     /// Zombies, which nobody refers to any more.
     dead: NodeChain,
     /// Handles that marked children held on their parents, and the linked tokens.
@@ -557,6 +558,7 @@ impl Drop for Harvest {
         for extras in self.extras.drain(..) {
             dispose(Some(extras), &mut pending);
         }
+        drop_each(std::mem::take(&mut self.unheard), &mut panics);
         // SAFETY: zombies that have left the tree: nobody else points to them (T5).
         unsafe { free_all(&mut self.dead, &mut pending, &mut panics) };
         release_all(pending.pop(), pending, &mut panics);
@@ -685,12 +687,12 @@ unsafe fn detach(node: &Node) -> *const Node {
     }
 }
 
-/// Puts the only child of `node` in its place, and `node` out of the tree. `node`'s detached callbacks go up to its
+/// Puts the only child of `node` in its place, and `node` out of the tree, with the garbage. `node`'s detached callbacks go up to its
 /// parent, or stay with it if it has none.
 ///
 /// # Safety
 /// The lock of the tree is held; `node` has exactly one child and no sources, and nobody holds it.
-unsafe fn splice_out(lock: &TreeLock, node: &Node) {
+unsafe fn splice_out(lock: &TreeLock, node: &Node, garbage: &mut Garbage) {
     // SAFETY: the lock is held (T3); neighbours are alive (T4).
     unsafe {
         let links = node.links();
@@ -724,6 +726,8 @@ unsafe fn splice_out(lock: &TreeLock, node: &Node) {
         if !parent.is_null() {
             (*(*parent).links()).waiters.append(lock, &mut (*links).waiters);
         }
+        garbage.nodes.push(node);
+        garbage.silence(lock, child);
     }
 }
 
@@ -753,8 +757,7 @@ unsafe fn tidy_upwards(lock: &TreeLock, node: *const Node, garbage: &mut Garbage
                 garbage.nodes.push(zombie);
             } else {
                 if ptr::eq((*(*first).links()).next, first) {
-                    splice_out(lock, zombie);
-                    garbage.nodes.push(zombie);
+                    splice_out(lock, zombie, garbage);
                 }
                 return;
             }
@@ -771,6 +774,25 @@ struct Garbage {
     parents: Vec<NonNull<Node>>,
     /// Of a node that became a zombie.
     extras: Option<Box<Extras>>,
+    /// Callbacks that nobody can cause any more.
+    unheard: Vec<Taken<LinkTarget>>,
+}
+
+impl Garbage {
+    /// Takes the detached callbacks of a zombie that is a root: only an ancestor could have caused them (T8).
+    ///
+    /// # Safety
+    /// The lock of the tree is held.
+    unsafe fn silence(&mut self, lock: &TreeLock, node: *const Node) {
+        // SAFETY: the lock is held (T3), which guards the list too (W2).
+        unsafe {
+            let links = (*node).links();
+            if (*links).parent.is_null() && (*node).state.load_locked(lock).is_zombie() {
+                self.unheard
+                    .extend(std::iter::from_fn(|| (*links).waiters.pop(lock, false)));
+            }
+        }
+    }
 }
 
 /// The last handle of `node` is gone. Frees the node, or leaves it as a zombie if two or more children hang on it.
@@ -793,6 +815,7 @@ fn release_all(mut next: Option<NonNull<Node>>, mut pending: Vec<NonNull<Node>>,
         unsafe { retire(node, &mut garbage) };
         pending.extend(garbage.parents.into_iter().filter_map(give_up));
         dispose(garbage.extras, &mut pending);
+        drop_each(garbage.unheard, panics);
         // SAFETY: what is in the chain is in no tree, and nobody holds it.
         unsafe { free_all(&mut garbage.nodes, &mut pending, panics) };
         next = pending.pop();
@@ -846,8 +869,7 @@ unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
             garbage.nodes.push(this);
             tidy_upwards(&lock, parent, garbage);
         } else if ptr::eq((*(*first).links()).next, first) {
-            splice_out(&lock, this);
-            garbage.nodes.push(this);
+            splice_out(&lock, this, garbage);
         } else {
             this.state.store(&lock, state.as_zombie());
             // A dropped token takes its timer along. T7: nobody may find the way back once the lock is released, for
@@ -857,6 +879,7 @@ unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
                 extras.forget_node();
             }
             garbage.extras = extras;
+            garbage.silence(&lock, this);
         }
     }
 }
@@ -867,12 +890,12 @@ fn empty(node: &Node, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic)
     let links = unsafe { &mut *node.links() };
     dispose(links.extras.take(), pending);
     // Callbacks that were detached on a root: nobody is left who could cancel it.
-    while !links.waiters.is_empty() {
+    if !links.waiters.is_empty() {
         let lock = lock_stripe(node.state.load().stripe());
         // SAFETY: the list is guarded by the lock (W2).
-        let unheard = unsafe { links.waiters.pop(&lock, false) };
+        let unheard: Vec<_> = std::iter::from_fn(|| unsafe { links.waiters.pop(&lock, false) }).collect();
         drop(lock);
-        panics.run(|| drop(unheard));
+        drop_each(unheard, panics);
     }
     // SAFETY: as above. Perhaps the last to hold it, and with it an error of the user's.
     let cause = node.cause.with_mut(|slot| unsafe { (*slot).take() });
@@ -886,6 +909,13 @@ impl SourceLink {
         // SAFETY: the waiter was listed with this source and nowhere else.
         drop(unsafe { source.delist(&waiter) });
         source.into_last()
+    }
+}
+
+/// Drops callbacks unrun, which is the user's code.
+fn drop_each(unheard: Vec<Taken<LinkTarget>>, panics: &mut FirstPanic) {
+    for callback in unheard {
+        panics.run(|| drop(callback));
     }
 }
 
@@ -962,6 +992,7 @@ fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Ha
             }
         }
     }
+    harvest.unheard.append(&mut garbage.unheard);
     for parent in garbage.parents {
         harvest.handles.push(Handle(parent));
     }

@@ -101,10 +101,14 @@ pub(super) enum Taken<L> {
 }
 
 impl<L> Taken<L> {
-    /// What to do; the memory of a detached waiter is freed here, outside any lock.
+    /// What to do; the memory of a detached waiter, empty by now, is freed here.
     pub(super) fn into_notify(self) -> Notify<L> {
         match self {
-            Taken::Owned(notify) | Taken::Detached(_, notify) => notify,
+            Taken::Owned(notify) => notify,
+            Taken::Detached(waiter, notify) => {
+                drop(waiter);
+                notify
+            }
         }
     }
 }

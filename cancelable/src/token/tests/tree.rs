@@ -62,3 +62,15 @@ fn a_deadline_of_a_dying_ancestor_is_neither_watched_nor_kept() {
 fn a_node_fits_a_cache_line() {
     assert!(size_of::<Node>() <= 64, "{}", size_of::<Node>());
 }
+
+#[test]
+fn l08_asking_takes_no_lock() {
+    let token = CancellationToken::new();
+    let lock = token.node.lock();
+    assert!(!token.is_cancelled() && token.check().is_ok() && token.reason().is_none() && !token.is_inherited());
+    drop(lock);
+    token.cancel();
+    // The tree's one lock is held by this very thread: taking it would never end.
+    let _lock = token.node.lock();
+    assert!(token.is_cancelled() && token.check().is_err() && token.reason().is_some());
+}

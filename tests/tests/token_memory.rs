@@ -1,0 +1,248 @@
+//! What tokens cost and give back, by an allocator that counts per thread.
+//!
+//! The timer's thread allocates for itself, so nothing here waits for it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use cancelable::{CancelReason, CancellationToken};
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count(bytes: isize) {
+    // A thread that is ending has no counters any more; nobody reads them then.
+    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
+    let _ = CALLS.try_with(|calls| calls.set(calls.get() + usize::from(bytes > 0)));
+}
+
+// SAFETY: `System` does the work; counting touches no memory of the allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size().cast_signed());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(-layout.size().cast_signed());
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Bytes that are live after `f` and were not before; whatever `f` returns counts while it is alive.
+fn live<T>(f: impl FnOnce() -> T) -> (isize, T) {
+    let before = LIVE.get();
+    let value = f();
+    (LIVE.get() - before, value)
+}
+
+/// Allocations made by `f`.
+fn calls<T>(f: impl FnOnce() -> T) -> (usize, T) {
+    let before = CALLS.get();
+    let value = f();
+    (CALLS.get() - before, value)
+}
+
+/// The timer keeps its entries in pages, and a page while anything in it lives: from here on there is one, with room for
+/// all that these tests need.
+fn start_timer() {
+    static ALARM: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+    ALARM.cancel_after(Duration::from_secs(7_200));
+}
+
+/// Bytes that `f` leaves behind.
+fn left<T>(f: impl FnOnce() -> T) -> isize {
+    live(|| drop(f())).0
+}
+
+#[test]
+fn a_token_is_one_allocation_and_never_is_none() {
+    assert_eq!(calls(CancellationToken::new).0, 1);
+    let token = CancellationToken::new();
+    assert_eq!(calls(|| token.child_token()).0, 1);
+    assert_eq!(calls(|| token.clone()).0, 0);
+    assert_eq!(calls(CancellationToken::never).0, 0);
+}
+
+#[test]
+fn l08_asking_allocates_nothing() {
+    let token = CancellationToken::new().child_token();
+    let ask = || {
+        assert!(!token.is_cancelled() && token.check().is_ok() && token.reason().is_none());
+    };
+    assert_eq!(calls(ask).0, 0);
+    token.cancel();
+    assert_eq!(calls(|| assert!(token.is_cancelled() && token.reason().is_some())).0, 0);
+}
+
+#[test]
+fn a_live_child_takes_at_most_six_tenths_of_tokio_utils() {
+    let n = 10_000;
+    let ours = {
+        let root = CancellationToken::new();
+        let (bytes, _children) = live(|| (0..n).map(|_| root.child_token()).collect::<Box<[_]>>());
+        bytes
+    };
+    let theirs = {
+        let root = tokio_util::sync::CancellationToken::new();
+        let (bytes, _children) = live(|| (0..n).map(|_| root.child_token()).collect::<Box<[_]>>());
+        bytes
+    };
+    assert!(ours * 10 <= theirs * 6, "ours {ours}, theirs {theirs} for {n} children");
+    println!("bytes per live child: {} ours, {} tokio-util's", ours / n, theirs / n);
+}
+
+#[test]
+fn l07_a_dropped_child_frees_its_memory_while_the_parent_lives() {
+    let parent = CancellationToken::new();
+    assert_eq!(left(|| parent.child_token()), 0);
+    assert_eq!(left(|| (0..1_000).map(|_| parent.child_token()).collect::<Vec<_>>()), 0);
+    assert_eq!(left(|| parent.child_token().child_token().child_token()), 0);
+}
+
+#[test]
+fn l07_a_chain_whose_links_are_dropped_stays_bounded() {
+    let root = CancellationToken::new();
+    let mut token = root.child_token();
+    let grown = left(|| {
+        for _ in 0..10_000 {
+            token = token.child_token();
+        }
+    });
+    assert_eq!(grown, 0);
+    // With a sibling at every level, a node stays only as long as two or more hang on it.
+    let grown = left(|| {
+        for _ in 0..10_000 {
+            let _sibling = token.child_token();
+            token = token.child_token();
+        }
+    });
+    assert_eq!(grown, 0);
+    root.cancel();
+    assert!(token.is_cancelled());
+}
+
+#[test]
+fn l07_dropped_inner_nodes_leave_at_most_one_node_per_live_leaf() {
+    let (leaf_size, _leaf) = live(CancellationToken::new);
+    let root = CancellationToken::new();
+    let (bytes, leaves) = live(|| {
+        let mut level = vec![root.child_token()];
+        for _ in 0..10 {
+            level = level.iter().flat_map(|t| [t.child_token(), t.child_token()]).collect();
+        }
+        level.shrink_to_fit();
+        level
+    });
+    let handles = (leaves.capacity() * size_of::<CancellationToken>()).cast_signed();
+    assert!(bytes - handles < 2 * 1024 * leaf_size, "{bytes}");
+    drop(leaves);
+    assert_eq!(left(|| root.child_token()), 0);
+}
+
+#[test]
+fn everything_is_given_back() {
+    let everything = || {
+        let root = CancellationToken::new();
+        let child = root.child_token();
+        let any = CancellationToken::any([&root, &child, &CancellationToken::new()]);
+        let all = CancellationToken::all([&any, &child]);
+        let below = all.child_token().child_token();
+        root.on_cancel(|_| ()).detach();
+        below.on_cancel(|_| ()).detach();
+        let callback = child.on_cancel(|_| ());
+        root.cancel_after(Duration::from_secs(3_600));
+        assert!(below.deadline().is_some());
+        let mut waiting = pin!(any.cancelled());
+        assert!(
+            waiting
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        (root, child, below, callback)
+    };
+    start_timer();
+    assert_eq!(left(everything), 0, "uncancelled");
+    let cancelled = || {
+        let family = everything();
+        family.0.cancel_with(CancelReason::error("why"));
+        assert!(family.2.is_cancelled());
+    };
+    assert_eq!(left(cancelled), 0, "cancelled");
+}
+
+#[test]
+fn a_cancelled_token_keeps_nothing_alive_but_its_reason() {
+    start_timer();
+    let (alone, token) = live(|| {
+        let token = CancellationToken::new();
+        token.cancel();
+        token
+    });
+    let (bytes, root) = live(|| {
+        let root = CancellationToken::new();
+        let children: Vec<_> = (0..100).map(|_| root.child_token()).collect();
+        for child in &children {
+            child.on_cancel(|_| ()).detach();
+            child.cancel_after(Duration::from_secs(3_600));
+        }
+        root.cancel();
+        root
+    });
+    assert!(bytes <= alone, "{bytes} bytes, a lone cancelled token takes {alone}");
+    assert!(token.is_cancelled() && root.is_cancelled());
+}
+
+#[test]
+fn a_dropped_any_or_all_leaves_nothing_with_its_sources_and_does_not_keep_their_parents() {
+    let source = CancellationToken::new();
+    assert_eq!(left(|| CancellationToken::any([&source]).child_token()), 0);
+    assert_eq!(left(|| CancellationToken::all([&source, &CancellationToken::new()])), 0);
+    // Linked to a child of a parent that goes away: the parent's memory goes too.
+    let (alone, kept) = live(|| CancellationToken::any([&CancellationToken::new()]));
+    let (below, kept_too) = live(|| {
+        let parent = CancellationToken::new();
+        CancellationToken::any([&parent.child_token().child_token()])
+    });
+    assert_eq!(alone, below);
+    drop((kept, kept_too));
+}
+
+#[test]
+fn a_dropped_future_and_an_unregistered_callback_leave_nothing() {
+    let token = CancellationToken::new();
+    let wait = || {
+        let mut waiting = pin!(token.cancelled());
+        assert!(
+            waiting
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    };
+    assert_eq!(calls(wait).0, 0, "a waiter lives in its future");
+    assert_eq!(left(|| token.on_cancel(|_| ()).unregister()), 0);
+    assert_eq!(left(|| drop(black_box(token.on_cancel(|_| ())))), 0);
+}
+
+#[test]
+fn debug_and_questions_leave_nothing_behind() {
+    let token = CancellationToken::new();
+    assert_eq!(left(|| format!("{token:?}")), 0);
+    assert_eq!(left(|| (token.deadline(), token.remaining(), token.is_inherited())), 0);
+}
