@@ -85,6 +85,7 @@ pub(crate) const HELPERS_ON_FN: Misplaced = &[
 pub(crate) const NO_MISPLACED: Misplaced = &[];
 
 /// A value that stood where its kind is expected.
+#[derive(Clone)]
 pub(crate) enum Value {
     Duration(DurationValue),
     Expr(Box<Expr>),
@@ -95,11 +96,13 @@ pub(crate) enum Value {
 }
 
 /// `every = N`, as a number or as an expression of type `usize`.
+#[derive(Clone)]
 pub(crate) enum TurnsValue {
     Literal(syn::LitInt),
     Expr(Box<Expr>),
 }
 
+#[derive(Clone)]
 pub(crate) struct Given {
     pub(crate) spec: Spec,
     /// The name as written: its span is where messages about the option go, and the line it reports.
@@ -108,13 +111,20 @@ pub(crate) struct Given {
 }
 
 /// The options found, in the order in which they were written, each at most once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Options(Vec<Given>);
 
 impl Options {
     pub(crate) fn take(&mut self, name: &str) -> Option<Given> {
         let index = self.0.iter().position(|given| given.spec.name == name)?;
         Some(self.0.remove(index))
+    }
+
+    /// Takes over one option of `outer`, unless it is given here.
+    pub(crate) fn inherit(&mut self, name: &str, outer: &Options) {
+        if !self.has(name) {
+            self.0.extend(outer.0.iter().find(|given| given.spec.name == name).cloned());
+        }
     }
 
     pub(crate) fn span_of(&self, name: &str) -> Option<Span> {

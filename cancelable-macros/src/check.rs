@@ -9,7 +9,7 @@ use crate::recover::Recovered;
 use crate::rewrite::exit::{Edge, Exit};
 use crate::rewrite::{self, Rules, fresh_label};
 use crate::shape::{self, Shape};
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::{FnArg, Pat, ReturnType, Type};
@@ -51,7 +51,7 @@ pub(crate) fn check(
         } else {
             Exit::Leave(fresh_label(CANCELLED_LABEL, span))
         };
-        let rules = Rules { library: &library, exit, every: every.as_ref().map(Every::turns) };
+        let rules = Rules { library: &library, exit, every: every.as_ref().map(Every::turns), asynchronous: shape != Shape::Plain };
         let body = match shape {
             Shape::AsyncTail => shape::tail_async(&mut function.block).map(|block| &mut block.block),
             Shape::Plain | Shape::Async => Some(&mut function.block),
@@ -105,6 +105,28 @@ pub(crate) fn step(given: Given) -> Option<Step> {
     Some(Step { span: given.span, kind })
 }
 
+/// Something that is no function: says where the attribute may go.
+pub(crate) fn refuse_other(arguments: &TokenStream, keyword: Span, what: &str, errors: &mut Errors) {
+    let helper = ["skip", "finish", "break"].into_iter().find(|word| arguments.to_string() == *word);
+    match helper {
+        Some(word) => errors.on(
+            arguments,
+            format!("`#[cancelable({word})]` means something only inside an annotated function; annotate the one round it"),
+        ),
+        None => {
+            let remedy = match what {
+                "a trait" => "; put it on those of its methods that have a body",
+                "a module" => "; put it on the functions inside",
+                _ => "",
+            };
+            errors.at(
+                keyword,
+                format!("`#[cancelable]` goes on a function, a method or an `impl` block, not on {what}{remedy}"),
+            );
+        }
+    }
+}
+
 fn refuse_const(function: &Function, errors: &mut Errors) {
     if let Some(constness) = &function.sig.constness {
         errors.at(
@@ -121,6 +143,7 @@ fn shape_of(function: &Function) -> (Shape, Option<Type>) {
     }
     match shape::future_output(&function.sig.output) {
         Some(output) => (Shape::AsyncTail, Some(output)),
+        None if shape::is_started_by_tokio(&function.block) => (Shape::AsyncTail, None),
         None => (Shape::Plain, None),
     }
 }

@@ -27,12 +27,6 @@ impl Errors {
         self.push(syn::Error::new_spanned(what, message));
     }
 
-    pub(crate) fn absorb(&mut self, other: Errors) {
-        if let Some(error) = other.0 {
-            self.push(error);
-        }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }

@@ -9,6 +9,7 @@ use syn::{Expr, Lit};
 /// Units, longest first so that `ms` is not taken for `s`; each with its length in milliseconds.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
+#[derive(Clone)]
 pub(crate) enum DurationValue {
     Millis { millis: u64, span: proc_macro2::Span },
     Expr(Box<Expr>),

@@ -12,6 +12,7 @@ use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::escapes;
 use crate::rewrite::exit::{Edge, Exit};
 use crate::rewrite::helpers::Clear;
+use crate::rewrite::loops::insert_after_items;
 use crate::rewrite::{self, Rules};
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -44,8 +45,8 @@ pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
         let scope = OwnScope { steps: options.into_vec().into_iter().filter_map(check::step).collect() };
         let builder = scope.builder(library, span);
         let binding = variable.map(|name| token_binding(library, &name));
-        let block = body.tokens(library, binding);
         let method = if body.asynchronous.is_some() { "run" } else { "run_sync" };
+        let block = body.tokens(library, binding);
         let run = located_call(method, block, span);
         quote!(#builder #run)
     })
@@ -73,9 +74,10 @@ pub(crate) fn shield(input: TokenStream) -> TokenStream {
             Some(_) => body.add_check_points(library, errors),
             None => body.refuse_helpers(errors),
         }
+        let asynchronous = body.asynchronous.is_some();
         let block = body.tokens(library, None);
         let duration = timeout.as_ref().map(|(_, duration): &(Span, DurationValue)| duration.to_tokens(library));
-        match (body.asynchronous.is_some(), timeout, duration) {
+        match (asynchronous, timeout, duration) {
             (true, Some((option, _)), Some(duration)) => {
                 let shield = library.private("shield", span);
                 let limit = located_call("timeout", duration, option);
@@ -181,7 +183,6 @@ struct Body {
     block: Block,
     /// The first token, which the body is known by.
     span: Span,
-    macro_name: &'static str,
 }
 
 impl Body {
@@ -207,7 +208,6 @@ impl Body {
                 output: ReturnType::Default,
                 block: body.block,
                 span,
-                macro_name,
             }),
             Expr::Block(body) if body.label.is_none() => Some(Body {
                 asynchronous: None,
@@ -215,7 +215,6 @@ impl Body {
                 output: ReturnType::Default,
                 block: body.block,
                 span,
-                macro_name,
             }),
             Expr::Closure(closure) => {
                 if !closure.inputs.is_empty() {
@@ -239,7 +238,6 @@ impl Body {
                     output: closure.output,
                     block,
                     span,
-                    macro_name,
                 })
             }
             other => {
@@ -260,7 +258,7 @@ impl Body {
     }
 
     fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
-        let rules = Rules { library, exit: Exit::Return(self.edge()), every: None };
+        let rules = Rules { library, exit: Exit::Return(self.edge()), every: None, asynchronous: self.asynchronous.is_some() };
         rewrite::rewrite(&mut self.block, &rules, errors);
     }
 
@@ -273,34 +271,24 @@ impl Body {
         escapes::refuse(&mut self.block, &format!("`{macro_name}!`"), errors);
     }
 
-    /// `async move { BODY }`, or `|| -> T { BODY }`.
-    fn tokens(&self, library: &Library, binding: Option<TokenStream>) -> TokenStream {
-        let Body { capture, output, block, .. } = self;
-        let stmts = &block.stmts;
-        let mut braced = TokenStream::new();
-        let dead = match (&self.asynchronous, output) {
+    /// `async move { BODY }`, or `|| -> T { BODY }`, with the user's own braces round the user's own code: what is
+    /// wrong at its end is told of it.
+    fn tokens(mut self, library: &Library, binding: Option<TokenStream>) -> TokenStream {
+        if let (Some(_), ReturnType::Type(..)) = (&self.asynchronous, &self.output) {
             // An `async` block's type is not written anywhere, so it is told.
-            (Some(_), ReturnType::Type(..)) => Some(self.edge().dead_return(library)),
-            _ => None,
+            let dead = self.edge().dead_return(library);
+            insert_after_items(&mut self.block, dead);
+        }
+        let Body { asynchronous, capture, output, block, span } = self;
+        let block = match binding {
+            Some(binding) => quote_spanned!(at(span)=> { #binding #block }),
+            None => block.into_token_stream(),
         };
-        match &self.asynchronous {
-            Some(asynchronous) => {
-                if dead.is_some() || binding.is_some() {
-                    // The user's own braces round the user's own code: what is wrong at its end is told of it.
-                    let outer = quote_spanned!(at(self.span)=> { #binding #dead #block });
-                    braced.extend(outer);
-                } else {
-                    block.brace_token.surround(&mut braced, |tokens| tokens.extend(quote!(#(#stmts)*)));
-                }
-                quote!(#asynchronous #capture #braced)
-            }
+        match asynchronous {
+            Some(asynchronous) => quote!(#asynchronous #capture #block),
             None => {
-                let bars = quote_spanned!(at(self.span)=> ||);
-                match binding {
-                    Some(binding) => braced.extend(quote_spanned!(at(self.span)=> { #binding #block })),
-                    None => block.to_tokens(&mut braced),
-                }
-                quote!(#capture #bars #output #braced)
+                let bars = quote_spanned!(at(span)=> ||);
+                quote!(#capture #bars #output #block)
             }
         }
     }

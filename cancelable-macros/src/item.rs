@@ -12,7 +12,7 @@ use syn::{Attribute, Block, ItemImpl, Signature, Token, Visibility};
 pub(crate) enum Item {
     Function(Function),
     /// A function of a trait or an `extern` block that has no body.
-    Bodyless { ident: Span },
+    Bodyless { name: Span },
     Impl(Box<ItemImpl>),
     /// Some other item, with the token that says so and what it is called in messages.
     Other { keyword: Span, what: &'static str },
@@ -99,7 +99,7 @@ fn parse_function(input: ParseStream<'_>, mut attrs: Vec<Attribute>, vis: Visibi
     };
     let sig: Signature = input.parse().ok()?;
     if input.peek(Token![;]) {
-        return Some(Item::Bodyless { ident: sig.ident.span() });
+        return Some(Item::Bodyless { name: sig.ident.span() });
     }
     let Ok(braces) = input.parse::<Group>() else { return Some(Item::Broken) };
     let body = |input: ParseStream<'_>| {

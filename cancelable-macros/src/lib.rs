@@ -23,6 +23,7 @@ mod diag;
 mod duration;
 mod expand;
 mod function_like;
+mod impl_block;
 mod item;
 mod lints;
 mod paths;
@@ -32,6 +33,7 @@ mod rewrite;
 mod shape;
 
 use diag::Errors;
+use item::Item;
 use proc_macro::TokenStream;
 
 /// Makes a function cancelable. See the documentation in `cancelable`.
@@ -66,7 +68,7 @@ pub fn try_join(input: TokenStream) -> TokenStream {
 
 fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     match item::parse(item.clone()) {
-        item::Item::Function(function) => {
+        Item::Function(function) => {
             let mut errors = Errors::default();
             let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);
             match check::check(options, function, errors) {
@@ -74,8 +76,21 @@ fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream
                 Err(recovered) => recovered.0.item(&recovered.1),
             }
         }
+        Item::Impl(block) => impl_block::expand(arguments, *block),
         // Rustc says what is wrong with it.
-        item::Item::Broken => item,
-        _ => item,
+        Item::Broken => item,
+        Item::Bodyless { name } => {
+            let mut errors = Errors::default();
+            errors.at(
+                name,
+                "this function has no body to put check points in; put the attribute on the functions that implement it",
+            );
+            recover::untouched(&item, &errors)
+        }
+        Item::Other { keyword, what } => {
+            let mut errors = Errors::default();
+            check::refuse_other(&arguments, keyword, what, &mut errors);
+            recover::untouched(&item, &errors)
+        }
     }
 }

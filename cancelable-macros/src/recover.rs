@@ -41,3 +41,9 @@ impl Recovered {
         quote!(#errors #item)
     }
 }
+
+/// Errors plus an item that is nothing we know of.
+pub(crate) fn untouched(item: &TokenStream, errors: &Errors) -> TokenStream {
+    let errors = errors.to_compile_errors();
+    quote!(#errors #item)
+}

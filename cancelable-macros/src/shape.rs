@@ -1,6 +1,7 @@
 //! Where an annotated function keeps the code that runs: in its own block, or in an `async` block at its end.
 
 use crate::duration::peel;
+use quote::ToTokens;
 use syn::{Block, Expr, ExprAsync, GenericArgument, PathArguments, ReturnType, Stmt, Type, TypeParamBound};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -66,13 +67,36 @@ fn output_of_bound(bound: &TypeParamBound) -> Option<Type> {
     })
 }
 
-/// The `async { }` that a block ends in, bare or as the only argument of a `…::pin(…)`.
+/// The `async { }` that a block ends in, bare or as the only argument of a `…::pin(…)`; or the one that `#[tokio::main]`
+/// or `#[tokio::test]` has put the body of an `async fn` in.
 pub(crate) fn tail_async(block: &mut Block) -> Option<&mut ExprAsync> {
+    if is_started_by_tokio(block) {
+        return match block.stmts.first_mut()? {
+            Stmt::Local(local) => match &mut *local.init.as_mut()?.expr {
+                Expr::Async(body) => Some(body),
+                _ => None,
+            },
+            _ => None,
+        };
+    }
     match block.stmts.last_mut()? {
         Stmt::Expr(expr, None) => async_in(expr),
         Stmt::Expr(Expr::Return(leave), Some(_)) => async_in(leave.expr.as_mut()?),
         _ => None,
     }
+}
+
+/// Whether this is what `#[tokio::main]` or `#[tokio::test]`, if it stands above ours and so expands first, makes of an
+/// `async fn`: `let body = async { … };` at the start, and at the end a block that builds a runtime, with these words.
+pub(crate) fn is_started_by_tokio(block: &Block) -> bool {
+    let starts = matches!(block.stmts.first(), Some(Stmt::Local(local))
+        if matches!(&local.pat, syn::Pat::Ident(name) if name.ident == "body")
+            && local.init.as_ref().is_some_and(|init| matches!(&*init.expr, Expr::Async(_))));
+    let ends = |stmt: &Stmt| {
+        let text = stmt.to_token_stream().to_string();
+        text.contains("block_on") && text.contains("\"Failed building the Runtime\"")
+    };
+    starts && block.stmts.last().is_some_and(ends)
 }
 
 fn async_in(expr: &mut Expr) -> Option<&mut ExprAsync> {
@@ -99,7 +123,6 @@ fn is_pin(func: &Expr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quote::ToTokens;
     use syn::parse_quote;
 
     fn output(output: ReturnType) -> Option<String> {

@@ -1,4 +1,7 @@
 //! The body of each shape. The pictures leave out `::cancelable::__private::` and spans.
+//!
+//! What has to come first is put first within the user's own braces: rustc tells mistakes at the end of a body by them,
+//! and a block of one expression inside another would be one with "unnecessary braces".
 
 use super::signature;
 use crate::check::{CANCELLED_LABEL, GIVE_UP_SLOT};
@@ -44,19 +47,19 @@ fn tail(plan: &mut Plan) {
     }
 }
 
-fn code(plan: &mut Plan, mut block: Block, asynchronous: bool) -> TokenStream {
+fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
     let name = plan.function.sig.ident.span();
     let mut prelude = every(plan);
     match (plan.scope.take(), asynchronous) {
         (None, _) => {
             prelude.extend(tokens(plan));
             match plan.or.take() {
-                None => in_place(plan, &mut block, prelude, name),
-                Some(or) => in_place_or(plan, &block, prelude, &or, name),
+                None => in_place(plan, block, prelude, name),
+                Some(or) => in_place_or(plan, block, prelude, &or, name),
             }
         }
-        (Some(scope), false) => sync_scope(plan, &scope, &block, prelude, name),
-        (Some(scope), true) => async_scope(plan, &scope, &block, prelude, name),
+        (Some(scope), false) => sync_scope(plan, &scope, block, prelude, name),
+        (Some(scope), true) => async_scope(plan, &scope, block, prelude, name),
     }
 }
 
@@ -87,9 +90,9 @@ fn entry_check(plan: &Plan, exit: &Exit, name: Span) -> TokenStream {
 /// Output: fn f() -> R { if let Err(cancelled) = Site.check() { return from_cancelled::<R>(cancelled) } BODY }
 /// ```
 /// Nothing moves: types, borrows, coercions and the order of drops are those of the plain function.
-fn in_place(plan: &Plan, block: &mut Block, mut prelude: TokenStream, name: Span) -> TokenStream {
+fn in_place(plan: &Plan, mut block: Block, mut prelude: TokenStream, name: Span) -> TokenStream {
     prelude.extend(entry_check(plan, &Exit::Return(plan.edge.clone()), name));
-    insert_after_items(block, prelude);
+    insert_after_items(&mut block, prelude);
     let stmts = &block.stmts;
     quote!(#(#stmts)*)
 }
@@ -98,25 +101,21 @@ fn in_place(plan: &Plan, block: &mut Block, mut prelude: TokenStream, name: Span
 /// Input:  #[cancelable(or = OR)] fn f() -> R { BODY }
 /// Output: fn f() -> R {
 ///             'cancelled: {
-///                 if let Err(_) = Site.check() { break 'cancelled }
-///                 return { BODY };                // its check points: `break 'cancelled`
+///                 return {
+///                     if let Err(_) = Site.check() { break 'cancelled }
+///                     BODY                        // its check points: `break 'cancelled`
+///                 };
 ///             }
 ///             OR
 ///         }
 /// ```
 /// `OR` stands outside the body, and so sees the arguments, not what the body calls by the same names.
-fn in_place_or(plan: &Plan, block: &Block, prelude: TokenStream, or: &Expr, name: Span) -> TokenStream {
+fn in_place_or(plan: &Plan, mut block: Block, prelude: TokenStream, or: &Expr, name: Span) -> TokenStream {
     let label = fresh_label(CANCELLED_LABEL, name);
-    let entry = entry_check(plan, &Exit::Leave(label.clone()), name);
-    let body = returned(block, name);
-    let labelled = quote_spanned!(at(name)=> #label: { #prelude #entry #body });
-    quote!(#labelled #or)
-}
-
-/// `return { BODY };`, with the user's own braces.
-fn returned(block: &Block, name: Span) -> TokenStream {
+    insert_after_items(&mut block, entry_check(plan, &Exit::Leave(label.clone()), name));
     let allow = lints::on_diverging_return(name);
-    quote_spanned!(at(name)=> #allow return #block;)
+    let labelled = quote_spanned!(at(name)=> #label: { #prelude #allow return #block; });
+    quote!(#labelled #or)
 }
 
 /// ```text
@@ -124,23 +123,23 @@ fn returned(block: &Block, name: Span) -> TokenStream {
 /// Output: fn f() -> R {
 ///             Site.enter_sync(Site.scope().timeout(Duration::from_millis(5000)), || -> R {
 ///                 if let Err(cancelled) = Site.check() { return from_cancelled::<R>(cancelled) }
-///                 { BODY }
+///                 BODY
 ///             })
 ///         }
 /// ```
 /// The closure runs in any case: it is its first check that does not start the body of a scope that is over already.
 /// So a cancel is seen inside it and nowhere else, and leaves as in a function without a scope, also by `or`.
-fn sync_scope(plan: &mut Plan, scope: &OwnScope, block: &Block, prelude: TokenStream, name: Span) -> TokenStream {
-    let library = &plan.library;
-    let builder = scope.builder(library, name);
+fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
     let tokens = tokens(plan);
     let inner = match plan.or.take() {
         None => {
-            let entry = entry_check(plan, &Exit::Return(plan.edge.clone()), name);
-            quote_spanned!(at(name)=> #tokens #entry #block)
+            insert_after_items(&mut block, entry_check(plan, &Exit::Return(plan.edge.clone()), name));
+            quote!(#tokens #block)
         }
         Some(or) => in_place_or(plan, block, tokens, &or, name),
     };
+    let library = &plan.library;
+    let builder = scope.builder(library, name);
     let output = plan.edge.ty();
     let closure = quote_spanned!(at(name)=> || -> #output { #inner });
     let entered = library.located("enter_sync", quote!(#builder, #closure), name);
@@ -152,8 +151,10 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, block: &Block, prelude: TokenSt
 /// Output: async fn f(a: A) -> R {
 ///             match Site.run(Site.scope().timeout(Duration::from_millis(5000)), async move {
 ///                 let a = a;
-///                 if let Some(dead) = None::<R> { return dead; }      // tells the block its type
-///                 { BODY }
+///                 {
+///                     if let Some(dead) = None::<R> { return dead; }      // tells the block its type
+///                     BODY
+///                 }
 ///             })
 ///             .await
 ///             {
@@ -172,7 +173,7 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, block: &Block, prelude: TokenSt
 ///             Ok(Err(_)) | Err(_) => OR,
 ///         }
 /// ```
-fn async_scope(plan: &mut Plan, scope: &OwnScope, block: &Block, prelude: TokenStream, name: Span) -> TokenStream {
+fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
     let or = plan.or.take();
     let (rebindings, capture) = match plan.shape {
         Shape::AsyncTail => {
@@ -187,8 +188,8 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, block: &Block, prelude: TokenS
     let library = &plan.library;
     let builder = scope.builder(library, name);
     let tokens = tokens(plan);
-    let dead = plan.edge.dead_return(library);
-    let inner = quote_spanned!(at(name)=> async #capture { #rebindings #tokens #dead #block });
+    insert_after_items(&mut block, plan.edge.dead_return(library));
+    let inner = quote_spanned!(at(name)=> async #capture { #rebindings #tokens #block });
     let (result, private) = (library.private("Result", name), |of: &str| library.private(of, name));
     let value = Ident::new("value", at(name));
     match or {

@@ -69,8 +69,9 @@ pub(crate) fn move_arguments(sig: &mut Signature, scope: &OwnScope, or: Option<&
             // The names stay in the signature, where the options find them.
             StripMut.visit_pat_mut(&mut argument.pat);
             for (mutability, name) in bound {
+                let used = mentioned_by_options.name(&name.to_string()).then(|| lints::on_used_elsewhere(span));
                 let rebind = quote_spanned!(at(name.span())=> let #mutability #name = #name;);
-                rebindings.extend(quote!(#allow #(#cfgs)* #rebind));
+                rebindings.extend(quote!(#allow #used #(#cfgs)* #rebind));
             }
         } else {
             // What the pattern leaves out has no name, and is moved in as a whole all the same.

@@ -6,7 +6,7 @@ use crate::paths::{Library, at};
 use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote_spanned;
-use syn::{Attribute, Expr, ExprAwait, ExprMacro, Path};
+use syn::{Attribute, BinOp, Expr, ExprAwait, ExprMacro, Path};
 
 /// What an `.await` turns into.
 #[derive(Clone, Copy, PartialEq)]
@@ -15,6 +15,15 @@ pub(crate) enum Manner {
     Guard,
     /// Fails before its future starts, and not later: `#[cancelable(finish)]`.
     Finish,
+}
+
+impl Manner {
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Manner::Guard => "guard",
+            Manner::Finish => "finish",
+        }
+    }
 }
 
 /// ```text
@@ -30,11 +39,7 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, library:
     let span = expr.await_token.span;
     let attrs = std::mem::take(&mut expr.attrs);
     let base = &expr.base;
-    let method = match manner {
-        Manner::Guard => "guard",
-        Manner::Finish => "finish",
-    };
-    let call = library.located(method, base, span);
+    let call = library.located(manner.method(), base, span);
     let (dot, awaited) = (expr.dot_token, expr.await_token);
     let scrutinee = quote_spanned!(at(span)=> #call #dot #awaited);
     matched(attrs, scrutinee, exit, library, span)
@@ -79,4 +84,30 @@ pub(crate) fn is_shield(base: &Expr) -> bool {
 
 fn is_named(path: &Path, name: &str) -> bool {
     path.segments.last().is_some_and(|segment| segment.ident == name)
+}
+
+/// Whether evaluating `expr` to `true`, or to a value that matches, goes through a check point in any case.
+///
+/// Such a `while` needs no check of its own: the condition is the beginning of the turn. And it must not have one, for
+/// `while let Some(job) = jobs.recv().await` would then lose the job that came together with the cancel.
+pub(crate) fn always_checks(expr: &Expr) -> bool {
+    match expr {
+        Expr::Await(inner) => !is_shield(&inner.base) || always_checks(&inner.base),
+        Expr::Let(inner) => always_checks(&inner.expr),
+        Expr::Binary(inner) => match inner.op {
+            BinOp::And(_) => always_checks(&inner.left) || always_checks(&inner.right),
+            BinOp::Or(_) => always_checks(&inner.left),
+            _ => always_checks(&inner.left) || always_checks(&inner.right),
+        },
+        Expr::Group(inner) => always_checks(&inner.expr),
+        Expr::Paren(inner) => always_checks(&inner.expr),
+        Expr::Try(inner) => always_checks(&inner.expr),
+        Expr::Unary(inner) => always_checks(&inner.expr),
+        Expr::Reference(inner) => always_checks(&inner.expr),
+        Expr::Field(inner) => always_checks(&inner.base),
+        Expr::MethodCall(inner) => always_checks(&inner.receiver) || inner.args.iter().any(always_checks),
+        Expr::Call(inner) => inner.args.iter().any(always_checks),
+        Expr::Tuple(inner) => inner.elems.iter().any(always_checks),
+        _ => false,
+    }
 }

@@ -1,13 +1,58 @@
-//! `break` and `continue` that would leave a macro's body, which becomes a closure or a future.
+//! Where `break` and `continue` go: those that would leave a macro's body, which becomes a closure or a future, and
+//! those that give a `loop` its value.
 
 use crate::diag::Errors;
 use proc_macro2::Span;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Block, Expr, Item, Label, Lifetime};
+use syn::{Block, Expr, ExprLoop, Item, Label, Lifetime};
 
 /// Reports each on its own token. `what` is what they would leave: "`cancel_scope!`".
 pub(crate) fn refuse(block: &mut Block, what: &str, errors: &mut Errors) {
     Escapes { what, errors, loops: 0, labels: Vec::new() }.visit_block_mut(block);
+}
+
+/// The first value with which a `break` ends this `loop`, if one does.
+pub(super) fn break_value(looping: &mut ExprLoop) -> Option<Expr> {
+    let label = looping.label.as_ref().map(|label| label.name.ident.to_string());
+    let mut search = BreakValue { label, nested: 0, found: None };
+    search.visit_block_mut(&mut looping.body);
+    search.found
+}
+
+struct BreakValue {
+    label: Option<String>,
+    nested: usize,
+    found: Option<Expr>,
+}
+
+impl VisitMut for BreakValue {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Break(leave) => {
+                let ours = match &leave.label {
+                    Some(label) => self.label.as_ref().is_some_and(|own| label.ident == own),
+                    None => self.nested == 0,
+                };
+                if let Some(value) = leave.expr.as_deref().filter(|value| ours && !is_unit(value)) {
+                    self.found.get_or_insert_with(|| value.clone());
+                }
+                visit_mut::visit_expr_break_mut(self, leave);
+            }
+            Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => {
+                self.nested += 1;
+                visit_mut::visit_expr_mut(self, expr);
+                self.nested -= 1;
+            }
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}
+
+fn is_unit(expr: &Expr) -> bool {
+    matches!(expr, Expr::Tuple(unit) if unit.elems.is_empty())
 }
 
 struct Escapes<'a> {

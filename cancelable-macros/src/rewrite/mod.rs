@@ -12,6 +12,9 @@
 //! - what `#[cancelable(skip)]` marks;
 //! - macros that are not listed: nobody knows what their tokens mean.
 //!
+//! What another attribute, expanded before this one, has wrapped the function's body in is not the user's: [`wrappers`]
+//! lists which are looked through.
+//!
 //! `return`, `?`, `break`, `continue`, labels and values keep their meaning, since the code stays where it is.
 
 pub(crate) mod awaits;
@@ -19,6 +22,9 @@ pub(crate) mod escapes;
 pub(crate) mod exit;
 pub(crate) mod helpers;
 pub(crate) mod loops;
+mod opaque;
+mod select;
+mod wrappers;
 
 use crate::diag::Errors;
 use crate::paths::{Library, at};
@@ -26,8 +32,9 @@ use awaits::Manner;
 use exit::Exit;
 use helpers::{Helper, Word};
 use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
-use syn::{AngleBracketedGenericArguments, Block, Expr, Item, Lifetime, Stmt, Type};
+use syn::{AngleBracketedGenericArguments, Block, Expr, ExprMacro, Item, Lifetime, Stmt, StmtMacro, Type};
 
 /// What holds for the whole body.
 pub(crate) struct Rules<'a> {
@@ -36,6 +43,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) exit: Exit,
     /// Turns between two checks of a loop, as an expression that costs nothing to repeat.
     pub(crate) every: Option<TokenStream>,
+    /// Whether `.await` is possible, and so whether `join!` and `select!` are awaits.
+    pub(crate) asynchronous: bool,
 }
 
 /// The check points put in, for the documentation.
@@ -53,6 +62,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         manner: Manner::Guard,
         points: Points::default(),
         labels: 0,
+        touched: 0,
         errors,
     };
     rewriter.visit_block_mut(block);
@@ -68,12 +78,15 @@ struct Rewriter<'a> {
     points: Points,
     /// Labels made so far, to keep nested ones apart.
     labels: usize,
+    /// Goes up with every change made to the code: tells whether a macro's arguments have to be written anew.
+    touched: usize,
     errors: &'a mut Errors,
 }
 
 impl Rewriter<'_> {
     /// Visits what a helper stands on, under what the helper says.
     fn visit_marked(&mut self, helper: Helper, expr: &mut Expr) {
+        self.touched += 1;
         match helper.word {
             Word::Skip => {
                 helpers::clear_expr(expr, "`skip` leaves everything inside as it is", self.errors);
@@ -89,6 +102,28 @@ impl Rewriter<'_> {
                     self.visit_expr_mut(expr);
                 }
             },
+        }
+    }
+
+    /// A macro call as a statement, which may become an expression.
+    fn macro_statement(&mut self, mut call: StmtMacro) -> Stmt {
+        let Some(helper) = helpers::take(&mut call.attrs, self.errors) else {
+            return match self.visit_macro(&mut call.mac, false) {
+                Some(mut replaced) => {
+                    if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
+                        *attrs = call.attrs;
+                    }
+                    Stmt::Expr(replaced, call.semi_token)
+                }
+                None => Stmt::Macro(call),
+            };
+        };
+        let StmtMacro { attrs, mac, semi_token } = call;
+        let mut expr = Expr::Macro(ExprMacro { attrs, mac });
+        self.visit_marked(helper, &mut expr);
+        match expr {
+            Expr::Macro(ExprMacro { attrs, mac }) => Stmt::Macro(StmtMacro { attrs, mac, semi_token }),
+            replaced => Stmt::Expr(replaced, semi_token),
         }
     }
 
@@ -113,9 +148,22 @@ impl Rewriter<'_> {
         if let Expr::ForLoop(inner) = expr {
             self.visit_expr_mut(&mut inner.expr);
         }
+        if let (Some(helper), Expr::Loop(inner)) = (marked, &mut *expr) {
+            if let Some(value) = escapes::break_value(inner) {
+                self.errors.at(
+                    helper.span,
+                    format!(
+                        "this `loop` has a value, `{}`, so a cancel cannot simply leave it; remove `break`, or keep the \
+                         best value so far in a variable outside",
+                        crate::describe::tokens(value.to_token_stream())
+                    ),
+                );
+            }
+        }
         if let Some(helper) = marked {
             self.exit = Exit::Leave(self.label(expr, helper));
         }
+        let checked_by_condition = matches!(&*expr, Expr::While(inner) if awaits::always_checks(&inner.cond));
         let keyword = match expr {
             Expr::ForLoop(inner) => inner.for_token.span,
             Expr::While(inner) => {
@@ -129,7 +177,9 @@ impl Rewriter<'_> {
             self.visit_block_mut(body);
         }
         self.points.loops += 1;
+        self.touched += 1;
         match &self.rules.every {
+            _ if checked_by_condition => {}
             None => {
                 if let Some(body) = loops::body_mut(expr) {
                     loops::check_each_turn(body, &self.exit, self.rules.library, keyword);
@@ -194,9 +244,15 @@ impl VisitMut for Rewriter<'_> {
                     self.errors.at(helper.span, "`break` goes on a loop, not on a `let`");
                     visit_mut::visit_local_mut(self, local);
                 }
-                None => visit_mut::visit_local_mut(self, local),
+                None => match wrappers::instrumented_body(local) {
+                    Some(body) => self.visit_block_mut(body),
+                    None => visit_mut::visit_local_mut(self, local),
+                },
             },
-            Stmt::Macro(_) => {}
+            Stmt::Macro(_) => {
+                let Stmt::Macro(call) = std::mem::replace(stmt, Stmt::Expr(Expr::PLACEHOLDER, None)) else { return };
+                *stmt = self.macro_statement(call);
+            }
             Stmt::Item(_) => {}
         }
     }
@@ -207,15 +263,37 @@ impl VisitMut for Rewriter<'_> {
         }
         match expr {
             Expr::Await(inner) => {
-                self.visit_expr_mut(&mut inner.base);
+                if wrappers::is_instrumented(&inner.base) {
+                    return;
+                }
+                match &mut *inner.base {
+                    Expr::Macro(made) => {
+                        self.visit_macro(&mut made.mac, true);
+                    }
+                    base => self.visit_expr_mut(base),
+                }
                 if awaits::is_shield(&inner.base) {
                     return;
                 }
                 self.points.awaits += 1;
+                self.touched += 1;
                 let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else { return };
                 *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules.library);
             }
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
+            Expr::Macro(call) => {
+                let attrs = std::mem::take(&mut call.attrs);
+                let replaced = self.visit_macro(&mut call.mac, false);
+                match replaced {
+                    Some(replaced) => *expr = replaced,
+                    None => call.attrs = attrs,
+                }
+            }
+            Expr::Call(call) if wrappers::is_instrumented_call(call) => {
+                if let Some(body) = wrappers::called_body(call) {
+                    self.visit_block_mut(body);
+                }
+            }
             Expr::Closure(_) => helpers::clear_expr(expr, "closures are left alone", self.errors),
             Expr::Async(_) => helpers::clear_expr(expr, "`async` blocks are left alone", self.errors),
             Expr::Const(_) => helpers::clear_expr(expr, "`const` blocks are left alone", self.errors),

@@ -1,0 +1,159 @@
+//! `#[cancelable] impl …`: which methods are annotated, and with which options.
+//!
+//! | method | what happens |
+//! |---|---|
+//! | `#[cancelable(skip)]` | left alone |
+//! | `#[cancelable]`, `#[cancelable(…)]` | annotated, with the block's options or with these in their place |
+//! | returns some `…Result` or `Option`, or a future of one | annotated, with the block's options |
+//! | `async`, of another type | an error: nobody would notice that it is not cancelable |
+//! | `const`, or sync and of another type | left alone |
+
+use crate::args::{self, Options};
+use crate::check;
+use crate::diag::Errors;
+use crate::expand;
+use crate::item::Function;
+use crate::paths::Library;
+use crate::recover::Recovered;
+use crate::rewrite::helpers::is_ours;
+use crate::shape;
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::ext::IdentExt as _;
+use syn::{ImplItem, ImplItemFn, ItemImpl, Meta, ReturnType, Type};
+
+pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);
+    // Wrong options are told of once; the methods are then handed back as they are.
+    let sound = errors.is_empty();
+    for inner in &mut item.items {
+        if let ImplItem::Fn(method) = inner {
+            let tokens = one(method.clone(), &options, sound);
+            *inner = ImplItem::Verbatim(tokens);
+        }
+    }
+    let errors = errors.to_compile_errors();
+    quote!(#errors #item)
+}
+
+/// What to do with one method.
+enum Wish {
+    Leave,
+    Annotate(Options),
+    /// It is `async` and cannot say that it was cancelled.
+    Refuse,
+}
+
+fn one(method: ImplItemFn, options: &Options, sound: bool) -> TokenStream {
+    let ImplItemFn { attrs, vis, modifiers, sig, block } = method;
+    let mut function = Function { attrs, vis, defaultness: modifiers.defaultness, sig, block };
+    let mut errors = Errors::default();
+    let wish = wish(&mut function, options, &mut errors);
+    let recover = |function: &Function, errors: &Errors| Recovered::new(function, &[], &Library::default()).item(errors);
+    if !sound || !errors.is_empty() {
+        return recover(&function, &errors);
+    }
+    match wish {
+        Wish::Leave => recover(&function, &errors),
+        Wish::Annotate(options) => match check::check(options, function, errors) {
+            Ok(plan) => expand::expand(plan),
+            Err(recovered) => recovered.0.item(&recovered.1),
+        },
+        Wish::Refuse => {
+            const REMEDY: &str = "return a `Result` or an `Option`, or write `#[cancelable(or = …)]` or \
+                                  `#[cancelable(skip)]` on it";
+            match &function.sig.output {
+                ReturnType::Type(_, ty) => errors.on(
+                    ty,
+                    format!("this type has no room for a cancel, which an `async` method of a cancelable `impl` needs; {REMEDY}"),
+                ),
+                ReturnType::Default => errors.at(
+                    function.sig.ident.span(),
+                    format!(
+                        "`{}` returns nothing, and so has no room for a cancel, which an `async` method of a \
+                         cancelable `impl` needs; {REMEDY}",
+                        function.sig.ident
+                    ),
+                ),
+            }
+            recover(&function, &errors)
+        }
+    }
+}
+
+/// Takes the method's own attribute off, and says what it asks for.
+fn wish(function: &mut Function, options: &Options, errors: &mut Errors) -> Wish {
+    let own = function.attrs.iter().position(is_ours).map(|index| function.attrs.remove(index));
+    if let Some(second) = function.attrs.iter().position(is_ours) {
+        let second = function.attrs.remove(second);
+        errors.on(second.path(), "this method has `#[cancelable]` already; remove one of the two");
+    }
+    let Some(own) = own else {
+        return match &function.sig.output {
+            _ if function.sig.constness.is_some() => Wish::Leave,
+            output if has_room(output) => Wish::Annotate(options.clone()),
+            _ if function.sig.asyncness.is_some() => Wish::Refuse,
+            _ => Wish::Leave,
+        };
+    };
+    match own.meta {
+        Meta::Path(_) => Wish::Annotate(options.clone()),
+        Meta::List(list) => {
+            if list.parse_args_with(Ident::parse_any).is_ok_and(|word| word == "skip") {
+                return Wish::Leave;
+            }
+            let mut own = args::parse_all(list.tokens, args::ATTRIBUTE, args::HELPERS_ON_FN, errors);
+            own.inherit("crate", options);
+            Wish::Annotate(own)
+        }
+        Meta::NameValue(pair) => {
+            errors.on(pair.eq_token, "expected `#[cancelable(…)]`");
+            Wish::Leave
+        }
+    }
+}
+
+/// Whether the type is written as some `…Result` or an `Option`, or as a future of one.
+fn has_room(output: &ReturnType) -> bool {
+    let named = |ty: &Type| match peel(ty) {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "Option" || last.ident.to_string().ends_with("Result")),
+        _ => false,
+    };
+    match output {
+        ReturnType::Default => false,
+        ReturnType::Type(_, ty) => named(ty) || shape::future_output(output).is_some_and(|output| named(&output)),
+    }
+}
+
+fn peel(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => peel(&group.elem),
+        Type::Paren(paren) => peel(&paren.elem),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_room;
+    use syn::parse_quote;
+
+    #[test]
+    fn results_and_options_have_room_however_they_are_called() {
+        assert!(has_room(&parse_quote!(-> Result<(), E>)));
+        assert!(has_room(&parse_quote!(-> std::io::Result<()>)));
+        assert!(has_room(&parse_quote!(-> QueryResult)));
+        assert!(has_room(&parse_quote!(-> Option<u8>)));
+        assert!(has_room(&parse_quote!(-> impl Future<Output = Result<(), E>> + Send)));
+        assert!(has_room(&parse_quote!(-> Pin<Box<dyn Future<Output = Option<u8>>>>)));
+        assert!(!has_room(&parse_quote!(-> u8)));
+        assert!(!has_room(&parse_quote!(-> Vec<Result<(), E>>)));
+        assert!(!has_room(&parse_quote!(-> impl Future<Output = u8>)));
+        assert!(!has_room(&syn::ReturnType::Default));
+    }
+}

@@ -1,0 +1,303 @@
+//! Macro calls in a body: which are looked into, and how. The list is closed: any other macro is left alone, since
+//! nobody knows what its tokens mean.
+//!
+//! | macro | how |
+//! |---|---|
+//! | `vec!`, `format!`, `format_args!`, `print!`, `println!`, `eprint!`, `eprintln!`, `write!`, `writeln!`, `panic!`, `todo!`, `unimplemented!`, `unreachable!`, `assert_eq!`, `assert_ne!`, `debug_assert_eq!`, `debug_assert_ne!`, `pin!`, `race!`; `bail!`, `ensure!`, `anyhow!`, `eyre!` | arguments are expressions, perhaps with a name, as in `println!("{x}", x = get().await)` |
+//! | `assert!`, `debug_assert!` | the same; the message goes on quoting the condition as it was written |
+//! | `dbg!` | the same, of one argument |
+//! | `matches!` | the first argument is an expression; the pattern is left alone |
+//! | `join!`, `try_join!` (of `tokio`, `futures`, or imported) | an await: see [`join`](Known::Join) |
+//! | `select!`, `select_biased!` (likewise) | an await: see [`super::select`] |
+//!
+//! A macro whose tokens do not have that form is left alone. Only one in which a check point was put is changed.
+
+use super::Rewriter;
+use super::awaits::matched;
+use super::select;
+use crate::duration::peel;
+use crate::paths::at;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::visit_mut::VisitMut;
+use syn::{Expr, Macro, Path, Token};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    /// Comma-separated expressions.
+    Arguments,
+    /// A condition, whose text is shown when it fails.
+    Assert,
+    /// A value, shown with its text.
+    Dbg,
+    /// An expression and a pattern.
+    Matches,
+    /// ```text
+    /// Input:  tokio::join!(a(), b)
+    /// Output: {
+    ///             let (future0, future1) = (a(), b);
+    ///             match Site.guard(async move { tokio::join!(future0, future1) }).await { … }
+    ///         }
+    /// ```
+    /// The futures are made outside the block, so that `?` and `.await` in their expressions are this function's.
+    Join,
+    /// Branches.
+    Select,
+}
+
+const KNOWN: [(&str, Known); 30] = [
+    ("vec", Known::Arguments),
+    ("format", Known::Arguments),
+    ("format_args", Known::Arguments),
+    ("print", Known::Arguments),
+    ("println", Known::Arguments),
+    ("eprint", Known::Arguments),
+    ("eprintln", Known::Arguments),
+    ("write", Known::Arguments),
+    ("writeln", Known::Arguments),
+    ("panic", Known::Arguments),
+    ("todo", Known::Arguments),
+    ("unimplemented", Known::Arguments),
+    ("unreachable", Known::Arguments),
+    ("assert_eq", Known::Arguments),
+    ("assert_ne", Known::Arguments),
+    ("debug_assert_eq", Known::Arguments),
+    ("debug_assert_ne", Known::Arguments),
+    ("pin", Known::Arguments),
+    ("race", Known::Arguments),
+    ("bail", Known::Arguments),
+    ("ensure", Known::Arguments),
+    ("anyhow", Known::Arguments),
+    ("eyre", Known::Arguments),
+    ("assert", Known::Assert),
+    ("debug_assert", Known::Assert),
+    ("dbg", Known::Dbg),
+    ("matches", Known::Matches),
+    ("join", Known::Join),
+    ("try_join", Known::Join),
+    ("select", Known::Select),
+];
+
+/// Crates whose `join!` and `select!` these are; imported ones stand alone.
+const FUTURE_CRATES: [&str; 5] = ["tokio", "futures", "futures_util", "futures_lite", "future"];
+
+impl Rewriter<'_> {
+    /// Looks into a macro call. `Some` is what takes the place of the whole call.
+    ///
+    /// `awaited`: the call is what an `.await` is on, and so makes a future: `try_join!` is then this library's.
+    pub(super) fn visit_macro(&mut self, mac: &mut Macro, awaited: bool) -> Option<Expr> {
+        let known = self.known(&mac.path, awaited)?;
+        match known {
+            Known::Arguments => self.arguments(mac),
+            Known::Assert => self.assertion(mac),
+            Known::Dbg => return self.debugged(mac),
+            Known::Matches => self.matches(mac),
+            Known::Join => return self.join(mac),
+            Known::Select => return self.select(mac),
+        }
+        None
+    }
+
+    fn known(&self, path: &Path, awaited: bool) -> Option<Known> {
+        let mut names = path.segments.iter().rev().map(|segment| segment.ident.to_string());
+        let name = names.next()?;
+        let qualifier = names.next();
+        let name = if name == "select_biased" { "select" } else { &name };
+        let (_, known) = KNOWN.iter().find(|(known, _)| name == *known)?;
+        match known {
+            Known::Join | Known::Select => {
+                let ours = awaited || qualifier.as_deref() == Some("cancelable");
+                if ours && *known == Known::Join {
+                    return Some(Known::Arguments);
+                }
+                let theirs = qualifier.is_none_or(|name| FUTURE_CRATES.contains(&name.as_str()));
+                (self.rules.asynchronous && theirs).then_some(*known)
+            }
+            other => Some(*other),
+        }
+    }
+
+    /// Visits each of the arguments that is an expression; gives back the changed tokens, if any changed.
+    fn arguments(&mut self, mac: &mut Macro) {
+        let parser = |input: ParseStream<'_>| {
+            let first: Expr = if input.is_empty() { return Ok(None) } else { input.parse()? };
+            if input.peek(Token![;]) {
+                // `vec![element; length]`
+                let semicolon: Token![;] = input.parse()?;
+                let length: Expr = input.parse()?;
+                return Ok(Some((vec![first, length], Punctuated::<Expr, Token![,]>::new(), Some(semicolon))));
+            }
+            let mut rest = Punctuated::<Expr, Token![,]>::new();
+            rest.push_value(first);
+            while !input.is_empty() {
+                rest.push_punct(input.parse()?);
+                if input.is_empty() {
+                    break;
+                }
+                rest.push_value(input.parse()?);
+            }
+            Ok(Some((Vec::new(), rest, None)))
+        };
+        let Ok(Some((mut pair, mut list, semicolon))) = parser.parse2(mac.tokens.clone()) else { return };
+        let before = self.touched;
+        for expr in pair.iter_mut().chain(list.iter_mut()) {
+            self.visit_argument(expr);
+        }
+        if self.touched == before {
+            return;
+        }
+        mac.tokens = match (pair.as_slice(), semicolon) {
+            ([element, length], Some(semicolon)) => quote!(#element #semicolon #length),
+            _ => list.into_token_stream(),
+        };
+    }
+
+    /// An argument, or the value of a named one.
+    fn visit_argument(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Assign(named) if matches!(&*named.left, Expr::Path(_)) => self.visit_expr_mut(&mut named.right),
+            other => self.visit_expr_mut(other),
+        }
+    }
+
+    /// ```text
+    /// Input:  assert!(ready().await)
+    /// Output: assert!(match … { … }, "{}", concat!("assertion failed: ", stringify!(ready().await)))
+    /// ```
+    fn assertion(&mut self, mac: &mut Macro) {
+        let list = Punctuated::<Expr, Token![,]>::parse_terminated;
+        let Ok(parsed) = list.parse2(mac.tokens.clone()) else { return };
+        let written = (parsed.len() == 1).then(|| parsed.first().to_token_stream());
+        let before = self.touched;
+        self.arguments(mac);
+        if let Some(written) = written.filter(|_| self.touched != before) {
+            let span = at(name_span(&mac.path));
+            let condition = list.parse2(mac.tokens.clone()).map(|list| list.first().to_token_stream());
+            let condition = condition.unwrap_or_else(|_| mac.tokens.clone());
+            mac.tokens = quote_spanned!(span=>
+                #condition, "{}", ::core::concat!("assertion failed: ", ::core::stringify!(#written))
+            );
+        }
+    }
+
+    /// ```text
+    /// Input:  dbg!(get().await)
+    /// Output: match REWRITTEN {
+    ///             value => {
+    ///                 eprintln!("[{}:{}:{}] {} = {:#?}", file!(), line!(), column!(), stringify!(get().await), &value);
+    ///                 value
+    ///             }
+    ///         }
+    /// ```
+    /// What `dbg!` itself does; but it would show the rewritten expression.
+    fn debugged(&mut self, mac: &Macro) -> Option<Expr> {
+        let mut list = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(mac.tokens.clone()).ok()?;
+        let before = self.touched;
+        let written = match &list {
+            list if list.len() == 1 => list.first().to_token_stream(),
+            _ => return None,
+        };
+        let expr = list.first_mut()?;
+        self.visit_expr_mut(expr);
+        if self.touched == before {
+            return None;
+        }
+        let span = name_span(&mac.path);
+        let value = Ident::new("value", at(span));
+        // `line!()` tells the line of its own call: the user's.
+        let [file, line, column] = ["file", "line", "column"].map(|name| {
+            let name = Ident::new(name, span);
+            let bang = quote_spanned!(span=> !());
+            quote_spanned!(span=> ::core::#name #bang)
+        });
+        let shown = quote_spanned!(at(span)=>
+            match #expr {
+                #value => {
+                    ::std::eprintln!(
+                        "[{}:{}:{}] {} = {:#?}", #file, #line, #column, ::core::stringify!(#written), &#value
+                    );
+                    #value
+                }
+            }
+        );
+        Some(parenthesized(shown))
+    }
+
+    fn matches(&mut self, mac: &mut Macro) {
+        let parser = |input: ParseStream<'_>| {
+            let expr: Expr = input.parse()?;
+            let comma: Token![,] = input.parse()?;
+            Ok((expr, comma, input.parse::<TokenStream>()?))
+        };
+        let Ok((mut expr, comma, pattern)) = parser.parse2(mac.tokens.clone()) else { return };
+        let before = self.touched;
+        self.visit_expr_mut(&mut expr);
+        if self.touched != before {
+            mac.tokens = quote!(#expr #comma #pattern);
+        }
+    }
+
+    fn join(&mut self, mac: &Macro) -> Option<Expr> {
+        let parser = |input: ParseStream<'_>| {
+            let biased = select::biased(input)?;
+            let futures = Punctuated::<Expr, Token![,]>::parse_terminated(input)?;
+            Ok((biased, futures))
+        };
+        let (biased, mut futures) = parser.parse2(mac.tokens.clone()).ok()?;
+        if futures.is_empty() {
+            return None;
+        }
+        for future in &mut futures {
+            self.visit_expr_mut(future);
+        }
+        let span = name_span(&mac.path);
+        let names: Vec<Ident> = (0..futures.len()).map(|index| format_ident!("future{index}", span = at(span))).collect();
+        let futures = futures.iter();
+        let path = &mac.path;
+        let block = quote_spanned!(at(span)=> async move { #path!(#biased #(#names),*) });
+        let awaited = self.await_block(&block, span);
+        Some(block_expr(quote_spanned!(at(span)=>
+            let (#(#names,)*) = (#(#futures,)*);
+            #awaited
+        )))
+    }
+
+    fn select(&mut self, mac: &Macro) -> Option<Expr> {
+        let select = select::parse(mac)?;
+        Some(self.select_branches(select, &mac.path))
+    }
+
+    /// The guarded await of a block that a macro was put in.
+    pub(super) fn await_block(&mut self, block: &TokenStream, span: Span) -> Expr {
+        self.points.awaits += 1;
+        self.touched += 1;
+        let library = self.rules.library;
+        let call = library.located(self.manner.method(), block, span);
+        matched(Vec::new(), quote_spanned!(at(span)=> #call.await), &self.exit, library, span)
+    }
+}
+
+pub(super) fn name_span(path: &Path) -> Span {
+    path.segments.last().map_or_else(Span::call_site, |segment| segment.ident.span())
+}
+
+/// `{ STATEMENTS }` as an expression.
+pub(super) fn block_expr(statements: TokenStream) -> Expr {
+    Expr::Block(syn::ExprBlock {
+        attrs: Vec::new(),
+        label: None,
+        block: syn::Block {
+            brace_token: syn::token::Brace::default(),
+            stmts: vec![syn::Stmt::Expr(Expr::Verbatim(statements), None)],
+        },
+    })
+}
+
+fn parenthesized(tokens: TokenStream) -> Expr {
+    match syn::parse2::<Expr>(tokens.clone()) {
+        Ok(expr) => peel(&expr).clone(),
+        Err(_) => Expr::Verbatim(tokens),
+    }
+}

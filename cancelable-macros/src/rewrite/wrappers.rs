@@ -1,0 +1,94 @@
+//! What other attributes, if they stand above ours and so expand first, make of a function's body, and how to find
+//! that body again. Everything here goes by names that those crates generate and no user writes.
+//!
+//! - `#[tracing::instrument]` on an `async fn`: `let __tracing_instrument_future = async move { BODY };`, and with
+//!   `err` or `ret` one `async` block more inside; then awaits of that variable, which are not the user's. On a `fn`,
+//!   with `err` or `ret`: `(move || { BODY })()`.
+//! - `#[tokio::main]`, `#[tokio::test]`: see [`crate::shape`], since it makes a sync function of an async one.
+//! - `#[async_trait]`: no wrapping that matters; the body ends up in `Box::pin(async move { })`, a shape of its own.
+
+use crate::duration::peel;
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Block, Expr, ExprCall, Local, Pat, Stmt};
+
+const FUTURE: &str = "__tracing_instrument_future";
+
+/// The user's body in `let __tracing_instrument_future = async move { … };`.
+pub(super) fn instrumented_body(local: &mut Local) -> Option<&mut Block> {
+    match &local.pat {
+        Pat::Ident(name) if name.ident == FUTURE => {}
+        _ => return None,
+    }
+    let Expr::Async(outer) = &mut *local.init.as_mut()?.expr else { return None };
+    Some(innermost(&mut outer.block))
+}
+
+/// With `err` or `ret`, the block begins by awaiting another one.
+fn innermost(block: &mut Block) -> &mut Block {
+    let wraps = matches!(block.stmts.first_mut().and_then(awaited_block), Some(_));
+    if wraps {
+        if let Some(inner) = block.stmts.first_mut().and_then(awaited_block) {
+            return inner;
+        }
+        unreachable!("it was there a moment ago")
+    }
+    block
+}
+
+/// `let __match_scrutinee = async move { … }.await;`, `let x = async move { … }.await;`, `match async move { … }.await`.
+fn awaited_block(stmt: &mut Stmt) -> Option<&mut Block> {
+    let expr = match stmt {
+        Stmt::Local(local) => {
+            let Pat::Ident(name) = &local.pat else { return None };
+            if name.ident != "__match_scrutinee" && name.ident != "x" {
+                return None;
+            }
+            &mut *local.init.as_mut()?.expr
+        }
+        Stmt::Expr(Expr::Match(inner), _) => &mut *inner.expr,
+        _ => return None,
+    };
+    let Expr::Await(awaited) = expr else { return None };
+    let Expr::Async(inner) = &mut *awaited.base else { return None };
+    Some(&mut inner.block)
+}
+
+/// `__tracing_instrument_future.await`, `Instrument::instrument(__tracing_instrument_future, …).await`.
+pub(super) fn is_instrumented(base: &Expr) -> bool {
+    mentions(base.to_token_stream(), FUTURE)
+}
+
+/// `(move || { … })()`, which `#[instrument(err)]` makes of a sync body. A user's own is left alone: its `return` is
+/// the closure's. Tracing's begins with a dead `return` that nobody else writes.
+pub(super) fn is_instrumented_call(call: &ExprCall) -> bool {
+    call.args.is_empty()
+        && matches!(peel(&call.func), Expr::Closure(closure)
+            if closure.inputs.is_empty()
+                && mentions(closure.body.to_token_stream(), "__tracing_attr_fake_return"))
+}
+
+pub(super) fn called_body(call: &mut ExprCall) -> Option<&mut Block> {
+    let mut func = &mut *call.func;
+    loop {
+        func = match func {
+            Expr::Paren(paren) => &mut paren.expr,
+            Expr::Group(group) => &mut group.expr,
+            Expr::Closure(closure) => {
+                return match &mut *closure.body {
+                    Expr::Block(body) => Some(&mut body.block),
+                    _ => None,
+                };
+            }
+            _ => return None,
+        };
+    }
+}
+
+fn mentions(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|tree| match tree {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        _ => false,
+    })
+}

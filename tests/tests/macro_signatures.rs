@@ -1,0 +1,749 @@
+//! The attribute on every kind of signature: receivers, patterns, generics, lifetimes, return types, shapes.
+
+#![deny(warnings)]
+
+use cancelable::{CancellationToken, Cancelled, cancelable};
+use futures::executor::block_on;
+use std::fmt::{Debug, Display};
+use std::future::{pending, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+fn cancelled<R>(body: impl FnOnce() -> R) -> R {
+    let token = CancellationToken::new();
+    token.cancel();
+    token.sync_scope(body)
+}
+
+/// Every test below also runs the function under a cancelled token, where it must not start.
+macro_rules! both {
+    ($call:expr, $expected:expr) => {
+        assert_eq!($call.unwrap(), $expected);
+        assert!(cancelled(|| $call).is_err());
+    };
+    (await $call:expr, $expected:expr) => {
+        assert_eq!(block_on($call).unwrap(), $expected);
+        assert!(cancelled(|| block_on($call)).is_err());
+    };
+}
+
+mod receivers {
+    macro_rules! methods {
+        ($($options:tt)*) => {
+            #[derive(Clone, Default)]
+            struct Counter {
+                n: u32,
+            }
+
+            impl Counter {
+                #[cancelable($($options)*)]
+                async fn by_value(self) -> Result<u32, Cancelled> {
+                    Ok(ready(self.n).await)
+                }
+
+                #[cancelable($($options)*)]
+                async fn by_mut_value(mut self) -> Result<u32, Cancelled> {
+                    self.n += 1;
+                    Ok(ready(self.n).await)
+                }
+
+                #[cancelable($($options)*)]
+                async fn by_ref(&self) -> Result<&u32, Cancelled> {
+                    Ok(ready(&self.n).await)
+                }
+
+                #[cancelable($($options)*)]
+                async fn by_mut(&mut self) -> Result<&mut u32, Cancelled> {
+                    self.n += ready(1).await;
+                    Ok(&mut self.n)
+                }
+
+                #[cancelable($($options)*)]
+                async fn by_arc(self: Arc<Self>) -> Result<u32, Cancelled> {
+                    Ok(ready(self.n).await)
+                }
+
+                #[cancelable($($options)*)]
+                async fn by_mut_arc(mut self: Arc<Self>) -> Result<u32, Cancelled> {
+                    Arc::make_mut(&mut self).n = 9;
+                    Ok(ready(self.n).await)
+                }
+
+                #[cancelable($($options)*)]
+                async fn by_typed_ref(self: &Self) -> Result<u32, Cancelled> {
+                    Ok(ready(self.n).await)
+                }
+
+                #[cancelable($($options)*)]
+                async fn by_pin(mut self: Pin<&mut Self>) -> Result<u32, Cancelled> {
+                    self.n += 1;
+                    Ok(ready(self.n).await)
+                }
+
+                #[cancelable($($options)*)]
+                fn sync_by_value(self) -> Result<Self, Cancelled> {
+                    let Self { n } = self;
+                    for _ in 0..1 {}
+                    Ok(Self { n })
+                }
+
+                #[cancelable($($options)*)]
+                fn sync_by_mut(&mut self) -> Result<&mut u32, Cancelled> {
+                    for _ in 0..1 {
+                        self.n += 1;
+                    }
+                    Ok(&mut self.n)
+                }
+
+                #[cancelable($($options)*)]
+                fn longest<'a>(&'a self, other: &'a Counter) -> Result<&'a u32, Cancelled> {
+                    if self.n > other.n {
+                        return Ok(&self.n);
+                    }
+                    Ok(&other.n)
+                }
+
+                const STEP: u32 = 5;
+
+                #[cancelable($($options)*)]
+                async fn uses_self_type(n: u32) -> Result<Self, Cancelled> {
+                    let this = Self { n: ready(n).await + Self::STEP };
+                    match this {
+                        Self { n: 0 } => Ok(Self::default()),
+                        other => Ok(other),
+                    }
+                }
+            }
+
+            #[test]
+            fn all() {
+                both!(await Counter { n: 1 }.by_value(), 1);
+                both!(await Counter { n: 1 }.by_mut_value(), 2);
+                both!(await async { Counter { n: 1 }.by_ref().await.map(|n| *n) }, 1);
+                both!(await async { Counter { n: 1 }.by_mut().await.map(|n| *n) }, 2);
+                both!(await Arc::new(Counter { n: 1 }).by_arc(), 1);
+                both!(await Arc::new(Counter { n: 1 }).by_mut_arc(), 9);
+                both!(await Counter { n: 1 }.by_typed_ref(), 1);
+                both!(await Pin::new(&mut Counter { n: 1 }).by_pin(), 2);
+                both!(Counter { n: 1 }.sync_by_value().map(|counter| counter.n), 1);
+                both!(Counter { n: 1 }.sync_by_mut().map(|n| *n), 2);
+                both!(Counter { n: 1 }.longest(&Counter { n: 2 }).map(|n| *n), 2);
+                both!(await async { Counter::uses_self_type(1).await.map(|counter| counter.n) }, 6);
+            }
+        };
+    }
+
+    mod in_place {
+        use super::super::*;
+
+        methods!();
+    }
+
+    mod with_scope {
+        use super::super::*;
+
+        methods!(name = "scope");
+    }
+
+    mod with_every {
+        use super::super::*;
+
+        methods!(every = 3);
+    }
+}
+
+mod arguments {
+    use super::*;
+
+    struct Point {
+        x: u32,
+        y: u32,
+    }
+
+    macro_rules! functions {
+        ($($options:tt)*) => {
+            #[cancelable($($options)*)]
+            async fn patterns(
+                (a, mut b): (u32, u32),
+                Point { x, .. }: Point,
+                _: u32,
+                [first, ..]: [u32; 3],
+                ref c: u32,
+                mut d: u32,
+                &e: &u32,
+                Wrapper(f): Wrapper,
+            ) -> Result<u32, Cancelled> {
+                b += 1;
+                d += 1;
+                Ok(ready(a + b + x + first + *c + d + e + f).await)
+            }
+
+            #[cancelable($($options)*)]
+            async fn generic<T: Clone, U, const N: usize>(t: &T, u: U, _array: [u8; N]) -> Result<(T, U, usize), Cancelled>
+            where
+                U: Debug,
+            {
+                Ok((ready(t.clone()).await, u, N))
+            }
+
+            #[cancelable($($options)*)]
+            async fn implied(d: impl Display, f: &impl Fn(u32) -> u32, dynamic: &dyn Debug) -> Result<String, Cancelled> {
+                Ok(format!("{d}{}{dynamic:?}", f(ready(1).await)))
+            }
+
+            #[cancelable($($options)*)]
+            async fn lifetimes<'a, 'b: 'a>(a: &'a str, b: &'b str, c: &str) -> Result<&'a str, Cancelled> {
+                Ok(if ready(c.is_empty()).await { a } else { b })
+            }
+
+            #[cancelable($($options)*)]
+            async fn elided(text: &str) -> Result<std::slice::Iter<'_, u8>, Cancelled> {
+                Ok(ready(text.as_bytes().iter()).await)
+            }
+
+            #[cancelable($($options)*)]
+            #[allow(non_snake_case)]
+            async fn NotSnake(r#type: u32, r#match: u32) -> Result<u32, Cancelled> {
+                Ok(ready(r#type).await + r#match)
+            }
+
+            #[cancelable($($options)*)]
+            async fn r#async(#[cfg(all())] a: u32, #[cfg(any())] b: u32) -> Result<u32, Cancelled> {
+                Ok(ready(a).await)
+            }
+
+            #[cancelable($($options)*)]
+            async unsafe fn not_safe(n: u32) -> Result<u32, Cancelled> {
+                Ok(ready(n).await)
+            }
+
+            #[cancelable($($options)*)]
+            extern "Rust" fn other_abi(n: u32) -> Option<u32> {
+                for _ in 0..n {}
+                Some(n)
+            }
+
+            #[test]
+            fn all() {
+                both!(await patterns((1, 2), point(), 0, [4, 5, 6], 7, 8, &9, Wrapper(10)), 1 + 3 + 3 + 4 + 7 + 9 + 9 + 10);
+                both!(await generic(&1u8, "u", [0; 3]), (1, "u", 3));
+                both!(await implied(1, &|n| n + 1, &"d"), "12\"d\"");
+                both!(await lifetimes("a", "b", ""), "a");
+                both!(await async { elided("ab").await.map(|iter| iter.len()) }, 2);
+                both!(await NotSnake(1, 2), 3);
+                both!(await r#async(1), 1);
+                // SAFETY: it is safe, really.
+                both!(await unsafe { not_safe(1) }, 1);
+                assert_eq!(other_abi(3), Some(3));
+                assert_eq!(cancelled(|| other_abi(3)), None);
+            }
+        };
+    }
+
+    struct Wrapper(u32);
+
+    fn point() -> Point {
+        let point = Point { x: 3, y: 4 };
+        assert_eq!(point.y, 4);
+        point
+    }
+
+    mod in_place {
+        use super::super::*;
+        use super::*;
+        functions!();
+    }
+
+    mod with_scope {
+        use super::super::*;
+        use super::*;
+        functions!(name = "scope", timeout = "1h");
+    }
+}
+
+mod returns {
+    use super::*;
+
+    trait Named {
+        fn name(&self) -> String;
+    }
+
+    struct A;
+    struct B;
+
+    impl Named for A {
+        fn name(&self) -> String {
+            "a".into()
+        }
+    }
+
+    impl Named for B {
+        fn name(&self) -> String {
+            "b".into()
+        }
+    }
+
+    type Io<T> = std::io::Result<T>;
+
+    macro_rules! functions {
+        ($($options:tt)*) => {
+            #[cancelable($($options)*)]
+            async fn coerced(first: bool) -> Option<&'static dyn Named> {
+                if ready(first).await {
+                    return Some(&A);
+                }
+                Some(&B)
+            }
+
+            #[cancelable($($options)*)]
+            async fn boxed(first: bool) -> Result<Box<dyn Named>, Cancelled> {
+                if ready(first).await {
+                    return Ok(Box::new(A));
+                }
+                Ok(Box::new(B))
+            }
+
+            #[cancelable($($options)*)]
+            fn boxed_sync(first: bool) -> Result<Box<dyn Named>, Cancelled> {
+                for _ in 0..1 {
+                    if first {
+                        return Ok(Box::new(A));
+                    }
+                }
+                Ok(Box::new(B))
+            }
+
+            #[cancelable($($options)*)]
+            async fn hidden(n: u32) -> Result<impl Iterator<Item = u32> + Clone, Cancelled> {
+                let n = ready(n).await;
+                Ok((0..n).map(|n| n + 1))
+            }
+
+            #[cancelable($($options)*)]
+            fn hidden_sync(n: u32) -> Result<impl Iterator<Item = u32> + Clone, Cancelled> {
+                Ok((0..n).map(|n| n + 1))
+            }
+
+            #[cancelable($($options)*)]
+            async fn future_as_value() -> Result<impl Future<Output = u32>, Cancelled> {
+                Ok(async { 3 })
+            }
+
+            #[cancelable($($options)*)]
+            async fn alias() -> Io<u32> {
+                Ok(ready(1).await)
+            }
+
+            #[cancelable($($options)*)]
+            async fn boxed_error() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+                Ok(ready("7").await.parse::<u32>()?)
+            }
+
+            #[cancelable($($options)*)]
+            async fn empty() -> Result<(), Cancelled> {
+                Ok(())
+            }
+
+            #[cancelable($($options)*)]
+            async fn diverging(n: u32) -> Result<u32, Cancelled> {
+                loop {
+                    if ready(n).await > 0 {
+                        return Ok(n);
+                    }
+                }
+            }
+
+            #[cancelable($($options)*)]
+            fn returning(n: u32) -> Result<u32, Cancelled> {
+                return Ok(n);
+            }
+
+            #[cancelable($($options)*)]
+            async fn panicking() -> Result<u32, Cancelled> {
+                panic!("on purpose");
+            }
+
+            #[test]
+            fn all() {
+                assert_eq!(block_on(coerced(true)).unwrap().name(), "a");
+                assert!(cancelled(|| block_on(coerced(false)).is_none()));
+                both!(await async { boxed(false).await.map(|named| named.name()) }, "b");
+                both!(boxed_sync(true).map(|named| named.name()), "a");
+                both!(await async { hidden(2).await.map(Vec::from_iter) }, [1, 2]);
+                both!(hidden_sync(2).map(Vec::from_iter), [1, 2]);
+                both!(await async { Ok::<_, Cancelled>(future_as_value().await?.await) }, 3);
+                both!(await alias(), 1);
+                both!(await boxed_error(), 7);
+                both!(await empty(), ());
+                both!(await diverging(1), 1);
+                both!(returning(1), 1);
+                assert!(std::panic::catch_unwind(|| block_on(panicking())).is_err());
+            }
+        };
+    }
+
+    mod in_place {
+        use super::super::*;
+        use super::*;
+        functions!();
+    }
+
+    mod with_scope {
+        use super::super::*;
+        use super::*;
+        functions!(name = "scope");
+    }
+
+    #[cancelable(or = ())]
+    fn nothing(n: &mut u32) {
+        *n += 1;
+    }
+
+    #[cancelable(or = ())]
+    async fn nothing_async(n: &mut u32) -> () {
+        *n += 1;
+    }
+
+    #[cancelable(or = 0, name = "x")]
+    #[allow(clippy::unused_async)]
+    async fn number() -> u32 {
+        loop {
+            pending::<()>().await
+        }
+    }
+
+    #[cancelable(or = vec![])]
+    fn implied() -> impl IntoIterator<Item = u32> {
+        vec![1]
+    }
+
+    #[test]
+    fn or_makes_room_in_any_type() {
+        let mut n = 0;
+        nothing(&mut n);
+        cancelled(|| nothing(&mut n));
+        block_on(nothing_async(&mut n));
+        cancelled(|| block_on(nothing_async(&mut n)));
+        assert_eq!(n, 2);
+        assert_eq!(cancelled(|| block_on(number())), 0);
+        assert_eq!(Vec::from_iter(implied()), [1]);
+        assert_eq!(cancelled(|| Vec::from_iter(implied())), []);
+    }
+}
+
+mod shapes {
+    use super::*;
+
+    #[cancelable]
+    fn returns_future(n: u32) -> impl Future<Output = Result<u32, Cancelled>> + Send {
+        let doubled = n * 2;
+        async move { Ok(ready(doubled).await) }
+    }
+
+    #[cancelable(name = "boxed", timeout = "1h")]
+    fn returns_boxed<'a>(text: &'a str) -> Pin<Box<dyn Future<Output = Option<usize>> + Send + 'a>> {
+        Box::pin(async move {
+            if text.is_empty() {
+                return None;
+            }
+            Some(ready(text).await.len())
+        })
+    }
+
+    #[cancelable(or = 7)]
+    fn returns_boxed_or(n: u32) -> futures::future::BoxFuture<'static, u32> {
+        Box::pin(async move { ready(n).await })
+    }
+
+    #[cancelable(name = "recursive")]
+    fn sum(n: u32) -> Pin<Box<dyn Future<Output = Result<u32, Cancelled>> + Send>> {
+        Box::pin(async move { if n == 0 { Ok(0) } else { Ok(n + sum(n - 1).await?) } })
+    }
+
+    #[cancelable]
+    fn token_in_future(#[token] token: CancellationToken) -> impl Future<Output = Result<bool, Cancelled>> {
+        async move { Ok(token.is_cancelled()) }
+    }
+
+    #[test]
+    fn futures_that_end_in_an_async_block() {
+        both!(await returns_future(2), 4);
+        assert_eq!(block_on(returns_boxed("abc")), Some(3));
+        assert_eq!(block_on(returns_boxed("")), None);
+        assert_eq!(cancelled(|| block_on(returns_boxed("abc"))), None);
+        assert_eq!(block_on(returns_boxed_or(3)), 3);
+        assert_eq!(cancelled(|| block_on(returns_boxed_or(3))), 7);
+        both!(await sum(4), 10);
+        assert!(!block_on(token_in_future()).unwrap());
+    }
+}
+
+mod traits {
+    use super::*;
+
+    trait Job {
+        type Error;
+
+        async fn run(&self, n: u32) -> Result<u32, Self::Error>;
+
+        #[cancelable]
+        async fn twice(&self, n: u32) -> Result<u32, Cancelled> {
+            Ok(ready(n).await * 2)
+        }
+
+        #[cancelable(name = "thrice")]
+        fn thrice(&self, n: u32) -> Result<u32, Cancelled>
+        where
+            Self: Sized,
+        {
+            for _ in 0..n {}
+            Ok(n * 3)
+        }
+    }
+
+    struct Worker;
+
+    impl Job for Worker {
+        type Error = Cancelled;
+
+        #[cancelable(timeout = "1h")]
+        async fn run(&self, n: u32) -> Result<u32, Self::Error> {
+            Ok(self.twice(n).await? + self.thrice(n)?)
+        }
+    }
+
+    #[test]
+    fn methods_of_traits_and_their_impls() {
+        both!(await Worker.run(1), 5);
+        both!(await Worker.twice(1), 2);
+        both!(Worker.thrice(1), 3);
+    }
+}
+
+mod impl_blocks {
+    use super::*;
+
+    struct Store {
+        log: std::cell::RefCell<Vec<&'static str>>,
+    }
+
+    type StoreResult<T> = Result<T, Cancelled>;
+
+    #[cancelable(name = "store")]
+    impl Store {
+        const LIMIT: u32 = 3;
+
+        fn new() -> Self {
+            Self { log: std::cell::RefCell::default() }
+        }
+
+        async fn load(&self, n: u32) -> Result<u32, Cancelled> {
+            assert_eq!(cancelable::current().check().err().and_then(|c| c.scope_name().map(str::to_owned)), None);
+            Ok(ready(n).await)
+        }
+
+        fn find(&self, n: u32) -> Option<u32> {
+            for m in 0..Self::LIMIT {
+                if m == n {
+                    return Some(m);
+                }
+            }
+            None
+        }
+
+        fn aliased(&self) -> StoreResult<u32> {
+            Ok(1)
+        }
+
+        fn later(&self) -> impl Future<Output = Result<u32, Cancelled>> {
+            async { Ok(ready(1).await) }
+        }
+
+        #[cancelable(skip)]
+        async fn close(&self) {
+            self.log.borrow_mut().push("closed");
+        }
+
+        #[cancelable(skip)]
+        fn flush(&self) -> Result<(), Cancelled> {
+            self.log.borrow_mut().push("flushed");
+            Ok(())
+        }
+
+        #[cancelable(or = Self::LIMIT)]
+        async fn limit(&self) -> u32 {
+            ready(0).await
+        }
+
+        fn plain(&self) -> u32 {
+            let mut n = 0;
+            for _ in 0..3 {
+                n += 1;
+            }
+            n
+        }
+
+        const fn constant() -> Option<u32> {
+            Some(1)
+        }
+    }
+
+    #[test]
+    fn methods_with_room_are_annotated_and_others_are_not() {
+        let store = Store::new();
+        both!(await store.load(1), 1);
+        assert_eq!(store.find(2), Some(2));
+        assert_eq!(cancelled(|| store.find(2)), None);
+        both!(store.aliased(), 1);
+        both!(await store.later(), 1);
+        cancelled(|| block_on(store.close()));
+        cancelled(|| store.flush()).unwrap();
+        assert_eq!(*store.log.borrow(), ["closed", "flushed"]);
+        assert_eq!(block_on(store.limit()), 0);
+        assert_eq!(cancelled(|| block_on(store.limit())), 3);
+        assert_eq!(cancelled(|| store.plain()), 3);
+        assert_eq!(Store::constant(), Some(1));
+    }
+}
+
+mod auto_traits {
+    use super::*;
+    use std::cell::Cell;
+
+    #[cancelable]
+    async fn in_place(cell: Cell<u32>) -> Result<u32, Cancelled> {
+        ready(()).await;
+        Ok(cell.get())
+    }
+
+    // `Cell` is `Send`, but a reference to one is not: the argument has to move in.
+    #[cancelable(name = "scope", timeout = "1h", token = token)]
+    async fn with_scope(cell: Cell<u32>, token: CancellationToken) -> Result<u32, Cancelled> {
+        ready(()).await;
+        Ok(cell.get())
+    }
+
+    #[cancelable(or = n, name = "or")]
+    async fn with_or(cell: Cell<u32>, n: u32) -> u32 {
+        ready(()).await;
+        for _ in 0..n {
+            ready(()).await;
+        }
+        cell.get()
+    }
+
+    #[cancelable(every = 2)]
+    async fn with_every(list: Vec<u32>) -> Option<u32> {
+        let mut sum = 0;
+        for n in &list {
+            sum += ready(n).await;
+        }
+        for n in list {
+            sum += ready(n).await;
+        }
+        for n in (0..3).filter(|n| n % 2 == 0) {
+            sum += ready(n).await;
+        }
+        while sum < 5 {
+            sum += ready(1).await;
+        }
+        Some(sum)
+    }
+
+    #[cancelable]
+    async fn selecting() -> Option<u32> {
+        tokio::join!(ready(1), ready(2));
+        Some(tokio::select! {
+            n = ready(1) => ready(n).await,
+            n = async { ready(2).await } => n,
+        })
+    }
+
+    #[cancelable]
+    async fn local() -> Option<u32> {
+        let rc = Rc::new(1);
+        ready(()).await;
+        Some(*rc)
+    }
+
+    #[test]
+    fn futures_are_send_where_the_plain_ones_are() {
+        fn send<T: Send>(future: T) -> T {
+            future
+        }
+        block_on(send(in_place(Cell::new(1)))).unwrap();
+        block_on(send(with_scope(Cell::new(1), CancellationToken::new()))).unwrap();
+        block_on(send(with_or(Cell::new(1), 2)));
+        block_on(send(with_every(vec![1, 2, 3]))).unwrap();
+        block_on(send(selecting())).unwrap();
+        block_on(local()).unwrap();
+    }
+}
+
+mod drop_order {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[derive(Clone, Copy)]
+    struct Log<'a>(&'a RefCell<Vec<&'static str>>);
+
+    struct D<'a>(Log<'a>, &'static str);
+
+    impl Drop for D<'_> {
+        fn drop(&mut self) {
+            self.0.0.borrow_mut().push(self.1);
+        }
+    }
+
+    /// The same function, plain and annotated, drops the same things in the same order: polled to the end, and dropped
+    /// without having been polled.
+    macro_rules! same_order {
+        ($($name:ident: [$($options:tt)*] ($($arguments:tt)*) $body:block)*) => {$(
+            #[test]
+            fn $name() {
+                #[allow(unused_variables, clippy::all)]
+                async fn plain($($arguments)*) -> Result<(), Cancelled> $body
+
+                #[cancelable($($options)*)]
+                #[allow(unused_variables, clippy::all)]
+                async fn annotated($($arguments)*) -> Result<(), Cancelled> $body
+
+                let log = RefCell::new(vec![]);
+                let d = |name| D(Log(&log), name);
+                block_on(plain(d("a"), d("b"), d("c"), (d("d"), d("e")), d("f"))).unwrap();
+                let expected = log.take();
+                block_on(annotated(d("a"), d("b"), d("c"), (d("d"), d("e")), d("f"))).unwrap();
+                assert_eq!(log.take(), expected);
+
+                drop(plain(d("a"), d("b"), d("c"), (d("d"), d("e")), d("f")));
+                let expected = log.take();
+                drop(annotated(d("a"), d("b"), d("c"), (d("d"), d("e")), d("f")));
+                assert_eq!(log.take(), expected);
+            }
+        )*};
+    }
+
+    same_order! {
+        in_place: [] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), mut f: D<'_>) {
+            let x = D(a.0, "x");
+            ready(&mut f).await;
+            let y = D(a.0, "y");
+            Ok(())
+        }
+
+        in_a_scope: [name = "scope"] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), mut f: D<'_>) {
+            let x = D(a.0, "x");
+            ready(&mut f).await;
+            let y = D(a.0, "y");
+            Ok(())
+        }
+
+        moved_in_a_scope: [name = "scope"] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), f: D<'_>) {
+            ready(d).await;
+            let b = b;
+            ready(a).await;
+            Ok(())
+        }
+    }
+}
