@@ -1,34 +1,35 @@
 //! Taking the ambient token along to another thread.
 
-use std::borrow::Cow;
-
 use super::current::current;
-use super::slot::{self, Frame};
+use super::slot::{self, About, Frame};
 use crate::token::CancellationToken;
 
 /// The ambient token with the name of its scope, to be made ambient somewhere else.
 pub(crate) struct Carried {
     token: CancellationToken,
-    name: Option<Cow<'static, str>>,
+    about: About,
 }
 
 impl Carried {
     pub(crate) fn from_here() -> Self {
         Self {
             token: current(),
-            name: slot::with(|frame| frame.and_then(Frame::scope_name)),
+            about: About {
+                name: slot::with(|frame| frame.and_then(Frame::scope_name)),
+                grace: None,
+            },
         }
     }
 
-    pub(crate) fn into_parts(self) -> (CancellationToken, Option<Cow<'static, str>>) {
-        (self.token, self.name)
+    pub(crate) fn into_parts(self) -> (CancellationToken, About) {
+        (self.token, self.about)
     }
 
     pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         if self.token == CancellationToken::never() {
             return f();
         }
-        Frame::new(&self.token, self.name.as_ref(), None).enter(f).0
+        Frame::new(&self.token, &self.about, None).enter(f).0
     }
 }
 
@@ -65,6 +66,6 @@ impl CancellationToken {
     /// assert!(check().is_ok());
     /// ```
     pub fn sync_scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        Frame::new(self, None, None).enter(f).0
+        Frame::new(self, About::NOTHING, None).enter(f).0
     }
 }

@@ -49,7 +49,7 @@ pub fn current() -> CancellationToken {
 pub fn check() -> Result<(), Cancelled> {
     let location = Location::caller();
     slot::with(|frame| match frame {
-        Some(frame) if !frame.token().is_quiet() => frame.notice(location).map_or(Ok(()), Err),
+        Some(frame) if !frame.is_quiet() => frame.notice(location).map_or(Ok(()), Err),
         _ => Ok(()),
     })
 }

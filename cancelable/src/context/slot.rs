@@ -13,7 +13,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::error::Cancelled;
-use crate::token::CancellationToken;
+use crate::token::{CancellationToken, StateRef};
 
 thread_local! {
     /// Const-initialised and without a destructor: reading it is one load, at any time in the life of the thread.
@@ -45,37 +45,46 @@ impl Counts {
     }
 }
 
+/// What a frame says of itself besides its token.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    /// For error messages.
+    pub(crate) name: Option<Cow<'static, str>>,
+    /// How long what is cancelled in here may take to get out.
+    pub(crate) grace: Option<Duration>,
+}
+
+impl About {
+    /// Nothing.
+    pub(crate) const NOTHING: &'static Self = &Self {
+        name: None,
+        grace: None,
+    };
+}
+
 /// One stretch of running code with its ambient token.
 pub(crate) struct Frame<'a> {
     token: &'a CancellationToken,
-    name: Option<&'a Cow<'static, str>>,
+    /// The token's state, to ask it without going through the handle.
+    state: StateRef<'a>,
+    about: &'a About,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
     waker: Option<&'a Waker>,
-    /// How long what is cancelled in here may take to get out.
-    grace: Option<Duration>,
     counts: Cell<Counts>,
     outer: Cell<*const Frame<'static>>,
 }
 
 impl<'a> Frame<'a> {
-    pub(crate) fn new(
-        token: &'a CancellationToken,
-        name: Option<&'a Cow<'static, str>>,
-        waker: Option<&'a Waker>,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn new(token: &'a CancellationToken, about: &'a About, waker: Option<&'a Waker>) -> Self {
         Self {
             token,
-            name,
+            state: token.state_ref(),
+            about,
             waker,
-            grace: None,
             counts: Cell::new(Counts::default()),
             outer: Cell::new(ptr::null()),
         }
-    }
-
-    pub(crate) fn with_grace(mut self, grace: Option<Duration>) -> Self {
-        self.grace = grace;
-        self
     }
 
     /// Runs `f` with this frame as the innermost one; what its check points counted goes to the frame outside, and is
@@ -100,18 +109,32 @@ impl<'a> Frame<'a> {
             }
         }
 
-        self.counts.set(Counts::default());
         // The lifetimes are erased; the rule in the module's head makes up for it.
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
         let leave = Leave(self);
         let result = f();
         drop(leave);
-        (result, self.counts.get())
+        (result, self.counts.replace(Counts::default()))
+    }
+
+    /// Would a cancel of the frame outside, as it was entered, wake `waker` as well? So also if there is none.
+    #[inline]
+    pub(crate) fn outer_wakes(&self, waker: &Waker) -> bool {
+        let outer: *const Frame<'a> = self.outer.get().cast();
+        // SAFETY: set by `enter` of this frame, which is over; whatever was entered outside it is so still, for this frame
+        // lies further up the stack.
+        unsafe { outer.as_ref() }.is_none_or(|outer| outer.wakes(waker))
     }
 
     #[inline(always)]
     pub(crate) fn token(&self) -> &CancellationToken {
         self.token
+    }
+
+    /// Neither cancelled nor in want of a closer look: the fast path of every check point.
+    #[inline(always)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.state.is_quiet()
     }
 
     #[inline(always)]
@@ -138,12 +161,12 @@ impl<'a> Frame<'a> {
 
     /// The name of the innermost named scope round this frame.
     pub(crate) fn scope_name(&self) -> Option<Cow<'static, str>> {
-        self.find(|frame| frame.name).cloned()
+        self.find(|frame| frame.about.name.clone())
     }
 
     /// The grace of the innermost scope that has one.
     pub(crate) fn grace(&self) -> Option<Duration> {
-        self.find(|frame| frame.grace)
+        self.find(|frame| frame.about.grace)
     }
 
     /// Looks from this frame outwards for one that has what is asked for.

@@ -64,11 +64,19 @@ pin_project_lite::pin_project! {
 
     impl<F> PinnedDrop for Guard<F> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some(mut inside) = this.stage.take() {
-                with_frame(|frame| inside.unregister(frame));
+            let stage = this.project().stage;
+            if stage.is_boxed() {
+                leave(stage);
             }
         }
+    }
+}
+
+/// A guard with something inside goes away.
+#[cold]
+fn leave(stage: &mut Stage<Inside>) {
+    if let Some(mut inside) = stage.take() {
+        with_frame(|frame| inside.unregister(frame));
     }
 }
 
@@ -129,50 +137,56 @@ impl<F: Future> Future for Guard<F> {
                 this.stage.start();
                 return this.inner.poll(cx).map(Ok);
             };
-            if this.stage.is_fresh() {
-                if !frame.token().is_quiet() {
-                    if let Some(cancelled) = frame.notice(this.location) {
-                        return Poll::Ready(Err(cancelled));
-                    }
-                }
-                this.stage.start();
+            // The usual case, at the start of a poll and at its end: nothing cancelled, nothing special inside.
+            if !frame.is_quiet() || this.stage.is_boxed() {
+                return poll_slow(frame, this.inner, this.stage, this.location, cx);
             }
             let counts = frame.counts();
-            let was_quiet = frame.token().is_quiet();
-            let before = if was_quiet && this.stage.is_plain() {
-                None
-            } else {
-                Some(before(frame, this.stage))
-            };
             match this.inner.poll(cx) {
-                Poll::Ready(output) => {
-                    if !this.stage.is_plain() {
-                        if let Some(mut inside) = this.stage.take() {
-                            inside.unregister(Some(frame));
-                        }
-                    }
-                    Poll::Ready(Ok(output))
-                }
+                Poll::Ready(output) => Poll::Ready(Ok(output)),
                 Poll::Pending => {
-                    if before.is_none()
-                        && frame.token().is_quiet()
-                        && frame.counts() == counts
-                        && frame.wakes(cx.waker())
-                    {
+                    this.stage.start();
+                    if frame.is_quiet() && frame.counts() == counts && frame.wakes(cx.waker()) {
                         return Poll::Pending;
                     }
-                    let before = before.unwrap_or_default();
-                    pending(frame, counts, &before, this.stage, this.location, cx).map(Err)
+                    pending(frame, counts, &Before::default(), this.stage, this.location, cx).map(Err)
                 }
             }
         })
     }
 }
 
+/// A poll under a token that wants a look, or with something inside.
 #[cold]
-fn before(frame: &Frame<'_>, stage: &mut Stage<Inside>) -> Before {
+fn poll_slow<F: Future>(
+    frame: &Frame<'_>,
+    inner: Pin<&mut F>,
+    stage: &mut Stage<Inside>,
+    location: &'static Location<'static>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, Cancelled>> {
+    if stage.is_fresh() {
+        if let Some(cancelled) = frame.notice(location) {
+            return Poll::Ready(Err(cancelled));
+        }
+        stage.start();
+    }
+    let counts = frame.counts();
     let inside = stage.get_mut().map_or(Counts::default(), |inside| inside.counts);
-    Before::poll(frame.token(), inside)
+    let before = Before {
+        cancelled: frame.token().is_cancelled(),
+        told: Before::is_told(frame.token()),
+        inside,
+    };
+    match inner.poll(cx) {
+        Poll::Ready(output) => {
+            if let Some(mut inside) = stage.take() {
+                inside.unregister(Some(frame));
+            }
+            Poll::Ready(Ok(output))
+        }
+        Poll::Pending => pending(frame, counts, &before, stage, location, cx).map(Err),
+    }
 }
 
 /// The rare ends of a pending poll: cancelled, something inside began or ended, or a waker that is not the scope's.

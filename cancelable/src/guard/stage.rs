@@ -6,6 +6,8 @@
 use std::marker::PhantomData;
 use std::ptr;
 
+/// It has no destructor of its own, for the sake of a guard that never needs one: the guard's, which it is part of, takes
+/// the box.
 pub(super) struct Stage<T> {
     word: *mut T,
     _owns: PhantomData<Option<Box<T>>>,
@@ -34,12 +36,6 @@ impl<T> Stage<T> {
         self.word.is_null()
     }
 
-    /// Started, and nothing more: the usual case while pending.
-    #[inline(always)]
-    pub(super) fn is_plain(&self) -> bool {
-        ptr::eq(self.word, Self::STARTED)
-    }
-
     #[inline(always)]
     pub(super) fn start(&mut self) {
         if self.is_fresh() {
@@ -47,8 +43,11 @@ impl<T> Stage<T> {
         }
     }
 
-    fn is_boxed(&self) -> bool {
-        !self.is_fresh() && !self.is_plain()
+    /// Does it have more than a started future?
+    #[inline(always)]
+    pub(super) fn is_boxed(&self) -> bool {
+        // One comparison for both marks.
+        self.word.addr() > Self::STARTED.addr()
     }
 
     pub(super) fn get_mut(&mut self) -> Option<&mut T> {
@@ -68,6 +67,7 @@ impl<T> Stage<T> {
     }
 
     /// Back to plain.
+    #[inline]
     pub(super) fn take(&mut self) -> Option<Box<T>> {
         if !self.is_boxed() {
             return None;
@@ -75,11 +75,5 @@ impl<T> Stage<T> {
         let boxed = std::mem::replace(&mut self.word, Self::STARTED);
         // SAFETY: it came from `Box::into_raw` in `get_or_default`, and the word has just forgotten it.
         Some(unsafe { Box::from_raw(boxed) })
-    }
-}
-
-impl<T> Drop for Stage<T> {
-    fn drop(&mut self) {
-        self.take();
     }
 }

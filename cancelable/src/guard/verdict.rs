@@ -12,23 +12,19 @@ use crate::token::CancellationToken;
 /// What a check point knew when its poll began; by default, that its token was not cancelled and nothing was inside.
 #[derive(Default)]
 pub(crate) struct Before {
-    /// The cancel had come: everything inside that this poll reached could see it.
-    cancelled: bool,
+    /// The token was cancelled.
+    pub(crate) cancelled: bool,
     /// Everyone under a foreign waker had been woken.
-    told: bool,
+    pub(crate) told: bool,
     /// What was pending inside.
-    inside: Counts,
+    pub(crate) inside: Counts,
 }
 
 impl Before {
-    #[inline]
-    pub(crate) fn poll(token: &CancellationToken, inside: Counts) -> Self {
-        let cause = if token.is_quiet() { None } else { token.cause() };
-        Self {
-            cancelled: cause.is_some(),
-            told: cause.is_some_and(|cause| cause.is_told()),
-            inside,
-        }
+    /// Had everyone under a foreign waker been woken by the cancel of this token, if there was one?
+    #[cold]
+    pub(crate) fn is_told(token: &CancellationToken) -> bool {
+        token.cause().is_some_and(|cause| cause.is_told())
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.

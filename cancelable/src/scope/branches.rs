@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::region::{Given, Nature, Region};
-use crate::context::with_frame;
+use crate::context::{About, with_frame};
 use crate::token::CancellationToken;
 
 /// A panic on its way to whoever polls.
@@ -69,8 +69,7 @@ impl<F: Future, U> Branch<F, U> {
             is_check_point: true,
             owns_token: true,
             shields: false,
-            grace: None,
-            name: None,
+            about: About::default(),
             location,
         };
         Self {
@@ -218,7 +217,10 @@ impl<F: Future, U: Rule<F::Output>, R: Branches> Branches for Cons<F, U, R> {
 }
 
 /// Branches of one type, any number of them.
-#[expect(missing_debug_implementations, reason = "cannot be named; `Race` and `TryJoin` have one")]
+#[expect(
+    missing_debug_implementations,
+    reason = "cannot be named; `Race` and `TryJoin` have one"
+)]
 pub struct Many<F: Future, U> {
     pub(super) branches: Vec<Pin<Box<Branch<F, U>>>>,
 }

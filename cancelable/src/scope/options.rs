@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::context::with_frame;
+use crate::context::{About, with_frame};
 use crate::token::{CancellationToken, ChildOptions, Deadline};
 
 /// A stretch of code with a token of its own: a child of the ambient one, with perhaps a deadline, a grace and a name.
@@ -45,8 +45,7 @@ pub struct Scope {
     parent: Parent,
     timeout: Option<(Duration, &'static Location<'static>)>,
     deadline: Option<(Instant, &'static Location<'static>)>,
-    pub(super) grace: Option<Duration>,
-    pub(super) name: Option<Cow<'static, str>>,
+    pub(in crate::scope) about: About,
     links: Vec<CancellationToken>,
     pub(super) location: &'static Location<'static>,
 }
@@ -66,8 +65,7 @@ impl Scope {
             parent: Parent::Ambient,
             timeout: None,
             deadline: None,
-            grace: None,
-            name: None,
+            about: About::default(),
             links: Vec::new(),
             location: Location::caller(),
         }
@@ -95,7 +93,7 @@ impl Scope {
     /// says so ([`was_forced`](crate::Cancelled::was_forced)). Without it the scope waits for shields inside as long as
     /// they take. A sync body cannot be dropped from outside, so [`run_sync`](Self::run_sync) knows no grace.
     pub fn grace(mut self, after: Duration) -> Self {
-        self.grace = Some(after);
+        self.about.grace = Some(after);
         self
     }
 
@@ -113,7 +111,7 @@ impl Scope {
 
     /// Names the scope, for error messages.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.name = Some(name.into());
+        self.about.name = Some(name.into());
         self
     }
 
@@ -128,7 +126,7 @@ impl Scope {
         let deadline = self.take_deadline();
         let expired = deadline.as_ref().is_some_and(|(deadline, now)| deadline.at <= *now);
         let options = ChildOptions {
-            name: self.name.clone(),
+            name: self.about.name.clone(),
             deadline: deadline.map(|(deadline, _)| deadline),
             links: std::mem::take(&mut self.links),
         };
@@ -162,7 +160,7 @@ impl Scope {
             (Some(timeout), _) => timeout,
             (None, deadline) => deadline?,
         };
-        deadline.scope = self.name.clone();
+        deadline.scope = self.about.name.clone();
         deadline.is_virtual = now.is_virtual;
         Some((deadline, now.at))
     }

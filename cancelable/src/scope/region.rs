@@ -4,14 +4,13 @@
 //! returns pending under a new waker, which is what spares the check points inside from registering; and, if it is a
 //! check point itself, it fails as they do.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::context::{Carried, Counts, Frame, with_frame};
+use crate::context::{About, Carried, Counts, Frame, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::{Before, Hold};
@@ -49,8 +48,7 @@ pub(crate) struct Nature {
     pub(crate) owns_token: bool,
     /// While pending it holds outer check points off.
     pub(crate) shields: bool,
-    pub(crate) grace: Option<Duration>,
-    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) about: About,
     pub(crate) location: &'static Location<'static>,
 }
 
@@ -99,13 +97,16 @@ struct Live {
 
 /// Cancels a region's token if its body unwinds.
 struct CancelOnUnwind<'a> {
-    token: &'a CancellationToken,
+    /// `None`: it is not the region's to cancel.
+    token: Option<&'a CancellationToken>,
     location: &'static Location<'static>,
 }
 
 impl Drop for CancelOnUnwind<'_> {
     fn drop(&mut self) {
-        abandon_token(self.token, self.location);
+        if let Some(token) = self.token {
+            abandon_token(token, self.location);
+        }
     }
 }
 
@@ -122,7 +123,10 @@ pub(super) fn cancel_on_unwind<R>(
     location: &'static Location<'static>,
     f: impl FnOnce() -> R,
 ) -> R {
-    let guard = CancelOnUnwind { token, location };
+    let guard = CancelOnUnwind {
+        token: Some(token),
+        location,
+    };
     let result = f();
     std::mem::forget(guard);
     result
@@ -161,7 +165,7 @@ impl<M, F> Region<M, F> {
     }
 
     pub(super) fn set_grace(self: Pin<&mut Self>, grace: Option<Duration>) {
-        self.project().live.nature.grace = grace;
+        self.project().live.nature.about.grace = grace;
     }
 
     /// Cancels a running region's own token; one that has not started never will (`false`).
@@ -196,7 +200,7 @@ impl<M, F> Region<M, F> {
             if is_running && live.nature.owns_token {
                 abandon_token(token, live.nature.location);
             }
-            Frame::new(token, live.nature.name.as_ref(), None).enter(|| body.as_mut().project_replace(Body::Done));
+            Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
         }
         live.leave();
     }
@@ -248,27 +252,59 @@ where
             panic!("a scope, shield or ambient future was polled after it had completed")
         };
 
-        live.poll_clock(token, cx);
-        let before = Before::poll(token, live.inside);
-        let frame = Frame::new(token, live.nature.name.as_ref(), Some(cx.waker())).with_grace(live.nature.grace);
-        let (poll, change) = frame.enter(|| {
-            if live.nature.owns_token {
-                cancel_on_unwind(token, live.nature.location, || future.poll(cx))
-            } else {
-                future.poll(cx)
-            }
-        });
+        if live.clock.is_some() {
+            live.poll_clock(token, cx);
+        }
+        let cancelled = !token.is_quiet() && token.is_cancelled();
+        let told = cancelled && Before::is_told(token);
+        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
+        let unwinding = CancelOnUnwind {
+            token: live.nature.owns_token.then_some(token),
+            location: live.nature.location,
+        };
+        let (poll, change) = frame.enter(|| future.poll(cx));
+        std::mem::forget(unwinding);
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(Ok(output));
         }
+        // The usual end: nothing cancelled, nothing begun or ended inside, and the same waker as ever.
+        let is_foreign = !frame.outer_wakes(cx.waker());
+        if token.is_quiet()
+            && change == Counts::default()
+            && live.is_foreign == is_foreign
+            && live.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            return Poll::Pending;
+        }
+        let before = Before {
+            cancelled,
+            told,
+            inside: live.inside,
+        };
+        self.pending(&before, change, is_foreign, cx).map(Err)
+    }
 
+    /// The less usual ends of a pending poll.
+    #[inline(never)]
+    fn pending(
+        mut self: Pin<&mut Self>,
+        before: &Before,
+        change: Counts,
+        is_foreign: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Cancelled> {
+        let this = self.as_mut().project();
+        let live = this.live;
+        let Some(mut registered) = this.registered.as_pin_mut() else {
+            unreachable!("a region has a token once it has started")
+        };
+        let token = registered.token();
         live.inside = live.inside.plus(change);
         if live.nature.shields {
             live.hold.set(true);
         }
-        let cause = if token.is_quiet() { None } else { token.cause() };
-        if let Some(cause) = cause {
+        if let Some(cause) = if token.is_quiet() { None } else { token.cause() } {
             if !live.nature.is_check_point {
                 // Somebody inside notices, or nobody does.
                 return Poll::Pending;
@@ -277,27 +313,23 @@ where
             if !is_forced && !before.may_fail(&cause, live.inside, cx) {
                 return Poll::Pending;
             }
-            let notice = Frame::new(token, live.nature.name.as_ref(), None)
-                .enter(|| with_frame(|frame| frame.and_then(|frame| frame.notice(live.nature.location))))
-                .0;
+            let frame = Frame::new(token, &live.nature.about, None);
+            let (notice, _) = frame.enter(|| frame.notice(live.nature.location));
             self.abandon();
             return match notice {
-                Some(cancelled) if is_forced => Poll::Ready(Err(cancelled.forced())),
-                Some(cancelled) => Poll::Ready(Err(cancelled)),
+                Some(cancelled) if is_forced => Poll::Ready(cancelled.forced()),
+                Some(cancelled) => Poll::Ready(cancelled),
                 None => unreachable!("a cancelled token has a cause"),
             };
         }
 
-        let is_foreign = with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
-        if live.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) && live.is_foreign == is_foreign {
+        let registered_waker = live.waker.as_ref();
+        if registered_waker.is_some_and(|waker| waker.will_wake(cx.waker())) && live.is_foreign == is_foreign {
             return Poll::Pending;
         }
-        if live.waker.is_none() && token.attend() {
+        if registered_waker.is_none() && token.attend() {
             live.watch_clock(token, cx);
         }
-        let Some(mut registered) = this.registered.as_mut().as_pin_mut() else {
-            unreachable!("a region has a token once it has started")
-        };
         if live.is_foreign != is_foreign {
             // The two kinds have different places in the list.
             registered.as_mut().unregister();
@@ -318,7 +350,7 @@ where
         let token = begin();
         let nature = &this.live.nature;
         if nature.is_check_point && !token.is_quiet() {
-            let frame = Frame::new(&token, nature.name.as_ref(), None);
+            let frame = Frame::new(&token, &nature.about, None);
             let notice = frame.enter(|| frame.notice(nature.location)).0;
             if let Some(cancelled) = notice {
                 this.body.project_replace(Body::Done);
@@ -327,7 +359,7 @@ where
         }
         if let BodyReplace::Fresh { make } = this.body.as_mut().project_replace(Body::Done) {
             let handed = token.clone();
-            let (future, _) = Frame::new(&token, nature.name.as_ref(), None)
+            let (future, _) = Frame::new(&token, &nature.about, None)
                 .enter(|| cancel_on_unwind(&token, nature.location, || make.make(handed)));
             this.body.project_replace(Body::Running { future });
         }
@@ -345,7 +377,7 @@ where
         };
         registered.as_mut().unregister();
         let token = registered.token();
-        Frame::new(token, live.nature.name.as_ref(), None).enter(|| body.as_mut().project_replace(Body::Done));
+        Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
         if live.nature.owns_token {
             end_token(token, live.nature.location);
         }
@@ -377,7 +409,9 @@ impl Live {
 
     /// Has a cancelled body outstayed its grace?
     fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(after) = self.nature.grace else { return false };
+        let Some(after) = self.nature.about.grace else {
+            return false;
+        };
         let grace = self.grace.get_or_insert_with(|| Delay::after(after));
         Pin::new(grace).poll(cx).is_ready()
     }
@@ -419,18 +453,17 @@ impl Nature {
             is_check_point: false,
             owns_token: false,
             shields: false,
-            grace: None,
-            name: None,
+            about: About::default(),
             location,
         }
     }
 
     pub(crate) fn carried(carried: Carried, location: &'static Location<'static>) -> (CancellationToken, Self) {
-        let (token, name) = carried.into_parts();
+        let (token, about) = carried.into_parts();
         (
             token,
             Self {
-                name,
+                about,
                 ..Self::ambient(location)
             },
         )

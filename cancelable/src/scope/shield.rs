@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::options::Scope;
 use super::region::{Given, Nature, Region, cancel_on_unwind, end_token};
-use crate::context::Frame;
+use crate::context::{About, Frame};
 use crate::error::FromCancelled;
 use crate::token::CancellationToken;
 
@@ -51,8 +51,7 @@ fn nature(is_check_point: bool, location: &'static Location<'static>) -> Nature 
         is_check_point,
         owns_token: true,
         shields: true,
-        grace: None,
-        name: None,
+        about: About::default(),
         location,
     }
 }
@@ -146,7 +145,7 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
 pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
     let location = Location::caller();
     let token = CancellationToken::new();
-    let frame = Frame::new(&token, None, None);
+    let frame = Frame::new(&token, About::NOTHING, None);
     let (result, _) = frame.enter(|| cancel_on_unwind(&token, location, f));
     end_token(&token, location);
     result
