@@ -255,7 +255,8 @@ where
         if live.clock.is_some() {
             live.poll_clock(token, cx);
         }
-        let cancelled = !token.is_quiet() && token.is_cancelled();
+        // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
+        let cancelled = token.is_marked();
         let told = cancelled && Before::is_told(token);
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let unwinding = CancelOnUnwind {
@@ -349,7 +350,7 @@ where
         let mut this = self.project();
         let token = begin();
         let nature = &this.live.nature;
-        if nature.is_check_point && !token.is_quiet() {
+        if nature.is_check_point && token.is_marked() {
             let frame = Frame::new(&token, &nature.about, None);
             let notice = frame.enter(|| frame.notice(nature.location)).0;
             if let Some(cancelled) = notice {

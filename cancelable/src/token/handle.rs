@@ -6,6 +6,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Instant;
 
 use super::notify::tell;
+use super::state::State;
 use super::timeout::ChildOptions;
 use super::tree::Handle;
 use crate::cause::Cause;
@@ -159,6 +160,19 @@ impl CancellationToken {
         self.node.state().is_quiet()
     }
 
+    /// Has it been cancelled, as far as has been noticed? Unlike [`is_cancelled`](Self::is_cancelled) this does not look
+    /// whether a deadline that nobody watches yet has passed.
+    #[inline(always)]
+    pub(crate) fn is_marked(&self) -> bool {
+        self.node.state().is_cancelled()
+    }
+
+    /// The word that [`is_quiet`](Self::is_quiet) looks at.
+    #[inline(always)]
+    pub(crate) fn state_ref(&self) -> StateRef<'_> {
+        StateRef(self.node.state_word())
+    }
+
     /// Nobody else holds this token, hangs on it or waits for it.
     pub(crate) fn is_unshared(&self) -> bool {
         self.node.is_unshared()
@@ -213,6 +227,17 @@ impl CancellationToken {
             self.attend();
         }
         self.node.cause()
+    }
+}
+
+/// A token's state without the token: one load less for those who ask often.
+#[derive(Clone, Copy)]
+pub(crate) struct StateRef<'a>(&'a State);
+
+impl StateRef<'_> {
+    #[inline(always)]
+    pub(crate) fn is_quiet(self) -> bool {
+        self.0.load().is_quiet()
     }
 }
 
