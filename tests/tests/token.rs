@@ -1376,70 +1376,17 @@ fn reasons_and_errors_name_file_and_line_of_who_asked_and_who_noticed() {
     fn at(location: &Location<'static>) -> (String, u32) {
         (location.file().to_owned(), location.line())
     }
+    #[rustfmt::skip] // each on one line, which is what is compared
     let cancels: [(fn(&CancellationToken) -> (&'static str, u32), ReasonKind); 9] = [
-        (
-            |t| {
-                t.cancel();
-                here()
-            },
-            ReasonKind::Manual,
-        ),
-        (
-            |t| {
-                t.cancel_with("text");
-                here()
-            },
-            ReasonKind::Manual,
-        ),
-        (
-            |t| {
-                t.cancel_with(String::from("text"));
-                here()
-            },
-            ReasonKind::Manual,
-        ),
-        (
-            |t| {
-                t.cancel_with(CancelReason::shutdown());
-                here()
-            },
-            ReasonKind::Shutdown,
-        ),
-        (
-            |t| {
-                t.cancel_with(CancelReason::signal(2));
-                here()
-            },
-            ReasonKind::Signal,
-        ),
-        (
-            |t| {
-                t.cancel_with(CancelReason::condition("c"));
-                here()
-            },
-            ReasonKind::Condition,
-        ),
-        (
-            |t| {
-                t.cancel_with(CancelReason::error("e"));
-                here()
-            },
-            ReasonKind::Error,
-        ),
-        (
-            |t| {
-                t.cancel_with(CancelReason::timeout(Duration::ZERO));
-                here()
-            },
-            ReasonKind::Timeout,
-        ),
-        (
-            |t| {
-                t.cancel_after(Duration::ZERO);
-                here()
-            },
-            ReasonKind::Timeout,
-        ),
+        (|t| { t.cancel(); here() }, ReasonKind::Manual),
+        (|t| { t.cancel_with("text"); here() }, ReasonKind::Manual),
+        (|t| { t.cancel_with(String::from("text")); here() }, ReasonKind::Manual),
+        (|t| { t.cancel_with(CancelReason::shutdown()); here() }, ReasonKind::Shutdown),
+        (|t| { t.cancel_with(CancelReason::signal(2)); here() }, ReasonKind::Signal),
+        (|t| { t.cancel_with(CancelReason::condition("c")); here() }, ReasonKind::Condition),
+        (|t| { t.cancel_with(CancelReason::error("e")); here() }, ReasonKind::Error),
+        (|t| { t.cancel_with(CancelReason::timeout(Duration::ZERO)); here() }, ReasonKind::Timeout),
+        (|t| { t.cancel_after(Duration::ZERO); here() }, ReasonKind::Timeout),
     ];
     for (cancel, kind) in cancels {
         let token = CancellationToken::new();

@@ -44,20 +44,20 @@ impl CancellationToken {
     /// assert!(!callback.unregister(), "it had run");
     /// ```
     pub fn on_cancel(&self, f: impl FnOnce(&CancelReason) + Send + 'static) -> CancelCallback {
-        let waiter = Box::new(Waiter::new());
         // A deadline may be unwatched until somebody relies on it.
         self.attend();
+        let waiter = Box::new(Waiter::new(Notify::Call(Box::new(f))));
         // SAFETY: boxed, and taken out before the box is freed: in `unregister`, in `Drop`, or, once detached, by the
-        // list itself. `token` below keeps the node.
-        let registered = unsafe { self.node.enlist(&waiter, Notify::Call(Box::new(f))) };
-        let waiter = match registered {
-            Ok(_) => Some(waiter),
-            Err(notify) => {
-                if let (Notify::Call(f), Some(reason)) = (notify, self.reason()) {
-                    f(&reason);
-                }
-                None
+        // list itself (W4). `token` below keeps the node.
+        let waiter = if unsafe { self.node.enlist(&waiter) } {
+            Some(waiter)
+        } else {
+            // SAFETY: in no list, and nobody else has it.
+            let notify = unsafe { waiter.replace(Notify::Idle) };
+            if let (Notify::Call(f), Some(reason)) = (notify, self.reason()) {
+                f(&reason);
             }
+            None
         };
         CancelCallback {
             token: self.clone(),
@@ -99,8 +99,7 @@ impl CancelCallback {
     fn take_back(&mut self) -> bool {
         let Some(waiter) = self.waiter.take() else { return false };
         // SAFETY: listed with this node or not at all.
-        let taken = unsafe { self.token.node.delist(&waiter) };
-        taken.is_some() || self.is_vain
+        unsafe { self.token.node.delist(&waiter) || self.is_vain }
     }
 }
 

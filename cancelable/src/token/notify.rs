@@ -15,30 +15,47 @@ use crate::cause::Cause;
 const BATCH: usize = 32;
 
 /// Wakes and calls, and remembers the first panic.
-#[derive(Default)]
 struct Teller {
-    batch: Vec<Waker>,
+    batch: [Option<Waker>; BATCH],
+    len: usize,
     panics: FirstPanic,
 }
 
 impl Teller {
+    fn new() -> Self {
+        Self {
+            batch: [const { None }; BATCH],
+            len: 0,
+            panics: FirstPanic::default(),
+        }
+    }
+
+    fn room(&self) -> usize {
+        BATCH - self.len
+    }
+
+    fn push(&mut self, waker: Waker) {
+        self.batch[self.len] = Some(waker);
+        self.len += 1;
+    }
+
     fn flush(&mut self) {
-        for waker in self.batch.drain(..) {
+        for waker in self.batch[..self.len].iter_mut().filter_map(Option::take) {
             self.panics.run(|| waker.wake());
         }
+        self.len = 0;
     }
 }
 
 /// Tells everyone the harvest has: first those under foreign wakers, then, once the cause says so, the others.
 pub(super) fn tell(mut harvest: Harvest, cause: &Cause) {
-    let mut teller = Teller::default();
+    let mut teller = Teller::new();
 
-    harvest.for_each(|node| {
+    harvest.for_each_with_foreign(|node| {
         loop {
-            let room = BATCH - teller.batch.len();
-            let more = node.take_waiters(true, room, |taken| {
+            let more = node.take_waiters(true, teller.room(), |taken| {
                 if let Notify::Wake { waker, .. } = taken.into_notify() {
-                    teller.batch.push(waker);
+                    teller.push(waker);
                 }
                 true
             });
@@ -69,11 +86,11 @@ pub(super) fn tell(mut harvest: Harvest, cause: &Cause) {
 /// unregistered while an earlier one runs.
 fn tell_node(node: &Handle, cause: &Cause, teller: &mut Teller) {
     loop {
-        let room = BATCH - teller.batch.len();
+        let room = teller.room();
         let mut call = None;
         let more = node.take_waiters(false, room, |taken| match taken.into_notify() {
             Notify::Wake { waker, .. } => {
-                teller.batch.push(waker);
+                teller.push(waker);
                 true
             }
             Notify::Call(callback) => {

@@ -37,7 +37,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     pub(crate) fn new(token: T) -> Self {
         Self {
             token,
-            waiter: Waiter::new(),
+            waiter: Waiter::new(Notify::Idle),
         }
     }
 
@@ -57,17 +57,25 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
             waker: waker.clone(),
             foreign,
         };
-        // SAFETY: pinned, in this node's list or in none, and taken out before it is dropped (`PinnedDrop`); `token`
-        // keeps the node (W1).
-        let replaced = unsafe { node.enlist(waiter, notify) };
-        replaced.is_ok()
+        if waiter.is_linked() {
+            // SAFETY: ours, and if it still is in a list, it is in this node's.
+            return unsafe { node.relist(waiter, notify) }.is_ok();
+        }
+        // SAFETY: ours, and in no list (W3).
+        drop(unsafe { waiter.replace(notify) });
+        // SAFETY: pinned, in no list, and taken out before it is dropped (`PinnedDrop`); `token` keeps the node (W1).
+        unsafe { node.enlist(waiter) }
     }
 
     /// Takes the waker back; `false` if it had been told or was never registered.
     pub(crate) fn unregister(self: Pin<&mut Self>) -> bool {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
-        // SAFETY: listed with this node or not at all.
-        unsafe { token.node.delist(&this.waiter) }.is_some()
+        let waiter = this.waiter.into_ref().get_ref();
+        // SAFETY: ours, and listed with this node or not at all.
+        let in_time = unsafe { token.node.delist(waiter) };
+        // SAFETY: ours, and in no list by now (W3).
+        drop(unsafe { waiter.replace(Notify::Idle) });
+        in_time
     }
 }

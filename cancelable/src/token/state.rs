@@ -19,6 +19,8 @@ const HOLDS_PARENT: u32 = 1 << 4;
 const HAS_LINKS: u32 = 1 << 5;
 /// The one node that is never cancelled, counted or freed.
 const NEVER: u32 = 1 << 6;
+/// The node has, or once had, a parent or a child: others may reach its links, under the lock of the tree.
+const KNOWN: u32 = 1 << 7;
 /// The stripe number lives above this bit and never changes.
 const STRIPE_SHIFT: u32 = 16;
 
@@ -67,6 +69,10 @@ impl Snapshot {
         self.0 & HAS_LINKS != 0
     }
 
+    pub(super) fn is_known(self) -> bool {
+        self.0 & KNOWN != 0
+    }
+
     pub(super) fn stripe(self) -> usize {
         (self.0 >> STRIPE_SHIFT) as usize
     }
@@ -74,6 +80,11 @@ impl Snapshot {
     #[must_use]
     pub(super) fn with_attention(self, on: bool) -> Self {
         Self(if on { self.0 | ATTENTION } else { self.0 & !ATTENTION })
+    }
+
+    #[must_use]
+    pub(super) fn known(self) -> Self {
+        Self(self.0 | KNOWN)
     }
 
     #[must_use]

@@ -148,11 +148,76 @@ impl Clone for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !self.is_never() {
+        if !self.is_never() && !drop_alone(self.0) {
             if let Some(last) = give_up(self.0) {
                 release(last);
             }
         }
+    }
+}
+
+/// Drops a node whose only handle this is and that nothing depends on, as most are, without the general case's
+/// bookkeeping; `false`: nothing has been done.
+fn drop_alone(node: NonNull<Node>) -> bool {
+    // SAFETY: the caller's handle keeps the node (T2).
+    let this = unsafe { node.as_ref() };
+    // Acquire: whatever other handles did before they were given up happens before what follows.
+    if this.handles.load(Ordering::Acquire) != 1 {
+        return false;
+    }
+    // Ours is the only handle, and others are only made under the lock of the tree, or by a weak handle (T2).
+    let state = this.state.load();
+    if state.is_cancelled() || !state.is_known() {
+        // Out of the tree, for good or so far, so the links are ours (T3).
+        // SAFETY: as said.
+        if !unsafe { is_bare(this, state) } {
+            return false;
+        }
+    } else {
+        let lock = lock_stripe(state.stripe());
+        let state = this.state.load_locked(&lock);
+        // SAFETY: the lock is held (T3), and neighbours are alive (T4).
+        unsafe {
+            let links = this.links();
+            let parent = (*links).parent;
+            if this.handles.load(Ordering::Relaxed) != 1
+                || state.is_cancelled()
+                || state.holds_parent()
+                || !is_bare(this, state)
+                || (!parent.is_null() && (*parent).state.load_locked(&lock).is_zombie())
+            {
+                return false;
+            }
+            let only = (*links).first_child;
+            if only.is_null() {
+                detach(this);
+            } else if ptr::eq((*(*only).links()).next, only) {
+                splice(this, only);
+            } else {
+                return false;
+            }
+        }
+        // From here on nobody finds the node: it is in no tree, and it has no weak handle.
+    }
+    // SAFETY: nodes are allocated by `Box`, and this one is ours alone.
+    let node = unsafe { Box::from_raw(node.as_ptr()) };
+    // SAFETY: as above.
+    let cause = node.cause.with_mut(|slot| unsafe { (*slot).take() });
+    Canary::free(node, |node| &node.canary);
+    // Perhaps the last to hold it, and with it an error of the user's.
+    drop(cause);
+    true
+}
+
+/// Has the node neither waiters nor extras, so that nothing but memory goes with it?
+///
+/// # Safety
+/// The lock of the tree is held, or the node is in no tree and the caller has its only handle.
+unsafe fn is_bare(node: &Node, state: Snapshot) -> bool {
+    // SAFETY: the caller's promise. The children of a root that is not known are none.
+    unsafe {
+        let links = node.links();
+        (*links).waiters.is_empty() && (*links).extras.is_none() && !state.is_zombie()
     }
 }
 
@@ -211,6 +276,11 @@ impl Handle {
     }
 
     #[inline(always)]
+    pub(super) fn state_word(&self) -> &State {
+        &self.node().state
+    }
+
+    #[inline(always)]
     pub(super) fn state(&self) -> Snapshot {
         self.node().state.load()
     }
@@ -258,6 +328,9 @@ impl Handle {
                 let state = child.state.load_locked(&lock);
                 child.state.store(&lock, state.with_holds_parent(true));
             }
+            let state = child.state.load_locked(&lock);
+            child.state.store(&lock, state.known());
+            self.node().state.store(&lock, parent_state.known());
             let child = Box::leak(child);
             attach(self.node(), child);
             Self(NonNull::from(child))
@@ -363,47 +436,70 @@ impl Handle {
         links.first_child.is_null() && links.waiters.is_empty()
     }
 
-    /// Puts a waiter at its place in this node's list, and hands out what it was there for before (`Idle` if it was in no
-    /// list); hands `notify` back if the node is cancelled and has told the waiter, if it knew it. What is handed out is
-    /// user code: the caller drops it, and no lock is held by then.
+    /// Puts a waiter into this node's list; `false` if the node is cancelled.
     ///
     /// # Safety
-    /// W1: the caller owns `waiter`, it is in this list or in none, and it stays where it is until it is out of the list
-    /// again, which the caller sees to before its memory goes. The node is kept alive as long.
-    pub(super) unsafe fn enlist(
+    /// W1: the caller owns `waiter`, it is in no list, and it stays where it is until it is out of this one again, which
+    /// the caller sees to before its memory goes. The node is kept alive as long.
+    #[inline]
+    pub(super) unsafe fn enlist(&self, waiter: &Waiter<LinkTarget>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.enlist_as(waiter, false) }
+    }
+
+    /// # Safety
+    /// As [`enlist`](Self::enlist).
+    #[inline]
+    unsafe fn enlist_as(&self, waiter: &Waiter<LinkTarget>, is_link: bool) -> bool {
+        if self.is_never() {
+            return true;
+        }
+        let lock = self.lock();
+        let state = self.node().state.load_locked(&lock);
+        if state.is_cancelled() {
+            return false;
+        }
+        if is_link {
+            self.node().state.store(&lock, state.with_links());
+        }
+        // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
+        unsafe { (*self.node().links()).waiters.push(&lock, waiter) };
+        true
+    }
+
+    /// Gives a waiter that is in this node's list something else to do, and its place accordingly; hands out what it was
+    /// there for, or `notify` if it has been told. Both are user code: the caller drops them, when no lock is held.
+    ///
+    /// # Safety
+    /// The caller owns `waiter`, and if it is in a list, it is in this node's.
+    pub(super) unsafe fn relist(
         &self,
         waiter: &Waiter<LinkTarget>,
         notify: Notify<LinkTarget>,
     ) -> Result<Notify<LinkTarget>, Notify<LinkTarget>> {
-        if self.is_never() {
-            return Ok(notify);
-        }
         let lock = self.lock();
-        // SAFETY: the lock guards the list (T3).
-        let list = unsafe { &mut (*self.node().links()).waiters };
-        // Out and in again rather than replaced where it stands: foreign ones belong in front.
-        // SAFETY: as above; the rest is the caller's promise.
-        let before = unsafe { list.remove(&lock, waiter) };
-        let state = self.node().state.load_locked(&lock);
-        // One that was listed is put back even then: the teller has not come to it yet, and will.
-        if state.is_cancelled() && before.is_none() {
-            return Err(notify);
+        // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
+        unsafe {
+            let list = &mut (*self.node().links()).waiters;
+            if !list.remove(&lock, waiter) {
+                return Err(notify);
+            }
+            // Even if the node is cancelled: the teller has not come to this waiter yet, and will.
+            let before = waiter.replace(notify);
+            list.push(&lock, waiter);
+            Ok(before)
         }
-        if matches!(notify, Notify::Link(_)) {
-            self.node().state.store(&lock, state.with_links());
-        }
-        // SAFETY: as above.
-        unsafe { list.push(&lock, waiter, notify) };
-        Ok(before.map_or(Notify::Idle, Taken::into_notify))
     }
 
-    /// Takes a waiter out of this node's list; `None` if it has been told or was never in.
+    /// Takes a waiter out of this node's list; `false` if it has been told or was never in. Either way it is the
+    /// caller's alone again.
     ///
     /// # Safety
-    /// If `waiter` is in a list, it is in this node's.
-    pub(super) unsafe fn delist(&self, waiter: &Waiter<LinkTarget>) -> Option<Taken<LinkTarget>> {
+    /// The caller owns `waiter`, and if it is in a list, it is in this node's.
+    #[inline]
+    pub(super) unsafe fn delist(&self, waiter: &Waiter<LinkTarget>) -> bool {
         if !waiter.is_linked() {
-            return None;
+            return false;
         }
         let lock = self.lock();
         // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
@@ -451,15 +547,12 @@ impl Handle {
         });
         let mut listening = Vec::with_capacity(sources.len());
         for source in sources {
-            let waiter = Box::new(Waiter::new());
-            // SAFETY: boxed, kept beside the handle on its node, and taken out in `dispose` before it is freed (W1).
-            match unsafe { source.enlist(&waiter, Notify::Link(Arc::clone(&target))) } {
-                Ok(_) => listening.push(SourceLink { source, waiter }),
-                Err(_) => {
-                    if let Some(cause) = source.cause() {
-                        target.source_cancelled(&cause);
-                    }
-                }
+            let waiter = Box::new(Waiter::new(Notify::Link(Arc::clone(&target))));
+            // SAFETY: boxed, kept beside the handle on its node, and taken out in `into_last` before it is freed (W1).
+            if unsafe { source.enlist_as(&waiter, true) } {
+                listening.push(SourceLink { source, waiter });
+            } else if let Some(cause) = source.cause() {
+                target.source_cancelled(&cause);
             }
         }
         self.with_extras(|extras| {
@@ -516,6 +609,8 @@ impl LinkTarget {
 pub(super) struct Harvest {
     /// Marked nodes that have waiters, each kept by a handle.
     queue: NodeChain,
+    /// Does one of them have a waiter for the first round?
+    has_foreign: bool,
     /// Links that were found, to be followed outside the lock.
     links: Vec<Arc<LinkTarget>>,
     extras: Vec<Box<Extras>>,
@@ -530,9 +625,13 @@ pub(super) struct Harvest {
 unsafe impl Send for Harvest {}
 
 impl Harvest {
-    /// The nodes with waiters, first to last, without taking them out.
-    pub(super) fn for_each(&self, mut f: impl FnMut(&Handle)) {
-        let mut at = self.queue.first;
+    /// The nodes with waiters, first to last, without taking them out; none if no waiter is for the first round.
+    pub(super) fn for_each_with_foreign(&self, mut f: impl FnMut(&Handle)) {
+        let mut at = if self.has_foreign {
+            self.queue.first
+        } else {
+            ptr::null()
+        };
         while let Some(node) = NonNull::new(at.cast_mut()) {
             // The chain's own handle, seen from here.
             f(&std::mem::ManuallyDrop::new(Handle(node)));
@@ -696,9 +795,31 @@ unsafe fn splice_out(lock: &TreeLock, node: &Node, garbage: &mut Garbage) {
     // SAFETY: the lock is held (T3); neighbours are alive (T4).
     unsafe {
         let links = node.links();
-        let child = std::mem::replace(&mut (*links).first_child, ptr::null());
+        let child = (*links).first_child;
+        let parent = splice(node, child);
+        // T6: a hold on the parent passes to the child, which has none of its own (`node` has no sources).
+        let holds = node.state.load_locked(lock).holds_parent();
+        let state = (*child).state.load_locked(lock);
+        (*child).state.store(lock, state.with_holds_parent(holds));
+        if !parent.is_null() {
+            (*(*parent).links()).waiters.append(lock, &mut (*links).waiters);
+        }
+        garbage.nodes.push(node);
+        garbage.silence(lock, child);
+    }
+}
+
+/// The links' part of [`splice_out`]; the parent, if there was one.
+///
+/// # Safety
+/// The lock of the tree is held; `child` is the only child of `node`.
+unsafe fn splice(node: &Node, child: *const Node) -> *const Node {
+    // SAFETY: the lock is held (T3); neighbours are alive (T4).
+    unsafe {
+        let links = node.links();
         let below = (*child).links();
         let (parent, prev, next) = ((*links).parent, (*links).prev, (*links).next);
+        (*links).first_child = ptr::null();
         (*below).parent = parent;
         if parent.is_null() {
             (*below).prev = ptr::null();
@@ -719,15 +840,7 @@ unsafe fn splice_out(lock: &TreeLock, node: &Node, garbage: &mut Garbage) {
         (*links).parent = ptr::null();
         (*links).prev = ptr::null();
         (*links).next = ptr::null();
-        // T6: a hold on the parent passes to the child, which has none of its own (`node` has no sources).
-        let holds = node.state.load_locked(lock).holds_parent();
-        let state = (*child).state.load_locked(lock);
-        (*child).state.store(lock, state.with_holds_parent(holds));
-        if !parent.is_null() {
-            (*(*parent).links()).waiters.append(lock, &mut (*links).waiters);
-        }
-        garbage.nodes.push(node);
-        garbage.silence(lock, child);
+        parent
     }
 }
 
@@ -907,7 +1020,8 @@ impl SourceLink {
     fn into_last(self) -> Option<NonNull<Node>> {
         let Self { source, waiter } = self;
         // SAFETY: the waiter was listed with this source and nowhere else.
-        drop(unsafe { source.delist(&waiter) });
+        unsafe { source.delist(&waiter) };
+        drop(waiter);
         source.into_last()
     }
 }
@@ -1052,6 +1166,7 @@ unsafe fn mark_node(
         }
         if !(*links).waiters.is_empty() {
             if try_hold(node) {
+                harvest.has_foreign |= (*links).waiters.has_foreign(lock);
                 harvest.queue.push(node);
             } else {
                 // Nobody holds it, so these are detached callbacks; they run with the origin's, whose turn comes last (T8).

@@ -20,8 +20,25 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         registered: Registered<T>,
-        // The waker that is registered, to compare without the lock.
-        waker: Option<Waker>,
+        // Which waker is registered, to compare without the lock and without keeping another clone of it.
+        waker: Option<WakerId>,
+    }
+}
+
+/// What makes two wakers the same ([`Waker::will_wake`]). As long as the waker is registered it is alive, and no other can
+/// have its address; once it has been told, the token is cancelled, and nobody compares any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: std::ptr::from_ref(waker.vtable()).addr(),
+        }
     }
 }
 
@@ -38,14 +55,15 @@ impl<T: Borrow<CancellationToken>> Wait<T> {
         if this.registered.token().is_cancelled() {
             return Poll::Ready(());
         }
-        if this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        let waker = WakerId::of(cx.waker());
+        if *this.waker == Some(waker) {
             // Registered already. If the cancel came since the question above, it wakes this waker.
             return Poll::Pending;
         }
         if !this.registered.register(cx.waker(), false) {
             return Poll::Ready(());
         }
-        *this.waker = Some(cx.waker().clone());
+        *this.waker = Some(waker);
         Poll::Pending
     }
 }

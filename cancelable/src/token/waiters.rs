@@ -27,6 +27,12 @@ pub(super) enum Notify<L> {
     Link(Arc<L>),
 }
 
+impl<L> Notify<L> {
+    fn is_foreign(&self) -> bool {
+        matches!(self, Self::Wake { foreign: true, .. })
+    }
+}
+
 /// One entry of a list. Must not move while it is linked (W1).
 pub(super) struct Waiter<L> {
     /// Is it in a list? Written under the tree's lock; read without it by the owner alone (W3).
@@ -51,13 +57,13 @@ unsafe impl<L: Send + Sync> Send for Waiter<L> {}
 unsafe impl<L: Send + Sync> Sync for Waiter<L> {}
 
 impl<L> Waiter<L> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(notify: Notify<L>) -> Self {
         Self {
             linked: AtomicBool::new(false),
             entry: UnsafeCell::new(Entry {
                 prev: ptr::null(),
                 next: ptr::null(),
-                notify: Notify::Idle,
+                notify,
                 detached: false,
             }),
             _pinned: PhantomPinned,
@@ -71,6 +77,15 @@ impl<L> Waiter<L> {
 
     fn entry(&self) -> *mut Entry<L> {
         self.entry.with_mut(|entry| entry)
+    }
+
+    /// Sets what to do, and hands out what was there, which is user code.
+    ///
+    /// # Safety
+    /// W2: the caller owns the waiter and it is in no list, or it holds the lock of the tree whose list it is in.
+    pub(super) unsafe fn replace(&self, notify: Notify<L>) -> Notify<L> {
+        // SAFETY: exclusive by W2.
+        unsafe { std::mem::replace(&mut (*self.entry()).notify, notify) }
     }
 
     /// Makes the list the owner of a boxed waiter.
@@ -132,14 +147,12 @@ impl<L> WaiterList<L> {
     /// # Safety
     /// `lock` guards this list; the caller owns `waiter`, it is in no list, and it stays where it is until it is out
     /// again (W1).
-    pub(super) unsafe fn push(&mut self, _lock: &TreeLock, waiter: &Waiter<L>, notify: Notify<L>) {
-        let front = matches!(notify, Notify::Wake { foreign: true, .. });
+    pub(super) unsafe fn push(&mut self, _lock: &TreeLock, waiter: &Waiter<L>) {
         let this: *const Waiter<L> = waiter;
         let entry = waiter.entry();
         // SAFETY: the entry is the owner's (in no list); the neighbours are linked, hence alive (W1) and guarded by
         // the lock that the caller holds (W2).
         unsafe {
-            (*entry).notify = notify;
             if self.head.is_null() {
                 (*entry).prev = this;
                 (*entry).next = this;
@@ -150,7 +163,7 @@ impl<L> WaiterList<L> {
                 (*entry).next = self.head;
                 (*(*last).entry()).next = this;
                 (*(*self.head).entry()).prev = this;
-                if front {
+                if (*entry).notify.is_foreign() {
                     self.head = this;
                 }
             }
@@ -158,41 +171,64 @@ impl<L> WaiterList<L> {
         waiter.linked.store(true, Ordering::Relaxed);
     }
 
-    /// Takes `waiter` out; `None` if it is in no list (it has been told, or never registered).
+    /// Takes `waiter` out, what it is there for and all; `false` if it is in no list (it has been told, or never
+    /// registered). It is its owner's alone again.
     ///
     /// # Safety
-    /// `lock` guards this list, and if `waiter` is linked at all it is linked here.
-    pub(super) unsafe fn remove(&mut self, _lock: &TreeLock, waiter: &Waiter<L>) -> Option<Taken<L>> {
+    /// `lock` guards this list, and if `waiter` is linked at all it is linked here, by the caller, who owns it.
+    pub(super) unsafe fn remove(&mut self, _lock: &TreeLock, waiter: &Waiter<L>) -> bool {
         // Relaxed: all writes to the flag happen under the lock that we hold.
-        if !waiter.linked.load(Ordering::Relaxed) {
-            return None;
+        let linked = waiter.linked.load(Ordering::Relaxed);
+        if linked {
+            // SAFETY: linked here, under the lock.
+            unsafe { self.cut(waiter) };
+            waiter.linked.store(false, Ordering::Relaxed);
         }
-        let this: *const Waiter<L> = waiter;
+        linked
+    }
+
+    /// Joins the neighbours of `waiter`.
+    ///
+    /// # Safety
+    /// The lock that guards this list is held, and `waiter` is linked here.
+    unsafe fn cut(&mut self, waiter: &Waiter<L>) {
         let entry = waiter.entry();
         // SAFETY: linked waiters are alive (W1) and guarded by the lock that the caller holds (W2).
-        let (notify, detached) = unsafe {
+        unsafe {
             let (prev, next) = ((*entry).prev, (*entry).next);
-            if ptr::eq(next, this) {
+            if ptr::eq(next, waiter) {
                 self.head = ptr::null();
             } else {
                 (*(*prev).entry()).next = next;
                 (*(*next).entry()).prev = prev;
-                if ptr::eq(self.head, this) {
+                if ptr::eq(self.head, waiter) {
                     self.head = next;
                 }
             }
-            (*entry).prev = ptr::null();
-            (*entry).next = ptr::null();
-            (std::mem::replace(&mut (*entry).notify, Notify::Idle), (*entry).detached)
+        }
+    }
+
+    /// Takes `waiter` out to tell it: what it is there for goes along, and its memory is its owner's again.
+    ///
+    /// # Safety
+    /// `_lock` guards this list, and `waiter` is linked here.
+    unsafe fn take(&mut self, _lock: &TreeLock, waiter: *const Waiter<L>) -> Taken<L> {
+        // SAFETY: linked waiters are alive (W1) and guarded by the lock that the caller holds (W2).
+        let (this, notify, detached) = unsafe {
+            let this = &*waiter;
+            self.cut(this);
+            let entry = this.entry();
+            let notify = std::mem::replace(&mut (*entry).notify, Notify::Idle);
+            (this, notify, (*entry).detached)
         };
         // The last touch of a waiter that somebody else owns (W3). Release: its owner, on reading `false`, may free it.
-        waiter.linked.store(false, Ordering::Release);
-        Some(if detached {
-            // SAFETY: a detached waiter came from `Box::into_raw` and belongs to the list (W4), which has just let it go.
-            Taken::Detached(unsafe { Box::from_raw(this.cast_mut()) }, notify)
+        this.linked.store(false, Ordering::Release);
+        if detached {
+            // SAFETY: a detached waiter was allocated by `Box` and belongs to the list (W4), which has just let it go.
+            Taken::Detached(unsafe { Box::from_raw(waiter.cast_mut()) }, notify)
         } else {
             Taken::Owned(notify)
-        })
+        }
     }
 
     /// Takes the first waiter out, of the first round only if `foreign` is set.
@@ -204,16 +240,12 @@ impl<L> WaiterList<L> {
             return None;
         }
         // SAFETY: a linked waiter is alive (W1) and ours under the lock (W2).
-        let first = unsafe { &*self.head };
-        if foreign {
-            // SAFETY: as above.
-            let notify = unsafe { &(*first.entry()).notify };
-            if !matches!(notify, Notify::Wake { foreign: true, .. }) {
-                return None;
-            }
+        let is_foreign = unsafe { (*(*self.head).entry()).notify.is_foreign() };
+        if foreign && !is_foreign {
+            return None;
         }
-        // SAFETY: `first` is linked here, and the caller holds the lock.
-        unsafe { self.remove(lock, first) }
+        // SAFETY: the head is linked here, and the caller holds the lock.
+        Some(unsafe { self.take(lock, self.head) })
     }
 
     /// Takes every link out and hands its target to `f`.
@@ -229,13 +261,13 @@ impl<L> WaiterList<L> {
         let mut at = self.head;
         loop {
             // SAFETY: as above; `next` is read before the waiter may leave the list.
-            let (waiter, next, is_link) = unsafe {
+            let (next, is_link) = unsafe {
                 let entry = (*at).entry();
-                (&*at, (*entry).next, matches!((*entry).notify, Notify::Link(_)))
+                ((*entry).next, matches!((*entry).notify, Notify::Link(_)))
             };
             if is_link {
                 // SAFETY: linked here, under the lock.
-                if let Some(Taken::Owned(Notify::Link(target))) = unsafe { self.remove(lock, waiter) } {
+                if let Taken::Owned(Notify::Link(target)) = unsafe { self.take(lock, at) } {
                     f(target);
                 }
             }
@@ -244,6 +276,15 @@ impl<L> WaiterList<L> {
             }
             at = next;
         }
+    }
+
+    /// Is anybody here to be told in the first round?
+    ///
+    /// # Safety
+    /// `_lock` guards this list.
+    pub(super) unsafe fn has_foreign(&self, _lock: &TreeLock) -> bool {
+        // SAFETY: a linked waiter is alive (W1) and ours under the lock (W2); foreign ones are in front.
+        !self.head.is_null() && unsafe { (*(*self.head).entry()).notify.is_foreign() }
     }
 
     /// Moves all of `other`'s waiters, which must be detached callbacks, to the end of this list.
