@@ -54,7 +54,7 @@ pub(crate) fn check_some_turns(
 /// Output: match IntoIterator::into_iter(EXPR) {
 ///             items => match Probe::of(&items).kind().pieces(items, N) {
 ///                 mut pieces => while let Some(piece) = pieces.next_piece() {
-///                     if piece.due() { CHECK }
+///                     CHECK
 ///                     'label: for PAT in piece { BODY }
 ///                     if !pieces.more() { break; }
 ///                 },
@@ -83,7 +83,7 @@ pub(crate) fn check_between_pieces(
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {
             mut #pieces => while let #option::Some(#piece) = #pieces.next_piece() {
-                if #piece.due() { #check }
+                #check
                 #looping
                 if !#pieces.more() { break; }
             },
