@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -411,7 +411,7 @@ fn what_must_not_be_read_is_named_and_the_rest_hashed() {
         .file("closed/file", "")
         .file("z", "");
     for name in ["locked", "closed"] {
-        fs::set_permissions(tree.path().join(name), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(tree.path().join(name), fs::Permissions::from_mode(0o000)).unwrap();
     }
     let mut command = tree.digest(["."]);
     if rustix::process::geteuid().is_root() {
@@ -674,12 +674,13 @@ fn a_terminal_is_shown_a_bar() {
 fn a_plain_thread_stops_every_worker() {
     let tree = Tree::new().file("a", "a").endless("b").file("c", "c").endless("d");
     let (reader, writer) = pipe();
-    let report = Report::new(writer);
+    let report = Arc::new(Report::new(writer));
     let token = CancellationToken::new();
 
-    let canceller = thread::spawn({
-        let (token, progress) = (token.clone(), report.progress().clone());
+    let stopper = thread::spawn({
+        let (token, report) = (token.clone(), report.clone());
         move || {
+            let progress = report.progress();
             while progress.working() < 2 || !progress.to_string().starts_with("2 of 4 ") {
                 thread::yield_now();
             }
@@ -696,7 +697,7 @@ fn a_plain_thread_stops_every_worker() {
     assert_eq!(cancelled.kind(), ReasonKind::Manual);
     assert_eq!(cancelled.reason().message(), Some("enough"));
     assert_eq!(cancelled.reason().location().file(), file!());
-    assert_eq!(cancelled.reason().location().line(), canceller.join().unwrap());
+    assert_eq!(cancelled.reason().location().line(), stopper.join().unwrap());
     assert!(
         cancelled.observed_at().file().ends_with("examples/src/digest/hash.rs"),
         "{cancelled}"

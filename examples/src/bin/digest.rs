@@ -8,6 +8,7 @@
 
 use std::io;
 use std::process::{self, ExitCode};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let report = Report::new(io::stdout());
+    let report = Arc::new(Report::new(io::stdout()));
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
 
 /// The scope that everything runs in, and that everything stops with.
 #[cancelable(name = "digest", timeout = args.timeout.unwrap_or(Duration::MAX))]
-async fn digest(args: &Args, report: &Report) -> Result<(), Cancelled> {
+async fn digest(args: &Args, report: &Arc<Report>) -> Result<(), Cancelled> {
     stop_on_signals();
     #[cfg(target_os = "linux")]
     stop_when_unread();

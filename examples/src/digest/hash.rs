@@ -1,9 +1,10 @@
 //! What is in the files.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cancelable::{CancelFutureExt as _, CancelReason, Cancelled, cancelable, check, current};
@@ -19,43 +20,64 @@ pub type Sum = [u8; 32];
 /// A worker asks for a cancel once per so many bytes: often enough for any human, too seldom to be measured.
 const BLOCK: usize = 64 * 1024;
 
-/// Hashes `files` in order, up to `jobs` at a time, and reports each.
+/// Hashes `files` in order with up to `jobs` workers, and reports each.
 ///
 /// The scope of its own is what ends the other workers once the report can no longer be written.
 ///
 /// # Errors
 ///
-/// [`Cancelled`], from the first worker that noticed.
+/// [`Cancelled`], from a worker that noticed.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime.
 #[cancelable(name = "hash")]
-pub async fn hash_all(files: &[OsString], jobs: usize, report: &Report) -> Result<(), Cancelled> {
-    let next = AtomicUsize::new(0);
-    let lanes = (0..jobs.min(files.len())).map(|_| lane(files, &next, report));
-    join_all(lanes).await.into_iter().collect()
+pub async fn hash_all(files: Vec<OsString>, jobs: usize, report: &Arc<Report>) -> Result<(), Cancelled> {
+    let jobs = jobs.min(files.len());
+    let queue = Arc::new(Queue::new(files));
+    let workers = (0..jobs).map(|_| {
+        let (queue, report) = (queue.clone(), report.clone());
+        // A worker notices a cancel by itself. Waiting until it says so, cancelled or not, leaves none behind.
+        cancelable::tokio::spawn_blocking(move || work_through(&queue, &report)).shielded()
+    });
+    let ends = join_all(workers).await;
+    ends.into_iter()
+        .try_for_each(|end| end.expect("a worker does not panic"))
 }
 
-/// One worker after the other, each on the next file that nobody has taken.
+/// Files that nobody has begun with. Going through it in order keeps few lines waiting for those before them.
+struct Queue {
+    files: Vec<OsString>,
+    next: AtomicUsize,
+}
+
+impl Queue {
+    fn new(files: Vec<OsString>) -> Self {
+        Self {
+            files,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// The next file, and the place of its line.
+    fn take(&self) -> Option<(usize, &OsStr)> {
+        let place = self.next.fetch_add(1, Ordering::Relaxed);
+        Some((place, self.files.get(place)?))
+    }
+}
+
+/// A worker: one file after the other.
 #[cancelable]
-async fn lane(files: &[OsString], next: &AtomicUsize, report: &Report) -> Result<(), Cancelled> {
-    loop {
-        let place = next.fetch_add(1, Ordering::Relaxed);
-        let Some(name) = files.get(place) else {
-            return Ok(());
-        };
-        let path = PathBuf::from(name);
-        let progress = report.progress().clone();
-        let worker = cancelable::tokio::spawn_blocking(move || sha256(&path, &progress));
-        // The worker notices a cancel by itself. Waiting until it says so, cancelled or not, leaves none behind.
-        let sum = worker.shielded().await.expect("a worker does not panic");
-        let sum = report.tolerate(Path::new(name), sum)?;
+fn work_through(queue: &Queue, report: &Report) -> Result<(), Cancelled> {
+    while let Some((place, name)) = queue.take() {
+        let path = Path::new(name);
+        let sum = report.tolerate(path, sha256(path, report.progress()))?;
         if let Err(error) = report.record(place, name, sum) {
             current().cancel_with(CancelReason::error(error));
             check()?;
         }
     }
+    Ok(())
 }
 
 /// The SHA-256 of one file, told block by block to `progress`.
@@ -118,7 +140,7 @@ mod tests {
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             ),
             (
-                &[b'a'; 1_000_000],
+                &b"a".repeat(1_000_000),
                 "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
             ),
         ] {

@@ -11,6 +11,7 @@ pub mod walk;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cancelable::{Cancelled, cancelable};
 
@@ -40,7 +41,7 @@ pub enum Unread {
 ///
 /// Outside a tokio runtime.
 #[cancelable]
-pub async fn hash_trees(paths: &[PathBuf], jobs: usize, report: &Report) -> Result<(), Cancelled> {
+pub async fn hash_trees(paths: &[PathBuf], jobs: usize, report: &Arc<Report>) -> Result<(), Cancelled> {
     let files = walk::walk(paths, report).await?;
-    hash::hash_all(&files, jobs, report).await
+    hash::hash_all(files, jobs, report).await
 }

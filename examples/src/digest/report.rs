@@ -20,7 +20,7 @@ use super::hash::Sum;
 /// A line is written as soon as all before it are: whoever reads along gets the sorted list as it grows, and closing the
 /// pipe after the first ten lines ends the work after the first ten lines.
 pub struct Report {
-    progress: Arc<Progress>,
+    progress: Progress,
     lines: Mutex<Lines>,
     /// Lines and bar share a screen.
     makes_way: bool,
@@ -38,7 +38,7 @@ impl Report {
     /// A report whose lines go to `out`; complaints go to stderr, and so does a progress bar if that is a terminal.
     pub fn new(out: impl Write + Send + 'static) -> Self {
         Self {
-            progress: Arc::new(Progress::new(ProgressDrawTarget::stderr())),
+            progress: Progress::new(ProgressDrawTarget::stderr()),
             lines: Mutex::new(Lines {
                 out: Box::new(out),
                 next: 0,
@@ -50,7 +50,7 @@ impl Report {
 
     /// How far it has come.
     #[must_use]
-    pub fn progress(&self) -> &Arc<Progress> {
+    pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
