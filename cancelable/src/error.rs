@@ -52,6 +52,12 @@ impl Cancelled {
         }))
     }
 
+    /// What becomes of a task, started at `location`, that its runtime dropped.
+    pub(crate) fn dropped(location: &'static Location<'static>) -> Self {
+        let cause = Cause::new(CancelReason::dropped_at(location), None);
+        Self::new(Shared::new(cause), location, None)
+    }
+
     /// The same error, marked as the end of a body that outstayed its grace.
     pub(crate) fn forced(mut self) -> Self {
         Arc::make_mut(&mut self.0).forced = true;

@@ -1,6 +1,9 @@
 // The README, whose example needs the feature `tokio`, is the front page of the documentation.
 #![cfg_attr(feature = "tokio", doc = include_str!("../../README.md"))]
-#![cfg_attr(not(feature = "tokio"), doc = "Cancellation for async and sync Rust. (Build with the feature `tokio` for the front page.)")]
+#![cfg_attr(
+    not(feature = "tokio"),
+    doc = "Cancellation for async and sync Rust. (Build with the feature `tokio` for the front page.)"
+)]
 #![deny(unsafe_code)]
 
 mod macros;
@@ -40,6 +43,8 @@ pub mod __private;
 /// the function runs as if it were not annotated.
 pub use cancelable_macros::cancelable;
 
+#[cfg(feature = "smol")]
+pub use adapters::smol;
 pub use adapters::thread;
 #[cfg(feature = "tokio")]
 pub use adapters::tokio;
@@ -48,8 +53,9 @@ pub use error::{Cancelled, FromCancelled};
 pub use guard::{Guard, guard};
 pub use reason::{CancelReason, ReasonKind};
 pub use scope::{
-    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, TryJoin, WithCancellation,
-    blocking_sleep, race, shield, shield_sync, sleep, try_join,
+    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Spawn, SpawnBlocking,
+    Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield, shield_sync,
+    sleep, try_join,
 };
 pub use token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,

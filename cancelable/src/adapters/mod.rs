@@ -1,5 +1,7 @@
 //! Other people's threads and runtimes.
 
+#[cfg(feature = "smol")]
+pub mod smol;
 pub mod thread;
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -7,7 +7,7 @@ use std::future::Future;
 use tokio::task::{self, JoinHandle};
 
 use crate::context::propagate;
-use crate::scope::CancelFutureExt as _;
+use crate::scope::{CancelFutureExt as _, Spawn, SpawnBlocking};
 
 /// Spawns a task that has the ambient token of this code.
 ///
@@ -64,3 +64,47 @@ where
 {
     task::spawn_blocking(propagate(f))
 }
+
+/// The runtime that the code now running is in; what [`TaskGroup`] is on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokio;
+
+impl Spawn for Tokio {
+    fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        task::spawn(task);
+    }
+}
+
+impl SpawnBlocking for Tokio {
+    fn spawn_blocking<F>(&self, task: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        task::spawn_blocking(task);
+    }
+}
+
+/// Tasks of tokio that belong together: a `JoinSet` whose tasks inherit the scope and fail together. See
+/// [`TaskGroup`](crate::TaskGroup).
+///
+/// ```
+/// use cancelable::{Cancelled, tokio::TaskGroup};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let squares: Result<Vec<u32>, Cancelled> = TaskGroup::run(async |group| {
+///     for n in 1..=3 {
+///         group.spawn(async move { Ok(n * n) });
+///     }
+///     Ok(group.join().await.map_err(|error| error.or_resume())?)
+/// })
+/// .await;
+/// assert_eq!(squares.unwrap(), [1, 4, 9]);
+/// # });
+/// ```
+pub type TaskGroup<T, E> = crate::TaskGroup<T, E, Tokio>;
+
+/// Starts tasks in a [`TaskGroup`] from elsewhere. See [`Spawner`](crate::Spawner).
+pub type Spawner<T, E> = crate::Spawner<T, E, Tokio>;

@@ -4,7 +4,7 @@ use super::current::current;
 use super::slot::{self, About, Frame};
 use crate::token::CancellationToken;
 
-/// The ambient token with the name of its scope, to be made ambient somewhere else.
+/// The ambient token with the name and the grace of its scope, to be made ambient somewhere else.
 pub(crate) struct Carried {
     token: CancellationToken,
     about: About,
@@ -14,10 +14,10 @@ impl Carried {
     pub(crate) fn from_here() -> Self {
         Self {
             token: current(),
-            about: About {
-                name: slot::with(|frame| frame.and_then(Frame::scope_name)),
-                grace: None,
-            },
+            about: slot::with(|frame| About {
+                name: frame.and_then(Frame::scope_name),
+                grace: frame.and_then(Frame::grace),
+            }),
         }
     }
 

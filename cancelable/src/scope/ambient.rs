@@ -71,6 +71,18 @@ pin_project_lite::pin_project! {
     }
 }
 
+impl<F: Future> WithCancellation<F> {
+    pub(super) fn at(future: F, token: CancellationToken, location: &'static Location<'static>) -> Self {
+        let nature = Nature {
+            is_check_point: true,
+            ..Nature::ambient(location)
+        };
+        Self {
+            ambient: Ambient::new(token, nature, Given(future)),
+        }
+    }
+}
+
 impl<F: Future> Future for WithCancellation<F> {
     type Output = Result<F::Output, Cancelled>;
 
@@ -138,13 +150,7 @@ pub trait CancelFutureExt: Future {
     where
         Self: Sized,
     {
-        let nature = Nature {
-            is_check_point: true,
-            ..Nature::ambient(Location::caller())
-        };
-        WithCancellation {
-            ambient: Ambient::new(token.clone(), nature, Given(self)),
-        }
+        WithCancellation::at(self, token.clone(), Location::caller())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ambient;
 mod branches;
+mod group;
 mod options;
 mod race;
 mod region;
@@ -14,9 +15,11 @@ mod sleep;
 mod try_join;
 
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
+pub(crate) use group::{Shared as GroupShared, run_blocking};
+pub use group::{Spawn, SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic};
 pub use options::Scope;
 pub use race::{IntoRace, Race, race};
-pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync};
 pub(crate) use shield::shield_sync_timeout;
+pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync};
 pub use sleep::{blocking_sleep, sleep};
 pub use try_join::{IntoTryJoin, TryJoin, try_join};

@@ -27,8 +27,7 @@ impl<M, F> Run<M, F> {
             is_check_point: true,
             owns_token: true,
             shields: false,
-            grace: scope.grace,
-            name: scope.name.clone(),
+            about: scope.about.clone(),
             location,
         };
         scope.location = location;
@@ -127,21 +126,32 @@ impl Scope {
     /// As [`run_sync`](Self::run_sync), handing the scope's token to the body.
     #[track_caller]
     pub fn run_sync_with<T: FromCancelled>(self, f: impl FnOnce(&CancellationToken) -> T) -> T {
-        let location = Location::caller();
-        self.enter_sync_with(
-            |token| match with_frame(|frame| frame.and_then(|frame| frame.notice(location))) {
+        self.run_sync_at(Location::caller(), f)
+    }
+
+    /// As [`run_sync_with`](Self::run_sync_with), for a body that the user's line `location` has started elsewhere.
+    pub(super) fn run_sync_at<T: FromCancelled>(
+        self,
+        location: &'static Location<'static>,
+        f: impl FnOnce(&CancellationToken) -> T,
+    ) -> T {
+        self.enter_sync_at(location, |token| {
+            match with_frame(|frame| frame.and_then(|frame| frame.notice(location))) {
                 Some(cancelled) => T::from_cancelled(cancelled),
                 None => f(token),
-            },
-        )
+            }
+        })
     }
 
     /// Runs a closure of any type, also in a scope that is cancelled already: its first check point is what notices.
     #[track_caller]
-    pub(crate) fn enter_sync_with<R>(mut self, f: impl FnOnce(&CancellationToken) -> R) -> R {
-        let location = Location::caller();
+    pub(crate) fn enter_sync_with<R>(self, f: impl FnOnce(&CancellationToken) -> R) -> R {
+        self.enter_sync_at(Location::caller(), f)
+    }
+
+    fn enter_sync_at<R>(mut self, location: &'static Location<'static>, f: impl FnOnce(&CancellationToken) -> R) -> R {
         let token = self.begin();
-        let frame = Frame::new(&token, self.name.as_ref(), None);
+        let frame = Frame::new(&token, &self.about, None);
         let (value, _) = frame.enter(|| cancel_on_unwind(&token, location, || f(&token)));
         end_token(&token, location);
         value

@@ -1,0 +1,99 @@
+//! Tasks and blocking workers of smol that belong to a scope. Feature `smol`.
+
+use std::future::Future;
+
+use smol::Task;
+
+use crate::context::propagate;
+use crate::scope::{CancelFutureExt as _, Spawn, SpawnBlocking};
+
+/// Spawns a task on smol's global executor that has the ambient token of this code.
+///
+/// The scope does not wait for it. Once the scope is cancelled, dropped or over, the task's check points fail. As ever
+/// with smol, dropping the [`Task`] drops the future; [`detach`](Task::detach) it to let it run.
+///
+/// ```
+/// # use cancelable::{CancellationToken, current};
+/// # smol::block_on(async {
+/// let token = CancellationToken::new();
+/// let task = token.scope(async { cancelable::smol::spawn(async { current() }) }).await;
+/// assert_eq!(task.await, token);
+/// # });
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    smol::spawn(future.in_current_scope())
+}
+
+/// Runs a closure on a thread for blocking work ([`smol::unblock`]), with the ambient token of this code.
+///
+/// smol cannot stop such a closure once it runs; its own check points do. Once the scope is cancelled, dropped or over,
+/// the next one fails.
+///
+/// ```
+/// # use cancelable::{CancellationToken, Cancelled, check};
+/// # smol::block_on(async {
+/// let token = CancellationToken::new();
+/// let worker = token
+///     .scope(async {
+///         cancelable::smol::spawn_blocking(|| -> Result<(), Cancelled> { loop { check()?; } })
+///     })
+///     .await;
+/// token.cancel();
+/// assert!(worker.await.is_err());
+/// # });
+/// ```
+pub fn spawn_blocking<F, R>(f: F) -> Task<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    smol::unblock(propagate(f))
+}
+
+/// smol's global executor; what [`TaskGroup`] is on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Smol;
+
+impl Spawn for Smol {
+    fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        smol::spawn(task).detach();
+    }
+}
+
+impl SpawnBlocking for Smol {
+    fn spawn_blocking<F>(&self, task: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        smol::unblock(task).detach();
+    }
+}
+
+/// Tasks of smol that belong together. See [`TaskGroup`](crate::TaskGroup).
+///
+/// ```
+/// use cancelable::{Cancelled, smol::TaskGroup};
+///
+/// # smol::block_on(async {
+/// let squares: Result<Vec<u32>, Cancelled> = TaskGroup::run(async |group| {
+///     for n in 1..=3 {
+///         group.spawn(async move { Ok(n * n) });
+///     }
+///     Ok(group.join().await.map_err(|error| error.or_resume())?)
+/// })
+/// .await;
+/// assert_eq!(squares.unwrap(), [1, 4, 9]);
+/// # });
+/// ```
+pub type TaskGroup<T, E> = crate::TaskGroup<T, E, Smol>;
+
+/// Starts tasks in a [`TaskGroup`] from elsewhere. See [`Spawner`](crate::Spawner).
+pub type Spawner<T, E> = crate::Spawner<T, E, Smol>;

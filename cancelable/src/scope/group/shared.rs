@@ -1,0 +1,291 @@
+//! What the tasks of a group and its owner share: who is running, and how the others ended.
+//!
+//! A task reports its end to its [`Member`]; the owner waits, by waker, for the next end or for the last. The first
+//! failure cancels the group's token, and so every other task; its report is listed *before* the cancel, so that what
+//! fails because of it is listed after it. No user code runs under the lock.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::{Location, resume_unwind};
+use std::task::{Context, Poll, Waker};
+
+use super::outcome::{TaskError, TaskPanic};
+use crate::context::{About, Carried};
+use crate::error::Cancelled;
+use crate::guard::Hold;
+use crate::primitive::{Arc, Mutex, lock};
+use crate::reason::CancelReason;
+use crate::scope::options::Scope;
+use crate::scope::region::end_token;
+use crate::token::CancellationToken;
+
+/// How a closure or a future came out that may have panicked.
+pub(crate) type Caught<T> = Result<T, Box<dyn Any + Send>>;
+
+pub(crate) struct Shared<T, E> {
+    token: CancellationToken,
+    /// Of the scope in which the group was made: tasks run elsewhere, and take its name and grace along.
+    about: About,
+    location: &'static Location<'static>,
+    state: Mutex<State<T, E>>,
+}
+
+struct State<T, E> {
+    spawned: usize,
+    running: usize,
+    /// In order of completion; not yet taken by the owner.
+    ended: VecDeque<Ended<T, E>>,
+    /// The owner's, while it waits.
+    waker: Option<Waker>,
+}
+
+struct Ended<T, E> {
+    /// Its place in the order of spawning.
+    index: usize,
+    spawned_at: &'static Location<'static>,
+    result: Result<T, TaskError<E>>,
+}
+
+impl<T, E> Shared<T, E> {
+    /// A group whose tasks run under `token`, in the scope that is now ambient.
+    pub(crate) fn new(token: CancellationToken, location: &'static Location<'static>) -> Arc<Self> {
+        let (_, about) = Carried::from_here().into_parts();
+        Arc::new(Self {
+            token,
+            about,
+            location,
+            state: Mutex::new(State {
+                spawned: 0,
+                running: 0,
+                ended: VecDeque::new(),
+                waker: None,
+            }),
+        })
+    }
+
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Tasks that the owner has not heard of yet.
+    pub(crate) fn len(&self) -> usize {
+        let state = lock(&self.state);
+        state.running + state.ended.len()
+    }
+
+    /// The scope that a task of the group runs in.
+    #[track_caller]
+    pub(crate) fn task_scope(&self) -> Scope {
+        let mut scope = Scope::new().parent(&self.token);
+        scope.about = self.about.clone();
+        scope
+    }
+
+    /// One more task.
+    pub(crate) fn enlist(self: &Arc<Self>, spawned_at: &'static Location<'static>) -> Member<T, E>
+    where
+        E: From<Cancelled>,
+    {
+        let mut state = lock(&self.state);
+        let index = state.spawned;
+        state.spawned += 1;
+        state.running += 1;
+        Member {
+            shared: Arc::clone(self),
+            index,
+            spawned_at,
+            has_ended: false,
+        }
+    }
+
+    fn report(&self, ended: Ended<T, E>) {
+        /// Wakes whatever else happens: a callback of the cancel may panic.
+        struct WakeOnDrop(Option<Waker>);
+        impl Drop for WakeOnDrop {
+            fn drop(&mut self) {
+                if let Some(waker) = self.0.take() {
+                    waker.wake();
+                }
+            }
+        }
+
+        let failed = ended.failure();
+        let mut state = lock(&self.state);
+        state.ended.push_back(ended);
+        state.running -= 1;
+        let waker = state.waker.take();
+        drop(state);
+        let waker = WakeOnDrop(waker);
+        if let Some(reason) = failed {
+            self.supersede(reason);
+        }
+        drop(waker);
+    }
+
+    fn supersede(&self, reason: CancelReason) {
+        if !self.token.is_cancelled() {
+            self.token.cancel_with(reason);
+        }
+    }
+
+    fn poll<R>(&self, cx: &Context<'_>, take: impl FnOnce(&mut State<T, E>) -> Option<R>) -> Poll<R> {
+        // Cloned before the lock is taken; and dropped after it, for locals go in reverse order.
+        let mut waker = Some(cx.waker().clone());
+        let mut state = lock(&self.state);
+        match take(&mut state) {
+            Some(taken) => Poll::Ready(taken),
+            None => {
+                mem::swap(&mut state.waker, &mut waker);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The next result, in order of completion; `None` when there is no task left.
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, TaskError<E>>>> {
+        let next = self.poll(cx, |state| match state.ended.pop_front() {
+            None if state.running > 0 => None,
+            ended => Some(ended),
+        });
+        next.map(|ended| {
+            let ended = ended?;
+            // Whoever hears of a failure finds the group cancelled, though its task has not got that far.
+            if let Some(reason) = ended.failure() {
+                self.supersede(reason);
+            }
+            Some(ended.result)
+        })
+    }
+
+    /// Ready when no task is running.
+    pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll(cx, |state| (state.running == 0).then_some(()))
+    }
+
+    /// Holds outer check points off while the tasks get out of the way of a cancel: their errors are the innermost.
+    pub(crate) fn hold<R>(&self, hold: &mut Hold, poll: Poll<R>) -> Poll<R> {
+        hold.set(poll.is_pending() && self.token.is_cancelled());
+        poll
+    }
+
+    /// All values that have not been taken, in order of spawning; or the first failure, where a panic comes first.
+    pub(crate) fn take_all(&self) -> Result<Vec<T>, TaskError<E>> {
+        let mut ended = Vec::from(mem::take(&mut lock(&self.state).ended));
+        if let Some(failure) = take_failure(&mut ended) {
+            return Err(failure);
+        }
+        ended.sort_unstable_by_key(|ended| ended.index);
+        ended.into_iter().map(|ended| ended.result).collect()
+    }
+
+    /// The owner goes away.
+    pub(crate) fn leave(&self) {
+        let is_idle = lock(&self.state).running == 0;
+        if is_idle {
+            end_token(&self.token, self.location);
+        } else {
+            self.supersede(CancelReason::dropped_at(self.location));
+        }
+    }
+
+    /// The body of a `run` is over: if it failed, so must the tasks. To be [settled](Leaving::settle) once they have ended.
+    pub(crate) fn body_over<R>(&self, body: Caught<Result<R, E>>) -> Leaving<R, E> {
+        // What failed first counts: a body that fails after a task fails because of it.
+        let mut ended = Vec::from(mem::take(&mut lock(&self.state).ended));
+        let first = take_failure(&mut ended);
+        match &body {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => {
+                let reason = CancelReason::superseded(self.location);
+                self.supersede(reason.with_message("the body of the group failed"));
+            }
+            Err(_) => self.supersede(CancelReason::dropped_at(self.location)),
+        }
+        Leaving { body, first }
+    }
+}
+
+/// A `run` whose body is over and whose tasks may not be.
+pub(crate) struct Leaving<R, E> {
+    body: Caught<Result<R, E>>,
+    /// What had failed before.
+    first: Option<TaskError<E>>,
+}
+
+impl<R, E> Leaving<R, E> {
+    /// What the `run` returns. A panic comes before any error: a bug is not to hide behind a failure.
+    pub(crate) fn settle<T>(self, shared: &Shared<T, E>) -> Result<R, E> {
+        let body = self.body.unwrap_or_else(|panic| resume_unwind(panic));
+        let mut ended = Vec::from(mem::take(&mut lock(&shared.state).ended));
+        let last = take_failure(&mut ended);
+        let mut errors = [self.first, last].map(|failure| failure.map(TaskError::or_resume));
+        if let Some(error) = errors[0].take() {
+            return Err(error);
+        }
+        let value = body?;
+        match errors[1].take() {
+            Some(error) => Err(error),
+            None => Ok(value),
+        }
+    }
+}
+
+/// The panic among these, or else the first error.
+fn take_failure<T, E>(ended: &mut Vec<Ended<T, E>>) -> Option<TaskError<E>> {
+    let panicked = |ended: &Ended<T, E>| ended.result.as_ref().is_err_and(TaskError::is_panic);
+    let at = ended
+        .iter()
+        .position(panicked)
+        .or_else(|| ended.iter().position(|ended| ended.result.is_err()))?;
+    ended.swap_remove(at).result.err()
+}
+
+impl<T, E> Ended<T, E> {
+    /// What the others are cancelled with, if this is a failure.
+    fn failure(&self) -> Option<CancelReason> {
+        let message = match self.result {
+            Ok(_) => return None,
+            Err(TaskError::Failed(_)) => "a task of the group failed",
+            Err(TaskError::Panicked(_)) => "a task of the group panicked",
+        };
+        Some(CancelReason::superseded(self.spawned_at).with_message(message))
+    }
+}
+
+/// One task, from its own point of view.
+pub(crate) struct Member<T, E: From<Cancelled>> {
+    shared: Arc<Shared<T, E>>,
+    index: usize,
+    spawned_at: &'static Location<'static>,
+    has_ended: bool,
+}
+
+impl<T, E: From<Cancelled>> Member<T, E> {
+    /// The task has ended, and nothing of it is left.
+    pub(crate) fn end(mut self, result: Caught<Result<T, E>>) {
+        self.report(match result {
+            Ok(result) => result.map_err(TaskError::Failed),
+            Err(payload) => Err(TaskError::Panicked(TaskPanic::new(payload, self.spawned_at))),
+        });
+    }
+
+    fn report(&mut self, result: Result<T, TaskError<E>>) {
+        self.has_ended = true;
+        self.shared.report(Ended {
+            index: self.index,
+            spawned_at: self.spawned_at,
+            result,
+        });
+    }
+}
+
+/// A task that was dropped before its end, by a runtime that shuts down for one.
+impl<T, E: From<Cancelled>> Drop for Member<T, E> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let cancelled = Cancelled::dropped(self.spawned_at);
+            self.report(Err(TaskError::from(cancelled)));
+        }
+    }
+}
