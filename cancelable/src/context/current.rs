@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::slot;
+use super::slot::{self, Frame};
 use crate::error::Cancelled;
 use crate::token::CancellationToken;
 
@@ -58,7 +58,7 @@ pub fn check() -> Result<(), Cancelled> {
 #[inline]
 #[must_use]
 pub fn is_cancelled() -> bool {
-    slot::with(|frame| frame.is_some_and(|frame| frame.token().is_cancelled()))
+    slot::with(|frame| frame.is_some_and(Frame::is_cancelled))
 }
 
 /// How long until the ambient token's deadline; `None` where there is none. Inside a shield: the shield's own.

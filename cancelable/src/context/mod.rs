@@ -12,4 +12,4 @@ mod slot;
 pub(crate) use carry::Carried;
 pub use carry::propagate;
 pub use current::{check, current, is_cancelled, remaining};
-pub(crate) use slot::{About, Counts, Frame, with as with_frame};
+pub(crate) use slot::{About, Counts, Frame, LazyToken, with as with_frame};

@@ -62,11 +62,24 @@ impl About {
     };
 }
 
+/// A token that is made when somebody first needs it.
+pub(crate) trait LazyToken {
+    /// The token, made now if need be, as seen from inside the frame `outer`.
+    fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
+}
+
+/// The token of a frame, now or when it is needed.
+#[derive(Clone, Copy)]
+enum TokenOf<'a> {
+    Made(&'a CancellationToken),
+    Lazy(&'a dyn LazyToken),
+}
+
 /// One stretch of running code with its ambient token.
 pub(crate) struct Frame<'a> {
-    token: &'a CancellationToken,
-    /// The token's state, to ask it without going through the handle.
-    state: StateRef<'a>,
+    /// What check points ask: the token's state, or, until there is a token, one that speaks for it.
+    state: Cell<StateRef<'a>>,
+    token: TokenOf<'a>,
     about: &'a About,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
     waker: Option<&'a Waker>,
@@ -78,8 +91,27 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn new(token: &'a CancellationToken, about: &'a About, waker: Option<&'a Waker>) -> Self {
         Self {
-            token,
-            state: token.state_ref(),
+            state: Cell::new(token.state_ref()),
+            token: TokenOf::Made(token),
+            about,
+            waker,
+            counts: Cell::new(Counts::default()),
+            outer: Cell::new(ptr::null()),
+        }
+    }
+
+    /// A frame whose token has not been made: until then check points ask `state`, which must not be quiet if the token
+    /// would be cancelled or want attention.
+    #[inline]
+    pub(crate) fn lazy(
+        token: &'a dyn LazyToken,
+        state: StateRef<'a>,
+        about: &'a About,
+        waker: Option<&'a Waker>,
+    ) -> Self {
+        Self {
+            state: Cell::new(state),
+            token: TokenOf::Lazy(token),
             about,
             waker,
             counts: Cell::new(Counts::default()),
@@ -126,15 +158,36 @@ impl<'a> Frame<'a> {
         unsafe { outer.as_ref() }.is_none_or(|outer| outer.wakes(waker))
     }
 
+    /// The frame's token; made now if it was not.
+    #[inline]
+    pub(crate) fn token(&self) -> &'a CancellationToken {
+        match self.token {
+            TokenOf::Made(token) => token,
+            TokenOf::Lazy(token) => {
+                let outer: *const Frame<'a> = self.outer.get().cast();
+                // SAFETY: as in `outer_wakes`; null before this frame is entered.
+                let token = token.get(unsafe { outer.as_ref() });
+                self.state.set(token.state_ref());
+                token
+            }
+        }
+    }
+
+    /// What check points of this frame ask.
     #[inline(always)]
-    pub(crate) fn token(&self) -> &CancellationToken {
-        self.token
+    pub(crate) fn state(&self) -> StateRef<'a> {
+        self.state.get()
     }
 
     /// Neither cancelled nor in want of a closer look: the fast path of every check point.
     #[inline(always)]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.state.is_quiet()
+        self.state.get().is_quiet()
+    }
+
+    /// Is the frame's token cancelled? Looks closer if it must.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        !self.is_quiet() && self.token().is_cancelled()
     }
 
     #[inline(always)]
@@ -155,7 +208,7 @@ impl<'a> Frame<'a> {
     /// The error of a check point at `location` in this frame, if its token is cancelled.
     #[cold]
     pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
-        let cause = self.token.cause()?;
+        let cause = self.token().cause()?;
         Some(Cancelled::new(cause, location, self.scope_name()))
     }
 

@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::origin::Child;
 use super::region::{Given, Nature, Region};
 use crate::context::{About, with_frame};
-use crate::token::CancellationToken;
 
 /// A panic on its way to whoever polls.
 pub(super) type Panic = Box<dyn Any + Send>;
@@ -102,10 +102,8 @@ impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
         // What a losing branch may take to get out is what the scope outside grants.
         let grace = with_frame(|frame| frame.and_then(|frame| frame.grace()));
         this.region.as_mut().set_grace(grace);
-        let begin =
-            || with_frame(|frame| frame.map_or_else(CancellationToken::new, |frame| frame.token().child_token()));
         let region = this.region.as_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(begin, cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(|start| start(&Child), cx)));
         match polled {
             Ok(Poll::Pending) => Step::Pending,
             Ok(Poll::Ready(Ok(output))) => {

@@ -7,6 +7,7 @@ mod ambient;
 mod branches;
 mod group;
 mod options;
+mod origin;
 mod race;
 mod region;
 mod run;

@@ -1,12 +1,14 @@
 //! `Scope`, the builder: what a scope is told before it begins.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use crate::clock;
-use crate::context::{About, with_frame};
-use crate::token::{CancellationToken, ChildOptions, Deadline};
+use super::origin::Origin;
+use crate::clock::{self, Now};
+use crate::context::{About, Frame};
+use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
 
 /// A stretch of code with a token of its own: a child of the ambient one, with perhaps a deadline, a grace and a name.
 ///
@@ -47,7 +49,6 @@ pub struct Scope {
     deadline: Option<(Instant, &'static Location<'static>)>,
     pub(in crate::scope) about: About,
     links: Vec<CancellationToken>,
-    pub(super) location: &'static Location<'static>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,7 +68,6 @@ impl Scope {
             deadline: None,
             about: About::default(),
             links: Vec::new(),
-            location: Location::caller(),
         }
     }
 
@@ -121,35 +121,24 @@ impl Scope {
         self
     }
 
-    /// The scope begins: its token. The deadline counts from now, and whatever has happened already has been noticed.
-    pub(super) fn begin(&mut self) -> CancellationToken {
-        let deadline = self.take_deadline();
-        let expired = deadline.as_ref().is_some_and(|(deadline, now)| deadline.at <= *now);
-        let options = ChildOptions {
-            name: self.about.name.clone(),
-            deadline: deadline.map(|(deadline, _)| deadline),
-            links: std::mem::take(&mut self.links),
-        };
-        let token = match &self.parent {
-            Parent::Ambient => with_frame(|frame| match frame {
-                Some(frame) => frame.token().child_with(options),
-                None => CancellationToken::never().child_with(options),
-            }),
-            Parent::Given(parent) => parent.child_with(options),
-            Parent::None => CancellationToken::never().child_with(options),
-        };
-        if expired {
-            token.attend();
+    /// The scope begins: its deadline counts from now.
+    pub(super) fn begin(&self) -> Beginning<'_> {
+        let mut is_past = false;
+        let deadline = (self.timeout.is_some() || self.deadline.is_some()).then(|| {
+            let now = clock::now();
+            let deadline = self.effective_deadline(now);
+            is_past = deadline.as_ref().is_some_and(|deadline| deadline.at <= now.at);
+            deadline
+        });
+        Beginning {
+            scope: self,
+            deadline: Cell::new(deadline.flatten()),
+            is_past,
         }
-        token
     }
 
-    /// The effective one of timeout and deadline, and the time it was reckoned at.
-    fn take_deadline(&self) -> Option<(Deadline, Instant)> {
-        if self.timeout.is_none() && self.deadline.is_none() {
-            return None;
-        }
-        let now = clock::now();
+    /// The earlier one of timeout and deadline.
+    fn effective_deadline(&self, now: Now) -> Option<Deadline> {
         let timeout = self.timeout.and_then(|(after, location)| {
             let at = now.at.checked_add(after)?;
             Some(Deadline::new(at, Some(after), location))
@@ -160,9 +149,71 @@ impl Scope {
             (Some(timeout), _) => timeout,
             (None, deadline) => deadline?,
         };
-        deadline.scope = self.about.name.clone();
         deadline.is_virtual = now.is_virtual;
-        Some((deadline, now.at))
+        Some(deadline)
+    }
+}
+
+/// A scope that has begun and has no token yet.
+pub(super) struct Beginning<'a> {
+    scope: &'a Scope,
+    /// Taken by the token.
+    deadline: Cell<Option<Deadline>>,
+    is_past: bool,
+}
+
+impl Beginning<'_> {
+    fn has_deadline(&self) -> bool {
+        let deadline = self.deadline.take();
+        let has_deadline = deadline.is_some();
+        self.deadline.set(deadline);
+        has_deadline
+    }
+}
+
+impl Origin for Beginning<'_> {
+    fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
+        if self.has_deadline() || !self.scope.links.is_empty() {
+            return StateRef::wants_attention();
+        }
+        match &self.scope.parent {
+            Parent::Ambient => outer.map_or(StateRef::never(), Frame::state),
+            Parent::Given(parent) => parent.state_ref(),
+            Parent::None => StateRef::never(),
+        }
+    }
+
+    fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
+        let parent = match &self.scope.parent {
+            Parent::Ambient => outer.is_some_and(Frame::is_cancelled),
+            Parent::Given(parent) => parent.is_cancelled(),
+            Parent::None => false,
+        };
+        parent || self.is_past || self.scope.links.iter().any(CancellationToken::is_cancelled)
+    }
+
+    fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken {
+        let mut deadline = self.deadline.take();
+        if let Some(deadline) = &mut deadline {
+            deadline.scope.clone_from(&self.scope.about.name);
+        }
+        let options = ChildOptions {
+            name: self.scope.about.name.clone(),
+            deadline,
+            links: self.scope.links.clone(),
+        };
+        let token = match &self.scope.parent {
+            Parent::Ambient => match outer {
+                Some(outer) => outer.token().child_with(options),
+                None => CancellationToken::never().child_with(options),
+            },
+            Parent::Given(parent) => parent.child_with(options),
+            Parent::None => CancellationToken::never().child_with(options),
+        };
+        if self.is_past {
+            token.attend();
+        }
+        token
     }
 }
 

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::origin::{Existing, Origin, Unmade};
 use crate::context::{About, Carried, Counts, Frame, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
@@ -19,14 +20,14 @@ use crate::token::{CancellationToken, Registered};
 
 /// Makes the body, once the token is there.
 pub(crate) trait Make<F> {
-    fn make(self, token: CancellationToken) -> F;
+    fn make(self, token: impl FnOnce() -> CancellationToken) -> F;
 }
 
 /// A body that was there before.
 pub(crate) struct Given<F>(pub(crate) F);
 
 impl<F> Make<F> for Given<F> {
-    fn make(self, _token: CancellationToken) -> F {
+    fn make(self, _token: impl FnOnce() -> CancellationToken) -> F {
         self.0
     }
 }
@@ -35,8 +36,8 @@ impl<F> Make<F> for Given<F> {
 pub(crate) struct With<C>(pub(crate) C);
 
 impl<C: FnOnce(CancellationToken) -> F, F> Make<F> for With<C> {
-    fn make(self, token: CancellationToken) -> F {
-        self.0(token)
+    fn make(self, token: impl FnOnce() -> CancellationToken) -> F {
+        self.0(token())
     }
 }
 
@@ -106,6 +107,25 @@ impl Drop for CancelOnUnwind<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.token {
             abandon_token(token, self.location);
+        }
+    }
+}
+
+/// Cancels the token of a region whose body unwinds in its first poll, and leaves it with the region, so that the body's
+/// remains are dropped under it.
+struct UnmadeOnUnwind<'a> {
+    unmade: &'a Unmade<'a>,
+    registered: Pin<&'a mut Option<Registered<CancellationToken>>>,
+    nature: &'a Nature,
+}
+
+impl Drop for UnmadeOnUnwind<'_> {
+    fn drop(&mut self) {
+        if let Some(token) = self.unmade.if_made() {
+            if self.nature.owns_token {
+                abandon_token(token, self.nature.location);
+            }
+            self.registered.set(Some(Registered::new(token.clone())));
         }
     }
 }
@@ -231,21 +251,21 @@ where
     M: Make<F>,
     F: Future,
 {
-    /// Polls the body under `begin`'s token, which is asked for on the first poll.
+    /// Polls the body. On the first poll, `begin` hands the origin of the region's token to its argument.
     pub(crate) fn poll_region(
         mut self: Pin<&mut Self>,
-        begin: impl FnOnce() -> CancellationToken,
+        begin: impl FnOnce(&mut dyn FnMut(&dyn Origin)),
         cx: &mut Context<'_>,
     ) -> Poll<Result<F::Output, Cancelled>> {
         if matches!(self.body, Body::Fresh { .. }) {
-            if let Err(cancelled) = self.as_mut().start(begin) {
-                return Poll::Ready(Err(cancelled));
-            }
+            let mut poll = Poll::Pending;
+            begin(&mut |origin| poll = self.as_mut().first_poll(origin, cx));
+            return poll;
         }
         let mut this = self.as_mut().project();
         let live = this.live;
         let Some(registered) = this.registered.as_ref().as_pin_ref() else {
-            unreachable!("a region has a token once it has started")
+            panic!("a scope, shield or ambient future was polled after it had completed")
         };
         let token = registered.get_ref().token();
         let BodyProj::Running { future } = this.body.as_mut().project() else {
@@ -307,7 +327,10 @@ where
         }
         if let Some(cause) = if token.is_quiet() { None } else { token.cause() } {
             if !live.nature.is_check_point {
-                // Somebody inside notices, or nobody does.
+                // Somebody inside notices, or nobody does; in another poll, if the cancel came in the middle of this one.
+                if !before.cancelled {
+                    cx.waker().wake_by_ref();
+                }
                 return Poll::Pending;
             }
             let is_forced = live.poll_grace(cx);
@@ -345,27 +368,60 @@ where
         Poll::Pending
     }
 
-    /// The first poll: the token, unless that is cancelled, and the body.
-    fn start(self: Pin<&mut Self>, begin: impl FnOnce() -> CancellationToken) -> Result<(), Cancelled> {
-        let mut this = self.project();
-        let token = begin();
-        let nature = &this.live.nature;
-        if nature.is_check_point && token.is_marked() {
-            let frame = Frame::new(&token, &nature.about, None);
-            let notice = frame.enter(|| frame.notice(nature.location)).0;
-            if let Some(cancelled) = notice {
-                this.body.project_replace(Body::Done);
-                return Err(cancelled);
+    /// The first poll, which makes the token only if it must.
+    fn first_poll(
+        mut self: Pin<&mut Self>,
+        origin: &dyn Origin,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        with_frame(|outer| {
+            let mut this = self.as_mut().project();
+            let (nature, mut body) = (&this.live.nature, this.body);
+            let BodyReplace::Fresh { make } = body.as_mut().project_replace(Body::Done) else {
+                unreachable!("only a fresh region is polled for the first time")
+            };
+            let is_cancelled = nature.is_check_point && origin.is_cancelled(outer);
+            let unmade = Unmade::new(origin);
+            let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
+            if is_cancelled {
+                if let Some(cancelled) = frame.enter(|| frame.notice(nature.location)).0 {
+                    return Poll::Ready(Err(cancelled));
+                }
             }
-        }
-        if let BodyReplace::Fresh { make } = this.body.as_mut().project_replace(Body::Done) {
-            let handed = token.clone();
-            let (future, _) = Frame::new(&token, &nature.about, None)
-                .enter(|| cancel_on_unwind(&token, nature.location, || make.make(handed)));
-            this.body.project_replace(Body::Running { future });
-        }
-        this.registered.set(Some(Registered::new(token)));
-        Ok(())
+            let unwinding = UnmadeOnUnwind {
+                unmade: &unmade,
+                registered: this.registered.as_mut(),
+                nature,
+            };
+            let (poll, change) = frame.enter(|| {
+                let future = make.make(|| frame.token().clone());
+                body.set(Body::Running { future });
+                let BodyProj::Running { future } = body.as_mut().project() else {
+                    unreachable!("set a moment ago")
+                };
+                let poll = future.poll(cx);
+                if poll.is_ready() {
+                    body.as_mut().project_replace(Body::Done);
+                }
+                poll
+            });
+            std::mem::forget(unwinding);
+            if let Poll::Ready(output) = poll {
+                if let Some(token) = unmade.into_made() {
+                    if nature.owns_token {
+                        end_token(&token, nature.location);
+                    }
+                }
+                return Poll::Ready(Ok(output));
+            }
+            let is_foreign = !frame.outer_wakes(cx.waker());
+            let token = unmade.into_made().unwrap_or_else(|| origin.make(outer));
+            this.registered.set(Some(Registered::new(token)));
+            // Had it been cancelled when the poll began, there would have been none.
+            self.as_mut()
+                .pending(&Before::default(), change, is_foreign, cx)
+                .map(Err)
+        })
     }
 
     /// The body is done: end the token, inside whose frame the body's remains are dropped.
@@ -421,7 +477,7 @@ impl Live {
 pin_project_lite::pin_project! {
     /// A future under a token that exists already, or under the one that is ambient where it was made.
     pub(crate) struct Ambient<M, F> {
-        token: Option<CancellationToken>,
+        token: CancellationToken,
         #[pin]
         region: Region<M, F>,
     }
@@ -434,16 +490,15 @@ where
 {
     pub(crate) fn new(token: CancellationToken, nature: Nature, make: M) -> Self {
         Self {
-            token: Some(token),
+            token,
             region: Region::new(nature, make),
         }
     }
 
     pub(crate) fn poll_ambient(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
         let this = self.project();
-        let token = this.token;
-        this.region
-            .poll_region(|| token.take().unwrap_or(CancellationToken::never()), cx)
+        let token = &*this.token;
+        this.region.poll_region(|start| start(&Existing(token)), cx)
     }
 }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::options::Scope;
+use super::origin::Origin as _;
 use super::region::{Given, Make, Nature, Region, With, cancel_on_unwind, end_token};
 use crate::context::{Frame, with_frame};
 use crate::error::FromCancelled;
@@ -15,14 +16,14 @@ pin_project_lite::pin_project! {
     /// The future of [`Scope::run`].
     #[must_use = "futures do nothing unless polled"]
     struct Run<M, F> {
-        scope: Option<Scope>,
+        scope: Scope,
         #[pin]
         region: Region<M, F>,
     }
 }
 
 impl<M, F> Run<M, F> {
-    fn new(mut scope: Scope, location: &'static Location<'static>, make: M) -> Self {
+    fn new(scope: Scope, location: &'static Location<'static>, make: M) -> Self {
         let nature = Nature {
             is_check_point: true,
             owns_token: true,
@@ -30,9 +31,8 @@ impl<M, F> Run<M, F> {
             about: scope.about.clone(),
             location,
         };
-        scope.location = location;
         Self {
-            scope: Some(scope),
+            scope,
             region: Region::new(nature, make),
         }
     }
@@ -43,10 +43,9 @@ impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let scope = this.scope;
-        let begin = || scope.take().unwrap_or_default().begin();
+        let scope = &*this.scope;
         this.region
-            .poll_region(begin, cx)
+            .poll_region(|start| start(&scope.begin()), cx)
             .map(|result| result.unwrap_or_else(FromCancelled::from_cancelled))
     }
 }
@@ -149,8 +148,8 @@ impl Scope {
         self.enter_sync_at(Location::caller(), f)
     }
 
-    fn enter_sync_at<R>(mut self, location: &'static Location<'static>, f: impl FnOnce(&CancellationToken) -> R) -> R {
-        let token = self.begin();
+    fn enter_sync_at<R>(self, location: &'static Location<'static>, f: impl FnOnce(&CancellationToken) -> R) -> R {
+        let token = with_frame(|outer| self.begin().make(outer));
         let frame = Frame::new(&token, &self.about, None);
         let (value, _) = frame.enter(|| cancel_on_unwind(&token, location, || f(&token)));
         end_token(&token, location);

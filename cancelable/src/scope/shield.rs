@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::options::Scope;
+use super::origin::Root;
 use super::region::{Given, Nature, Region, cancel_on_unwind, end_token};
 use crate::context::{About, Frame};
 use crate::error::FromCancelled;
@@ -72,7 +73,7 @@ impl<F: Future> Future for Shield<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.project()
             .region
-            .poll_region(CancellationToken::new, cx)
+            .poll_region(|start| start(&Root), cx)
             .map(|result| match result {
                 Ok(output) => output,
                 Err(_) => unreachable!("a shield without a timeout is no check point"),
@@ -102,7 +103,7 @@ impl<F> Shield<F> {
         let scope = Scope::new().detached().timeout(after);
         ShieldWithTimeout {
             region: self.region.with_nature(nature(true, self.location)),
-            scope: Some(scope),
+            scope,
         }
     }
 }
@@ -113,7 +114,7 @@ pin_project_lite::pin_project! {
     pub struct ShieldWithTimeout<F> {
         #[pin]
         region: Region<Given<F>, F>,
-        scope: Option<Scope>,
+        scope: Scope,
     }
 }
 
@@ -122,9 +123,9 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let scope = this.scope;
+        let scope = &*this.scope;
         this.region
-            .poll_region(|| scope.take().unwrap_or_default().begin(), cx)
+            .poll_region(|start| start(&scope.begin()), cx)
             .map(|result| result.unwrap_or_else(FromCancelled::from_cancelled))
     }
 }

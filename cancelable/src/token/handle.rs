@@ -6,7 +6,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Instant;
 
 use super::notify::tell;
-use super::state::State;
+use super::state::{Snapshot, State};
 use super::timeout::ChildOptions;
 use super::tree::Handle;
 use crate::cause::Cause;
@@ -239,6 +239,20 @@ impl StateRef<'_> {
     pub(crate) fn is_quiet(self) -> bool {
         self.0.load().is_quiet()
     }
+
+    /// The state of what is never cancelled.
+    pub(crate) fn never() -> StateRef<'static> {
+        StateRef(Handle::never_state())
+    }
+
+    /// A state that says "look closer" for ever: it speaks for a token with a deadline that has not been made yet.
+    pub(crate) fn wants_attention() -> StateRef<'static> {
+        StateRef(&WANTS_ATTENTION)
+    }
+}
+
+crate::primitive::global! {
+    static WANTS_ATTENTION: State = State::new(Snapshot::never().with_attention(true));
 }
 
 impl Cancelled {

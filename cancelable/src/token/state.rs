@@ -19,7 +19,7 @@ const HOLDS_PARENT: u32 = 1 << 4;
 const HAS_LINKS: u32 = 1 << 5;
 /// The one node that is never cancelled, counted or freed.
 const NEVER: u32 = 1 << 6;
-/// The node has, or once had, a parent or a child: others may reach its links, under the lock of the tree.
+/// The node has, or once had, a parent, a child or a weak handle: others may reach its links, under the tree's lock.
 const KNOWN: u32 = 1 << 7;
 /// The stripe number lives above this bit and never changes.
 const STRIPE_SHIFT: u32 = 16;
@@ -78,7 +78,7 @@ impl Snapshot {
     }
 
     #[must_use]
-    pub(super) fn with_attention(self, on: bool) -> Self {
+    pub(super) const fn with_attention(self, on: bool) -> Self {
         Self(if on { self.0 | ATTENTION } else { self.0 & !ATTENTION })
     }
 
