@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -111,8 +111,8 @@ fn latin1(bytes: &[u8]) -> String {
 // Processes -----------------------------------------------------------------------------------------------------------
 
 struct Running {
-    child: Child,
-    stdout: BufReader<Box<dyn io::Read + Send>>,
+    child: Watched,
+    stdout: BufReader<Box<dyn io::Read>>,
 }
 
 #[derive(Debug)]
@@ -124,13 +124,12 @@ struct Run {
 
 impl Running {
     fn start(command: &mut Command) -> Self {
-        let mut child = command
+        let command = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(Box::new(child.stdout.take().unwrap()) as _);
+            .stderr(Stdio::piped());
+        let mut child = Watched::spawn(command);
+        let stdout = BufReader::new(Box::new(child.0.stdout.take().unwrap()) as _);
         Self { child, stdout }
     }
 
@@ -142,7 +141,7 @@ impl Running {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.child.signal(signal);
     }
 
     /// Nobody reads standard output any more.
@@ -151,28 +150,42 @@ impl Running {
     }
 
     fn end(mut self) -> Run {
-        let pid = Pid::from_child(&self.child);
-        let (done, is_done) = mpsc::channel();
-        let waiter = thread::spawn(move || {
-            let reader = thread::spawn(move || {
-                let mut rest = Vec::new();
-                self.stdout.read_to_end(&mut rest).unwrap();
-                rest
-            });
-            let Output { status, stderr, .. } = self.child.wait_with_output().unwrap();
-            let stdout = reader.join().unwrap();
-            let _ = done.send(());
-            Run {
-                code: status.code(),
-                stdout: latin1(&stdout),
-                stderr: latin1(&stderr),
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        self.stdout.read_to_end(&mut stdout).unwrap();
+        self.child.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+        Run {
+            code: self.child.0.wait().unwrap().code(),
+            stdout: latin1(&stdout),
+            stderr: latin1(&stderr),
+        }
+    }
+}
+
+/// A process that is killed when it hangs, so that whoever waits for it or reads from it goes on and fails.
+struct Watched(
+    Child,
+    #[expect(dead_code, reason = "hangs up when dropped")] mpsc::Sender<()>,
+);
+
+impl Watched {
+    fn spawn(command: &mut Command) -> Self {
+        let child = command.spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (alive, watch) = mpsc::channel();
+        thread::spawn(move || {
+            if watch.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
             }
         });
-        if is_done.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let _ = kill_process(pid, Signal::KILL);
-            panic!("digest hangs");
-        }
-        waiter.join().unwrap()
+        Self(child, alive)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    fn code(mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
     }
 }
 
@@ -569,33 +582,19 @@ fn a_second_ctrl_c_exits_at_once() {
     let (reader, writer) = pipe();
     rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
     let mut command = tree.digest(["--jobs", "1"]);
-    let mut child = command
-        .stdout(writer.try_clone().unwrap())
-        .stderr(writer)
-        .spawn()
-        .unwrap();
+    let mut child = Watched::spawn(command.stdout(writer.try_clone().unwrap()).stderr(writer));
     drop(command);
     while rustix::io::ioctl_fionread(&reader).unwrap() == 0 {
         thread::yield_now();
     }
     // Two signals of one kind may arrive as one, so press until it helps.
-    assert_eq!(press_until_exit(&mut child).code(), Some(130));
-    let shown = io::read_to_string(reader).unwrap();
-    assert!(!shown.contains("cancelled"), "{shown}");
-}
-
-#[cfg(target_os = "linux")]
-fn press_until_exit(child: &mut Child) -> ExitStatus {
-    let deadline = std::time::Instant::now() + HANG;
-    while std::time::Instant::now() < deadline {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        kill_process(Pid::from_child(child), Signal::INT).unwrap();
+    while child.0.try_wait().unwrap().is_none() {
+        child.signal(Signal::INT);
         thread::sleep(Duration::from_millis(1));
     }
-    child.kill().unwrap();
-    panic!("digest does not listen");
+    assert_eq!(child.code(), Some(130));
+    let shown = io::read_to_string(reader).unwrap();
+    assert!(!shown.contains("cancelled"), "{shown}");
 }
 
 #[test]
@@ -618,18 +617,14 @@ fn a_reader_of_everything_who_leaves_is_no_panic() {
     let tree = (0..3_000).fold(Tree::new(), |tree, n| tree.file(n.to_string(), ""));
     let (reader, writer) = pipe();
     let mut command = tree.digest([".", "gone"]);
-    let mut child = command
-        .stdout(writer.try_clone().unwrap())
-        .stderr(writer)
-        .spawn()
-        .unwrap();
+    let child = Watched::spawn(command.stdout(writer.try_clone().unwrap()).stderr(writer));
     drop(command);
     let mut first = String::new();
     let mut reader = BufReader::new(reader);
     reader.read_line(&mut first).unwrap();
     assert!(first.starts_with("digest: \"gone\""), "{first}");
     drop(reader);
-    assert_eq!(child.wait().unwrap().code(), Some(141));
+    assert_eq!(child.code(), Some(141));
 }
 
 #[test]
@@ -646,12 +641,7 @@ fn a_terminal_is_shown_a_bar() {
         .open(OsStr::from_bytes(name.as_bytes()))
         .unwrap();
     let mut command = tree.digest(["--jobs", "2"]);
-    let mut child = command
-        .env("TERM", "xterm")
-        .stdout(Stdio::null())
-        .stderr(screen)
-        .spawn()
-        .unwrap();
+    let child = Watched::spawn(command.env("TERM", "xterm").stdout(Stdio::null()).stderr(screen));
     drop(command);
 
     let mut shown = Vec::new();
@@ -665,9 +655,9 @@ fn a_terminal_is_shown_a_bar() {
     };
     show_until(" 1 of 3 files ");
     show_until(" by 2 workers ");
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    child.signal(Signal::INT);
     show_until("; 1 of 3 files done");
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(child.code(), Some(130));
 }
 
 #[test]
@@ -676,12 +666,13 @@ fn a_plain_thread_stops_every_worker() {
     let (reader, writer) = pipe();
     let report = Arc::new(Report::new(writer));
     let token = CancellationToken::new();
+    token.cancel_after(HANG);
 
     let stopper = thread::spawn({
         let (token, report) = (token.clone(), report.clone());
         move || {
             let progress = report.progress();
-            while progress.working() < 2 || !progress.to_string().starts_with("2 of 4 ") {
+            while !(progress.working() == 2 && progress.to_string().starts_with("2 of 4 ") || token.is_cancelled()) {
                 thread::yield_now();
             }
             token.cancel_with("enough");
