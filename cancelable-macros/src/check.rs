@@ -51,7 +51,7 @@ pub(crate) fn check(
         } else {
             Exit::Leave(fresh_label(CANCELLED_LABEL, span))
         };
-        let rules = Rules { library: &library, exit, every: every.as_ref().map(Every::turns), asynchronous: shape != Shape::Plain };
+        let rules = Rules { library: &library, exit, every: every.as_ref().map(Every::turns), unit: edge.is_unit(), asynchronous: shape != Shape::Plain };
         let body = match shape {
             Shape::AsyncTail => shape::tail_async(&mut function.block).map(|block| &mut block.block),
             Shape::Plain | Shape::Async => Some(&mut function.block),
@@ -210,7 +210,8 @@ fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<To
         let (mut input, comma) = pair.into_tuple();
         match &mut input {
             FnArg::Receiver(receiver) => {
-                if let Some(attr) = receiver.attrs.iter().find(|attr| is_token(attr)) {
+                if let Some(index) = receiver.attrs.iter().position(is_token) {
+                    let attr = receiver.attrs.remove(index);
                     errors.on(attr, "`self` is not a token; mark a parameter of type `CancellationToken`");
                 }
             }
@@ -252,27 +253,25 @@ fn token_parameter(argument: &syn::PatType, errors: &mut Errors) -> Option<Token
             return None;
         }
     };
-    let mut ty = (*argument.ty).clone();
-    let mut by_reference = false;
-    if let Type::Reference(reference) = &mut ty {
-        by_reference = true;
-        if let Some(mutability) = &reference.mutability {
-            errors.at(
-                mutability.span,
-                "a token needs no `mut`; write `#[token] token: &CancellationToken`",
-            );
+    let (by_reference, ty) = match &*argument.ty {
+        Type::Reference(reference) => {
+            if let Some(mutability) = &reference.mutability {
+                errors.at(mutability.span, "a token needs no `mut`; write `#[token] token: &CancellationToken`");
+            }
+            // `'life0` is what `#[async_trait]` makes of an elided one.
+            if let Some(lifetime) = &reference.lifetime {
+                let name = lifetime.ident.to_string();
+                if name != "_" && !name.starts_with("life") {
+                    errors.on(
+                        lifetime,
+                        "a `#[token]` parameter is borrowed from the function itself; remove the lifetime",
+                    );
+                }
+            }
+            (true, (*reference.elem).clone())
         }
-        match &reference.lifetime {
-            // What `#[async_trait]` makes of an elided one.
-            Some(lifetime) if lifetime.ident.to_string().starts_with("life") => reference.lifetime = None,
-            Some(lifetime) if lifetime.ident == "_" => reference.lifetime = None,
-            Some(lifetime) => errors.on(
-                lifetime,
-                "a `#[token]` parameter is borrowed from the function itself; remove the lifetime",
-            ),
-            None => {}
-        }
-    }
+        ty => (false, ty.clone()),
+    };
     let cfgs = argument.attrs.iter().filter(|attr| is_cfg(attr)).cloned().collect();
     Some(TokenParameter { cfgs, mutability, name, ty, by_reference })
 }

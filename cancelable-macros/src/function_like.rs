@@ -24,17 +24,24 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 
 /// ```text
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
-/// Output: Site.scope().timeout(Duration::from_millis(5000)).name("fetch").run(async move { BODY })
+/// Output: Site.run_as(
+///             Site.scope().timeout(Duration::from_millis(5000)).name("fetch"),
+///             async move { BODY },
+///             |cancelled| from_cancelled::<_>(cancelled),
+///         )
 ///
 /// Input:  cancel_scope!(token = stop, || -> T { BODY })
-/// Output: Site.scope().run_sync(|| -> T { let stop = current(); BODY })
+/// Output: Site.enter_sync(Site.scope(), || -> T {
+///             let stop = token_parameter::<CancellationToken>();
+///             { if let Err(cancelled) = Site.check() { return from_cancelled::<T>(cancelled) } BODY }
+///         })
 /// ```
-/// The body's `.await`s and loops become check points, as in an annotated function.
+/// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
+/// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
 pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
     expand(input, "cancel_scope", args::SCOPE, |library, mut options, mut body, errors| {
         let span = Span::call_site();
-        if let (Some(detached), Some(parent)) = (options.span_of("detached"), options.span_of("parent")) {
-            let _ = parent;
+        if let (Some(detached), Some(_)) = (options.span_of("detached"), options.span_of("parent")) {
             errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
         }
         let variable = options.take("token").and_then(|given| match given.value {
@@ -45,10 +52,18 @@ pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
         let scope = OwnScope { steps: options.into_vec().into_iter().filter_map(check::step).collect() };
         let builder = scope.builder(library, span);
         let binding = variable.map(|name| token_binding(library, &name));
-        let method = if body.asynchronous.is_some() { "run" } else { "run_sync" };
-        let block = body.tokens(library, binding);
-        let run = located_call(method, block, span);
-        quote!(#builder #run)
+        if body.asynchronous.is_some() {
+            let edge = body.edge();
+            let cancelled = Ident::new("cancelled", at(edge.span));
+            let converted = edge.from_cancelled(library, &cancelled);
+            let block = body.tokens(library, binding);
+            let arguments = quote_spanned!(at(span)=> #builder, #block, |#cancelled| #converted);
+            library.located("run_as", arguments, span)
+        } else {
+            body.add_entry_check(library);
+            let block = body.tokens(library, binding);
+            library.located("enter_sync", quote!(#builder, #block), span)
+        }
     })
 }
 
@@ -60,7 +75,7 @@ pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
 /// Output: shield(async { BODY }).timeout(Duration::from_millis(5000))
 ///
 /// Input:  shield!({ BODY })                          shield!(timeout = "5s", { BODY })
-/// Output: shield_sync(|| { BODY })                   shield_sync_timeout(Duration::from_millis(5000), || { BODY })
+/// Output: shield_sync(|| { BODY })                   Site.shield_sync_timeout(Duration::from_millis(5000), || { BODY })
 /// ```
 /// Only a timeout can fail a check point inside, so only with one does the body get any.
 pub(crate) fn shield(input: TokenStream) -> TokenStream {
@@ -137,7 +152,7 @@ pub(crate) fn combine(input: TokenStream, macro_name: &'static str) -> TokenStre
 }
 
 /// The longest tuple that the library combines.
-const MOST_FUTURES: usize = 16;
+const MOST_FUTURES: usize = 12;
 
 fn expand(
     input: TokenStream,
@@ -156,9 +171,16 @@ fn expand(
     let parsed = parser.parse2(input);
     match parsed {
         Ok((library, options, Some(mut body))) => {
-            body.refuse_escapes(macro_name, &mut errors);
+            let mut escapes = Errors::default();
+            body.refuse_escapes(macro_name, &mut escapes);
+            if !escapes.is_empty() {
+                // Rustc would refuse them in a closure once more.
+                return failed(&escapes);
+            }
+            // Beside an error too: else what only the body uses would be called unused.
             let expanded = build(&library, options, body, &mut errors);
-            if errors.is_empty() { expanded } else { failed(&errors) }
+            let errors = errors.to_compile_errors();
+            if errors.is_empty() { expanded } else { quote!({ #errors #expanded }) }
         }
         Ok((_, _, None)) => failed(&errors),
         Err(error) => {
@@ -258,8 +280,16 @@ impl Body {
     }
 
     fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
-        let rules = Rules { library, exit: Exit::Return(self.edge()), every: None, asynchronous: self.asynchronous.is_some() };
+        let rules = Rules { library, exit: Exit::Return(self.edge()), every: None, unit: self.edge().is_unit(), asynchronous: self.asynchronous.is_some() };
         rewrite::rewrite(&mut self.block, &rules, errors);
+    }
+
+    /// What notices that a scope is over before its body starts.
+    fn add_entry_check(&mut self, library: &Library) {
+        let span = Span::call_site();
+        let check = library.located("check", TokenStream::new(), span);
+        let entry = Exit::Return(self.edge()).unless_ok(&check, library, span);
+        insert_after_items(&mut self.block, entry);
     }
 
     fn refuse_helpers(&mut self, errors: &mut Errors) {

@@ -6,13 +6,14 @@
 //!
 //! | path | what for |
 //! |---|---|
-//! | `Site` | calls whose caller's line is reported: `.check()`, `.guard(future)`, `.finish(future)`, `.scope()`, `.run(scope, future)`, `.enter_sync(scope, closure)`, `.shield_sync_timeout(duration, closure)` |
-//! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.run(future)`, `.run_sync(closure)`, `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
+//! | `Site` | calls whose caller's line is reported: `.check()`, `.guard(future)`, `.finish(future)`, `.scope()`, `.run(scope, future)`, `.run_as(scope, future, conversion)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)` |
+//! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`: leaves an `async` block without a value |
 //! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop` |
 //! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.next_piece()` and `.more()`: a `for` in pieces of n |
 //! | `from_cancelled::<R>` | a cancel as a value of the function's type |
-//! | `current`, `linked`, `CancellationToken` | the ambient token; a token or a reference to one as a token; its type |
+//! | `token_parameter::<T>`, `linked`, `CancellationToken` | the ambient token, of the type that a `#[token]` parameter has; a token or a reference to one as a token; its type |
+//! | `Either` | which branch of a `select!` was chosen |
 //! | `shield`, `shield_sync`, `shield_sync_timeout` | `shield!` |
 //! | `Duration`, `Result`, `Option`, `IntoIterator` | those of `core`, whatever the user calls so |
 

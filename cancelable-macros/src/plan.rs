@@ -71,6 +71,7 @@ pub(crate) struct TokenParameter {
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) mutability: Option<Token![mut]>,
     pub(crate) name: Ident,
+    /// Without the `&`.
     pub(crate) ty: Type,
     pub(crate) by_reference: bool,
 }
@@ -78,16 +79,15 @@ pub(crate) struct TokenParameter {
 impl TokenParameter {
     /// ```text
     /// Input:  #[token] token: &CancellationToken
-    /// Output: let token: &CancellationToken = &current();
+    /// Output: let token: &CancellationToken = &token_parameter::<CancellationToken>();
     /// ```
     /// The type is the user's, so that a wrong one is blamed on it; the borrowed token lives as long as the block.
     pub(crate) fn binding(&self, library: &Library) -> TokenStream {
         let span = self.name.span();
         let TokenParameter { cfgs, mutability, name, ty, by_reference } = self;
-        let current = library.private("current", span);
+        let ambient = library.private("token_parameter", ty.span());
         let borrow = by_reference.then(|| quote_spanned!(at(span)=> &));
-        let value = quote_spanned!(at(span)=> #borrow #current());
-        quote_spanned!(at(span)=> #(#cfgs)* let #mutability #name: #ty = #value;)
+        quote_spanned!(at(span)=> #(#cfgs)* let #mutability #name: #borrow #ty = #borrow #ambient::<#ty>();)
     }
 }
 
@@ -106,7 +106,8 @@ impl OwnScope {
                 StepKind::Grace(duration) => located_call("grace", duration.to_tokens(library), *span),
                 StepKind::Link(expr) => {
                     let linked = library.private("linked", *span);
-                    let borrow = quote_spanned!(at(expr.span())=> &);
+                    // Generic, so that no lint finds the borrow needless; the user's span, for a wrong type.
+                    let borrow = quote_spanned!(expr.span()=> &);
                     located_call("link", quote_spanned!(at(*span)=> #linked(#borrow #expr)), *span)
                 }
                 StepKind::Parent(expr) => {

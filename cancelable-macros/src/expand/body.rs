@@ -169,9 +169,10 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
 /// ```text
 /// Output: let gave_up = &GaveUp::new();
 ///         match Site.run(SCOPE, gave_up.watch(async { … { BODY } })).await {
-///             Ok(Ok(value)) => value,
-///             Ok(Err(_)) | Err(_) => OR,
+///             Ok(Ok(value)) => return value,
+///             Ok(Err(_)) | Err(_) => {}
 ///         }
+///         OR
 /// ```
 fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
     let or = plan.or.take();
@@ -214,9 +215,10 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
                 #prelude
                 let #slot = &#gave_up::new();
                 match #run.await {
-                    #result::Ok(#result::Ok(#value)) => #value,
-                    #result::Ok(#result::Err(_)) | #result::Err(_) => #or,
+                    #result::Ok(#result::Ok(#value)) => return #value,
+                    #result::Ok(#result::Err(_)) | #result::Err(_) => {}
                 }
+                #or
             )
         }
     }

@@ -4,6 +4,7 @@ use crate::lints;
 use crate::paths::{Library, at};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Arm, Expr, Lifetime, Pat, Type, TypeInfer};
 
@@ -22,7 +23,7 @@ impl Edge {
     pub(crate) fn of(ty: &Type) -> Self {
         let mut erased = ty.clone();
         EraseImplTrait.visit_type_mut(&mut erased);
-        Edge { ty: erased.to_token_stream(), span: syn::spanned::Spanned::span(ty) }
+        Edge { ty: erased.to_token_stream(), span: ty.span() }
     }
 
     /// The `()` of a function that returns nothing, blamed on its name.
@@ -35,18 +36,9 @@ impl Edge {
         Edge { ty: quote_spanned!(span=> _), span }
     }
 
-    /// ```text
-    /// Output: if let Some(dead) = None::<R> { return dead; }
-    /// ```
-    /// Tells an `async` block its type. Spanned at that type, so that a mismatch in the body is told of the user's
-    /// expression and of this type, and so that what coerces in a function coerces here.
-    pub(crate) fn dead_return(&self, library: &Library) -> TokenStream {
-        let span = self.span;
-        let option = library.private("Option", span);
-        let ty = &self.ty;
-        let dead = Ident::new("dead", at(span));
-        let allow = lints::on_dead_return(span);
-        quote_spanned!(at(span)=> #allow if let #option::Some(#dead) = #option::None::<#ty> { return #dead; })
+    /// Whether a body that ends without a value may be right.
+    pub(crate) fn is_unit(&self) -> bool {
+        self.ty.to_string() == "()"
     }
 
     pub(crate) fn ty(&self) -> &TokenStream {
@@ -61,6 +53,21 @@ impl Edge {
         let ty = &self.ty;
         let argument = quote_spanned!(at(self.span)=> (#cancelled));
         quote_spanned!(self.span=> #private::<#ty> #argument)
+    }
+
+    /// ```text
+    /// Output: if let Some(dead) = None::<R> { return dead; }
+    /// ```
+    /// Tells an `async` block its type. Spanned at that type, so that a mismatch in the body is told of the user's
+    /// expression and of this type, and so that what coerces in a function coerces here.
+    pub(crate) fn dead_return(&self, library: &Library) -> TokenStream {
+        let span = self.span;
+        let option = library.private("Option", span);
+        let ty = &self.ty;
+        // As it is, for the same reasons as in `Exit::arms`.
+        let dead = Ident::new("cancelable_dead", span);
+        let allow = lints::on_dead_return(span);
+        quote_spanned!(at(span)=> #allow if let #option::Some(#dead) = #option::None::<#ty> { return #dead; })
     }
 }
 
@@ -122,10 +129,12 @@ impl Exit {
     /// ```
     pub(crate) fn arms(&self, library: &Library, span: Span) -> [Arm; 2] {
         let result = library.private("Result", span);
-        let value = Ident::new("value", at(span));
+        // With the user's span unchanged, so that a value of the wrong type is told of the `.await` and nothing else; and
+        // so with a name that no constant of the user's has.
+        let value = Ident::new("cancelable_value", span);
         let (pattern, leave) = self.arm(library, span);
         [
-            arm(quote_spanned!(at(span)=> #result::Ok(#value)), quote_spanned!(at(span)=> #value), span),
+            arm(quote_spanned!(at(span)=> #result::Ok(#value)), value.to_token_stream(), span),
             arm(quote_spanned!(at(span)=> #result::Err(#pattern)), leave, span),
         ]
     }

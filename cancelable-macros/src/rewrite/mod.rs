@@ -43,6 +43,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) exit: Exit,
     /// Turns between two checks of a loop, as an expression that costs nothing to repeat.
     pub(crate) every: Option<TokenStream>,
+    /// Whether a body may end without a value.
+    pub(crate) unit: bool,
     /// Whether `.await` is possible, and so whether `join!` and `select!` are awaits.
     pub(crate) asynchronous: bool,
 }
@@ -65,6 +67,9 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         touched: 0,
         errors,
     };
+    if !rules.unit {
+        rewriter.refuse_endless_tail(block);
+    }
     rewriter.visit_block_mut(block);
     rewriter.points
 }
@@ -102,6 +107,18 @@ impl Rewriter<'_> {
                     self.visit_expr_mut(expr);
                 }
             },
+        }
+    }
+
+    /// A marked `loop` at the end of a body, where a value is due: left by a cancel, it would have none.
+    fn refuse_endless_tail(&mut self, block: &Block) {
+        let Some(Stmt::Expr(Expr::Loop(tail), None)) = block.stmts.last() else { return };
+        let marks = tail.attrs.iter().filter(|attr| helpers::is_ours(attr));
+        for attr in marks.filter(|attr| attr.to_token_stream().to_string().contains("break")) {
+            self.errors.on(
+                attr.path(),
+                "this `loop` ends only by `return`, so a cancel that leaves it finds no value to return; put one after it",
+            );
         }
     }
 
