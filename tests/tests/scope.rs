@@ -140,6 +140,23 @@ fn l11_a_suspended_guard_is_woken_once_and_fails_on_that_very_poll() {
 }
 
 #[test]
+fn l11_a_cancel_in_the_middle_of_a_poll_is_not_lost_on_what_had_been_polled_by_then() {
+    let token = CancellationToken::new();
+    let canceller = token.clone();
+    let mut future = Box::pin(token.scope(async move {
+        let cancels = poll_fn(move |_| {
+            canceller.cancel();
+            Poll::Ready(())
+        });
+        futures::join!(guard(pending::<()>()), cancels).0
+    }));
+    let (counter, waker) = CountingWaker::new();
+    assert!(poll_with(&mut future, &waker).is_pending());
+    assert!(counter.count() > 0, "nobody else would wake it");
+    assert!(matches!(poll_with(&mut future, &waker), Poll::Ready(Err(_))));
+}
+
+#[test]
 fn l11_the_cancel_reaches_the_waker_of_the_last_poll() {
     let (first, first_waker) = CountingWaker::new();
     let (second, second_waker) = CountingWaker::new();
