@@ -50,7 +50,7 @@ pub use adapters::thread;
 pub use adapters::tokio;
 pub use context::{check, current, is_cancelled, propagate, remaining};
 pub use error::{Cancelled, FromCancelled};
-pub use guard::{Guard, guard};
+pub use guard::{Checkpoint, Guard, checkpoint, guard};
 pub use reason::{CancelReason, ReasonKind};
 pub use scope::{
     CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Spawn, SpawnBlocking,

@@ -52,6 +52,12 @@ pub fn guard<F: IntoFuture>(f: F) -> Guard<F::IntoFuture> {
     }
 }
 
+impl<F: Unpin> Guard<F> {
+    pub(super) fn inner_mut(&mut self) -> &mut F {
+        &mut self.inner
+    }
+}
+
 pin_project_lite::pin_project! {
     /// An await that the ambient token can end; made by [`guard`]. Two words more than the future it guards.
     #[must_use = "futures do nothing unless polled"]

@@ -4,11 +4,13 @@
 //! cancelled, unless something inside must be let out first (`verdict.rs`).
 
 mod await_guard;
+mod checkpoint;
 mod finish;
 #[allow(unsafe_code, reason = "a tagged pointer; see the head of the file")]
 mod stage;
 mod verdict;
 
 pub use await_guard::{Guard, guard};
+pub use checkpoint::{Checkpoint, checkpoint};
 pub(crate) use finish::{Finish, Hold, finish};
 pub(crate) use verdict::Before;
