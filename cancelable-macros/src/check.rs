@@ -3,7 +3,7 @@
 use crate::args::{Given, Options, TurnsValue, Value};
 use crate::diag::Errors;
 use crate::item::Function;
-use crate::paths::{Library, at};
+use crate::paths::{Library, at, variable};
 use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
 use crate::recover::Recovered;
 use crate::rewrite::exit::{Edge, Exit};
@@ -12,7 +12,7 @@ use crate::shape::{self, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
-use syn::{FnArg, Pat, ReturnType, Type};
+use syn::{FnArg, GenericParam, Generics, Lifetime, Pat, PatType, ReturnType, Type, TypeReference, WherePredicate};
 
 /// Names that rewriting and expansion share; resolved at the macro, so that they are nobody else's.
 pub(crate) const CANCELLED_LABEL: &str = "cancelled";
@@ -47,7 +47,7 @@ pub(crate) fn check(
         let exit = if or.is_none() {
             Exit::Return(edge.clone())
         } else if scope.is_some() && shape != Shape::Plain {
-            Exit::GiveUp(Ident::new(GIVE_UP_SLOT, at(span)))
+            Exit::GiveUp(variable(GIVE_UP_SLOT, span))
         } else {
             Exit::Leave(fresh_label(CANCELLED_LABEL, span))
         };
@@ -77,7 +77,7 @@ fn every(given: Given) -> Option<Every> {
     match given.value {
         Value::Turns(TurnsValue::Literal(number)) => Some(Every::Literal(number.to_token_stream())),
         Value::Turns(TurnsValue::Expr(value)) => {
-            Some(Every::Computed { variable: Ident::new("every", at(given.span)), value })
+            Some(Every::Computed { variable: variable("every", given.span), value })
         }
         _ => None,
     }
@@ -217,6 +217,7 @@ fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<To
             }
             FnArg::Typed(argument) => {
                 if argument.attrs.iter().any(is_token) {
+                    forget_lifetime(argument, &mut function.sig.generics);
                     if let Some(parameter) = token_parameter(argument, errors) {
                         found.push(parameter);
                     }
@@ -233,11 +234,36 @@ fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<To
     found
 }
 
+/// `#[async_trait]` gives each elided lifetime a name and a bound. One that leaves with its parameter must leave the
+/// generics too, or the method would not match its trait's any more.
+fn forget_lifetime(argument: &PatType, generics: &mut Generics) {
+    let Type::Reference(TypeReference { lifetime: Some(lifetime), .. }) = &*argument.ty else { return };
+    if !is_from_async_trait(lifetime) {
+        return;
+    }
+    generics.params = std::mem::take(&mut generics.params)
+        .into_iter()
+        .filter(|param| !matches!(param, GenericParam::Lifetime(param) if param.lifetime == *lifetime))
+        .collect();
+    if let Some(clause) = &mut generics.where_clause {
+        clause.predicates = std::mem::take(&mut clause.predicates)
+            .into_iter()
+            .filter(|predicate| !matches!(predicate, WherePredicate::Lifetime(bound) if bound.lifetime == *lifetime))
+            .collect();
+    }
+}
+
+/// `'life0`, `'life1`, …
+fn is_from_async_trait(lifetime: &Lifetime) -> bool {
+    let name = lifetime.ident.to_string();
+    name.strip_prefix("life").is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 pub(crate) fn is_token(attr: &syn::Attribute) -> bool {
     attr.path().is_ident("token")
 }
 
-fn token_parameter(argument: &syn::PatType, errors: &mut Errors) -> Option<TokenParameter> {
+fn token_parameter(argument: &PatType, errors: &mut Errors) -> Option<TokenParameter> {
     for attr in argument.attrs.iter().filter(|attr| is_token(attr)) {
         if !matches!(attr.meta, syn::Meta::Path(_)) {
             errors.on(&attr.meta, "`#[token]` takes no arguments");
@@ -247,7 +273,7 @@ fn token_parameter(argument: &syn::PatType, errors: &mut Errors) -> Option<Token
         Pat::Ident(ident) if ident.by_ref.is_none() && ident.subpat.is_none() => {
             (ident.mutability, ident.ident.clone())
         }
-        Pat::Wild(wild) => (None, Ident::new("_unnamed", at(wild.underscore_token.span))),
+        Pat::Wild(wild) => (None, Ident::new("_cancelable_token", at(wild.underscore_token.span))),
         other => {
             errors.on(other, "a `#[token]` parameter is one variable; write `#[token] token: CancellationToken`");
             return None;
@@ -258,10 +284,8 @@ fn token_parameter(argument: &syn::PatType, errors: &mut Errors) -> Option<Token
             if let Some(mutability) = &reference.mutability {
                 errors.at(mutability.span, "a token needs no `mut`; write `#[token] token: &CancellationToken`");
             }
-            // `'life0` is what `#[async_trait]` makes of an elided one.
             if let Some(lifetime) = &reference.lifetime {
-                let name = lifetime.ident.to_string();
-                if name != "_" && !name.starts_with("life") {
+                if lifetime.ident != "_" && !is_from_async_trait(lifetime) {
                     errors.on(
                         lifetime,
                         "a `#[token]` parameter is borrowed from the function itself; remove the lifetime",

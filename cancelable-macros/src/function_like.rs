@@ -7,7 +7,7 @@ use crate::args::{self, Options, Value};
 use crate::check;
 use crate::diag::Errors;
 use crate::duration::DurationValue;
-use crate::paths::{Library, at, located_call};
+use crate::paths::{Library, at, located_call, variable};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::escapes;
 use crate::rewrite::exit::{Edge, Exit};
@@ -44,17 +44,17 @@ pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
         if let (Some(detached), Some(_)) = (options.span_of("detached"), options.span_of("parent")) {
             errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
         }
-        let variable = options.take("token").and_then(|given| match given.value {
+        let named = options.take("token").and_then(|given| match given.value {
             Value::Binding(name) => Some(name),
             _ => None,
         });
         body.add_check_points(library, errors);
         let scope = OwnScope { steps: options.into_vec().into_iter().filter_map(check::step).collect() };
         let builder = scope.builder(library, span);
-        let binding = variable.map(|name| token_binding(library, &name));
+        let binding = named.map(|name| token_binding(library, &name));
         if body.asynchronous.is_some() {
             let edge = body.edge();
-            let cancelled = Ident::new("cancelled", at(edge.span));
+            let cancelled = variable("cancelled", edge.span);
             let converted = edge.from_cancelled(library, &cancelled);
             let block = body.tokens(library, binding);
             let arguments = quote_spanned!(at(span)=> #builder, #block, |#cancelled| #converted);

@@ -62,6 +62,12 @@ pub(crate) fn located_call(method: &str, arguments: impl ToTokens, span: Span) -
     quote!(#dot #method #arguments)
 }
 
+/// A variable of the expansion's own. Variables are told apart by where they come from, but a constant of the user's is
+/// found by its name alone, and would be a pattern where a variable is meant: hence a name that nobody gives one.
+pub(crate) fn variable(name: &str, span: Span) -> Ident {
+    Ident::new(&format!("cancelable_{name}"), at(span))
+}
+
 fn parenthesized(arguments: impl ToTokens, span: Span) -> Group {
     let mut group = Group::new(Delimiter::Parenthesis, arguments.to_token_stream());
     group.set_span(span);

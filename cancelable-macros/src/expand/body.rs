@@ -6,13 +6,13 @@
 use super::signature;
 use crate::check::{CANCELLED_LABEL, GIVE_UP_SLOT};
 use crate::lints;
-use crate::paths::at;
+use crate::paths::{at, variable};
 use crate::plan::{Every, OwnScope, Plan};
 use crate::rewrite::exit::Exit;
 use crate::rewrite::fresh_label;
 use crate::rewrite::loops::insert_after_items;
 use crate::shape::{self, Shape};
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Block, Expr, Stmt};
 
@@ -111,11 +111,20 @@ fn in_place(plan: &Plan, mut block: Block, mut prelude: TokenStream, name: Span)
 /// ```
 /// `OR` stands outside the body, and so sees the arguments, not what the body calls by the same names.
 fn in_place_or(plan: &Plan, mut block: Block, prelude: TokenStream, or: &Expr, name: Span) -> TokenStream {
+    let or = or_value(plan, or);
     let label = fresh_label(CANCELLED_LABEL, name);
     insert_after_items(&mut block, entry_check(plan, &Exit::Leave(label.clone()), name));
     let allow = lints::on_diverging_return(name);
     let labelled = quote_spanned!(at(name)=> #label: { #prelude #allow return #block; });
     quote!(#labelled #or)
+}
+
+/// The value of `or` at the end of a block: nothing, where that says the same, for `()` would be an unneeded one.
+fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
+    match or {
+        Expr::Tuple(unit) if unit.elems.is_empty() && plan.edge.is_unit() => TokenStream::new(),
+        other => other.to_token_stream(),
+    }
 }
 
 /// ```text
@@ -192,11 +201,11 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
     insert_after_items(&mut block, plan.edge.dead_return(library));
     let inner = quote_spanned!(at(name)=> async #capture { #rebindings #tokens #block });
     let (result, private) = (library.private("Result", name), |of: &str| library.private(of, name));
-    let value = Ident::new("value", at(name));
+    let value = variable("value", name);
     match or {
         None => {
             let run = library.located("run", quote!(#builder, #inner), name);
-            let cancelled = Ident::new("cancelled", at(name));
+            let cancelled = variable("cancelled", name);
             let converted = plan.edge.from_cancelled(library, &cancelled);
             quote_spanned!(at(name)=>
                 #prelude
@@ -207,7 +216,8 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
             )
         }
         Some(or) => {
-            let slot = Ident::new(GIVE_UP_SLOT, at(name));
+            let or = or_value(plan, &or);
+            let slot = variable(GIVE_UP_SLOT, name);
             let gave_up = private("GaveUp");
             let watched = quote_spanned!(at(name)=> #slot.watch(#inner));
             let run = library.located("run", quote!(#builder, #watched), name);

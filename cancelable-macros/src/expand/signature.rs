@@ -11,11 +11,11 @@
 //! need `Sync` for, to be `Send`).
 
 use crate::lints;
-use crate::paths::at;
+use crate::paths::{at, variable};
 use crate::plan::{OwnScope, StepKind};
 use crate::duration::DurationValue;
 use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, FnArg, Pat, PatIdent, Signature};
@@ -75,7 +75,7 @@ pub(crate) fn move_arguments(sig: &mut Signature, scope: &OwnScope, or: Option<&
             }
         } else {
             // What the pattern leaves out has no name, and is moved in as a whole all the same.
-            let name = format_ident!("argument{index}", span = at(span));
+            let name = variable(&format!("argument{index}"), span);
             let pat = std::mem::replace(
                 &mut *argument.pat,
                 Pat::Ident(PatIdent {

@@ -1,7 +1,7 @@
 //! How a check point leaves: with the function's own type, out of a loop, or to the code after the body.
 
 use crate::lints;
-use crate::paths::{Library, at};
+use crate::paths::{Library, at, variable};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
@@ -64,8 +64,9 @@ impl Edge {
         let span = self.span;
         let option = library.private("Option", span);
         let ty = &self.ty;
-        // As it is, for the same reasons as in `Exit::arms`.
-        let dead = Ident::new("cancelable_dead", span);
+        // With the user's span unchanged, as in `Exit::arms`.
+        let mut dead = variable("dead", span);
+        dead.set_span(span);
         let allow = lints::on_dead_return(span);
         quote_spanned!(at(span)=> #allow if let #option::Some(#dead) = #option::None::<#ty> { return #dead; })
     }
@@ -100,7 +101,7 @@ pub(crate) enum Exit {
 impl Exit {
     /// The `Err` arm of a check point: pattern and expression.
     fn arm(&self, library: &Library, span: Span) -> (TokenStream, TokenStream) {
-        let cancelled = Ident::new("cancelled", at(span));
+        let cancelled = variable("cancelled", span);
         match self {
             Exit::Return(edge) => {
                 let value = edge.from_cancelled(library, &cancelled);
@@ -129,9 +130,9 @@ impl Exit {
     /// ```
     pub(crate) fn arms(&self, library: &Library, span: Span) -> [Arm; 2] {
         let result = library.private("Result", span);
-        // With the user's span unchanged, so that a value of the wrong type is told of the `.await` and nothing else; and
-        // so with a name that no constant of the user's has.
-        let value = Ident::new("cancelable_value", span);
+        // With the user's span unchanged, so that a value of the wrong type is told of the `.await` and nothing else.
+        let mut value = variable("value", span);
+        value.set_span(span);
         let (pattern, leave) = self.arm(library, span);
         [
             arm(quote_spanned!(at(span)=> #result::Ok(#value)), value.to_token_stream(), span),

@@ -1,8 +1,8 @@
 //! Loops: a check at the beginning of each turn, or of every n-th.
 
 use super::exit::Exit;
-use crate::paths::{Library, at, located_call};
-use proc_macro2::{Ident, Span, TokenStream};
+use crate::paths::{Library, at, located_call, variable};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Block, Expr, ExprForLoop, ExprMatch, Stmt};
@@ -28,7 +28,7 @@ pub(crate) fn check_some_turns(
     library: &Library,
     keyword: Span,
 ) -> Expr {
-    let turns = Ident::new("turns", at(keyword));
+    let turns = variable("turns", keyword);
     let check = library.located("check", TokenStream::new(), keyword);
     let check = exit.unless_ok(&check, library, keyword);
     let begin = located_call("begin", TokenStream::new(), keyword);
@@ -73,7 +73,7 @@ pub(crate) fn check_between_pieces(
     keyword: Span,
 ) -> Expr {
     let attrs = std::mem::take(&mut looping.attrs);
-    let [items, pieces, piece] = ["items", "pieces", "piece"].map(|name| Ident::new(name, at(keyword)));
+    let [items, pieces, piece] = ["items", "pieces", "piece"].map(|name| variable(name, keyword));
     let (probe, option) = (library.private("Probe", keyword), library.private("Option", keyword));
     let into_iter = library.private("IntoIterator", looping.expr.span());
     let expr = std::mem::replace(&mut *looping.expr, Expr::Verbatim(piece.to_token_stream()));
@@ -117,5 +117,7 @@ pub(crate) fn body_mut(looping: &mut Expr) -> Option<&mut Block> {
 /// and the user wrote none there.
 pub(crate) fn insert_after_items(block: &mut Block, statement: TokenStream) {
     let items = block.stmts.iter().take_while(|stmt| matches!(stmt, Stmt::Item(_))).count();
-    block.stmts.insert(items, Stmt::Expr(Expr::Verbatim(statement), None));
+    // With nothing else in the block, the statement would be its value, in braces that it does not need.
+    let semicolon = block.stmts.is_empty().then(|| syn::token::Semi(at(block.brace_token.span.open())));
+    block.stmts.insert(items, Stmt::Expr(Expr::Verbatim(statement), semicolon));
 }

@@ -16,9 +16,9 @@ use super::Rewriter;
 use super::awaits::matched;
 use super::select;
 use crate::duration::peel;
-use crate::paths::at;
+use crate::paths::{at, variable};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::visit_mut::VisitMut;
@@ -205,7 +205,7 @@ impl Rewriter<'_> {
             return None;
         }
         let span = name_span(&mac.path);
-        let value = Ident::new("value", at(span));
+        let value = variable("value", span);
         // `line!()` tells the line of its own call: the user's.
         let [file, line, column] = ["file", "line", "column"].map(|name| {
             let name = Ident::new(name, span);
@@ -253,7 +253,7 @@ impl Rewriter<'_> {
             self.visit_expr_mut(future);
         }
         let span = name_span(&mac.path);
-        let names: Vec<Ident> = (0..futures.len()).map(|index| format_ident!("future{index}", span = at(span))).collect();
+        let names: Vec<Ident> = (0..futures.len()).map(|index| variable(&format!("future{index}"), span)).collect();
         let futures = futures.iter();
         let path = &mac.path;
         let block = quote_spanned!(at(span)=> async move { #path!(#biased #(#names),*) });

@@ -40,9 +40,9 @@
 use super::Rewriter;
 use super::opaque::{block_expr, name_span};
 use crate::duration::peel;
-use crate::paths::at;
+use crate::paths::{at, variable};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprBlock, Macro, Pat, Path, Token};
@@ -171,7 +171,7 @@ impl Rewriter<'_> {
     pub(super) fn select_branches(&mut self, select: Select, path: &Path) -> Expr {
         let span = name_span(path);
         let last = select.branches.len() - 1;
-        let value = Ident::new("value", at(span));
+        let value = variable("value", span);
         let result = self.rules.library.private("Result", span);
 
         let (mut conditions, mut condition_names) = (Vec::new(), Vec::new());
@@ -182,7 +182,7 @@ impl Rewriter<'_> {
                 Branch::Future { pat, asked: shape, mut future, condition, mut handler } => {
                     let condition = condition.map(|mut condition| {
                         self.visit_expr_mut(&mut condition);
-                        let name = format_ident!("condition{index}", span = at(span));
+                        let name = variable(&format!("condition{index}"), span);
                         conditions.push(condition);
                         condition_names.push(name.clone());
                         quote_spanned!(at(span)=> , if #name)
@@ -191,7 +191,7 @@ impl Rewriter<'_> {
                         future.to_token_stream()
                     } else {
                         self.visit_expr_mut(&mut future);
-                        let name = format_ident!("future{index}", span = at(span));
+                        let name = variable(&format!("future{index}"), span);
                         futures.push(future);
                         future_names.push(name.clone());
                         name.to_token_stream()
