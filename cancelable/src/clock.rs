@@ -15,8 +15,8 @@ pub(crate) struct Now {
 
 pub(crate) fn now() -> Now {
     #[cfg(feature = "tokio")]
-    if let Some(at) = tokio_clock::virtual_now() {
-        return Now { at, is_virtual: true };
+    if let Some(now) = tokio_clock::now() {
+        return now;
     }
     Now {
         at: Instant::now(),
@@ -29,8 +29,9 @@ pub(crate) use tokio_clock::{VirtualSleep, virtual_sleep};
 
 #[cfg(feature = "tokio")]
 mod tokio_clock {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
+    use super::Now;
     use tokio::runtime::{Handle, RuntimeFlavor};
     use tokio::time;
 
@@ -42,18 +43,21 @@ mod tokio_clock {
         time::sleep_until(time::Instant::from_std(at))
     }
 
-    /// tokio's time, if this thread is in a runtime whose clock is not the wall's.
+    /// The time in a runtime that could be paused.
     ///
-    /// tokio has no question for that, but a paused (or paused and moved) clock does not lie between two readings of
-    /// the wall's. Only a current-thread runtime can be paused, so others are spared the readings.
-    pub(super) fn virtual_now() -> Option<Instant> {
+    /// tokio has no question for whether it is, but a paused (or paused and moved) clock does not lie between two readings
+    /// of the wall's. Only a current-thread runtime can be paused, so others are spared the readings; and a clock that
+    /// has been moved by less than a millisecond has not been moved by a timer.
+    pub(super) fn now() -> Option<Now> {
         let handle = Handle::try_current().ok()?;
         if handle.runtime_flavor() != RuntimeFlavor::CurrentThread {
             return None;
         }
         let before = Instant::now();
-        let theirs = time::Instant::now().into_std();
-        (theirs < before || theirs > Instant::now()).then_some(theirs)
+        let at = time::Instant::now().into_std();
+        let is_close = at >= before && at - before < Duration::from_millis(1);
+        let is_virtual = !is_close && (at < before || at > Instant::now());
+        Some(Now { at, is_virtual })
     }
 }
 

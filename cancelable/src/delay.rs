@@ -44,20 +44,20 @@ impl Future for Delay {
         match self.get_mut() {
             Self::Never => Poll::Pending,
             Self::Virtual(sleep) => sleep.as_mut().poll(cx),
-            Self::Wall { at, alarm } => {
-                if Instant::now() >= *at {
-                    *alarm = None;
-                    return Poll::Ready(());
-                }
-                let fired = match alarm {
-                    Some(alarm) => alarm.update(cx.waker()),
-                    None => {
-                        *alarm = Some(timer::arm(*at, cx.waker().clone()));
-                        false
+            // The alarm says when it is time; the clock is asked only before there is one.
+            Self::Wall { at, alarm } => match alarm {
+                Some(armed) => {
+                    if armed.update(cx.waker()) {
+                        return Poll::Ready(());
                     }
-                };
-                if fired { Poll::Ready(()) } else { Poll::Pending }
-            }
+                    Poll::Pending
+                }
+                None if Instant::now() >= *at => Poll::Ready(()),
+                None => {
+                    *alarm = Some(timer::arm(*at, cx.waker().clone()));
+                    Poll::Pending
+                }
+            },
         }
     }
 }

@@ -90,8 +90,8 @@ struct Live {
     hold: Hold,
     /// What is pending inside.
     inside: Counts,
-    /// A deadline by a clock that only the runtime knows.
-    clock: Option<Delay>,
+    /// The token's own deadline, if this task is the one that watches it.
+    deadline: Option<Delay>,
     /// Running since the cancel was seen, if there is a grace.
     grace: Option<Delay>,
 }
@@ -170,7 +170,7 @@ impl<M, F> Region<M, F> {
                 is_foreign: false,
                 hold: Hold::new(),
                 inside: Counts::default(),
-                clock: None,
+                deadline: None,
                 grace: None,
             },
         }
@@ -272,8 +272,8 @@ where
             panic!("a scope, shield or ambient future was polled after it had completed")
         };
 
-        if live.clock.is_some() {
-            live.poll_clock(token, cx);
+        if live.deadline.is_some() {
+            live.poll_deadline(token, cx);
         }
         // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
         let cancelled = token.is_marked();
@@ -291,7 +291,7 @@ where
         }
         // The usual end: nothing cancelled, nothing begun or ended inside, and the same waker as ever.
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if token.is_quiet()
+        if !token.is_marked()
             && change == Counts::default()
             && live.is_foreign == is_foreign
             && live.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
@@ -325,7 +325,7 @@ where
         if live.nature.shields {
             live.hold.set(true);
         }
-        if let Some(cause) = if token.is_quiet() { None } else { token.cause() } {
+        if let Some(cause) = token.marked_cause() {
             if !live.nature.is_check_point {
                 // Somebody inside notices, or nobody does; in another poll, if the cancel came in the middle of this one.
                 if !before.cancelled {
@@ -351,8 +351,8 @@ where
         if registered_waker.is_some_and(|waker| waker.will_wake(cx.waker())) && live.is_foreign == is_foreign {
             return Poll::Pending;
         }
-        if registered_waker.is_none() && token.attend() {
-            live.watch_clock(token, cx);
+        if registered_waker.is_none() {
+            live.watch_deadline(token, cx);
         }
         if live.is_foreign != is_foreign {
             // The two kinds have different places in the list.
@@ -438,18 +438,17 @@ where
         if live.nature.owns_token {
             end_token(token, live.nature.location);
         }
-        live.clock = None;
+        live.deadline = None;
         live.grace = None;
         live.leave();
     }
 }
 
 impl Live {
-    /// A deadline by a virtual clock: nobody but this task can watch it.
-    fn poll_clock(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
-        if let Some(clock) = &mut self.clock {
-            if Pin::new(clock).poll(cx).is_ready() {
-                self.clock = None;
+    fn poll_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        if let Some(deadline) = &mut self.deadline {
+            if Pin::new(deadline).poll(cx).is_ready() {
+                self.deadline = None;
                 if let Some(reason) = token.deadline_reason() {
                     token.expire(reason);
                 }
@@ -457,10 +456,15 @@ impl Live {
         }
     }
 
-    fn watch_clock(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
-        if let Some(at) = token.own_virtual_deadline() {
-            self.clock = Some(Delay::until(at, true));
-            self.poll_clock(token, cx);
+    /// Watches the token's deadline from this task, if nobody does so far. The token goes on wanting attention: whoever
+    /// else asks it, or hangs on it, has it watched for everybody, by the timer thread. Few do, and this is cheaper.
+    fn watch_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        if token.is_quiet() {
+            return;
+        }
+        if let Some((at, is_virtual)) = token.own_unwatched_deadline() {
+            self.deadline = Some(Delay::until(at, is_virtual));
+            self.poll_deadline(token, cx);
         }
     }
 

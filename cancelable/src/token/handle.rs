@@ -222,6 +222,11 @@ impl CancellationToken {
         self.node.state().is_inherited()
     }
 
+    /// The cause, as far as has been noticed.
+    pub(crate) fn marked_cause(&self) -> Option<Arc<Cause>> {
+        self.node.cause()
+    }
+
     pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
         if !self.node.state().is_quiet() {
             self.attend();

@@ -37,6 +37,7 @@ pub use callback::CancelCallback;
 pub(crate) use deadline::Deadline;
 pub use drop_guard::{DropGuard, DropGuardRef};
 pub use handle::CancellationToken;
+pub(crate) use handle::StateRef;
 pub(crate) use registered::Registered;
 pub(crate) use timeout::ChildOptions;
 pub use wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned};

@@ -127,15 +127,12 @@ impl CancellationToken {
         attend(&self.node)
     }
 
-    /// The token's own deadline, if it goes by a virtual clock.
-    pub(crate) fn own_virtual_deadline(&self) -> Option<Instant> {
+    /// The token's own deadline, if no timer thread watches it, and whether it goes by a virtual clock.
+    pub(crate) fn own_unwatched_deadline(&self) -> Option<(Instant, bool)> {
         self.node
             .with_extras(|extras| {
-                extras
-                    .deadline
-                    .as_ref()
-                    .filter(|deadline| deadline.is_virtual)
-                    .map(|d| d.at)
+                let deadline = extras.deadline.as_ref()?;
+                matches!(deadline.watch, Watch::Nobody).then_some((deadline.at, deadline.is_virtual))
             })
             .flatten()
     }

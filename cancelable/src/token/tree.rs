@@ -7,7 +7,7 @@
 use std::ptr::{self, NonNull};
 
 use super::deadline::Deadline;
-use super::lock::{STRIPES, TreeLock, lock_stripe};
+use super::lock::{TreeLock, lock_stripe, pick_stripe};
 use super::state::{Snapshot, State};
 use super::unwind::FirstPanic;
 use super::waiters::{Notify, Taken, Waiter, WaiterList};
@@ -19,8 +19,12 @@ pub(super) struct Node {
     state: State,
     /// Handles on this node (T2). Children are not counted, waiters neither.
     handles: AtomicU32,
-    /// Guarded by the tree's lock until the node is marked as cancelled; the walk's alone afterwards (T3).
+    /// Guarded by the tree's lock until the node is marked as cancelled; the walk's and the harvest's afterwards (T3).
     links: UnsafeCell<Links>,
+    /// Guarded by the tree's lock, always (W2).
+    waiters: UnsafeCell<WaiterList<LinkTarget>>,
+    /// Guarded by the tree's lock; empty once marked (T3).
+    extras: UnsafeCell<Option<Box<Extras>>>,
     /// Written once, before `CANCELLED` is stored; read only after `CANCELLED` was loaded (S2).
     cause: UnsafeCell<Option<Arc<Cause>>>,
     canary: Canary,
@@ -32,8 +36,6 @@ struct Links {
     prev: *const Node,
     next: *const Node,
     first_child: *const Node,
-    waiters: WaiterList<LinkTarget>,
-    extras: Option<Box<Extras>>,
 }
 
 /// What few nodes have, kept out of the node so that it stays within a cache line.
@@ -77,6 +79,8 @@ impl Node {
                 state: State::new(Snapshot::never()),
                 handles: AtomicU32::new(1),
                 links: UnsafeCell::new(Links::none()),
+                waiters: UnsafeCell::new(WaiterList::new()),
+                extras: UnsafeCell::new(None),
                 cause: UnsafeCell::new(None),
                 canary: Canary::new(),
             }
@@ -85,20 +89,16 @@ impl Node {
 
     /// A node with one handle, in no tree yet.
     fn boxed(stripe: Option<usize>, extras: Option<Box<Extras>>) -> Box<Self> {
-        let mut links = Links::none();
-        links.extras = extras;
         let mut node = Box::new(Self {
             state: State::new(Snapshot::fresh(0)),
             handles: AtomicU32::new(1),
-            links: UnsafeCell::new(links),
+            links: UnsafeCell::new(Links::none()),
+            waiters: UnsafeCell::new(WaiterList::new()),
+            extras: UnsafeCell::new(extras),
             cause: UnsafeCell::new(None),
             canary: Canary::new(),
         });
-        // The address, mixed, spreads unrelated trees over the stripes at no cost.
-        let stripe = stripe.unwrap_or_else(|| {
-            let address = ptr::from_ref(&*node).addr();
-            (address >> 6 ^ address >> 14) & (STRIPES - 1)
-        });
+        let stripe = stripe.unwrap_or_else(|| pick_stripe(ptr::from_ref(&*node).addr()));
         node.state = State::new(Snapshot::fresh(stripe));
         node
     }
@@ -106,6 +106,16 @@ impl Node {
     fn links(&self) -> *mut Links {
         self.canary.sing();
         self.links.with_mut(|links| links)
+    }
+
+    fn waiters(&self) -> *mut WaiterList<LinkTarget> {
+        self.canary.sing();
+        self.waiters.with_mut(|waiters| waiters)
+    }
+
+    fn extras(&self) -> *mut Option<Box<Extras>> {
+        self.canary.sing();
+        self.extras.with_mut(|extras| extras)
     }
 }
 
@@ -116,8 +126,6 @@ impl Links {
             prev: ptr::null(),
             next: ptr::null(),
             first_child: ptr::null(),
-            waiters: WaiterList::new(),
-            extras: None,
         }
     }
 }
@@ -161,14 +169,20 @@ impl Drop for Handle {
 fn drop_alone(node: NonNull<Node>) -> bool {
     // SAFETY: the caller's handle keeps the node (T2).
     let this = unsafe { node.as_ref() };
+    this.canary.sing();
     // Acquire: whatever other handles did before they were given up happens before what follows.
     if this.handles.load(Ordering::Acquire) != 1 {
         return false;
     }
-    // Ours is the only handle, and others are only made under the lock of the tree, or by a weak handle (T2).
+    // In this order: a handle that has been given up may have made the node known before.
     let state = this.state.load();
     if state.is_cancelled() || !state.is_known() {
-        // Out of the tree, for good or so far, so the links are ours (T3).
+        // And once more, in the other order: a cancel may have come between, with a handle that it made before it marked
+        // the node. From then on none can be made, nor of a node that nobody knows.
+        if state.is_cancelled() && this.handles.load(Ordering::Acquire) != 1 {
+            return false;
+        }
+        // Out of the tree, for good or so far, and without a weak handle, so the links are ours (T3).
         // SAFETY: as said.
         if !unsafe { is_bare(this, state) } {
             return false;
@@ -176,13 +190,14 @@ fn drop_alone(node: NonNull<Node>) -> bool {
     } else {
         let lock = lock_stripe(state.stripe());
         let state = this.state.load_locked(&lock);
+        if state.is_cancelled() || this.handles.load(Ordering::Relaxed) != 1 {
+            return false;
+        }
         // SAFETY: the lock is held (T3), and neighbours are alive (T4).
         unsafe {
             let links = this.links();
             let parent = (*links).parent;
-            if this.handles.load(Ordering::Relaxed) != 1
-                || state.is_cancelled()
-                || state.holds_parent()
+            if state.holds_parent()
                 || !is_bare(this, state)
                 || (!parent.is_null() && (*parent).state.load_locked(&lock).is_zombie())
             {
@@ -215,10 +230,7 @@ fn drop_alone(node: NonNull<Node>) -> bool {
 /// The lock of the tree is held, or the node is in no tree and the caller has its only handle.
 unsafe fn is_bare(node: &Node, state: Snapshot) -> bool {
     // SAFETY: the caller's promise. The children of a root that is not known are none.
-    unsafe {
-        let links = node.links();
-        (*links).waiters.is_empty() && (*links).extras.is_none() && !state.is_zombie()
-    }
+    unsafe { (*node.waiters()).is_empty() && (*node.extras()).is_none() && !state.is_zombie() }
 }
 
 /// Takes one handle off the count; `Some` if it was the last.
@@ -275,6 +287,12 @@ impl Handle {
         self.0.addr().get()
     }
 
+    /// The state word of the node that `never` is on.
+    pub(super) fn never_state() -> &'static State {
+        let never: &'static Node = &NEVER;
+        &never.state
+    }
+
     #[inline(always)]
     pub(super) fn state_word(&self) -> &State {
         &self.node().state
@@ -315,11 +333,9 @@ impl Handle {
             drop(lock);
             return Self::born_cancelled(child, self);
         }
-        let links = self.node().links();
         // SAFETY: the lock of this tree is held (T3); `child` is nobody else's yet.
         unsafe {
-            if (*links)
-                .extras
+            if (*self.node().extras())
                 .as_deref()
                 .is_some_and(|extras| !extras.sources.is_empty())
             {
@@ -330,7 +346,9 @@ impl Handle {
             }
             let state = child.state.load_locked(&lock);
             child.state.store(&lock, state.known());
-            self.node().state.store(&lock, parent_state.known());
+            if !parent_state.is_known() {
+                self.node().state.store(&lock, parent_state.known());
+            }
             let child = Box::leak(child);
             attach(self.node(), child);
             Self(NonNull::from(child))
@@ -344,7 +362,7 @@ impl Handle {
         child.state = State::new(child.state.load().cancelled(true));
         // Nothing will be heard from here on, so the name and the deadline go at once. (It has no sources yet.)
         // SAFETY: as above.
-        drop(unsafe { (*child.links()).extras.take() });
+        drop(unsafe { (*child.extras()).take() });
         Self(NonNull::from(Box::leak(child)))
     }
 
@@ -354,11 +372,16 @@ impl Handle {
             return None;
         }
         let lock = self.lock();
-        if self.node().state.load_locked(&lock).is_cancelled() {
+        let state = self.node().state.load_locked(&lock);
+        if state.is_cancelled() {
             return None;
         }
+        // A weak handle may be among them.
+        if !state.is_known() {
+            self.node().state.store(&lock, state.known());
+        }
         // SAFETY: the lock is held (T3); `f` gets no way to reach the links otherwise.
-        let extras = unsafe { &mut (*self.node().links()).extras };
+        let extras = unsafe { &mut *self.node().extras() };
         Some(f(extras.get_or_insert_default()))
     }
 
@@ -375,9 +398,8 @@ impl Handle {
             let view = std::mem::ManuallyDrop::new(Self(node));
             // SAFETY: a node's parents are alive while it is attached (T4), and the lock is held (T3).
             unsafe {
-                let links = node.as_ref().links();
-                f(&view, (*links).extras.as_deref_mut());
-                at = (*links).parent;
+                f(&view, (*node.as_ref().extras()).as_deref_mut());
+                at = (*node.as_ref().links()).parent;
             }
         }
     }
@@ -402,17 +424,17 @@ impl Handle {
     pub(super) fn name(&self) -> Option<std::borrow::Cow<'static, str>> {
         let _lock = self.lock();
         // SAFETY: the lock is held (T3).
-        let extras = unsafe { (*self.node().links()).extras.as_deref() };
+        let extras = unsafe { (*self.node().extras()).as_deref() };
         extras.and_then(|extras| extras.name.clone())
     }
 
     /// How many children are attached: counted, for `Debug`.
     pub(super) fn child_count(&self) -> usize {
-        let _lock = self.lock();
+        let lock = self.lock();
         let mut count = 0;
         // SAFETY: the lock is held (T3); attached children are alive (T4).
         unsafe {
-            let first = (*self.node().links()).first_child;
+            let first = self.first_child(&lock);
             let mut at = first;
             while !at.is_null() {
                 count += 1;
@@ -425,15 +447,24 @@ impl Handle {
         count
     }
 
+    /// The first child, if the node has any: once marked it has none, and its links are the harvest's (T3).
+    fn first_child(&self, lock: &TreeLock) -> *const Node {
+        if self.node().state.load_locked(lock).is_cancelled() {
+            return ptr::null();
+        }
+        // SAFETY: the lock is held, and the node is not marked (T3).
+        unsafe { (*self.node().links()).first_child }
+    }
+
     /// Nobody else holds this token, hangs on it or waits for it: it can be dropped without anyone noticing.
     pub(super) fn is_unshared(&self) -> bool {
         if self.handle_count() != 1 {
             return false;
         }
-        let _lock = self.lock();
+        let lock = self.lock();
         // SAFETY: the lock is held (T3).
-        let links = unsafe { &*self.node().links() };
-        links.first_child.is_null() && links.waiters.is_empty()
+        let is_waited_for = unsafe { !(*self.node().waiters()).is_empty() };
+        !is_waited_for && self.first_child(&lock).is_null()
     }
 
     /// Puts a waiter into this node's list; `false` if the node is cancelled.
@@ -463,7 +494,7 @@ impl Handle {
             self.node().state.store(&lock, state.with_links());
         }
         // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
-        unsafe { (*self.node().links()).waiters.push(&lock, waiter) };
+        unsafe { (*self.node().waiters()).push(&lock, waiter) };
         true
     }
 
@@ -480,7 +511,7 @@ impl Handle {
         let lock = self.lock();
         // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
         unsafe {
-            let list = &mut (*self.node().links()).waiters;
+            let list = &mut *self.node().waiters();
             if !list.remove(&lock, waiter) {
                 return Err(notify);
             }
@@ -503,7 +534,7 @@ impl Handle {
         }
         let lock = self.lock();
         // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
-        unsafe { (*self.node().links()).waiters.remove(&lock, waiter) }
+        unsafe { (*self.node().waiters()).remove(&lock, waiter) }
     }
 
     /// Runs `f` on a waiter that is in this node's list; `false` if it has been told.
@@ -676,7 +707,7 @@ impl Handle {
         let lock = self.lock();
         for _ in 0..room {
             // SAFETY: waiters of a marked node are still guarded by its tree's lock (W2).
-            match unsafe { (*self.node().links()).waiters.pop(&lock, foreign) } {
+            match unsafe { (*self.node().waiters()).pop(&lock, foreign) } {
                 Some(taken) => {
                     if !f(taken) {
                         return true;
@@ -802,7 +833,7 @@ unsafe fn splice_out(lock: &TreeLock, node: &Node, garbage: &mut Garbage) {
         let state = (*child).state.load_locked(lock);
         (*child).state.store(lock, state.with_holds_parent(holds));
         if !parent.is_null() {
-            (*(*parent).links()).waiters.append(lock, &mut (*links).waiters);
+            (*(*parent).waiters()).append(lock, &mut *node.waiters());
         }
         garbage.nodes.push(node);
         garbage.silence(lock, child);
@@ -862,7 +893,7 @@ unsafe fn tidy_upwards(lock: &TreeLock, node: *const Node, garbage: &mut Garbage
                 let holds = zombie.state.load_locked(lock).holds_parent();
                 at = detach(zombie);
                 if !at.is_null() {
-                    (*(*at).links()).waiters.append(lock, &mut (*zombie.links()).waiters);
+                    (*(*at).waiters()).append(lock, &mut *zombie.waiters());
                     if holds {
                         garbage.parents.push(NonNull::new_unchecked(at.cast_mut()));
                     }
@@ -899,10 +930,9 @@ impl Garbage {
     unsafe fn silence(&mut self, lock: &TreeLock, node: *const Node) {
         // SAFETY: the lock is held (T3), which guards the list too (W2).
         unsafe {
-            let links = (*node).links();
-            if (*links).parent.is_null() && (*node).state.load_locked(lock).is_zombie() {
+            if (*(*node).links()).parent.is_null() && (*node).state.load_locked(lock).is_zombie() {
                 self.unheard
-                    .extend(std::iter::from_fn(|| (*links).waiters.pop(lock, false)));
+                    .extend(std::iter::from_fn(|| (*(*node).waiters()).pop(lock, false)));
             }
         }
     }
@@ -974,7 +1004,7 @@ unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
             let parent = detach(this);
             if !parent.is_null() {
                 // Detached callbacks stay with the tree: the nearest ancestor will run them (T8).
-                (*(*parent).links()).waiters.append(&lock, &mut (*this.links()).waiters);
+                (*(*parent).waiters()).append(&lock, &mut *this.waiters());
                 if state.holds_parent() {
                     garbage.parents.push(NonNull::new_unchecked(parent.cast_mut()));
                 }
@@ -987,7 +1017,7 @@ unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
             this.state.store(&lock, state.as_zombie());
             // A dropped token takes its timer along. T7: nobody may find the way back once the lock is released, for
             // then the last child may free the node.
-            let mut extras = (*this.links()).extras.take();
+            let mut extras = (*this.extras()).take();
             if let Some(extras) = &mut extras {
                 extras.forget_node();
             }
@@ -1000,13 +1030,14 @@ unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
 /// Drops what a node contains that is about to be freed; handles among it go to `pending` instead of recursing.
 fn empty(node: &Node, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic) {
     // SAFETY: nobody else has the node; only a weak handle may still look at its count (T7).
-    let links = unsafe { &mut *node.links() };
-    dispose(links.extras.take(), pending);
+    dispose(unsafe { (*node.extras()).take() }, pending);
+    // SAFETY: as above.
+    let waiters = unsafe { &mut *node.waiters() };
     // Callbacks that were detached on a root: nobody is left who could cancel it.
-    if !links.waiters.is_empty() {
+    if !waiters.is_empty() {
         let lock = lock_stripe(node.state.load().stripe());
         // SAFETY: the list is guarded by the lock (W2).
-        let unheard: Vec<_> = std::iter::from_fn(|| unsafe { links.waiters.pop(&lock, false) }).collect();
+        let unheard: Vec<_> = std::iter::from_fn(|| unsafe { waiters.pop(&lock, false) }).collect();
         drop(lock);
         drop_each(unheard, panics);
     }
@@ -1150,13 +1181,13 @@ unsafe fn mark_node(
 ) {
     let is_origin = ptr::eq(node, origin.0.as_ptr());
     let state = node.state.load_locked(lock);
-    let links = node.links();
     // SAFETY: the lock is held (T3).
     unsafe {
+        let waiters = &mut *node.waiters();
         if state.has_links() {
-            (*links).waiters.take_links(lock, |target| harvest.links.push(target));
+            waiters.take_links(lock, |target| harvest.links.push(target));
         }
-        if let Some(mut extras) = (*links).extras.take() {
+        if let Some(mut extras) = (*node.extras()).take() {
             // T7: before the store below, after which the node may be freed at any moment.
             extras.forget_node();
             harvest.extras.push(extras);
@@ -1164,15 +1195,13 @@ unsafe fn mark_node(
         if state.holds_parent() && !above.is_null() {
             harvest.handles.push(Handle(NonNull::new_unchecked(above.cast_mut())));
         }
-        if !(*links).waiters.is_empty() {
+        if !waiters.is_empty() {
             if try_hold(node) {
-                harvest.has_foreign |= (*links).waiters.has_foreign(lock);
+                harvest.has_foreign |= waiters.has_foreign(lock);
                 harvest.queue.push(node);
             } else {
                 // Nobody holds it, so these are detached callbacks; they run with the origin's, whose turn comes last (T8).
-                (*(*origin.0.as_ptr()).links())
-                    .waiters
-                    .append(lock, &mut (*links).waiters);
+                (*origin.node().waiters()).append(lock, waiters);
             }
         }
         node.cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
