@@ -7,7 +7,7 @@
 use crate::primitive::{Mutex, MutexGuard, global, lock};
 
 /// A power of two. Loom explores two, which is enough to have trees that share a lock and trees that do not.
-pub(super) const STRIPES: usize = if cfg!(cancelable_loom) { 2 } else { 256 };
+const STRIPES: usize = if cfg!(cancelable_loom) { 2 } else { 256 };
 
 /// On a cache line (pair) of its own, so that trees do not slow each other down.
 #[repr(align(128))]
@@ -25,6 +25,22 @@ const fn stripes() -> [Stripe; STRIPES] {
 #[cfg(cancelable_loom)]
 fn stripes() -> [Stripe; STRIPES] {
     std::array::from_fn(|_| Stripe(Mutex::new(())))
+}
+
+/// A stripe for a new tree, whose root is at `address`: mixed, that spreads unrelated trees at no cost.
+#[cfg(not(cancelable_loom))]
+pub(super) fn pick_stripe(address: usize) -> usize {
+    (address >> 6 ^ address >> 14) & (STRIPES - 1)
+}
+
+/// In turn: addresses differ from one execution of a model to the next.
+#[cfg(cancelable_loom)]
+pub(super) fn pick_stripe(_: usize) -> usize {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    global! {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+    }
+    NEXT.fetch_add(1, Ordering::Relaxed) & (STRIPES - 1)
 }
 
 /// Proof that one stripe is locked.

@@ -1,0 +1,22 @@
+//! The sources of the token core, as they are in `cancelable`, with loom inside (`primitive.rs`).
+
+#![deny(unsafe_code)]
+
+#[path = "../../src/cause.rs"]
+mod cause;
+#[path = "../../src/clock.rs"]
+mod clock;
+#[path = "../../src/error.rs"]
+mod error;
+#[path = "../../src/primitive.rs"]
+mod primitive;
+#[path = "../../src/reason.rs"]
+mod reason;
+#[path = "../../src/timer/mod.rs"]
+mod timer;
+#[path = "../../src/token/mod.rs"]
+mod token;
+
+pub use error::Cancelled;
+pub use reason::{CancelReason, ReasonKind};
+pub use token::{CancelCallback, CancellationToken};
