@@ -38,16 +38,19 @@ fn write(tokens: TokenStream, text: &mut String, gap: &mut Gap) {
                 *gap = Gap::Words;
             }
             TokenTree::Punct(punct) => {
-                let tight = matches!(punct.as_char(), '.' | ':' | '&' | '?' | '!' | '\'' | ',' | ';' | '*' | '$' | '#');
+                let sign = punct.as_char();
+                // After a word they are operators of two sides, else of one.
+                let binary = matches!(sign, '*' | '&' | '-') && *gap == Gap::Words;
+                let tight = !binary && matches!(sign, '.' | ':' | '&' | '?' | '!' | '\'' | ',' | ';' | '*' | '-' | '$' | '#');
                 if *gap == Gap::Space || (!tight && *gap == Gap::Words) {
                     text.push(' ');
                 }
-                text.push(punct.as_char());
-                let lone_colon = punct.as_char() == ':' && !text.ends_with("::");
-                *gap = match (punct.as_char(), punct.spacing()) {
+                text.push(sign);
+                let lone_colon = sign == ':' && !text.ends_with("::");
+                *gap = match (sign, punct.spacing()) {
                     (_, Spacing::Joint) => Gap::None,
-                    (':', _) if lone_colon => Gap::Space,
                     (',' | ';', _) => Gap::Space,
+                    (':', _) if lone_colon => Gap::Space,
                     _ if tight => Gap::None,
                     _ => Gap::Space,
                 };
@@ -74,6 +77,7 @@ mod tests {
         assert_eq!(text(quote!(&self.token)), "&self.token");
         assert_eq!(text(quote!(Err(Stop { why: 3 }))), "Err(Stop { why: 3 })");
         assert_eq!(text(quote!(())), "()");
+        assert_eq!(text(quote!(-step * *n - 1)), "-step * *n - 1");
         assert_eq!(text(quote!(limits[0], "x")), "limits[0], \"x\"");
     }
 }

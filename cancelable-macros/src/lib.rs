@@ -32,12 +32,201 @@ mod plan;
 mod recover;
 mod rewrite;
 mod shape;
+#[cfg(test)]
+mod snapshots;
 
 use diag::Errors;
 use item::Item;
 use proc_macro::TokenStream;
 
-/// Makes a function cancelable. See the documentation in `cancelable`.
+/// Makes a function cancelable: puts check points into it, which end it with an error once the ambient token is
+/// cancelled.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, cancelable};
+///
+/// #[cancelable]
+/// async fn total(prices: &[u32]) -> Result<u32, Cancelled> {
+///     let mut total = 0;
+///     for price in prices {                       // a check at every turn
+///         total += convert(*price).await;         // a check at every await
+///     }
+///     Ok(total)
+/// }
+/// # async fn convert(n: u32) -> u32 { n }
+///
+/// # futures::executor::block_on(async {
+/// assert_eq!(total(&[1, 2]).await.unwrap(), 3);
+///
+/// let token = CancellationToken::new();
+/// token.cancel();
+/// assert!(token.scope(total(&[1, 2])).await.is_err());
+/// # });
+/// ```
+///
+/// # Where it goes
+///
+/// - on a `fn` or an `async fn`: free, method, or provided method of a trait;
+/// - on a `fn` that returns `impl Future`, `Pin<Box<dyn Future>>` or a `BoxFuture`, and ends in `async { … }` or
+///   `Box::pin(async { … })`, which is what `#[async_trait]` makes of an `async fn`;
+/// - on an `impl` block: every method is annotated whose return type is written as some `…Result` or as an `Option`, or
+///   as a future of one. An `async` method of another type is an error, a sync or `const` one is left alone. On a
+///   method, `#[cancelable(skip)]` leaves it alone, and `#[cancelable(…)]` replaces the block's options.
+///
+/// It may stand above or below `#[tokio::main]`, `#[tokio::test]`, `#[tracing::instrument]` and `#[async_trait]`.
+///
+/// The return type has to have room for a cancel: `Result<T, E>` with `E: From<Cancelled>`, `Option<T>`, or a type of
+/// your own with `FromCancelled`; or else say what to return, with [`or`](#or--value).
+///
+/// # Check points
+///
+/// - The entry of the function.
+/// - Every `.await`: before its future is first polled, and whenever that is pending. A future that is ready yields its
+///   value in any case.
+/// - Every turn of a `loop`, `while` or `for`, when it begins. A `while` whose condition awaits is checked by that await
+///   and not once more after it, so that `while let Some(job) = jobs.recv().await` loses no job.
+/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`: when all their branches are pending.
+///
+/// No check point: the await of `shield!(…)`, `shield(…)` or `….shielded()`, which start and end under a cancelled
+/// token too. Left alone are closures, `async` blocks, nested items, and macros other than `vec!`, `format!` and
+/// `println!` and their like, `assert!` and its like, `matches!`, `dbg!`, `panic!` and its like, `pin!`, `race!`, `bail!`,
+/// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions.
+///
+/// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
+/// the order of drops are untouched. Its documentation says how many check points it has.
+///
+/// # Options
+///
+/// `name`, `timeout`, `grace` and `token` open a scope for each call, which works without an ambient token too.
+/// Expressions in options see the arguments and `self`.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, cancelable};
+/// use std::time::Duration;
+///
+/// struct Client { limit: Duration, shutdown: CancellationToken }
+///
+/// impl Client {
+///     #[cancelable(name = format!("fetch {id}"), timeout = self.limit, token = self.shutdown)]
+///     async fn fetch(&self, id: u32) -> Result<String, Cancelled> {
+///         std::future::pending().await
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let client = Client { limit: Duration::from_millis(5), shutdown: CancellationToken::new() };
+/// let error = client.fetch(7).await.unwrap_err();
+/// assert!(error.is_timeout());
+/// assert_eq!(error.scope_name(), Some("fetch 7"));
+/// # });
+/// ```
+///
+/// ## `name = "…"`
+///
+/// Names the scope in errors. A `&'static str`, a `String` or a `Cow` of these.
+///
+/// ## `timeout = "5s"`
+///
+/// Cancels the call when it has taken this long: a whole number with `ms`, `s`, `m` or `h`, or an expression of type
+/// `Duration`.
+///
+/// ## `grace = "1s"`
+///
+/// When the call has been cancelled for this long and has not returned, it is dropped where it stands, and the error says
+/// so. A sync function cannot be dropped from outside.
+///
+/// ## `token = token`
+///
+/// Cancels the call with this token too. A token or a reference to one; a place is borrowed.
+///
+/// ## `or = value`
+///
+/// What to return when cancelled, for a type that has no room for it; `or = ()` where nothing is returned. Evaluated when
+/// the cancel is seen. It may name arguments, as far as the body has not moved them, and never means a variable of the
+/// body.
+///
+/// ```
+/// use cancelable::cancelable;
+///
+/// #[cancelable(or = fallback, timeout = "5ms")]
+/// async fn answer(fallback: u32) -> u32 {
+///     std::future::pending().await
+/// }
+/// # futures::executor::block_on(async {
+/// assert_eq!(answer(42).await, 42);
+/// # });
+/// ```
+///
+/// ## `every = n`
+///
+/// Checks only every `n`-th turn of the loops. A `for` loop is then run in pieces of `n` turns, and vectorises as it would
+/// without checks, over slices, ranges and vectors.
+///
+/// ```
+/// use cancelable::{Cancelled, cancelable};
+///
+/// #[cancelable(every = 4096)]
+/// fn sum(numbers: &[u64]) -> Result<u64, Cancelled> {
+///     let mut sum = 0;
+///     for n in numbers {
+///         sum += n;
+///     }
+///     Ok(sum)
+/// }
+/// assert_eq!(sum(&[1, 2, 3]).unwrap(), 6);
+/// ```
+///
+/// ## `crate = path`
+///
+/// Where this library is, if it is not `::cancelable`.
+///
+/// # `#[token]` parameters
+///
+/// A parameter marked `#[token]`, of type `CancellationToken` or `&CancellationToken`, is not passed by callers. It is the
+/// token of the function's own scope, or else the ambient one, or else `CancellationToken::never()`.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, cancelable};
+///
+/// #[cancelable(name = "job")]
+/// async fn job(n: u32, #[token] token: CancellationToken) -> Result<u32, Cancelled> {
+///     std::thread::spawn(move || token.cancel_with("changed my mind"));
+///     std::future::pending::<()>().await;
+///     Ok(n)
+/// }
+/// # futures::executor::block_on(async {
+/// assert_eq!(job(3).await.unwrap_err().reason().message(), Some("changed my mind"));
+/// # });
+/// ```
+///
+/// # Inside the body
+///
+/// On a loop, a statement or an expression:
+///
+/// - `#[cancelable(skip)]` leaves it as it is.
+/// - `#[cancelable(finish)]` checks before an await, and then lets it run to its end: for sends, commits and writes that
+///   must not be dropped half-way.
+/// - `#[cancelable(break)]`, on a loop, leaves the loop instead of the function at its check points, and at those of
+///   unmarked loops inside it. Not on a `loop` that has a value.
+///
+/// ```
+/// use cancelable::{Cancelled, cancelable};
+///
+/// #[cancelable]
+/// async fn best(candidates: &[u32], sink: &Sink) -> Result<u32, Cancelled> {
+///     let mut best = 0;
+///     #[cancelable(break)]                        // the best so far will do
+///     for candidate in candidates {
+///         best = best.max(*candidate);
+///     }
+///     #[cancelable(finish)]                       // not half a message
+///     sink.send(best).await;
+///     Ok(best)
+/// }
+/// # struct Sink;
+/// # impl Sink { async fn send(&self, _: u32) {} }
+/// # futures::executor::block_on(async { assert_eq!(best(&[1, 3, 2], &Sink).await.unwrap(), 3) });
+/// ```
 #[proc_macro_attribute]
 pub fn cancelable(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute(arguments.into(), item.into()).into()

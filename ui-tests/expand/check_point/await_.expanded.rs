@@ -1,0 +1,39 @@
+/**
+
+**Cancelable.** Check points: entry, 3 awaits.*/
+async fn await_() -> Result<u32, Error> {
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Result<u32, Error>,
+        >(cancelable_cancelled);
+    }
+    let page = match ::cancelable::__private::Site.guard(fetch(&url())).await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            return ::cancelable::__private::from_cancelled::<
+                Result<u32, Error>,
+            >(cancelable_cancelled);
+        }
+    }?;
+    match ::cancelable::__private::Site.guard(other(page)).await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            return ::cancelable::__private::from_cancelled::<
+                Result<u32, Error>,
+            >(cancelable_cancelled);
+        }
+    }
+        .send();
+    Ok(
+        match ::cancelable::__private::Site.guard(last()).await {
+            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                return ::cancelable::__private::from_cancelled::<
+                    Result<u32, Error>,
+                >(cancelable_cancelled);
+            }
+        },
+    )
+}

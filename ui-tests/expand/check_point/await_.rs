@@ -1,0 +1,6 @@
+#[cancelable]
+async fn await_() -> Result<u32, Error> {
+    let page = fetch(&url()).await?;
+    other(page).await.send();
+    Ok(last().await)
+}

@@ -1,0 +1,46 @@
+/**
+
+**Cancelable.** Check points: entry, 1 loop. Options: `every = 1024`.*/
+fn every_for(list: &[u64]) -> Result<u64, Error> {
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Result<u64, Error>,
+        >(cancelable_cancelled);
+    }
+    let mut sum = 0;
+    match ::cancelable::__private::IntoIterator::into_iter(list) {
+        cancelable_items => {
+            match ::cancelable::__private::Probe::of(&cancelable_items)
+                .kind()
+                .pieces(cancelable_items, 1024)
+            {
+                mut cancelable_pieces => {
+                    while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
+                        .next_piece()
+                    {
+                        if let ::cancelable::__private::Result::Err(
+                            cancelable_cancelled,
+                        ) = ::cancelable::__private::Site.check()
+                        {
+                            return ::cancelable::__private::from_cancelled::<
+                                Result<u64, Error>,
+                            >(cancelable_cancelled);
+                        }
+                        'rows: for n in cancelable_piece {
+                            if *n == 0 {
+                                continue 'rows;
+                            }
+                            sum += n;
+                        }
+                        if !cancelable_pieces.more() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(sum)
+}

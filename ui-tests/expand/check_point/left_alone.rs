@@ -1,0 +1,13 @@
+#[cancelable]
+async fn left_alone() -> Option<u32> {
+    let closure = || for _ in 0..3 {};
+    let block = async { inner().await };
+    fn nested() {
+        loop {}
+    }
+    shield!(async { cleanup().await }).await;
+    shield(cleanup()).await;
+    cleanup().shielded().await;
+    other!(get().await);
+    Some([0; 3].len())
+}

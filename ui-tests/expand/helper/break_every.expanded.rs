@@ -1,0 +1,41 @@
+/**
+
+**Cancelable.** Check points: entry, 1 loop. Options: `every = 8`.*/
+fn break_every() -> Option<u32> {
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Option<u32>,
+        >(cancelable_cancelled);
+    }
+    let mut best = 0;
+    match ::cancelable::__private::IntoIterator::into_iter(0..3) {
+        cancelable_items => {
+            match ::cancelable::__private::Probe::of(&cancelable_items)
+                .kind()
+                .pieces(cancelable_items, 8)
+            {
+                mut cancelable_pieces => {
+                    while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
+                        .next_piece()
+                    {
+                        if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
+                            .check()
+                        {
+                            break;
+                        }
+                        'mine: for n in cancelable_piece {
+                            best = n;
+                            continue 'mine;
+                        }
+                        if !cancelable_pieces.more() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Some(best)
+}

@@ -1,0 +1,8 @@
+#[cancelable]
+async fn skip() -> Option<u32> {
+    #[cancelable(skip)]
+    for n in 0..3 {
+        get(n).await;
+    }
+    None
+}

@@ -1,0 +1,58 @@
+/**
+
+**Cancelable.** Check points: entry, 5 awaits.*/
+async fn arguments() -> Option<u32> {
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Option<u32>,
+        >(cancelable_cancelled);
+    }
+    println!(
+        "{} {name}", match ::cancelable::__private::Site.guard(get()). await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => return
+        ::cancelable::__private::from_cancelled:: < Option < u32 > >
+        (cancelable_cancelled), }, name = 3
+    );
+    let list = vec![
+        match ::cancelable::__private::Site.guard(get()). await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => return
+        ::cancelable::__private::from_cancelled:: < Option < u32 > >
+        (cancelable_cancelled), }; 3
+    ];
+    matches!(
+        match ::cancelable::__private::Site.guard(get()). await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => return
+        ::cancelable::__private::from_cancelled:: < Option < u32 > >
+        (cancelable_cancelled), }, Some(n) if n > 3
+    );
+    assert!(
+        match ::cancelable::__private::Site.guard(ready()). await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => return
+        ::cancelable::__private::from_cancelled:: < Option < u32 > >
+        (cancelable_cancelled), }, "{}", ::core::concat!("assertion failed: ",
+        ::core::stringify!(ready(). await))
+    );
+    let shown = match match ::cancelable::__private::Site.guard(get()).await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            return ::cancelable::__private::from_cancelled::<
+                Option<u32>,
+            >(cancelable_cancelled);
+        }
+    } {
+        cancelable_value => {
+            ::std::eprintln!(
+                "[{}:{}:{}] {} = {:#?}", ::core::file!(), ::core::line!(),
+                ::core::column!(), ::core::stringify!(get(). await), & cancelable_value
+            );
+            cancelable_value
+        }
+    };
+    None
+}

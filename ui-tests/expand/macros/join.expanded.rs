@@ -1,0 +1,44 @@
+/**
+
+**Cancelable.** Check points: entry, 2 awaits.*/
+async fn join() -> Option<u32> {
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Option<u32>,
+        >(cancelable_cancelled);
+    }
+    let (a, b) = {
+        let (cancelable_future0, cancelable_future1) = (first(), second(get()?));
+        match ::cancelable::__private::Site
+            .guard(async move { tokio::join!(cancelable_future0, cancelable_future1) })
+            .await
+        {
+            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                return ::cancelable::__private::from_cancelled::<
+                    Option<u32>,
+                >(cancelable_cancelled);
+            }
+        }
+    };
+    let f = {
+        let (cancelable_future0, cancelable_future1) = (a, b);
+        match ::cancelable::__private::Site
+            .guard(async move {
+                try_join!(biased; cancelable_future0, cancelable_future1)
+            })
+            .await
+        {
+            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                return ::cancelable::__private::from_cancelled::<
+                    Option<u32>,
+                >(cancelable_cancelled);
+            }
+        }
+    }
+        .ok()?;
+    Some(f)
+}

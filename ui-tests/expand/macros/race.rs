@@ -1,0 +1,4 @@
+async fn race() {
+    race!(first(), second()).await;
+    try_join!(first(), second(),).await;
+}

@@ -1,0 +1,28 @@
+/**
+
+**Cancelable.** Check points: entry, 1 loop. Options: `every = step * 2`.*/
+fn every_expression(step: usize) -> Option<u32> {
+    let cancelable_every: usize = step * 2;
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Option<u32>,
+        >(cancelable_cancelled);
+    }
+    {
+        let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
+        while more() {
+            if cancelable_turns.begin() {
+                if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+                    .check()
+                {
+                    return ::cancelable::__private::from_cancelled::<
+                        Option<u32>,
+                    >(cancelable_cancelled);
+                }
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,4 @@
+#[cancelable(crate = crate::facade)]
+fn krate() -> Option<u32> {
+    None
+}

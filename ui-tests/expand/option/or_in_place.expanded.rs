@@ -1,0 +1,24 @@
+/**
+
+**Cancelable.** Check points: entry, 1 await. Options: `or = default`.*/
+async fn or_in_place(default: u32) -> u32 {
+    'cancelled: {
+        #[allow(
+            unreachable_code,
+            clippy::diverging_sub_expression,
+            clippy::needless_return
+        )]
+        return {
+            if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
+                .check()
+            {
+                break 'cancelled;
+            }
+            match ::cancelable::__private::Site.guard(get()).await {
+                ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+                ::cancelable::__private::Result::Err(_) => break 'cancelled,
+            }
+        };
+    }
+    default
+}

@@ -1,0 +1,58 @@
+/**
+
+**Cancelable.** Check points: entry, 1 await. Options: `or = default.len()`, `name = "or"`.*/
+async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
+    let cancelable_gave_up = &::cancelable::__private::GaveUp::new();
+    match ::cancelable::__private::Site
+        .run(
+            ::cancelable::__private::Site.scope().name("or"),
+            cancelable_gave_up
+                .watch(async {
+                    #[allow(
+                        unknown_lints,
+                        clippy::redundant_locals,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding,
+                        clippy::let_unit_value,
+                        clippy::pattern_type_mismatch,
+                        clippy::toplevel_ref_arg
+                    )]
+                    let moved = moved;
+                    {
+                        #[allow(
+                            unreachable_code,
+                            clippy::diverging_sub_expression,
+                            clippy::let_unit_value
+                        )]
+                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
+                            usize,
+                        > {
+                            return cancelable_dead;
+                        }
+                        match ::cancelable::__private::Site.guard(get(moved)).await {
+                            ::cancelable::__private::Result::Ok(cancelable_value) => {
+                                cancelable_value
+                            }
+                            ::cancelable::__private::Result::Err(
+                                cancelable_cancelled,
+                            ) => {
+                                return cancelable_gave_up
+                                    .give_up(cancelable_cancelled)
+                                    .await;
+                            }
+                        }
+                    }
+                }),
+        )
+        .await
+    {
+        ::cancelable::__private::Result::Ok(
+            ::cancelable::__private::Result::Ok(cancelable_value),
+        ) => return cancelable_value,
+        ::cancelable::__private::Result::Ok(::cancelable::__private::Result::Err(_))
+        | ::cancelable::__private::Result::Err(_) => {}
+    }
+    default.len()
+}

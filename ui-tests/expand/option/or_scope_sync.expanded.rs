@@ -1,0 +1,26 @@
+/**
+
+**Cancelable.** Check points: entry. Options: `or = ()`, `name = "or"`.*/
+fn or_scope_sync() {
+    ::cancelable::__private::Site
+        .enter_sync(
+            ::cancelable::__private::Site.scope().name("or"),
+            || -> () {
+                'cancelled: {
+                    #[allow(
+                        unreachable_code,
+                        clippy::diverging_sub_expression,
+                        clippy::needless_return
+                    )]
+                    return {
+                        if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
+                            .check()
+                        {
+                            break 'cancelled;
+                        }
+                        work();
+                    };
+                }
+            },
+        )
+}

@@ -1,0 +1,4 @@
+#[cancelable(or = (), name = "or")]
+fn or_scope_sync() {
+    work();
+}

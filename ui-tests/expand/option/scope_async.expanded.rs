@@ -1,0 +1,93 @@
+/**
+
+**Cancelable.** Check points: entry. Options: `name = "fetch"`, `timeout = "5s"`, `grace = limit`, `token = self.stop`.*/
+async fn scope_async(
+    &self,
+    limit: Duration,
+    list: Vec<u32>,
+    cancelable_argument3: (u32, u32),
+) -> Result<u32, Error> {
+    match ::cancelable::__private::Site
+        .run(
+            ::cancelable::__private::Site
+                .scope()
+                .name("fetch")
+                .timeout(::cancelable::__private::Duration::from_millis(5000u64))
+                .grace(limit)
+                .link(::cancelable::__private::linked(&self.stop)),
+            async move {
+                #[allow(
+                    unknown_lints,
+                    clippy::redundant_locals,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::used_underscore_binding,
+                    clippy::no_effect_underscore_binding,
+                    clippy::let_unit_value,
+                    clippy::pattern_type_mismatch,
+                    clippy::toplevel_ref_arg
+                )]
+                #[allow(unused_variables)]
+                let limit = limit;
+                #[allow(
+                    unknown_lints,
+                    clippy::redundant_locals,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::used_underscore_binding,
+                    clippy::no_effect_underscore_binding,
+                    clippy::let_unit_value,
+                    clippy::pattern_type_mismatch,
+                    clippy::toplevel_ref_arg
+                )]
+                let mut list = list;
+                #[allow(
+                    unknown_lints,
+                    clippy::redundant_locals,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::used_underscore_binding,
+                    clippy::no_effect_underscore_binding,
+                    clippy::let_unit_value,
+                    clippy::pattern_type_mismatch,
+                    clippy::toplevel_ref_arg
+                )]
+                let cancelable_argument3 = cancelable_argument3;
+                #[allow(
+                    unknown_lints,
+                    clippy::redundant_locals,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated,
+                    clippy::used_underscore_binding,
+                    clippy::no_effect_underscore_binding,
+                    clippy::let_unit_value,
+                    clippy::pattern_type_mismatch,
+                    clippy::toplevel_ref_arg
+                )]
+                let (a, _) = cancelable_argument3;
+                {
+                    #[allow(
+                        unreachable_code,
+                        clippy::diverging_sub_expression,
+                        clippy::let_unit_value
+                    )]
+                    if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
+                        Result<u32, Error>,
+                    > {
+                        return cancelable_dead;
+                    }
+                    list.push(a);
+                    Ok(a)
+                }
+            },
+        )
+        .await
+    {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            ::cancelable::__private::from_cancelled::<
+                Result<u32, Error>,
+            >(cancelable_cancelled)
+        }
+    }
+}

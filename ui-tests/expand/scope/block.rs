@@ -1,0 +1,3 @@
+fn block() {
+    cancel_scope!(detached, until = signal::ctrl_c(), { tokenize(page)? });
+}

@@ -1,0 +1,34 @@
+fn closure() {
+    ::cancelable::__private::Site
+        .enter_sync(
+            ::cancelable::__private::Site
+                .scope()
+                .parent(&&token)
+                .grace(::cancelable::__private::Duration::from_millis(1000u64)),
+            || -> Option<u32> {
+                let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
+                    ::cancelable::__private::CancellationToken,
+                >();
+                {
+                    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+                        .check()
+                    {
+                        return ::cancelable::__private::from_cancelled::<
+                            Option<u32>,
+                        >(cancelable_cancelled);
+                    }
+                    for n in 0..3 {
+                        if let ::cancelable::__private::Result::Err(
+                            cancelable_cancelled,
+                        ) = ::cancelable::__private::Site.check()
+                        {
+                            return ::cancelable::__private::from_cancelled::<
+                                Option<u32>,
+                            >(cancelable_cancelled);
+                        }
+                    }
+                    None
+                }
+            },
+        );
+}

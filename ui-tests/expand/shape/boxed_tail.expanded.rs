@@ -1,0 +1,35 @@
+/**
+
+**Cancelable.** Check points: entry. Options: `name = "boxed"`.*/
+fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
+    Box::pin(async move {
+        match ::cancelable::__private::Site
+            .run(
+                ::cancelable::__private::Site.scope().name("boxed"),
+                async move {
+                    {
+                        #[allow(
+                            unreachable_code,
+                            clippy::diverging_sub_expression,
+                            clippy::let_unit_value
+                        )]
+                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
+                            Option<u32>,
+                        > {
+                            return cancelable_dead;
+                        }
+                        Some(n)
+                    }
+                },
+            )
+            .await
+        {
+            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                ::cancelable::__private::from_cancelled::<
+                    Option<u32>,
+                >(cancelable_cancelled)
+            }
+        }
+    })
+}

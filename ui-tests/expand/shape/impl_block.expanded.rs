@@ -1,0 +1,47 @@
+impl Store {
+    /**
+
+**Cancelable.** Check points: entry, 1 await. Options: `every = 8`.*/
+    async fn load(&self) -> Result<u32, Error> {
+        if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+            .check()
+        {
+            return ::cancelable::__private::from_cancelled::<
+                Result<u32, Error>,
+            >(cancelable_cancelled);
+        }
+        match ::cancelable::__private::Site.guard(self.read()).await {
+            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                return ::cancelable::__private::from_cancelled::<
+                    Result<u32, Error>,
+                >(cancelable_cancelled);
+            }
+        }
+    }
+    fn len(&self) -> usize {
+        self.len
+    }
+    async fn close(&self) {}
+    /**
+
+**Cancelable.** Check points: entry. Options: `or = 0`.*/
+    async fn count(&self) -> usize {
+        'cancelled: {
+            #[allow(
+                unreachable_code,
+                clippy::diverging_sub_expression,
+                clippy::needless_return
+            )]
+            return {
+                if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
+                    .check()
+                {
+                    break 'cancelled;
+                }
+                0
+            };
+        }
+        0
+    }
+}

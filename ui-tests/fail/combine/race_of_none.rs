@@ -1,0 +1,7 @@
+//! Nobody wins.
+
+use cancelable::race;
+
+fn main() {
+    let _winner = race!();
+}

@@ -1,0 +1,13 @@
+//! Which one?
+
+use cancelable::{Cancelled, cancelable};
+
+#[cancelable]
+async fn work() -> Result<(), Cancelled> {
+    #[cancelable(skip)]
+    #[cancelable(finish)]
+    std::future::ready(()).await;
+    Ok(())
+}
+
+fn main() {}

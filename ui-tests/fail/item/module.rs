@@ -1,0 +1,8 @@
+//! Not a function, but it may have some.
+
+use cancelable::cancelable;
+
+#[cancelable]
+mod work {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+//! Not a function.
+
+use cancelable::cancelable;
+
+#[cancelable]
+struct Work;
+
+fn main() {}

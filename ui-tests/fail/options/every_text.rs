@@ -1,0 +1,10 @@
+//! A number, not text.
+
+use cancelable::{Cancelled, cancelable};
+
+#[cancelable(every = "10")]
+async fn work() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+fn main() {}

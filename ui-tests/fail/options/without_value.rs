@@ -1,0 +1,10 @@
+//! An option without its value.
+
+use cancelable::{Cancelled, cancelable};
+
+#[cancelable(timeout)]
+async fn work() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+fn main() {}

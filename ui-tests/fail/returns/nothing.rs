@@ -1,0 +1,8 @@
+//! No type at all.
+
+use cancelable::cancelable;
+
+#[cancelable]
+async fn work() {}
+
+fn main() {}

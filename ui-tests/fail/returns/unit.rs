@@ -1,0 +1,8 @@
+//! A type without room.
+
+use cancelable::cancelable;
+
+#[cancelable]
+fn work() -> () {}
+
+fn main() {}

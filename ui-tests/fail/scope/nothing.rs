@@ -1,0 +1,7 @@
+//! Nothing at all.
+
+use cancelable::cancel_scope;
+
+fn main() {
+    let _scope = cancel_scope!();
+}

@@ -1,0 +1,9 @@
+//! Would leave a closure.
+
+use cancelable::shield;
+
+fn main() {
+    loop {
+        shield!({ break });
+    }
+}

@@ -1,0 +1,13 @@
+//! Told of the expression and the type.
+
+use cancelable::{Cancelled, cancelable};
+
+#[cancelable]
+async fn work(n: u32) -> Result<u32, Cancelled> {
+    if n > 3 {
+        return "three";
+    }
+    Ok(3)
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! Told of the expression and the type.
+
+use cancelable::{Cancelled, cancelable};
+
+#[cancelable]
+async fn work() -> Result<u32, Cancelled> {
+    "three"
+}
+
+fn main() {}
