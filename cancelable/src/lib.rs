@@ -26,6 +26,7 @@ mod guard;
 
 mod delay;
 mod scope;
+mod watcher;
 
 mod adapters;
 
@@ -53,9 +54,9 @@ pub use error::{Cancelled, FromCancelled};
 pub use guard::{Checkpoint, Guard, checkpoint, guard};
 pub use reason::{CancelReason, ReasonKind};
 pub use scope::{
-    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Spawn, SpawnBlocking,
-    Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield, shield_sync,
-    sleep, try_join,
+    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Source, Spawn,
+    SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
+    shield_sync, sleep, try_join,
 };
 pub use token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,

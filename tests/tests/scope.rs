@@ -822,3 +822,64 @@ fn the_bridge_async_code_in_a_blocking_worker_in_async_code() {
         assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Shutdown);
     });
 }
+
+#[test]
+fn a_scope_is_cancelled_by_the_first_of_its_sources() {
+    on_every_runtime(|| async {
+        let token = CancellationToken::new();
+        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+        let outcome: Outcome = Scope::new()
+            .until(&token)
+            .until(stopped)
+            .until(pending::<()>())
+            .run(async {
+                stop.send(()).unwrap();
+                guard(pending()).await?
+            })
+            .await;
+        assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
+        let outcome: Outcome = Scope::new()
+            .until(&token)
+            .run(async {
+                token.cancel_with(CancelReason::shutdown());
+                guard(pending()).await?
+            })
+            .await;
+        assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Shutdown);
+    });
+}
+
+#[test]
+fn a_source_is_dropped_with_its_scope() {
+    on_every_runtime(|| async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (flag, again) = (DropFlag(Arc::clone(&dropped)), DropFlag(Arc::clone(&dropped)));
+        let watched = |flag: DropFlag| async move {
+            let _flag = flag;
+            pending::<()>().await;
+        };
+        let outcome: Outcome = Scope::new().until(watched(flag)).run(async { Ok(()) }).await;
+        outcome.unwrap();
+        let outcome: Outcome = Scope::new().until(watched(again)).run_sync(|| Ok(()));
+        outcome.unwrap();
+        // The watching thread may be polling at this very moment, and drops it then.
+        while dropped.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_source_that_panics_leaves_the_scope_alone_and_the_others_watched() {
+    let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+    let outcome: Outcome = Scope::new()
+        .until(async { panic!("on purpose") })
+        .until(stopped)
+        .run_sync(|| {
+            stop.send(()).unwrap();
+            loop {
+                check()?;
+            }
+        });
+    assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
+}

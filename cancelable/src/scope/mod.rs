@@ -13,6 +13,7 @@ mod region;
 mod run;
 mod shield;
 mod sleep;
+mod source;
 mod try_join;
 
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
@@ -23,4 +24,5 @@ pub use race::{IntoRace, Race, race};
 pub(crate) use shield::shield_sync_timeout;
 pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync};
 pub use sleep::{blocking_sleep, sleep};
+pub use source::Source;
 pub use try_join::{IntoTryJoin, TryJoin, try_join};

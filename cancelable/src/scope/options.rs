@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::origin::Origin;
+use super::source::{Source, Start, start};
 use crate::clock::{self, Now};
 use crate::context::{About, Frame};
 use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
@@ -41,7 +43,6 @@ use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
 /// assert!(text.starts_with("cancelled: timed out after 5ms (scope \"greeting\"), requested at "), "{text}");
 /// # });
 /// ```
-#[derive(Clone, Debug)]
 #[must_use = "a scope does nothing until it is given something to `run`"]
 pub struct Scope {
     parent: Parent,
@@ -49,9 +50,11 @@ pub struct Scope {
     deadline: Option<(Instant, &'static Location<'static>)>,
     pub(in crate::scope) about: About,
     links: Vec<CancellationToken>,
+    /// Taken by the token.
+    sources: Cell<Vec<Start>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Parent {
     Ambient,
     Given(CancellationToken),
@@ -68,6 +71,7 @@ impl Scope {
             deadline: None,
             about: About::default(),
             links: Vec::new(),
+            sources: Cell::default(),
         }
     }
 
@@ -118,6 +122,25 @@ impl Scope {
     /// Cancels the scope with this token too, besides its parent. May be given several times.
     pub fn link(mut self, token: CancellationToken) -> Self {
         self.links.push(token);
+        self
+    }
+
+    /// Cancels the scope when this fires too: a future, a token, or a [`Source`] of your own. May be given several times.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, ReasonKind, Scope, check};
+    ///
+    /// let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+    /// std::thread::spawn(move || stop.send(()));
+    /// let outcome: Result<(), Cancelled> = Scope::new().until(stopped).run_sync(|| loop { check()? });
+    /// assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
+    /// ```
+    #[track_caller]
+    pub fn until(mut self, source: impl Source) -> Self {
+        match source.into_token() {
+            Ok(token) => self.links.push(token),
+            Err(source) => self.sources.get_mut().push(start(source)),
+        }
         self
     }
 
@@ -173,6 +196,7 @@ impl Beginning<'_> {
 
 impl Origin for Beginning<'_> {
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
+        // Deadlines that nobody watches and links that nobody heard are looked at by the first check point.
         if self.has_deadline() || !self.scope.links.is_empty() {
             return StateRef::wants_attention();
         }
@@ -181,6 +205,14 @@ impl Origin for Beginning<'_> {
             Parent::Given(parent) => parent.state_ref(),
             Parent::None => StateRef::never(),
         }
+    }
+
+    fn is_needed_at_once(&self) -> bool {
+        // Sources are watched on behalf of a token; somebody else cancels it.
+        let sources = self.scope.sources.take();
+        let is_needed = !sources.is_empty();
+        self.scope.sources.set(sources);
+        is_needed
     }
 
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
@@ -210,10 +242,27 @@ impl Origin for Beginning<'_> {
             Parent::Given(parent) => parent.child_with(options),
             Parent::None => CancellationToken::never().child_with(options),
         };
+        for start in self.scope.sources.take() {
+            let watch = start(&token);
+            token.keep(watch);
+        }
         if self.is_past {
             token.attend();
         }
         token
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("name", &self.about.name)
+            .field("parent", &self.parent)
+            .field("timeout", &self.timeout.map(|(after, _)| after))
+            .field("deadline", &self.deadline.map(|(at, _)| at))
+            .field("grace", &self.about.grace)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,10 @@ use crate::token::{CancellationToken, StateRef};
 pub(crate) trait Origin {
     /// What to ask until there is a token.
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f>;
+    /// Is there no waiting until somebody needs the token?
+    fn is_needed_at_once(&self) -> bool {
+        false
+    }
     /// Would the token be cancelled from the start?
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool;
     /// Makes the token. Called once.

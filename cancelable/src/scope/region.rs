@@ -388,6 +388,9 @@ where
                     return Poll::Ready(Err(cancelled));
                 }
             }
+            if origin.is_needed_at_once() {
+                frame.enter(|| drop(frame.token().clone()));
+            }
             let unwinding = UnmadeOnUnwind {
                 unmade: &unmade,
                 registered: this.registered.as_mut(),

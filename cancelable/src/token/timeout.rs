@@ -12,6 +12,7 @@ use super::tree::{Extras, Handle, WeakHandle};
 use crate::clock;
 use crate::reason::CancelReason;
 use crate::timer;
+use crate::watcher::Vigil;
 
 impl CancellationToken {
     /// Cancels the token when `after` has passed, with kind [`Timeout`](crate::ReasonKind::Timeout).
@@ -137,11 +138,33 @@ impl CancellationToken {
             .flatten()
     }
 
+    /// Keeps something that watches on this token's behalf until it is cancelled, or gone.
+    pub(crate) fn keep(&self, watch: Vigil) {
+        let mut watch = Some(watch);
+        // Cancelled already: dropped here, outside the lock.
+        self.node.with_extras(|extras| extras.watches.extend(watch.take()));
+    }
+
+    /// A way back to this token that does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakToken {
+        WeakToken(self.node.downgrade())
+    }
+
     /// The reason to cancel with when the token's own deadline has passed.
     pub(crate) fn deadline_reason(&self) -> Option<CancelReason> {
         self.node
             .with_extras(|extras| extras.deadline.as_ref().map(Deadline::reason))
             .flatten()
+    }
+}
+
+/// Knows a token without keeping it.
+pub(crate) struct WeakToken(WeakHandle);
+
+impl WeakToken {
+    /// The token, if somebody still holds it and it is not cancelled.
+    pub(crate) fn upgrade(&self) -> Option<CancellationToken> {
+        self.0.upgrade().map(|node| CancellationToken { node })
     }
 }
 

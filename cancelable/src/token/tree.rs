@@ -13,6 +13,7 @@ use super::unwind::FirstPanic;
 use super::waiters::{Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
 use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
+use crate::watcher::Vigil;
 
 /// One token of the tree. One allocation, whatever the number of handles, children and waiters.
 pub(super) struct Node {
@@ -47,6 +48,8 @@ pub(super) struct Extras {
     weak: Option<Arc<WeakCell>>,
     /// What this token listens to besides its parent, with the entry in the other's list.
     sources: Vec<SourceLink>,
+    /// What watches on its behalf, for as long as it can be cancelled.
+    pub(super) watches: Vec<Vigil>,
     /// For a token made by `all`: the deadline is the latest of its sources, not the earliest.
     pub(super) all_of: bool,
 }
@@ -686,7 +689,7 @@ impl Drop for Harvest {
             .collect();
         pending.extend(self.handles.drain(..).filter_map(Handle::into_last));
         for extras in self.extras.drain(..) {
-            dispose(Some(extras), &mut pending);
+            dispose(Some(extras), &mut pending, &mut panics);
         }
         drop_each(std::mem::take(&mut self.unheard), &mut panics);
         // SAFETY: zombies that have left the tree: nobody else points to them (T5).
@@ -957,7 +960,7 @@ fn release_all(mut next: Option<NonNull<Node>>, mut pending: Vec<NonNull<Node>>,
         // SAFETY: we took the last handle off, which makes the node ours to retire (T5).
         unsafe { retire(node, &mut garbage) };
         pending.extend(garbage.parents.into_iter().filter_map(give_up));
-        dispose(garbage.extras, &mut pending);
+        dispose(garbage.extras, &mut pending, panics);
         drop_each(garbage.unheard, panics);
         // SAFETY: what is in the chain is in no tree, and nobody holds it.
         unsafe { free_all(&mut garbage.nodes, &mut pending, panics) };
@@ -1030,7 +1033,7 @@ unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
 /// Drops what a node contains that is about to be freed; handles among it go to `pending` instead of recursing.
 fn empty(node: &Node, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic) {
     // SAFETY: nobody else has the node; only a weak handle may still look at its count (T7).
-    dispose(unsafe { (*node.extras()).take() }, pending);
+    dispose(unsafe { (*node.extras()).take() }, pending, panics);
     // SAFETY: as above.
     let waiters = unsafe { &mut *node.waiters() };
     // Callbacks that were detached on a root: nobody is left who could cancel it.
@@ -1065,10 +1068,12 @@ fn drop_each(unheard: Vec<Taken<LinkTarget>>, panics: &mut FirstPanic) {
 }
 
 /// Drops extras, outside any lock; nodes whose last handle they held go to `pending`.
-fn dispose(extras: Option<Box<Extras>>, pending: &mut Vec<NonNull<Node>>) {
+fn dispose(extras: Option<Box<Extras>>, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic) {
     let Some(mut extras) = extras else { return };
     extras.forget_node();
     pending.extend(extras.sources.drain(..).filter_map(SourceLink::into_last));
+    // What watches on the token's behalf is the user's code.
+    panics.run(|| drop(extras));
 }
 
 impl Extras {
