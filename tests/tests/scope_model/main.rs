@@ -1,0 +1,137 @@
+//! Random programs of scopes, shields, awaits and cancels, run by the library and by a reference interpreter of the laws.
+
+mod program;
+mod real;
+mod reference;
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use proptest::prelude::*;
+use tests::{CountingWaker, poll_with};
+
+use program::{Action, Node, actions, program};
+
+/// More polls than any of these programs takes.
+const MANY: usize = 500;
+
+/// The library beside the reference, polled in step.
+struct Pair {
+    real: Option<real::Fut>,
+    real_world: Arc<real::World>,
+    task: reference::Task,
+    reference: reference::World,
+    counter: Arc<CountingWaker>,
+    waker: std::task::Waker,
+    seen: usize,
+}
+
+impl Pair {
+    fn new(node: &Node) -> Self {
+        let real_world = real::World::new();
+        let (counter, waker) = CountingWaker::new();
+        Self {
+            real: Some(real::build(node, &mut 0, false, &real_world)),
+            real_world,
+            task: reference::Task::new(node, &mut 0, false),
+            reference: reference::World::new(),
+            counter,
+            waker,
+            // To be polled a first time.
+            seen: usize::MAX,
+        }
+    }
+
+    fn poll(&mut self) {
+        self.seen = self.counter.count();
+        let Some(real) = &mut self.real else { return };
+        let real = poll_with(real, &self.waker);
+        let reference = self.task.poll(&mut self.reference, 0);
+        self.compare();
+        assert_eq!(real.is_ready(), reference.is_some());
+        if let Poll::Ready(_) = real {
+            self.real = None;
+        }
+    }
+
+    fn compare(&self) {
+        assert_eq!(self.real_world.log(), self.reference.log);
+    }
+
+    /// Polls as often as the task is woken, but at most `polls` times.
+    fn run(&mut self, polls: usize) {
+        for _ in 0..polls {
+            if self.real.is_none() || self.counter.count() == self.seen {
+                return;
+            }
+            self.poll();
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Cancel(known) => assert_eq!(self.real_world.ask(known), self.reference.ask(known)),
+            Action::Poll => self.poll(),
+            Action::Drop => {
+                self.real = None;
+                self.task.abandon(&mut self.reference);
+                self.compare();
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        self.run(MANY);
+        if self.real.is_some() {
+            assert_eq!(self.counter.count(), self.seen, "it goes round and round");
+            // L5, L11: nobody had to be woken who was not.
+            let log = self.reference.log.len();
+            self.poll();
+            assert_eq!(self.reference.log.len(), log, "it should have been woken");
+        }
+    }
+
+    /// L17: nothing stays behind.
+    fn end(mut self) {
+        self.act(Action::Drop);
+        assert_eq!(self.real_world.ends(), self.reference.ends());
+        let given = self.real_world.given(2);
+        drop(self.real_world);
+        if !given.is_cancelled() {
+            assert!(format!("{given:?}").contains("children: 0"), "{given:?}");
+        }
+        drop(self.waker);
+        assert_eq!(Arc::strong_count(&self.counter), 1, "wakers left behind");
+    }
+}
+
+fn run(node: &Node, actions: &[(usize, Action)]) {
+    let mut pair = Pair::new(node);
+    for &(polls, action) in actions {
+        pair.run(polls);
+        pair.act(action);
+    }
+    pair.settle();
+    pair.end();
+}
+
+/// `PROPTEST_CASES` says how many, for a run at length.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(10_000),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn programs_do_what_the_laws_say(node in program(), actions in actions()) {
+        run(&node, &actions);
+    }
+}
