@@ -76,10 +76,19 @@ pub(crate) const HELPERS_ON_FN: Misplaced = &[
         "`skip` goes on a loop, statement or expression inside an annotated function, or on a method of an annotated \
          `impl`; to leave a whole function alone, remove the attribute",
     ),
-    ("finish", "`finish` goes on a statement or expression with an `.await`, inside the function"),
+    (
+        "finish",
+        "`finish` goes on a statement or expression with an `.await`, inside the function",
+    ),
     ("break", "`break` goes on a loop inside the function"),
-    ("deadline", "an attribute has no `deadline`, since an instant is not known beforehand; use `timeout`, or `cancel_scope!(deadline = …, …)` inside"),
-    ("parent", "an annotated function runs in its caller's scope; to link one more token, write `token = …`"),
+    (
+        "deadline",
+        "an attribute has no `deadline`, since an instant is not known beforehand; use `timeout`, or `cancel_scope!(deadline = …, …)` inside",
+    ),
+    (
+        "parent",
+        "an annotated function runs in its caller's scope; to link one more token, write `token = …`",
+    ),
 ];
 
 pub(crate) const NO_MISPLACED: Misplaced = &[];
@@ -123,12 +132,16 @@ impl Options {
     /// Takes over one option of `outer`, unless it is given here.
     pub(crate) fn inherit(&mut self, name: &str, outer: &Options) {
         if !self.has(name) {
-            self.0.extend(outer.0.iter().find(|given| given.spec.name == name).cloned());
+            self.0
+                .extend(outer.0.iter().find(|given| given.spec.name == name).cloned());
         }
     }
 
     pub(crate) fn span_of(&self, name: &str) -> Option<Span> {
-        self.0.iter().find(|given| given.spec.name == name).map(|given| given.span)
+        self.0
+            .iter()
+            .find(|given| given.spec.name == name)
+            .map(|given| given.span)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Given> {
@@ -175,7 +188,9 @@ fn looks_like_option(input: ParseStream<'_>, table: &[Spec]) -> bool {
         return false;
     }
     let ahead = input.fork();
-    let Ok(name) = Ident::parse_any(&ahead) else { return false };
+    let Ok(name) = Ident::parse_any(&ahead) else {
+        return false;
+    };
     if ahead.peek(Token![=]) && !ahead.peek(Token![==]) && !ahead.peek(Token![=>]) {
         return true;
     }
@@ -184,19 +199,16 @@ fn looks_like_option(input: ParseStream<'_>, table: &[Spec]) -> bool {
 }
 
 /// One option and the comma after it. Whatever is wrong with it, the input moves on behind that comma.
-fn parse_one(
-    input: ParseStream<'_>,
-    table: &[Spec],
-    misplaced: Misplaced,
-    options: &mut Options,
-    errors: &mut Errors,
-) {
+fn parse_one(input: ParseStream<'_>, table: &[Spec], misplaced: Misplaced, options: &mut Options, errors: &mut Errors) {
     let names: Vec<&str> = table.iter().map(|spec| spec.name).collect();
     if !input.peek(syn::Ident::peek_any) {
         let found = input.cursor().token_tree().map(|(tree, _)| tree);
         match found {
             Some(TokenTree::Literal(literal)) if literal.to_string().starts_with('"') && names.contains(&"name") => {
-                errors.on(&literal, format!("expected an option, found a string; write `name = {literal}`"));
+                errors.on(
+                    &literal,
+                    format!("expected an option, found a string; write `name = {literal}`"),
+                );
             }
             Some(tree) => errors.at(tree.span(), format!("expected one of {}", one_of(&names))),
             None => return,
@@ -210,7 +222,11 @@ fn parse_one(
         let message = match misplaced.iter().find(|(word, _)| text == *word) {
             Some((_, message)) => (*message).to_owned(),
             None => {
-                let all = format!("expected {}{}", if names.len() > 1 { "one of " } else { "" }, one_of(&names));
+                let all = format!(
+                    "expected {}{}",
+                    if names.len() > 1 { "one of " } else { "" },
+                    one_of(&names)
+                );
                 match nearest(&text, &names) {
                     Some(near) => format!("unknown option `{text}`; did you mean `{near}`? {all}"),
                     None => format!("unknown option `{text}`; {all}"),
@@ -224,7 +240,15 @@ fn parse_one(
 
     if input.is_empty() || input.peek(Token![,]) {
         if spec.kind == Kind::Flag {
-            store(Given { spec, span: name.span(), value: Value::Flag }, options, errors);
+            store(
+                Given {
+                    spec,
+                    span: name.span(),
+                    value: Value::Flag,
+                },
+                options,
+                errors,
+            );
         } else {
             errors.at(name.span(), format!("expected `{}`, found `{text}`", spec.example));
         }
@@ -243,7 +267,9 @@ fn parse_one(
         skip_to_comma(input);
         return;
     }
-    let equals = input.parse::<Token![=]>().map_or_else(|_| name.span(), |equals| equals.span);
+    let equals = input
+        .parse::<Token![=]>()
+        .map_or_else(|_| name.span(), |equals| equals.span);
     if spec.kind == Kind::Flag {
         errors.at(equals, format!("`{text}` takes no value"));
         skip_to_comma(input);
@@ -256,7 +282,15 @@ fn parse_one(
     }
     match parse_value(input, spec, errors) {
         Ok(Some(value)) => {
-            store(Given { spec, span: name.span(), value }, options, errors);
+            store(
+                Given {
+                    spec,
+                    span: name.span(),
+                    value,
+                },
+                options,
+                errors,
+            );
             if !input.is_empty() && !input.peek(Token![,]) {
                 if let Some((tree, _)) = input.cursor().token_tree() {
                     errors.at(tree.span(), format!("expected `,` after the value of `{text}`"));
@@ -271,7 +305,10 @@ fn parse_one(
 
 fn store(given: Given, options: &mut Options, errors: &mut Errors) {
     if options.has(given.spec.name) {
-        errors.at(given.span, format!("duplicate option `{}`; remove one of the two", given.spec.name));
+        errors.at(
+            given.span,
+            format!("duplicate option `{}`; remove one of the two", given.spec.name),
+        );
     } else {
         options.0.push(given);
     }
@@ -285,7 +322,14 @@ fn parse_value(input: ParseStream<'_>, spec: Spec, errors: &mut Errors) -> syn::
         Kind::Turns => turns(input.parse()?, errors).map(Value::Turns),
         Kind::Path => {
             if let Ok(Lit::Str(text)) = input.fork().parse::<Lit>() {
-                errors.on(&text, format!("expected a path, found a string; write `{} = {}`", spec.name, text.value()));
+                errors.on(
+                    &text,
+                    format!(
+                        "expected a path, found a string; write `{} = {}`",
+                        spec.name,
+                        text.value()
+                    ),
+                );
                 input.parse::<Lit>()?;
                 return Ok(None);
             }
@@ -327,12 +371,18 @@ fn turns(expr: Expr, errors: &mut Errors) -> Option<TurnsValue> {
                 Some(TurnsValue::Literal(number.clone()))
             }
             other => {
-                errors.on(other, "`every` counts turns of a loop; write a whole number from 1 up, such as `every = 1024`");
+                errors.on(
+                    other,
+                    "`every` counts turns of a loop; write a whole number from 1 up, such as `every = 1024`",
+                );
                 None
             }
         },
         Expr::Unary(negative) if matches!(negative.op, syn::UnOp::Neg(_)) => {
-            errors.on(&expr, "`every` counts turns of a loop; write a whole number from 1 up, such as `every = 1024`");
+            errors.on(
+                &expr,
+                "`every` counts turns of a loop; write a whole number from 1 up, such as `every = 1024`",
+            );
             None
         }
         _ => Some(TurnsValue::Expr(Box::new(expr))),
@@ -362,7 +412,15 @@ mod tests {
     fn all_options_are_read_in_order_with_a_trailing_comma() {
         let mut errors = Errors::default();
         let options = parse_all(
-            quote!(name = "n", timeout = "5s", grace = d, token = &t, or = Err(E), every = 8, crate = crate::c,),
+            quote!(
+                name = "n",
+                timeout = "5s",
+                grace = d,
+                token = &t,
+                or = Err(E),
+                every = 8,
+                crate = crate::c,
+            ),
             ATTRIBUTE,
             HELPERS_ON_FN,
             &mut errors,
@@ -374,12 +432,30 @@ mod tests {
 
     #[test]
     fn each_mistake_is_told_once_and_costs_only_its_option() {
-        assert_eq!(mistakes(quote!(timeuot = "5s", every = 0, name = "a", name = "b")).len(), 3);
-        assert_eq!(mistakes(quote!(timeout)), ["expected `timeout = \"5s\"`, found `timeout`"]);
-        assert_eq!(mistakes(quote!(timeout = )), ["expected `timeout = \"5s\"`, found no value"]);
-        assert_eq!(mistakes(quote!(timeout = 5))[0], "`5` is not a duration; write `timeout = \"5s\"`, or an expression of type `Duration`");
-        assert_eq!(mistakes(quote!("fetch")), ["expected an option, found a string; write `name = \"fetch\"`"]);
-        assert_eq!(mistakes(quote!(crate = "c")), ["expected a path, found a string; write `crate = c`"]);
+        assert_eq!(
+            mistakes(quote!(timeuot = "5s", every = 0, name = "a", name = "b")).len(),
+            3
+        );
+        assert_eq!(
+            mistakes(quote!(timeout)),
+            ["expected `timeout = \"5s\"`, found `timeout`"]
+        );
+        assert_eq!(
+            mistakes(quote!(timeout = )),
+            ["expected `timeout = \"5s\"`, found no value"]
+        );
+        assert_eq!(
+            mistakes(quote!(timeout = 5))[0],
+            "`5` is not a duration; write `timeout = \"5s\"`, or an expression of type `Duration`"
+        );
+        assert_eq!(
+            mistakes(quote!("fetch")),
+            ["expected an option, found a string; write `name = \"fetch\"`"]
+        );
+        assert_eq!(
+            mistakes(quote!(crate = "c")),
+            ["expected a path, found a string; write `crate = c`"]
+        );
     }
 
     #[test]

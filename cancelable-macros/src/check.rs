@@ -51,16 +51,34 @@ pub(crate) fn check(
         } else {
             Exit::Leave(fresh_label(CANCELLED_LABEL, span))
         };
-        let rules = Rules { library: &library, exit, every: every.as_ref().map(Every::turns), unit: edge.is_unit(), asynchronous: shape != Shape::Plain };
+        let rules = Rules {
+            library: &library,
+            exit,
+            every: every.as_ref().map(Every::turns),
+            unit: edge.is_unit(),
+            asynchronous: shape != Shape::Plain,
+        };
         let body = match shape {
             Shape::AsyncTail => shape::tail_async(&mut function.block).map(|block| &mut block.block),
             Shape::Plain | Shape::Async => Some(&mut function.block),
         };
-        body.map(|body| rewrite::rewrite(body, &rules, &mut errors)).unwrap_or_default()
+        body.map(|body| rewrite::rewrite(body, &rules, &mut errors))
+            .unwrap_or_default()
     };
 
     if errors.is_empty() {
-        Ok(Plan { library, function, shape, edge, scope, or, every, tokens, points, described })
+        Ok(Plan {
+            library,
+            function,
+            shape,
+            edge,
+            scope,
+            or,
+            every,
+            tokens,
+            points,
+            described,
+        })
     } else {
         Err(Box::new((recovered, errors)))
     }
@@ -76,9 +94,10 @@ fn library(options: &mut Options) -> Library {
 fn every(given: Given) -> Option<Every> {
     match given.value {
         Value::Turns(TurnsValue::Literal(number)) => Some(Every::Literal(number.to_token_stream())),
-        Value::Turns(TurnsValue::Expr(value)) => {
-            Some(Every::Computed { variable: variable("every", given.span), value })
-        }
+        Value::Turns(TurnsValue::Expr(value)) => Some(Every::Computed {
+            variable: variable("every", given.span),
+            value,
+        }),
         _ => None,
     }
 }
@@ -107,11 +126,15 @@ pub(crate) fn step(given: Given) -> Option<Step> {
 
 /// Something that is no function: says where the attribute may go.
 pub(crate) fn refuse_other(arguments: &TokenStream, keyword: Span, what: &str, errors: &mut Errors) {
-    let helper = ["skip", "finish", "break"].into_iter().find(|word| arguments.to_string() == *word);
+    let helper = ["skip", "finish", "break"]
+        .into_iter()
+        .find(|word| arguments.to_string() == *word);
     match helper {
         Some(word) => errors.on(
             arguments,
-            format!("`#[cancelable({word})]` means something only inside an annotated function; annotate the one round it"),
+            format!(
+                "`#[cancelable({word})]` means something only inside an annotated function; annotate the one round it"
+            ),
         ),
         None => {
             let remedy = match what {
@@ -182,7 +205,9 @@ fn edge(function: &Function, output: Option<Type>, has_or: bool, errors: &mut Er
     match &ty {
         Type::Never(_) => errors.on(
             &ty,
-            format!("`{name}` never returns, so it cannot say that it was cancelled; return `Result<Infallible, Cancelled>`"),
+            format!(
+                "`{name}` never returns, so it cannot say that it was cancelled; return `Result<Infallible, Cancelled>`"
+            ),
         ),
         Type::ImplTrait(_) if !has_or => errors.on(
             &ty,
@@ -212,7 +237,10 @@ fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<To
             FnArg::Receiver(receiver) => {
                 if let Some(index) = receiver.attrs.iter().position(is_token) {
                     let attr = receiver.attrs.remove(index);
-                    errors.on(attr, "`self` is not a token; mark a parameter of type `CancellationToken`");
+                    errors.on(
+                        attr,
+                        "`self` is not a token; mark a parameter of type `CancellationToken`",
+                    );
                 }
             }
             FnArg::Typed(argument) => {
@@ -237,7 +265,13 @@ fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<To
 /// `#[async_trait]` gives each elided lifetime a name and a bound. One that leaves with its parameter must leave the
 /// generics too, or the method would not match its trait's any more.
 fn forget_lifetime(argument: &PatType, generics: &mut Generics) {
-    let Type::Reference(TypeReference { lifetime: Some(lifetime), .. }) = &*argument.ty else { return };
+    let Type::Reference(TypeReference {
+        lifetime: Some(lifetime),
+        ..
+    }) = &*argument.ty
+    else {
+        return;
+    };
     if !is_from_async_trait(lifetime) {
         return;
     }
@@ -256,7 +290,8 @@ fn forget_lifetime(argument: &PatType, generics: &mut Generics) {
 /// `'life0`, `'life1`, …
 fn is_from_async_trait(lifetime: &Lifetime) -> bool {
     let name = lifetime.ident.to_string();
-    name.strip_prefix("life").is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    name.strip_prefix("life")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 pub(crate) fn is_token(attr: &syn::Attribute) -> bool {
@@ -275,14 +310,20 @@ fn token_parameter(argument: &PatType, errors: &mut Errors) -> Option<TokenParam
         }
         Pat::Wild(wild) => (None, Ident::new("_cancelable_token", at(wild.underscore_token.span))),
         other => {
-            errors.on(other, "a `#[token]` parameter is one variable; write `#[token] token: CancellationToken`");
+            errors.on(
+                other,
+                "a `#[token]` parameter is one variable; write `#[token] token: CancellationToken`",
+            );
             return None;
         }
     };
     let (by_reference, ty) = match &*argument.ty {
         Type::Reference(reference) => {
             if let Some(mutability) = &reference.mutability {
-                errors.at(mutability.span, "a token needs no `mut`; write `#[token] token: &CancellationToken`");
+                errors.at(
+                    mutability.span,
+                    "a token needs no `mut`; write `#[token] token: &CancellationToken`",
+                );
             }
             if let Some(lifetime) = &reference.lifetime {
                 if lifetime.ident != "_" && !is_from_async_trait(lifetime) {
@@ -297,7 +338,13 @@ fn token_parameter(argument: &PatType, errors: &mut Errors) -> Option<TokenParam
         ty => (false, ty.clone()),
     };
     let cfgs = argument.attrs.iter().filter(|attr| is_cfg(attr)).cloned().collect();
-    Some(TokenParameter { cfgs, mutability, name, ty, by_reference })
+    Some(TokenParameter {
+        cfgs,
+        mutability,
+        name,
+        ty,
+        by_reference,
+    })
 }
 
 pub(crate) fn is_cfg(attr: &syn::Attribute) -> bool {
@@ -305,16 +352,20 @@ pub(crate) fn is_cfg(attr: &syn::Attribute) -> bool {
 }
 
 fn described(options: &Options) -> Vec<String> {
-    options.iter().filter(|given| given.spec.name != "crate").map(|given| {
-        let value = match &given.value {
-            Value::Duration(duration) => duration.describe(),
-            Value::Expr(expr) => crate::describe::tokens(expr.to_token_stream()),
-            Value::Turns(TurnsValue::Literal(number)) => number.to_string(),
-            Value::Turns(TurnsValue::Expr(expr)) => crate::describe::tokens(expr.to_token_stream()),
-            Value::Path(path) => crate::describe::tokens(path.to_token_stream()),
-            Value::Binding(name) => name.to_string(),
-            Value::Flag => return given.spec.name.to_owned(),
-        };
-        format!("{} = {value}", given.spec.name)
-    }).collect()
+    options
+        .iter()
+        .filter(|given| given.spec.name != "crate")
+        .map(|given| {
+            let value = match &given.value {
+                Value::Duration(duration) => duration.describe(),
+                Value::Expr(expr) => crate::describe::tokens(expr.to_token_stream()),
+                Value::Turns(TurnsValue::Literal(number)) => number.to_string(),
+                Value::Turns(TurnsValue::Expr(expr)) => crate::describe::tokens(expr.to_token_stream()),
+                Value::Path(path) => crate::describe::tokens(path.to_token_stream()),
+                Value::Binding(name) => name.to_string(),
+                Value::Flag => return given.spec.name.to_owned(),
+            };
+            format!("{} = {value}", given.spec.name)
+        })
+        .collect()
 }

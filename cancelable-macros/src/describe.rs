@@ -41,7 +41,11 @@ fn write(tokens: TokenStream, text: &mut String, gap: &mut Gap) {
                 let sign = punct.as_char();
                 // After a word they are operators of two sides, else of one.
                 let binary = matches!(sign, '*' | '&' | '-') && *gap == Gap::Words;
-                let tight = !binary && matches!(sign, '.' | ':' | '&' | '?' | '!' | '\'' | ',' | ';' | '*' | '-' | '$' | '#');
+                let tight = !binary
+                    && matches!(
+                        sign,
+                        '.' | ':' | '&' | '?' | '!' | '\'' | ',' | ';' | '*' | '-' | '$' | '#'
+                    );
                 if *gap == Gap::Space || (!tight && *gap == Gap::Words) {
                     text.push(' ');
                 }

@@ -21,7 +21,10 @@ impl DurationValue {
         match peel(&expr) {
             Expr::Lit(literal) => match &literal.lit {
                 Lit::Str(text) => match millis(&text.value()) {
-                    Ok(millis) => Some(DurationValue::Millis { millis, span: text.span() }),
+                    Ok(millis) => Some(DurationValue::Millis {
+                        millis,
+                        span: text.span(),
+                    }),
                     Err(Fault::Shape) => {
                         errors.on(
                             &literal.lit,
@@ -97,12 +100,18 @@ enum Fault {
 }
 
 fn millis(text: &str) -> Result<u64, Fault> {
-    let (digits, length) =
-        UNITS.iter().find_map(|(unit, length)| Some((text.strip_suffix(unit)?, length))).ok_or(Fault::Shape)?;
+    let (digits, length) = UNITS
+        .iter()
+        .find_map(|(unit, length)| Some((text.strip_suffix(unit)?, length)))
+        .ok_or(Fault::Shape)?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Fault::Shape);
     }
-    digits.parse::<u64>().ok().and_then(|count| count.checked_mul(*length)).ok_or(Fault::Range)
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(*length))
+        .ok_or(Fault::Range)
 }
 
 /// The expression inside parentheses and the invisible groups of `macro_rules!` fragments.
@@ -129,7 +138,22 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "5", "s", "5 s", " 5s", "1.5s", "-1s", "+1s", "5sec", "5S", "1_000ms", "１s", "99999999999999999999s", "18446744073709551615h"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "5 s",
+            " 5s",
+            "1.5s",
+            "-1s",
+            "+1s",
+            "5sec",
+            "5S",
+            "1_000ms",
+            "１s",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
             assert!(millis(text).is_err(), "{text:?} was read");
         }
     }

@@ -39,32 +39,39 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 /// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
 /// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
 pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
-    expand(input, "cancel_scope", args::SCOPE, |library, mut options, mut body, errors| {
-        let span = Span::call_site();
-        if let (Some(detached), Some(_)) = (options.span_of("detached"), options.span_of("parent")) {
-            errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
-        }
-        let named = options.take("token").and_then(|given| match given.value {
-            Value::Binding(name) => Some(name),
-            _ => None,
-        });
-        body.add_check_points(library, errors);
-        let scope = OwnScope { steps: options.into_vec().into_iter().filter_map(check::step).collect() };
-        let builder = scope.builder(library, span);
-        let binding = named.map(|name| token_binding(library, &name));
-        if body.asynchronous.is_some() {
-            let edge = body.edge();
-            let cancelled = variable("cancelled", edge.span);
-            let converted = edge.from_cancelled(library, &cancelled);
-            let block = body.tokens(library, binding);
-            let arguments = quote_spanned!(at(span)=> #builder, #block, |#cancelled| #converted);
-            library.located("run_as", arguments, span)
-        } else {
-            body.add_entry_check(library);
-            let block = body.tokens(library, binding);
-            library.located("enter_sync", quote!(#builder, #block), span)
-        }
-    })
+    expand(
+        input,
+        "cancel_scope",
+        args::SCOPE,
+        |library, mut options, mut body, errors| {
+            let span = Span::call_site();
+            if let (Some(detached), Some(_)) = (options.span_of("detached"), options.span_of("parent")) {
+                errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
+            }
+            let named = options.take("token").and_then(|given| match given.value {
+                Value::Binding(name) => Some(name),
+                _ => None,
+            });
+            body.add_check_points(library, errors);
+            let scope = OwnScope {
+                steps: options.into_vec().into_iter().filter_map(check::step).collect(),
+            };
+            let builder = scope.builder(library, span);
+            let binding = named.map(|name| token_binding(library, &name));
+            if body.asynchronous.is_some() {
+                let edge = body.edge();
+                let cancelled = variable("cancelled", edge.span);
+                let converted = edge.from_cancelled(library, &cancelled);
+                let block = body.tokens(library, binding);
+                let arguments = quote_spanned!(at(span)=> #builder, #block, |#cancelled| #converted);
+                library.located("run_as", arguments, span)
+            } else {
+                body.add_entry_check(library);
+                let block = body.tokens(library, binding);
+                library.located("enter_sync", quote!(#builder, #block), span)
+            }
+        },
+    )
 }
 
 /// ```text
@@ -79,38 +86,45 @@ pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
 /// ```
 /// Only a timeout can fail a check point inside, so only with one does the body get any.
 pub(crate) fn shield(input: TokenStream) -> TokenStream {
-    expand(input, "shield", args::SHIELD, |library, mut options, mut body, errors| {
-        let span = Span::call_site();
-        let timeout = options.take("timeout").and_then(|given| match given.value {
-            Value::Duration(duration) => Some((given.span, duration)),
-            _ => None,
-        });
-        match &timeout {
-            Some(_) => body.add_check_points(library, errors),
-            None => body.refuse_helpers(errors),
-        }
-        let asynchronous = body.asynchronous.is_some();
-        let block = body.tokens(library, None);
-        let duration = timeout.as_ref().map(|(_, duration): &(Span, DurationValue)| duration.to_tokens(library));
-        match (asynchronous, timeout, duration) {
-            (true, Some((option, _)), Some(duration)) => {
-                let shield = library.private("shield", span);
-                let limit = located_call("timeout", duration, option);
-                quote_spanned!(at(span)=> #shield(#block) #limit)
+    expand(
+        input,
+        "shield",
+        args::SHIELD,
+        |library, mut options, mut body, errors| {
+            let span = Span::call_site();
+            let timeout = options.take("timeout").and_then(|given| match given.value {
+                Value::Duration(duration) => Some((given.span, duration)),
+                _ => None,
+            });
+            match &timeout {
+                Some(_) => body.add_check_points(library, errors),
+                None => body.refuse_helpers(errors),
             }
-            (false, Some((option, _)), Some(duration)) => {
-                library.located("shield_sync_timeout", quote!(#duration, #block), option)
+            let asynchronous = body.asynchronous.is_some();
+            let block = body.tokens(library, None);
+            let duration = timeout
+                .as_ref()
+                .map(|(_, duration): &(Span, DurationValue)| duration.to_tokens(library));
+            match (asynchronous, timeout, duration) {
+                (true, Some((option, _)), Some(duration)) => {
+                    let shield = library.private("shield", span);
+                    let limit = located_call("timeout", duration, option);
+                    quote_spanned!(at(span)=> #shield(#block) #limit)
+                }
+                (false, Some((option, _)), Some(duration)) => {
+                    library.located("shield_sync_timeout", quote!(#duration, #block), option)
+                }
+                (true, ..) => {
+                    let shield = library.private("shield", span);
+                    quote_spanned!(at(span)=> #shield(#block))
+                }
+                (false, ..) => {
+                    let shield = library.private("shield_sync", span);
+                    quote_spanned!(at(span)=> #shield(#block))
+                }
             }
-            (true, ..) => {
-                let shield = library.private("shield", span);
-                quote_spanned!(at(span)=> #shield(#block))
-            }
-            (false, ..) => {
-                let shield = library.private("shield_sync", span);
-                quote_spanned!(at(span)=> #shield(#block))
-            }
-        }
-    })
+        },
+    )
 }
 
 /// ```text
@@ -129,12 +143,17 @@ pub(crate) fn combine(input: TokenStream, macro_name: &'static str) -> TokenStre
         Ok((library, futures)) => {
             let span = Span::call_site();
             if futures.is_empty() {
-                errors.at(span, format!("`{macro_name}!` needs at least one future, as in `{macro_name}!(a, b)`"));
+                errors.at(
+                    span,
+                    format!("`{macro_name}!` needs at least one future, as in `{macro_name}!(a, b)`"),
+                );
             }
             if let Some(first) = futures.iter().nth(MOST_FUTURES) {
                 errors.on(
                     first,
-                    format!("`{macro_name}!` takes at most {MOST_FUTURES} futures; nest one `{macro_name}!` in another"),
+                    format!(
+                        "`{macro_name}!` takes at most {MOST_FUTURES} futures; nest one `{macro_name}!` in another"
+                    ),
                 );
             }
             if !errors.is_empty() {
@@ -180,7 +199,11 @@ fn expand(
             // Beside an error too: else what only the body uses would be called unused.
             let expanded = build(&library, options, body, &mut errors);
             let errors = errors.to_compile_errors();
-            if errors.is_empty() { expanded } else { quote!({ #errors #expanded }) }
+            if errors.is_empty() {
+                expanded
+            } else {
+                quote!({ #errors #expanded })
+            }
         }
         Ok((_, _, None)) => failed(&errors),
         Err(error) => {
@@ -219,7 +242,10 @@ impl Body {
         let expr: Expr = input.parse()?;
         input.parse::<Option<Token![,]>>()?;
         if !input.is_empty() {
-            errors.at(input.span(), format!("unexpected token; the body is the last thing in `{macro_name}!`"));
+            errors.at(
+                input.span(),
+                format!("unexpected token; the body is the last thing in `{macro_name}!`"),
+            );
             input.parse::<TokenStream>()?;
             return Ok(None);
         }
@@ -244,7 +270,10 @@ impl Body {
                         "cancel_scope" => "; to name the scope's token, write `token = variable` before the body",
                         _ => "",
                     };
-                    errors.on(&closure.inputs, format!("the body of `{macro_name}!` takes no arguments{remedy}"));
+                    errors.on(
+                        &closure.inputs,
+                        format!("the body of `{macro_name}!` takes no arguments{remedy}"),
+                    );
                     return Ok(None);
                 }
                 let block = match *closure.body {
@@ -280,7 +309,13 @@ impl Body {
     }
 
     fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
-        let rules = Rules { library, exit: Exit::Return(self.edge()), every: None, unit: self.edge().is_unit(), asynchronous: self.asynchronous.is_some() };
+        let rules = Rules {
+            library,
+            exit: Exit::Return(self.edge()),
+            every: None,
+            unit: self.edge().is_unit(),
+            asynchronous: self.asynchronous.is_some(),
+        };
         rewrite::rewrite(&mut self.block, &rules, errors);
     }
 
@@ -309,7 +344,13 @@ impl Body {
             let dead = self.edge().dead_return(library);
             insert_after_items(&mut self.block, dead);
         }
-        let Body { asynchronous, capture, output, block, span } = self;
+        let Body {
+            asynchronous,
+            capture,
+            output,
+            block,
+            span,
+        } = self;
         let block = match binding {
             Some(binding) => quote_spanned!(at(span)=> { #binding #block }),
             None => block.into_token_stream(),

@@ -46,11 +46,24 @@ enum Wish {
 }
 
 fn one(method: ImplItemFn, options: &Options, sound: bool) -> TokenStream {
-    let ImplItemFn { attrs, vis, modifiers, sig, block } = method;
-    let mut function = Function { attrs, vis, defaultness: modifiers.defaultness, sig, block };
+    let ImplItemFn {
+        attrs,
+        vis,
+        modifiers,
+        sig,
+        block,
+    } = method;
+    let mut function = Function {
+        attrs,
+        vis,
+        defaultness: modifiers.defaultness,
+        sig,
+        block,
+    };
     let mut errors = Errors::default();
     let wish = wish(&mut function, options, &mut errors);
-    let recover = |function: &Function, errors: &Errors| Recovered::new(function, &[], &Library::default()).item(errors);
+    let recover =
+        |function: &Function, errors: &Errors| Recovered::new(function, &[], &Library::default()).item(errors);
     if !sound || !errors.is_empty() {
         return recover(&function, &errors);
     }
@@ -84,10 +97,17 @@ fn one(method: ImplItemFn, options: &Options, sound: bool) -> TokenStream {
 
 /// Takes the method's own attribute off, and says what it asks for.
 fn wish(function: &mut Function, options: &Options, errors: &mut Errors) -> Wish {
-    let own = function.attrs.iter().position(is_ours).map(|index| function.attrs.remove(index));
+    let own = function
+        .attrs
+        .iter()
+        .position(is_ours)
+        .map(|index| function.attrs.remove(index));
     if let Some(second) = function.attrs.iter().position(is_ours) {
         let second = function.attrs.remove(second);
-        errors.on(second.path(), "this method has `#[cancelable]` already; remove one of the two");
+        errors.on(
+            second.path(),
+            "this method has `#[cancelable]` already; remove one of the two",
+        );
     }
     let Some(own) = own else {
         return match &function.sig.output {

@@ -12,10 +12,15 @@ use syn::{Attribute, Block, ItemImpl, Signature, Token, Visibility};
 pub(crate) enum Item {
     Function(Function),
     /// A function of a trait or an `extern` block that has no body.
-    Bodyless { name: Span },
+    Bodyless {
+        name: Span,
+    },
     Impl(Box<ItemImpl>),
     /// Some other item, with the token that says so and what it is called in messages.
-    Other { keyword: Span, what: &'static str },
+    Other {
+        keyword: Span,
+        what: &'static str,
+    },
     /// Nothing that parses.
     Broken,
 }
@@ -31,11 +36,15 @@ pub(crate) struct Function {
 
 impl Function {
     pub(crate) fn inner_attrs(&self) -> impl Iterator<Item = &Attribute> {
-        self.attrs.iter().filter(|attr| matches!(attr.style, syn::AttrStyle::Inner(_)))
+        self.attrs
+            .iter()
+            .filter(|attr| matches!(attr.style, syn::AttrStyle::Inner(_)))
     }
 
     pub(crate) fn outer_attrs(&self) -> impl Iterator<Item = &Attribute> {
-        self.attrs.iter().filter(|attr| matches!(attr.style, syn::AttrStyle::Outer))
+        self.attrs
+            .iter()
+            .filter(|attr| matches!(attr.style, syn::AttrStyle::Outer))
     }
 
     /// The item with `body` between the user's own braces.
@@ -54,7 +63,9 @@ impl Function {
 }
 
 pub(crate) fn parse(tokens: TokenStream) -> Item {
-    (|input: ParseStream<'_>| Ok(parse_item(input))).parse2(tokens).unwrap_or(Item::Broken)
+    (|input: ParseStream<'_>| Ok(parse_item(input)))
+        .parse2(tokens)
+        .unwrap_or(Item::Broken)
 }
 
 fn parse_item(input: ParseStream<'_>) -> Item {
@@ -69,8 +80,12 @@ fn parse_item(input: ParseStream<'_>) -> Item {
     });
 
     let head = whole.fork();
-    let Ok(attrs) = head.call(Attribute::parse_outer) else { return Item::Broken };
-    let Ok(vis) = head.parse::<Visibility>() else { return Item::Broken };
+    let Ok(attrs) = head.call(Attribute::parse_outer) else {
+        return Item::Broken;
+    };
+    let Ok(vis) = head.parse::<Visibility>() else {
+        return Item::Broken;
+    };
     let function = head.fork();
     if let Some(item) = parse_function(&function, attrs, vis) {
         return item;
@@ -101,15 +116,25 @@ fn parse_function(input: ParseStream<'_>, mut attrs: Vec<Attribute>, vis: Visibi
     if input.peek(Token![;]) {
         return Some(Item::Bodyless { name: sig.ident.span() });
     }
-    let Ok(braces) = input.parse::<Group>() else { return Some(Item::Broken) };
+    let Ok(braces) = input.parse::<Group>() else {
+        return Some(Item::Broken);
+    };
     let body = |input: ParseStream<'_>| {
         attrs.extend(input.call(Attribute::parse_inner)?);
         input.call(Block::parse_within)
     };
-    let Ok(stmts) = body.parse2(braces.stream()) else { return Some(Item::Broken) };
+    let Ok(stmts) = body.parse2(braces.stream()) else {
+        return Some(Item::Broken);
+    };
     let mut brace_token = syn::token::Brace::default();
     brace_token.span = braces.delim_span();
-    Some(Item::Function(Function { attrs, vis, defaultness, sig, block: Block { brace_token, stmts } }))
+    Some(Item::Function(Function {
+        attrs,
+        vis,
+        defaultness,
+        sig,
+        block: Block { brace_token, stmts },
+    }))
 }
 
 /// Names what is not a function, by its first telling keyword.
@@ -138,12 +163,18 @@ fn other(input: ParseStream<'_>) -> Item {
             continue;
         }
         if let Some((_, what)) = WHAT.iter().find(|(keyword, _)| word == keyword) {
-            return Item::Other { keyword: word.span(), what };
+            return Item::Other {
+                keyword: word.span(),
+                what,
+            };
         }
         break;
     }
     match input.cursor().token_tree() {
-        Some((first, _)) => Item::Other { keyword: first.span(), what: "an expression" },
+        Some((first, _)) => Item::Other {
+            keyword: first.span(),
+            what: "an expression",
+        },
         None => Item::Broken,
     }
 }

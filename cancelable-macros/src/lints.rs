@@ -22,11 +22,6 @@ pub(crate) fn on_rebinding(span: Span) -> TokenStream {
     )])
 }
 
-/// On the same, where an option has used the argument already, and the body need not.
-pub(crate) fn on_used_elsewhere(span: Span) -> TokenStream {
-    quote_spanned!(at(span)=> #[allow(unused_variables)])
-}
-
 /// On `return { BODY };`: a body may never get to its end.
 pub(crate) fn on_diverging_return(span: Span) -> TokenStream {
     quote_spanned!(at(span)=> #[allow(

@@ -7,8 +7,8 @@ use crate::rewrite::Points;
 use crate::rewrite::exit::Edge;
 use crate::shape::Shape;
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
 use quote::quote;
+use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Token, Type};
 
@@ -84,7 +84,13 @@ impl TokenParameter {
     /// The type is the user's, so that a wrong one is blamed on it; the borrowed token lives as long as the block.
     pub(crate) fn binding(&self, library: &Library) -> TokenStream {
         let span = self.name.span();
-        let TokenParameter { cfgs, mutability, name, ty, by_reference } = self;
+        let TokenParameter {
+            cfgs,
+            mutability,
+            name,
+            ty,
+            by_reference,
+        } = self;
         let ambient = library.private("token_parameter", ty.span());
         let borrow = by_reference.then(|| quote_spanned!(at(span)=> &));
         quote_spanned!(at(span)=> #(#cfgs)* let #mutability #name: #borrow #ty = #borrow #ambient::<#ty>();)

@@ -55,12 +55,16 @@ fn output_of(ty: &Type) -> Option<Type> {
 }
 
 fn output_of_bound(bound: &TypeParamBound) -> Option<Type> {
-    let TypeParamBound::Trait(bound) = bound else { return None };
+    let TypeParamBound::Trait(bound) = bound else {
+        return None;
+    };
     let last = bound.path.segments.last()?;
     if last.ident != "Future" {
         return None;
     }
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
     arguments.args.iter().find_map(|argument| match argument {
         GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(assoc.ty.clone()),
         _ => None,
@@ -131,8 +135,14 @@ mod tests {
 
     #[test]
     fn the_output_of_a_written_future_is_found() {
-        assert_eq!(output(parse_quote!(-> impl Future<Output = T> + Send)).as_deref(), Some("T"));
-        assert_eq!(output(parse_quote!(-> Pin<Box<dyn Future<Output = T> + Send + 'a>>)).as_deref(), Some("T"));
+        assert_eq!(
+            output(parse_quote!(-> impl Future<Output = T> + Send)).as_deref(),
+            Some("T")
+        );
+        assert_eq!(
+            output(parse_quote!(-> Pin<Box<dyn Future<Output = T> + Send + 'a>>)).as_deref(),
+            Some("T")
+        );
         assert_eq!(
             output(parse_quote!(-> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Option<u8>>>>)).as_deref(),
             Some("Option < u8 >")
@@ -146,11 +156,18 @@ mod tests {
     fn the_async_block_at_the_end_is_found() {
         let ends = |mut block: Block| tail_async(&mut block).is_some();
         assert!(ends(parse_quote!({ async move { 1 } })));
-        assert!(ends(parse_quote!({ let a = 1; Box::pin(async move { a }) })));
+        assert!(ends(parse_quote!({
+            let a = 1;
+            Box::pin(async move { a })
+        })));
         assert!(ends(parse_quote!({ ::std::boxed::Box::pin(async { 1 }) })));
-        assert!(ends(parse_quote!({ return Box::pin(async { 1 }); })));
+        assert!(ends(parse_quote!({
+            return Box::pin(async { 1 });
+        })));
         assert!(!ends(parse_quote!({ other() })));
-        assert!(!ends(parse_quote!({ async {}; })));
+        assert!(!ends(parse_quote!({
+            async {};
+        })));
         assert!(!ends(parse_quote!({ Box::pin(other()) })));
     }
 }

@@ -25,7 +25,10 @@ fn expansions_are_what_they_were() {
     assert!(!cases.is_empty(), "no cases in {}", root.display());
 
     let bless = std::env::var_os("BLESS").is_some();
-    let changed: Vec<PathBuf> = cases.into_iter().filter(|case| !matches_snapshot(case, bless)).collect();
+    let changed: Vec<PathBuf> = cases
+        .into_iter()
+        .filter(|case| !matches_snapshot(case, bless))
+        .collect();
     assert!(
         changed.is_empty(),
         "these expand to something else now; look at the difference (`BLESS=1` writes it): {changed:#?}"
@@ -63,7 +66,9 @@ fn annotated(item: Item) -> TokenStream {
         Item::Impl(item) => &mut item.attrs,
         _ => return item.into_token_stream(),
     };
-    let Some(index) = attrs.iter().position(is_ours) else { return item.into_token_stream() };
+    let Some(index) = attrs.iter().position(is_ours) else {
+        return item.into_token_stream();
+    };
     let arguments = match attrs.remove(index).meta {
         Meta::List(list) => list.tokens,
         _ => TokenStream::new(),
@@ -102,7 +107,10 @@ impl VisitMut for Calls {
 
     fn visit_stmt_mut(&mut self, stmt: &mut syn::Stmt) {
         if let syn::Stmt::Macro(call) = stmt {
-            let mut expr = Expr::Macro(syn::ExprMacro { attrs: Vec::new(), mac: call.mac.clone() });
+            let mut expr = Expr::Macro(syn::ExprMacro {
+                attrs: Vec::new(),
+                mac: call.mac.clone(),
+            });
             self.visit_expr_mut(&mut expr);
             *stmt = syn::Stmt::Expr(expr, call.semi_token);
             return;

@@ -138,14 +138,19 @@ mod check_points {
         let one = shield!(async { ready(1).await }).await;
         let two = cancelable::shield(ready(2)).await;
         let three = ready(3).shielded().await;
-        let four = shield!(timeout = "1m", async { Some(ready(4).await) }).await.unwrap_or(0);
+        let four = shield!(timeout = "1m", async { Some(ready(4).await) })
+            .await
+            .unwrap_or(0);
         Ok(one + two + three + four)
     }
 
     #[cancelable]
     async fn cleanup(token: &CancellationToken) -> Result<u32, Cancelled> {
         token.cancel();
-        let four = cancelable::shield(async { Some(4) }).timeout(Duration::from_secs(60)).await.unwrap_or(0);
+        let four = cancelable::shield(async { Some(4) })
+            .timeout(Duration::from_secs(60))
+            .await
+            .unwrap_or(0);
         let rest = shield!(async { shields().await }).await?;
         Ok(rest + four)
     }
@@ -193,7 +198,17 @@ mod left_alone {
         };
         let block = async { ready(4).await };
         token.cancel();
-        let sum = closure() + nested() + N + [0u32; { let mut n = 0; while n < 3 { n += 1; } n }].len() as u32;
+        let sum = closure()
+            + nested()
+            + N
+            + [0u32; {
+                let mut n = 0;
+                while n < 3 {
+                    n += 1;
+                }
+                n
+            }]
+                .len() as u32;
         Ok(sum + shield!(block).await)
     }
 
@@ -371,7 +386,10 @@ mod meaning {
     #[cancelable]
     async fn temporaries(order: &Cell<u32>) -> Result<u32, Cancelled> {
         // The guard is a temporary of the statement, and lives to its end.
-        let n = Guard(order, 1).get().await + { order.set(order.get() * 10 + 5); 1 };
+        let n = Guard(order, 1).get().await + {
+            order.set(order.get() * 10 + 5);
+            1
+        };
         order.set(order.get() * 10 + 2);
         Ok(n)
     }
@@ -399,7 +417,9 @@ mod helpers {
         let m = ready(10).await;
         #[cancelable(skip)]
         ready(()).await;
-        n += #[cancelable(skip)] ready(100).await + m;
+        n += #[cancelable(skip)]
+        ready(100).await
+            + m;
         #[cancelable::cancelable(skip)]
         {
             while n < 1000 {
@@ -596,7 +616,10 @@ mod macros_inside {
             Ok(())
         }
         let panic = std::panic::catch_unwind(|| block_on(fails())).unwrap_err();
-        let text = panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|text| text.to_string()));
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or(panic.downcast_ref::<&str>().map(|text| text.to_string()));
         assert_eq!(text.as_deref(), Some("assertion failed: ready(1).await == 2"));
     }
 }
@@ -693,9 +716,16 @@ mod branches {
 
     #[tokio::test]
     async fn every_kind_of_pattern_binds() {
-        for (which, text) in
-            [(1, "ref"), (2, "mut!"), (4, "at 4"), (6, "short"), (7, "constant"), (8, "88"), (9, "9"), (10, "wild")]
-        {
+        for (which, text) in [
+            (1, "ref"),
+            (2, "mut!"),
+            (4, "at 4"),
+            (6, "short"),
+            (7, "constant"),
+            (8, "88"),
+            (9, "9"),
+            (10, "wild"),
+        ] {
             assert_eq!(patterns(which).await.unwrap(), text, "{which}");
         }
     }
@@ -750,7 +780,9 @@ mod branches {
     async fn joining(n: Option<u32>) -> Option<u32> {
         let (a, b) = tokio::join!(ready(n?), async { 2 });
         let (c, d) = tokio::join!(biased; ready(ready(3).await), ready(4));
-        let Ok((e, f)) = tokio::try_join!(ready(Ok::<_, ()>(5)), ready(Ok(6))) else { return None };
+        let Ok((e, f)) = tokio::try_join!(ready(Ok::<_, ()>(5)), ready(Ok(6))) else {
+            return None;
+        };
         let (g,) = futures::join!(ready(7));
         Some(a + b + c + d + e + f + g)
     }
@@ -808,13 +840,21 @@ mod options {
 
     #[test]
     fn expressions_see_arguments_and_self() {
-        let service = Service { limit: Duration::from_millis(5), stop: CancellationToken::new(), name: "service" };
+        let service = Service {
+            limit: Duration::from_millis(5),
+            stop: CancellationToken::new(),
+            name: "service",
+        };
         let error = block_on(service.run("x", (1, 2))).unwrap_err();
         assert!(error.is_timeout());
         assert_eq!(error.scope_name(), Some("service-x"));
 
         let stop = CancellationToken::new();
-        let mut service = Service { limit: Duration::from_secs(60), stop: stop.clone(), name: "service" };
+        let mut service = Service {
+            limit: Duration::from_secs(60),
+            stop: stop.clone(),
+            name: "service",
+        };
         let error = service.spin(stop).unwrap_err();
         assert!(!error.is_timeout());
         assert_eq!(service.limit, Duration::from_secs(61));
@@ -849,7 +889,8 @@ mod options {
         if n == 0 {
             pending::<()>().await;
         }
-        let outside = #[cancelable(skip)] pending_if(n == 1).await;
+        let outside = #[cancelable(skip)]
+        pending_if(n == 1).await;
         Ok(n + outside)
     }
 

@@ -535,11 +535,19 @@ mod impl_blocks {
         const LIMIT: u32 = 3;
 
         fn new() -> Self {
-            Self { log: std::cell::RefCell::default() }
+            Self {
+                log: std::cell::RefCell::default(),
+            }
         }
 
         async fn load(&self, n: u32) -> Result<u32, Cancelled> {
-            assert_eq!(cancelable::current().check().err().and_then(|c| c.scope_name().map(str::to_owned)), None);
+            assert_eq!(
+                cancelable::current()
+                    .check()
+                    .err()
+                    .and_then(|c| c.scope_name().map(str::to_owned)),
+                None
+            );
             Ok(ready(n).await)
         }
 

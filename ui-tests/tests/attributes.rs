@@ -206,7 +206,10 @@ mod instrument {
     fn the_line_is_the_users() {
         let line = line!() - 6;
         let error = cancelled_inside(located());
-        assert_eq!((error.observed_at().file(), error.observed_at().line()), (file!(), line));
+        assert_eq!(
+            (error.observed_at().file(), error.observed_at().line()),
+            (file!(), line)
+        );
     }
 }
 

@@ -160,9 +160,9 @@ fn no_prelude() {
 pub(crate) mod facade {
     pub use ::cancelable as inner;
     pub(crate) mod nested {
-        pub use super::inner::*;
         #[doc(hidden)]
         pub use super::inner::__private;
+        pub use super::inner::*;
     }
 }
 
@@ -202,17 +202,30 @@ mod renamed {
     }
 
     pub async fn all() -> Result<u32, Cancelled> {
-        let scope = scoped!(timeout = "1h", async { Ok::<u32, Cancelled>(std::future::ready(6).await) }).await?;
+        let scope = scoped!(timeout = "1h", async {
+            Ok::<u32, Cancelled>(std::future::ready(6).await)
+        })
+        .await?;
         let by_path = lib::cancel_scope!({ Ok::<u32, Cancelled>(7) })?;
         let shield = shielded!({ 8 });
         let holder = Holder;
-        Ok(by_crate().await? + by_name(2)? + by_super(3) + holder.run().await? + holder.own().await? + scope + by_path + shield)
+        Ok(by_crate().await?
+            + by_name(2)?
+            + by_super(3)
+            + holder.run().await?
+            + holder.own().await?
+            + scope
+            + by_path
+            + shield)
     }
 }
 
 #[test]
 fn under_other_names() {
-    assert_eq!(futures::executor::block_on(renamed::all()).unwrap(), 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8);
+    assert_eq!(
+        futures::executor::block_on(renamed::all()).unwrap(),
+        1 + 2 + 3 + 4 + 5 + 6 + 7 + 8
+    );
 }
 
 /// Tokens that come through `macro_rules!`, in pieces of every kind.
@@ -251,7 +264,16 @@ mod generated {
         };
     }
 
-    with_options!(optional, Duration::from_secs(3600), 5, "1s", std::future::ready(()), (_, _), Clone, while false {});
+    with_options!(
+        optional,
+        Duration::from_secs(3600),
+        5,
+        "1s",
+        std::future::ready(()),
+        (_, _),
+        Clone,
+        while false {}
+    );
 
     /// The user's variables and those of the expansion do not meet, nor do those of two macros.
     macro_rules! shadowing {
@@ -321,7 +343,11 @@ mod names {
 
     #[cancelable(name = "r#loop", token = r#token)]
     #[allow(non_snake_case)]
-    pub async fn r#loop(r#struct { r#type }: r#struct, r#token: cancelable::CancellationToken, Größe: u32) -> Result<u32, Cancelled> {
+    pub async fn r#loop(
+        r#struct { r#type }: r#struct,
+        r#token: cancelable::CancellationToken,
+        Größe: u32,
+    ) -> Result<u32, Cancelled> {
         'r#while: for r#for in 0..r#type {
             if r#for == 2 {
                 break 'r#while;

@@ -82,8 +82,17 @@
     reason = "of the package, and of a pair that exclude each other"
 )]
 // What tests do, and the expansion has no part in.
-#![allow(clippy::unused_async, clippy::missing_const_for_fn, clippy::allow_attributes_without_reason)]
-#![allow(clippy::default_numeric_fallback, clippy::absolute_paths, clippy::infinite_loop, clippy::empty_loop)]
+#![allow(
+    clippy::unused_async,
+    clippy::missing_const_for_fn,
+    clippy::allow_attributes_without_reason
+)]
+#![allow(
+    clippy::default_numeric_fallback,
+    clippy::absolute_paths,
+    clippy::infinite_loop,
+    clippy::empty_loop
+)]
 #![allow(clippy::redundant_pub_crate, clippy::many_single_char_names, clippy::manual_async_fn)]
 #![allow(clippy::future_not_send, reason = "futures with a `Rc`, and generic ones")]
 
@@ -161,6 +170,13 @@ mod asynchronous {
     #[cancelable(timeout = limit, name = name)]
     pub(crate) async fn only_in_options(limit: Duration, name: &'static str) -> Result<(), Cancelled> {
         ready(()).await;
+        Ok(())
+    }
+
+    #[cancelable(name = name)]
+    pub(crate) async fn used_up(name: String, mut list: Vec<u32>) -> Result<(), Cancelled> {
+        list.push(1);
+        ready(list).await;
         Ok(())
     }
 
@@ -308,6 +324,9 @@ mod sync {
     #[cancelable(or = ())]
     pub(crate) fn nothing() {}
 
+    #[cancelable(or = (), name = "nothing")]
+    pub(crate) fn nothing_scope() {}
+
     #[cancelable(or = 1)]
     pub(crate) fn endless() -> u32 {
         loop {}
@@ -399,7 +418,11 @@ fn all_of_it_runs() {
         assert_eq!(point.y, 2, "a field");
         let sum = asynchronous::scope(0, vec![1, 2], (3, 4), point, &token, ()).await;
         assert_eq!(sum.ok(), Some(13), "scope");
-        assert!(asynchronous::only_in_options(Duration::MAX, "n").await.is_ok(), "options");
+        assert!(
+            asynchronous::only_in_options(Duration::MAX, "n").await.is_ok(),
+            "options"
+        );
+        assert!(asynchronous::used_up(String::new(), vec![]).await.is_ok(), "options");
         assert_eq!(asynchronous::or_scope(1, String::from("x")).await, 2, "or");
         let mut n = 0;
         asynchronous::nothing(&mut n).await;
@@ -408,7 +431,11 @@ fn all_of_it_runs() {
         assert_eq!(n, 1, "nothing");
         assert_eq!(asynchronous::returns(2).await.ok(), Some(2), "returns");
         assert_eq!(asynchronous::helpers(3).await.ok(), Some(9), "helpers");
-        assert_eq!(asynchronous::macros(3).await.ok().as_deref(), Some("3 [3, 2]323113"), "macros");
+        assert_eq!(
+            asynchronous::macros(3).await.ok().as_deref(),
+            Some("3 [3, 2]323113"),
+            "macros"
+        );
         assert_eq!(asynchronous::tail(3).await.ok(), Some(3), "tail");
         assert_eq!(asynchronous::tail_scope(3).await.ok(), Some(3), "tail");
         assert_eq!(asynchronous::tail_or(4).await, 4, "tail");
@@ -416,7 +443,10 @@ fn all_of_it_runs() {
         token.cancel();
         assert_eq!(token.scope(asynchronous::endless()).await, 3, "endless");
         assert_eq!(token.scope(asynchronous::endless_scope()).await, 3, "endless");
-        let mut holder = Holder { limit: Duration::from_millis(1), sum: 1 };
+        let mut holder = Holder {
+            limit: Duration::from_millis(1),
+            sum: 1,
+        };
         assert_eq!(holder.load(2).await.ok(), Some(3), "load");
         assert_eq!(holder.find(4), Some(3), "find");
         assert!(holder.limited().await.is_err(), "limited");
@@ -426,10 +456,15 @@ fn all_of_it_runs() {
     assert_eq!(sync::scope(1, 2, vec![]).ok(), Some(1), "scope");
     assert_eq!(sync::or(1) + sync::or_scope(1), 2, "or");
     sync::nothing();
+    sync::nothing_scope();
     let token = CancellationToken::new();
     assert!(sync::linked_reference(&token).is_ok(), "linked");
     assert!(sync::linked(token.clone()).is_ok(), "linked");
     token.cancel();
-    assert_eq!(token.sync_scope(|| sync::endless() + sync::endless_scope()), 2, "endless");
+    assert_eq!(
+        token.sync_scope(|| sync::endless() + sync::endless_scope()),
+        2,
+        "endless"
+    );
     assert_eq!(sync::every(&mut [1, 2], 9), Some(9), "every");
 }

@@ -13,7 +13,11 @@ const TOOLCHAIN: &str = "rustc 1.95.";
 #[test]
 fn ui() {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = Command::new(rustc).arg("--version").output().expect("rustc runs").stdout;
+    let version = Command::new(rustc)
+        .arg("--version")
+        .output()
+        .expect("rustc runs")
+        .stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
     let cases = trybuild::TestCases::new();
     cases.pass("pass/*.rs");

@@ -21,7 +21,10 @@ pub(crate) fn body(plan: &mut Plan) -> TokenStream {
     match plan.shape {
         Shape::Plain | Shape::Async => {
             let block = std::mem::replace(&mut plan.function.block.stmts, Vec::new());
-            let block = Block { brace_token: plan.function.block.brace_token, stmts: block };
+            let block = Block {
+                brace_token: plan.function.block.brace_token,
+                stmts: block,
+            };
             let asynchronous = plan.shape == Shape::Async;
             code(plan, block, asynchronous)
         }
@@ -38,9 +41,14 @@ pub(crate) fn body(plan: &mut Plan) -> TokenStream {
 /// Output: fn f() -> Pin<Box<dyn Future<Output = R>>> { STATEMENTS Box::pin(async move { what an `async fn` gets }) }
 /// ```
 fn tail(plan: &mut Plan) {
-    let Some(tail) = shape::tail_async(&mut plan.function.block) else { return };
+    let Some(tail) = shape::tail_async(&mut plan.function.block) else {
+        return;
+    };
     let brace_token = tail.block.brace_token;
-    let block = Block { brace_token, stmts: std::mem::take(&mut tail.block.stmts) };
+    let block = Block {
+        brace_token,
+        stmts: std::mem::take(&mut tail.block.stmts),
+    };
     let inner = code(plan, block, true);
     if let Some(tail) = shape::tail_async(&mut plan.function.block) {
         tail.block.stmts = vec![Stmt::Expr(Expr::Verbatim(inner), None)];

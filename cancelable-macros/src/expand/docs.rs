@@ -49,7 +49,10 @@ mod tests {
     fn the_line_counts_and_quotes() {
         assert_eq!(text(Points::default(), &[]), "\n\n**Cancelable.** Check points: entry.");
         assert_eq!(
-            text(Points { awaits: 2, loops: 1 }, &["timeout = \"5s\"".to_owned(), "or = f(\"`\")".to_owned()]),
+            text(
+                Points { awaits: 2, loops: 1 },
+                &["timeout = \"5s\"".to_owned(), "or = f(\"`\")".to_owned()]
+            ),
             "\n\n**Cancelable.** Check points: entry, 2 awaits, 1 loop. Options: `timeout = \"5s\"`, `` or = f(\"`\") ``."
         );
     }

@@ -8,12 +8,13 @@
 //! ```
 //! Each argument is moved in, in order, whether the body names it or not: then they are dropped in the order, and
 //! within the scope, that a plain `async fn` would drop them in, and the future borrows none of them (which it would
-//! need `Sync` for, to be `Send`).
+//! need `Sync` for, to be `Send`). Those that options name are left to the body to take, or not: an option may have used
+//! them up, as `name = title` uses up a `String`.
 
+use crate::duration::DurationValue;
 use crate::lints;
 use crate::paths::{at, variable};
 use crate::plan::{OwnScope, StepKind};
-use crate::duration::DurationValue;
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -55,24 +56,35 @@ pub(crate) fn move_arguments(sig: &mut Signature, scope: &OwnScope, or: Option<&
             }
             FnArg::Typed(argument) => argument,
         };
-        let cfgs: Vec<_> = argument.attrs.iter().filter(|attr| crate::check::is_cfg(attr)).cloned().collect();
-        let bound = bindings(&mut argument.pat);
-        if bound.iter().any(|(_, name)| mentioned_by_or.name(&name.to_string())) {
+        let cfgs: Vec<_> = argument
+            .attrs
+            .iter()
+            .filter(|attr| crate::check::is_cfg(attr))
+            .cloned()
+            .collect();
+        let bound = bindings(&argument.pat);
+        if bound.iter().any(|name| mentioned_by_or.name(&name.to_string())) {
             // The body takes what it uses, and `or` finds the rest.
             capture = false;
             continue;
         }
+        if bound.iter().any(|name| mentioned_by_options.name(&name.to_string())) {
+            continue;
+        }
         let span = argument.pat.span();
         let allow = lints::on_rebinding(span);
-        let simple = matches!(&*argument.pat, Pat::Ident(ident) if ident.by_ref.is_none() && ident.subpat.is_none());
-        if simple || bound.iter().any(|(_, name)| mentioned_by_options.name(&name.to_string())) {
-            // The names stay in the signature, where the options find them.
-            StripMut.visit_pat_mut(&mut argument.pat);
-            for (mutability, name) in bound {
-                let used = mentioned_by_options.name(&name.to_string()).then(|| lints::on_used_elsewhere(span));
-                let rebind = quote_spanned!(at(name.span())=> let #mutability #name = #name;);
-                rebindings.extend(quote!(#allow #used #(#cfgs)* #rebind));
-            }
+        if let Pat::Ident(PatIdent {
+            by_ref: None,
+            mutability,
+            ident,
+            subpat: None,
+            ..
+        }) = &mut *argument.pat
+        {
+            // The outer variable is only moved from: a `mut` on it would be unused.
+            let mutability = mutability.take();
+            let rebind = quote_spanned!(at(span)=> let #mutability #ident = #ident;);
+            rebindings.extend(quote!(#allow #(#cfgs)* #rebind));
         } else {
             // What the pattern leaves out has no name, and is moved in as a whole all the same.
             let name = variable(&format!("argument{index}"), span);
@@ -94,32 +106,18 @@ pub(crate) fn move_arguments(sig: &mut Signature, scope: &OwnScope, or: Option<&
     Moved { rebindings, capture }
 }
 
-/// The variables that a pattern binds, in order, with their `mut`.
-fn bindings(pat: &mut Pat) -> Vec<(Option<syn::Token![mut]>, Ident)> {
-    struct Collect(Vec<(Option<syn::Token![mut]>, Ident)>);
+/// The names that a pattern binds, and perhaps those of constants in it.
+fn bindings(pat: &Pat) -> Vec<Ident> {
+    struct Collect(Vec<Ident>);
     impl VisitMut for Collect {
         fn visit_pat_ident_mut(&mut self, ident: &mut PatIdent) {
-            // `ref` binds a reference, which moves like any other value; a constant would begin with a capital.
-            self.0.push((ident.mutability.filter(|_| ident.by_ref.is_none()), ident.ident.clone()));
+            self.0.push(ident.ident.clone());
             visit_mut::visit_pat_ident_mut(self, ident);
         }
     }
     let mut collect = Collect(Vec::new());
-    collect.visit_pat_mut(pat);
-    collect.0.retain(|(_, name)| !name.to_string().starts_with(|first: char| first.is_uppercase()));
+    collect.visit_pat_mut(&mut pat.clone());
     collect.0
-}
-
-/// The outer variable is only moved from: a `mut` on it would be unused.
-struct StripMut;
-
-impl VisitMut for StripMut {
-    fn visit_pat_ident_mut(&mut self, ident: &mut PatIdent) {
-        if ident.by_ref.is_none() {
-            ident.mutability = None;
-        }
-        visit_mut::visit_pat_ident_mut(self, ident);
-    }
 }
 
 /// The words in some tokens; those in string literals too, since a format string may name variables.

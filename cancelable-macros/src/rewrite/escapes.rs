@@ -8,13 +8,23 @@ use syn::{Block, Expr, ExprLoop, Item, Label, Lifetime};
 
 /// Reports each on its own token. `what` is what they would leave: "`cancel_scope!`".
 pub(crate) fn refuse(block: &mut Block, what: &str, errors: &mut Errors) {
-    Escapes { what, errors, loops: 0, labels: Vec::new() }.visit_block_mut(block);
+    Escapes {
+        what,
+        errors,
+        loops: 0,
+        labels: Vec::new(),
+    }
+    .visit_block_mut(block);
 }
 
 /// The first value with which a `break` ends this `loop`, if one does.
 pub(super) fn break_value(looping: &mut ExprLoop) -> Option<Expr> {
     let label = looping.label.as_ref().map(|label| label.name.ident.to_string());
-    let mut search = BreakValue { label, nested: 0, found: None };
+    let mut search = BreakValue {
+        label,
+        nested: 0,
+        found: None,
+    };
     search.visit_block_mut(&mut looping.body);
     search.found
 }

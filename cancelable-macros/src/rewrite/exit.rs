@@ -23,17 +23,26 @@ impl Edge {
     pub(crate) fn of(ty: &Type) -> Self {
         let mut erased = ty.clone();
         EraseImplTrait.visit_type_mut(&mut erased);
-        Edge { ty: erased.to_token_stream(), span: ty.span() }
+        Edge {
+            ty: erased.to_token_stream(),
+            span: ty.span(),
+        }
     }
 
     /// The `()` of a function that returns nothing, blamed on its name.
     pub(crate) fn unit(span: Span) -> Self {
-        Edge { ty: quote_spanned!(span=> ()), span }
+        Edge {
+            ty: quote_spanned!(at(span)=> ()),
+            span,
+        }
     }
 
     /// No type is written: what the body gives decides.
     pub(crate) fn inferred(span: Span) -> Self {
-        Edge { ty: quote_spanned!(span=> _), span }
+        Edge {
+            ty: quote_spanned!(span=> _),
+            span,
+        }
     }
 
     /// Whether a body that ends without a value may be right.
@@ -78,7 +87,10 @@ impl VisitMut for EraseImplTrait {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         if let Type::ImplTrait(written) = ty {
             let span = written.impl_token.span;
-            *ty = Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: syn::token::Underscore(span) });
+            *ty = Type::Infer(TypeInfer {
+                attrs: Vec::new(),
+                underscore_token: syn::token::Underscore(span),
+            });
         } else {
             visit_mut::visit_type_mut(self, ty);
         }
@@ -109,9 +121,10 @@ impl Exit {
             }
             Exit::Leave(label) => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break #label)),
             Exit::LeaveInnermost => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break)),
-            Exit::GiveUp(slot) => {
-                (cancelled.to_token_stream(), quote_spanned!(at(span)=> return #slot.give_up(#cancelled).await))
-            }
+            Exit::GiveUp(slot) => (
+                cancelled.to_token_stream(),
+                quote_spanned!(at(span)=> return #slot.give_up(#cancelled).await),
+            ),
         }
     }
 
@@ -135,7 +148,11 @@ impl Exit {
         value.set_span(span);
         let (pattern, leave) = self.arm(library, span);
         [
-            arm(quote_spanned!(at(span)=> #result::Ok(#value)), value.to_token_stream(), span),
+            arm(
+                quote_spanned!(at(span)=> #result::Ok(#value)),
+                value.to_token_stream(),
+                span,
+            ),
             arm(quote_spanned!(at(span)=> #result::Err(#pattern)), leave, span),
         ]
     }

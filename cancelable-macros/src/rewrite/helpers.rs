@@ -24,7 +24,11 @@ const WORDS: [(&str, Word); 3] = [("skip", Word::Skip), ("finish", Word::Finish)
 /// An attribute is ours by its last name: it may be written `#[cancelable::cancelable(skip)]` too.
 pub(crate) fn is_ours(attr: &Attribute) -> bool {
     matches!(attr.style, syn::AttrStyle::Outer)
-        && attr.path().segments.last().is_some_and(|segment| segment.ident == "cancelable")
+        && attr
+            .path()
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident == "cancelable")
 }
 
 /// Takes our attributes out of `attrs`. At most one stands on one thing; a second is refused.
@@ -36,7 +40,10 @@ pub(crate) fn take(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<He
         }
         if let Some(helper) = read(attr, errors) {
             if found.is_some() {
-                errors.at(helper.span, "only one of `skip`, `finish` and `break` goes on one thing; remove one of them");
+                errors.at(
+                    helper.span,
+                    "only one of `skip`, `finish` and `break` goes on one thing; remove one of them",
+                );
             } else {
                 found = Some(helper);
             }
@@ -71,7 +78,10 @@ fn read(attr: &Attribute, errors: &mut Errors) -> Option<Helper> {
     let Meta::List(list) = &attr.meta else {
         errors.on(
             attr.path(),
-            format!("inside an annotated function, expected `#[cancelable(…)]` with one of {}", one_of(&words)),
+            format!(
+                "inside an annotated function, expected `#[cancelable(…)]` with one of {}",
+                one_of(&words)
+            ),
         );
         return None;
     };
@@ -90,12 +100,20 @@ fn read(attr: &Attribute, errors: &mut Errors) -> Option<Helper> {
     };
     let text = word.to_string();
     match WORDS.iter().find(|(name, _)| text == *name) {
-        Some((_, found)) => Some(Helper { word: *found, span: word.span() }),
+        Some((_, found)) => Some(Helper {
+            word: *found,
+            span: word.span(),
+        }),
         None => {
-            let hint = nearest(&text, &words).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            let hint = nearest(&text, &words)
+                .map(|near| format!("did you mean `{near}`? "))
+                .unwrap_or_default();
             errors.at(
                 word.span(),
-                format!("unknown word `{text}` inside an annotated function; {hint}expected one of {}", one_of(&words)),
+                format!(
+                    "unknown word `{text}` inside an annotated function; {hint}expected one of {}",
+                    one_of(&words)
+                ),
             );
             None
         }
@@ -114,7 +132,10 @@ impl VisitMut for Clear<'_> {
         let what = self.what;
         attrs.retain(|attr| {
             if is_ours(attr) {
-                self.errors.on(attr.path(), format!("{what}, so this attribute has no effect here; remove it"));
+                self.errors.on(
+                    attr.path(),
+                    format!("{what}, so this attribute has no effect here; remove it"),
+                );
                 return false;
             }
             true

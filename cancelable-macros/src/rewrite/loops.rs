@@ -36,7 +36,9 @@ pub(crate) fn check_some_turns(
     if let Some(body) = body_mut(&mut looping) {
         insert_after_items(body, due);
     }
-    let attrs = super::helpers::attrs_mut(&mut looping).map(std::mem::take).unwrap_or_default();
+    let attrs = super::helpers::attrs_mut(&mut looping)
+        .map(std::mem::take)
+        .unwrap_or_default();
     let path = library.private("Turns", keyword);
     let counter = quote_spanned!(at(keyword)=> let mut #turns = #path::new(#every););
     Expr::Block(syn::ExprBlock {
@@ -116,8 +118,17 @@ pub(crate) fn body_mut(looping: &mut Expr) -> Option<&mut Block> {
 /// Puts a statement at the start of a block, but behind the items that start it: items after statements are a lint,
 /// and the user wrote none there.
 pub(crate) fn insert_after_items(block: &mut Block, statement: TokenStream) {
-    let items = block.stmts.iter().take_while(|stmt| matches!(stmt, Stmt::Item(_))).count();
+    let items = block
+        .stmts
+        .iter()
+        .take_while(|stmt| matches!(stmt, Stmt::Item(_)))
+        .count();
     // With nothing else in the block, the statement would be its value, in braces that it does not need.
-    let semicolon = block.stmts.is_empty().then(|| syn::token::Semi(at(block.brace_token.span.open())));
-    block.stmts.insert(items, Stmt::Expr(Expr::Verbatim(statement), semicolon));
+    let semicolon = block
+        .stmts
+        .is_empty()
+        .then(|| syn::token::Semi(at(block.brace_token.span.open())));
+    block
+        .stmts
+        .insert(items, Stmt::Expr(Expr::Verbatim(statement), semicolon));
 }

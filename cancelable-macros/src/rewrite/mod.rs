@@ -112,7 +112,9 @@ impl Rewriter<'_> {
 
     /// A marked `loop` at the end of a body, where a value is due: left by a cancel, it would have none.
     fn refuse_endless_tail(&mut self, block: &Block) {
-        let Some(Stmt::Expr(Expr::Loop(tail), None)) = block.stmts.last() else { return };
+        let Some(Stmt::Expr(Expr::Loop(tail), None)) = block.stmts.last() else {
+            return;
+        };
         let marks = tail.attrs.iter().filter(|attr| helpers::is_ours(attr));
         for attr in marks.filter(|attr| attr.to_token_stream().to_string().contains("break")) {
             self.errors.on(
@@ -231,14 +233,20 @@ impl Rewriter<'_> {
         }
         self.labels += 1;
         let name = fresh_label(&format!("marked{}", self.labels), helper.span);
-        *slot = Some(syn::Label { name: name.clone(), colon_token: syn::token::Colon(at(helper.span)) });
+        *slot = Some(syn::Label {
+            name: name.clone(),
+            colon_token: syn::token::Colon(at(helper.span)),
+        });
         name
     }
 }
 
 /// A label resolved at the macro.
 pub(crate) fn fresh_label(name: &str, span: Span) -> Lifetime {
-    Lifetime { apostrophe: at(span), ident: Ident::new(name, at(span)) }
+    Lifetime {
+        apostrophe: at(span),
+        ident: Ident::new(name, at(span)),
+    }
 }
 
 impl VisitMut for Rewriter<'_> {
@@ -250,8 +258,10 @@ impl VisitMut for Rewriter<'_> {
             },
             Stmt::Local(local) => match helpers::take(&mut local.attrs, self.errors) {
                 Some(Helper { word: Word::Skip, .. }) => {
-                    let mut clear =
-                        helpers::Clear { errors: self.errors, what: "`skip` leaves everything inside as it is" };
+                    let mut clear = helpers::Clear {
+                        errors: self.errors,
+                        what: "`skip` leaves everything inside as it is",
+                    };
                     visit_mut::visit_local_mut(&mut clear, local);
                 }
                 Some(helper @ Helper { word: Word::Finish, .. }) => {
@@ -267,7 +277,9 @@ impl VisitMut for Rewriter<'_> {
                 },
             },
             Stmt::Macro(_) => {
-                let Stmt::Macro(call) = std::mem::replace(stmt, Stmt::Expr(Expr::PLACEHOLDER, None)) else { return };
+                let Stmt::Macro(call) = std::mem::replace(stmt, Stmt::Expr(Expr::PLACEHOLDER, None)) else {
+                    return;
+                };
                 *stmt = self.macro_statement(call);
             }
             Stmt::Item(_) => {}
@@ -294,7 +306,9 @@ impl VisitMut for Rewriter<'_> {
                 }
                 self.points.awaits += 1;
                 self.touched += 1;
-                let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else { return };
+                let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
+                    return;
+                };
                 *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules.library);
             }
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),

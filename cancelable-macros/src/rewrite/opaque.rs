@@ -122,12 +122,20 @@ impl Rewriter<'_> {
     /// Visits each of the arguments that is an expression; gives back the changed tokens, if any changed.
     fn arguments(&mut self, mac: &mut Macro) {
         let parser = |input: ParseStream<'_>| {
-            let first: Expr = if input.is_empty() { return Ok(None) } else { input.parse()? };
+            let first: Expr = if input.is_empty() {
+                return Ok(None);
+            } else {
+                input.parse()?
+            };
             if input.peek(Token![;]) {
                 // `vec![element; length]`
                 let semicolon: Token![;] = input.parse()?;
                 let length: Expr = input.parse()?;
-                return Ok(Some((vec![first, length], Punctuated::<Expr, Token![,]>::new(), Some(semicolon))));
+                return Ok(Some((
+                    vec![first, length],
+                    Punctuated::<Expr, Token![,]>::new(),
+                    Some(semicolon),
+                )));
             }
             let mut rest = Punctuated::<Expr, Token![,]>::new();
             rest.push_value(first);
@@ -140,7 +148,9 @@ impl Rewriter<'_> {
             }
             Ok(Some((Vec::new(), rest, None)))
         };
-        let Ok(Some((mut pair, mut list, semicolon))) = parser.parse2(mac.tokens.clone()) else { return };
+        let Ok(Some((mut pair, mut list, semicolon))) = parser.parse2(mac.tokens.clone()) else {
+            return;
+        };
         let before = self.touched;
         for expr in pair.iter_mut().chain(list.iter_mut()) {
             self.visit_argument(expr);
@@ -168,13 +178,17 @@ impl Rewriter<'_> {
     /// ```
     fn assertion(&mut self, mac: &mut Macro) {
         let list = Punctuated::<Expr, Token![,]>::parse_terminated;
-        let Ok(parsed) = list.parse2(mac.tokens.clone()) else { return };
+        let Ok(parsed) = list.parse2(mac.tokens.clone()) else {
+            return;
+        };
         let written = (parsed.len() == 1).then(|| parsed.first().to_token_stream());
         let before = self.touched;
         self.arguments(mac);
         if let Some(written) = written.filter(|_| self.touched != before) {
             let span = at(name_span(&mac.path));
-            let condition = list.parse2(mac.tokens.clone()).map(|list| list.first().to_token_stream());
+            let condition = list
+                .parse2(mac.tokens.clone())
+                .map(|list| list.first().to_token_stream());
             let condition = condition.unwrap_or_else(|_| mac.tokens.clone());
             mac.tokens = quote_spanned!(span=>
                 #condition, "{}", ::core::concat!("assertion failed: ", ::core::stringify!(#written))
@@ -193,7 +207,9 @@ impl Rewriter<'_> {
     /// ```
     /// What `dbg!` itself does; but it would show the rewritten expression.
     fn debugged(&mut self, mac: &Macro) -> Option<Expr> {
-        let mut list = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(mac.tokens.clone()).ok()?;
+        let mut list = Punctuated::<Expr, Token![,]>::parse_terminated
+            .parse2(mac.tokens.clone())
+            .ok()?;
         let before = self.touched;
         let written = match &list {
             list if list.len() == 1 => list.first().to_token_stream(),
@@ -231,7 +247,9 @@ impl Rewriter<'_> {
             let comma: Token![,] = input.parse()?;
             Ok((expr, comma, input.parse::<TokenStream>()?))
         };
-        let Ok((mut expr, comma, pattern)) = parser.parse2(mac.tokens.clone()) else { return };
+        let Ok((mut expr, comma, pattern)) = parser.parse2(mac.tokens.clone()) else {
+            return;
+        };
         let before = self.touched;
         self.visit_expr_mut(&mut expr);
         if self.touched != before {
@@ -253,7 +271,9 @@ impl Rewriter<'_> {
             self.visit_expr_mut(future);
         }
         let span = name_span(&mac.path);
-        let names: Vec<Ident> = (0..futures.len()).map(|index| variable(&format!("future{index}"), span)).collect();
+        let names: Vec<Ident> = (0..futures.len())
+            .map(|index| variable(&format!("future{index}"), span))
+            .collect();
         let futures = futures.iter();
         let path = &mac.path;
         let block = quote_spanned!(at(span)=> async move { #path!(#biased #(#names),*) });
@@ -275,12 +295,20 @@ impl Rewriter<'_> {
         self.touched += 1;
         let library = self.rules.library;
         let call = library.located(self.manner.method(), block, span);
-        matched(Vec::new(), quote_spanned!(at(span)=> #call.await), &self.exit, library, span)
+        matched(
+            Vec::new(),
+            quote_spanned!(at(span)=> #call.await),
+            &self.exit,
+            library,
+            span,
+        )
     }
 }
 
 pub(super) fn name_span(path: &Path) -> Span {
-    path.segments.last().map_or_else(Span::call_site, |segment| segment.ident.span())
+    path.segments
+        .last()
+        .map_or_else(Span::call_site, |segment| segment.ident.span())
 }
 
 /// `{ STATEMENTS }` as an expression.

@@ -54,7 +54,13 @@ pub(super) struct Select {
 
 enum Branch {
     /// `PAT = FUTURE, if CONDITION => HANDLER`
-    Future { pat: Pat, asked: TokenStream, future: Expr, condition: Option<Expr>, handler: Expr },
+    Future {
+        pat: Pat,
+        asked: TokenStream,
+        future: Expr,
+        condition: Option<Expr>,
+        handler: Expr,
+    },
     /// `else`, `complete` or `default`: `WORD => HANDLER`
     Otherwise { word: Ident, handler: Expr },
 }
@@ -81,7 +87,11 @@ pub(super) fn parse(mac: &Macro) -> Option<Select> {
         Ok(Select { biased, branches })
     };
     let select = parser.parse2(mac.tokens.clone()).ok()?;
-    select.branches.iter().any(|branch| matches!(branch, Branch::Future { .. })).then_some(select)
+    select
+        .branches
+        .iter()
+        .any(|branch| matches!(branch, Branch::Future { .. }))
+        .then_some(select)
 }
 
 fn parse_branch(input: ParseStream<'_>) -> syn::Result<Branch> {
@@ -91,7 +101,10 @@ fn parse_branch(input: ParseStream<'_>) -> syn::Result<Branch> {
         if ["else", "complete", "default"].iter().any(|other| word == other) && ahead.peek(Token![=>]) {
             let word = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
             input.parse::<Token![=>]>()?;
-            return Ok(Branch::Otherwise { word, handler: parse_handler(input)? });
+            return Ok(Branch::Otherwise {
+                word,
+                handler: parse_handler(input)?,
+            });
         }
     }
     let pat = Pat::parse_multi_with_leading_vert(input)?;
@@ -107,7 +120,13 @@ fn parse_branch(input: ParseStream<'_>) -> syn::Result<Branch> {
     };
     input.parse::<Token![=>]>()?;
     let handler = parse_handler(input)?;
-    Ok(Branch::Future { pat, asked, future, condition, handler })
+    Ok(Branch::Future {
+        pat,
+        asked,
+        future,
+        condition,
+        handler,
+    })
 }
 
 /// A block ends by itself; anything else ends with a comma, or with the macro.
@@ -149,7 +168,10 @@ impl VisitMut for Forget {
                 } else if !ident.ident.to_string().starts_with(|first: char| first.is_uppercase()) {
                     // A variable; with a capital it is a constant or a unit variant, and is asked for.
                     let span = ident.ident.span();
-                    *pat = Pat::Wild(syn::PatWild { attrs: Vec::new(), underscore_token: Token![_](span) });
+                    *pat = Pat::Wild(syn::PatWild {
+                        attrs: Vec::new(),
+                        underscore_token: Token![_](span),
+                    });
                 }
             }
             // What these bind, nobody can tell.
@@ -179,7 +201,13 @@ impl Rewriter<'_> {
         let (mut asked, mut handled) = (TokenStream::new(), TokenStream::new());
         for (index, branch) in select.branches.into_iter().enumerate() {
             match branch {
-                Branch::Future { pat, asked: shape, mut future, condition, mut handler } => {
+                Branch::Future {
+                    pat,
+                    asked: shape,
+                    mut future,
+                    condition,
+                    mut handler,
+                } => {
                     let condition = condition.map(|mut condition| {
                         self.visit_expr_mut(&mut condition);
                         let name = variable(&format!("condition{index}"), span);
@@ -225,7 +253,9 @@ impl Rewriter<'_> {
             let (#(mut #future_names,)*) = (#(#future_names,)*);
             #path! { #biased #asked }
         });
-        let Expr::Match(mut awaited) = self.await_block(&block, span) else { return block_expr(block) };
+        let Expr::Match(mut awaited) = self.await_block(&block, span) else {
+            return block_expr(block);
+        };
         // The arm of the value becomes the arms of the branches.
         awaited.arms.remove(0);
         let (scrutinee, failed) = (&awaited.expr, &awaited.arms);

@@ -20,7 +20,9 @@ pub(super) fn instrumented_body(local: &mut Local) -> Option<&mut Block> {
         Pat::Ident(name) if name.ident == FUTURE => {}
         _ => return None,
     }
-    let Expr::Async(outer) = &mut *local.init.as_mut()?.expr else { return None };
+    let Expr::Async(outer) = &mut *local.init.as_mut()?.expr else {
+        return None;
+    };
     Some(innermost(&mut outer.block))
 }
 
@@ -50,7 +52,9 @@ fn awaited_block(stmt: &mut Stmt) -> Option<&mut Block> {
         _ => return None,
     };
     let Expr::Await(awaited) = expr else { return None };
-    let Expr::Async(inner) = &mut *awaited.base else { return None };
+    let Expr::Async(inner) = &mut *awaited.base else {
+        return None;
+    };
     Some(&mut inner.block)
 }
 

@@ -27,19 +27,6 @@ async fn scope_async(
                     clippy::pattern_type_mismatch,
                     clippy::toplevel_ref_arg
                 )]
-                #[allow(unused_variables)]
-                let limit = limit;
-                #[allow(
-                    unknown_lints,
-                    clippy::redundant_locals,
-                    clippy::shadow_same,
-                    clippy::shadow_unrelated,
-                    clippy::used_underscore_binding,
-                    clippy::no_effect_underscore_binding,
-                    clippy::let_unit_value,
-                    clippy::pattern_type_mismatch,
-                    clippy::toplevel_ref_arg
-                )]
                 let mut list = list;
                 #[allow(
                     unknown_lints,

@@ -1,0 +1,364 @@
+//! `cancel_scope!`, `shield!`, `race!` and `try_join!`: their options and the forms of their bodies.
+
+use cancelable::{
+    CancellationToken, Cancelled, FromCancelled, ReasonKind, cancel_scope, cancelable, check, current, race, shield,
+    try_join,
+};
+use futures::executor::block_on;
+use std::future::{pending, ready};
+use std::time::{Duration, Instant};
+
+mod forms {
+    use super::*;
+
+    #[test]
+    fn of_async_bodies() {
+        let text = String::from("moved");
+        let list = [1, 2];
+        block_on(async {
+            let n = cancel_scope!(async { Ok::<usize, Cancelled>(list.len() + ready(1).await) }).await;
+            assert_eq!(n.unwrap(), 3);
+            let n = cancel_scope!(async || -> Option<usize> { Some(list.len() + ready(2).await) }).await;
+            assert_eq!(n, Some(4));
+            let n = cancel_scope!(async move || -> Option<usize> { Some(list.len() + ready(3).await) },).await;
+            assert_eq!(n, Some(5));
+            let moved = cancel_scope!(async move { Some(ready(text).await) }).await;
+            assert_eq!(moved.as_deref(), Some("moved"));
+            let n = cancel_scope!(async || Some(list.len())).await;
+            assert_eq!(n, Some(2));
+        });
+    }
+
+    #[test]
+    fn of_sync_bodies() {
+        let mut list = vec![1];
+        let n: Option<usize> = cancel_scope!({
+            list.push(2);
+            Some(list.len())
+        });
+        assert_eq!(n, Some(2));
+        let n = cancel_scope!(|| -> Result<usize, Cancelled> {
+            for n in 0..3 {
+                list.push(n);
+            }
+            Ok(list.len())
+        });
+        assert_eq!(n.unwrap(), 5);
+        let moved = cancel_scope!(move || -> Option<Vec<u32>> { Some(list) });
+        assert_eq!(moved.unwrap().len(), 5);
+        let n = cancel_scope!(name = "closure without braces", || Some(3),);
+        assert_eq!(n, Some(3));
+    }
+
+    #[derive(Debug)]
+    enum Mine {
+        Cancelled,
+        Parse,
+    }
+
+    impl From<Cancelled> for Mine {
+        fn from(_: Cancelled) -> Self {
+            Mine::Cancelled
+        }
+    }
+
+    impl From<std::num::ParseIntError> for Mine {
+        fn from(_: std::num::ParseIntError) -> Self {
+            Mine::Parse
+        }
+    }
+
+    #[test]
+    fn return_and_question_mark_leave_the_scope_only() {
+        fn outer(text: &str) -> u32 {
+            let inner = cancel_scope!(|| -> Result<u32, Mine> {
+                let n = text.parse()?;
+                if n > 3 {
+                    return Ok(100);
+                }
+                check()?;
+                Ok(n)
+            });
+            match inner {
+                Ok(n) => n + 1,
+                Err(Mine::Parse) => 1000,
+                Err(Mine::Cancelled) => 2000,
+            }
+        }
+        assert_eq!(outer("2"), 3);
+        assert_eq!(outer("4"), 101);
+        assert_eq!(outer("x"), 1000);
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Outcome {
+        Done(u32),
+        Stopped,
+    }
+
+    impl FromCancelled for Outcome {
+        fn from_cancelled(_: Cancelled) -> Self {
+            Outcome::Stopped
+        }
+    }
+
+    #[test]
+    fn any_type_with_room_will_do() {
+        let outcome = block_on(cancel_scope!(timeout = "1ms", async {
+            if ready(true).await {
+                pending::<()>().await;
+            }
+            Outcome::Done(1)
+        }));
+        assert_eq!(outcome, Outcome::Stopped);
+        assert_eq!(cancel_scope!({ Outcome::Done(2) }), Outcome::Done(2));
+    }
+
+    #[test]
+    fn loops_in_the_body_keep_their_breaks() {
+        let n = cancel_scope!(|| -> Option<u32> {
+            let mut sum = 0;
+            let found = 'outer: loop {
+                for n in 0.. {
+                    if n == 5 {
+                        break 'outer n;
+                    }
+                    if n % 2 == 0 {
+                        continue;
+                    }
+                    sum += n;
+                }
+            };
+            Some(found + sum + 'block: { break 'block 1 })
+        });
+        assert_eq!(n, Some(5 + 4 + 1));
+    }
+
+    #[test]
+    fn a_future_is_made_and_not_yet_run() {
+        let mut ran = false;
+        let scope = cancel_scope!(async {
+            ran = true;
+            Some(())
+        });
+        drop(scope);
+        assert!(!ran);
+    }
+
+    #[test]
+    fn nested_in_an_annotated_function() {
+        #[cancelable]
+        async fn outer(inner: &str) -> Result<usize, Cancelled> {
+            let mut sum = 0;
+            for _ in 0..2 {
+                sum += cancel_scope!(name = "inner", async {
+                    let n = ready(inner.len()).await;
+                    cancel_scope!(name = "innermost", || -> Result<usize, Cancelled> { Ok(n + 1) })
+                })
+                .await?;
+            }
+            Ok(sum)
+        }
+        assert_eq!(block_on(outer("abc")).unwrap(), 8);
+    }
+
+    #[test]
+    fn futures_are_send() {
+        fn send<T: Send>(future: T) -> T {
+            future
+        }
+        let text = String::from("x");
+        block_on(send(cancel_scope!(timeout = "1h", token = token, async move {
+            ready(text).await;
+            Ok::<bool, Cancelled>(token.is_cancelled())
+        })))
+        .unwrap();
+        block_on(send(shield!(async { ready(1).await })));
+    }
+}
+
+mod options {
+    use super::*;
+
+    #[test]
+    fn timeout_in_every_spelling() {
+        let limit = Duration::from_millis(1);
+        for scope in [
+            block_on(cancel_scope!(timeout = "1ms", async {
+                pending::<Result<(), Cancelled>>().await
+            })),
+            block_on(cancel_scope!(timeout = limit, async {
+                pending::<Result<(), Cancelled>>().await
+            })),
+            block_on(cancel_scope!(timeout = Duration::ZERO, async {
+                Ok::<(), Cancelled>(())
+            })),
+            block_on(cancel_scope!(deadline = Instant::now() + limit, async {
+                pending::<Result<(), Cancelled>>().await
+            })),
+            cancel_scope!(timeout = "1ms", { loop {} }),
+            cancel_scope!(deadline = Instant::now() + limit, || -> Result<(), Cancelled> {
+                loop {}
+            }),
+        ] {
+            assert!(scope.unwrap_err().is_timeout());
+        }
+        block_on(cancel_scope!(timeout = Duration::MAX, async {
+            Ok::<(), Cancelled>(())
+        }))
+        .unwrap();
+    }
+
+    #[test]
+    fn parent_as_value_reference_and_place() {
+        struct Holder {
+            token: CancellationToken,
+        }
+        let holder = Holder {
+            token: CancellationToken::new(),
+        };
+        holder.token.cancel();
+        let reference = &holder.token;
+        for result in [
+            cancel_scope!(parent = holder.token, { Some(()) }),
+            cancel_scope!(parent = &holder.token, { Some(()) }),
+            cancel_scope!(parent = reference, { Some(()) }),
+            cancel_scope!(parent = reference.clone(), || -> Option<()> { Some(()) }),
+        ] {
+            assert_eq!(result, None);
+        }
+        assert!(holder.token.is_cancelled());
+    }
+
+    #[test]
+    fn detached_sees_nothing_of_the_outside() {
+        let token = CancellationToken::new();
+        token.cancel();
+        token.sync_scope(|| {
+            assert_eq!(cancel_scope!({ Some(1) }), None);
+            assert_eq!(cancel_scope!(detached, { Some(1) }), Some(1));
+            assert_eq!(
+                block_on(cancel_scope!(detached, name = "x", async { Some(ready(1).await) })),
+                Some(1)
+            );
+        });
+    }
+
+    #[test]
+    fn token_is_the_scopes_own() {
+        let result = block_on(cancel_scope!(token = mine, async || -> Result<(), Cancelled> {
+            assert_eq!(mine, current());
+            std::thread::spawn(move || mine.cancel_with("from a thread"));
+            pending().await
+        }));
+        assert_eq!(result.unwrap_err().reason().message(), Some("from a thread"));
+        let mut after = None;
+        let result: Option<()> = cancel_scope!(token = mine, {
+            after = Some(mine.clone());
+            mine.cancel();
+            check().ok()
+        });
+        assert_eq!(result, None);
+        assert!(after.unwrap().is_cancelled());
+    }
+
+    #[test]
+    fn name_and_grace() {
+        let result = block_on(cancel_scope!(
+            name = format!("n{}", 1),
+            timeout = "1ms",
+            grace = "1ms",
+            async {
+                shield!(async { pending::<()>().await }).await;
+                Ok::<(), Cancelled>(())
+            }
+        ));
+        let error = result.unwrap_err();
+        assert!(error.was_forced());
+        assert_eq!(error.scope_name(), Some("n1"));
+    }
+}
+
+mod shields {
+    use super::*;
+
+    #[test]
+    fn of_any_type_without_a_timeout() {
+        let token = CancellationToken::new();
+        token.cancel();
+        token.sync_scope(|| {
+            assert_eq!(shield!({ check().is_ok() }), true);
+            assert_eq!(
+                shield!(|| -> u32 {
+                    for _ in 0..3 {}
+                    7
+                }),
+                7
+            );
+            assert_eq!(block_on(shield!(async { ready(3).await })), 3);
+            assert_eq!(block_on(shield!(async || -> u32 { ready(4).await })), 4);
+            let text = String::from("x");
+            assert_eq!(block_on(shield!(async move { text })), "x");
+            assert!(check().is_err());
+        });
+    }
+
+    #[test]
+    fn with_a_timeout_the_body_has_check_points() {
+        let result: Option<u32> = shield!(timeout = "1ms", { loop {} });
+        assert_eq!(result, None);
+        let result = shield!(timeout = Duration::from_millis(1), || -> Result<u32, Cancelled> {
+            while check().is_ok() {}
+            Ok(1)
+        });
+        assert!(result.unwrap_err().is_timeout());
+        let result = block_on(shield!(timeout = "1ms", async || -> Result<u32, Cancelled> {
+            loop {
+                ready(()).await;
+            }
+        }));
+        assert!(result.unwrap_err().is_timeout());
+        assert_eq!(
+            block_on(shield!(timeout = "1h", async { Some(ready(3).await) },)),
+            Some(3)
+        );
+    }
+}
+
+mod combined {
+    use super::*;
+
+    #[test]
+    fn race_takes_the_first() {
+        assert_eq!(block_on(race!(pending(), ready(2))), 2);
+        let ended = std::cell::Cell::new(None);
+        let loser = async {
+            let error = cancelable::guard(pending::<()>()).await.unwrap_err();
+            ended.set(Some(error.kind()));
+            0
+        };
+        assert_eq!(block_on(race!(loser, async { 3 },)), 3);
+        assert_eq!(ended.get(), Some(ReasonKind::Superseded));
+    }
+
+    #[test]
+    fn try_join_takes_all_or_the_first_error() {
+        let all = block_on(try_join!(ready(Ok::<u8, u8>(1)), ready(Ok::<&str, u8>("two"))));
+        assert_eq!(all, Ok((1, "two")));
+        let none = block_on(try_join!(ready(Ok::<u8, u8>(1)), ready(Err::<u8, u8>(2))));
+        assert_eq!(none, Err(2));
+    }
+
+    #[test]
+    fn inside_an_annotated_function() {
+        #[cancelable]
+        async fn fastest(n: u32) -> Result<u32, Cancelled> {
+            let first = race!(ready(ready(n).await), pending()).await;
+            let (a, b) = try_join!(ready(Ok::<u32, Cancelled>(first)), async { Ok(ready(2).await) }).await?;
+            let later = cancelable::try_join!(ready(Ok::<u32, Cancelled>(1)), ready(Ok::<u32, Cancelled>(2)));
+            let (c, d) = later.await?;
+            Ok(a + b + c + d)
+        }
+        assert_eq!(block_on(fastest(1)).unwrap(), 6);
+    }
+}
