@@ -1,19 +1,32 @@
 //! Which clock deadlines go by.
 //!
-//! Almost always the wall's (`std::time::Instant`). Under a tokio runtime whose clock is paused, as tests do, it is that
-//! runtime's: it moves when the runtime moves it, and wall time does not count (L19).
+//! Almost always the wall's (`std::time::Instant`). Two others are *virtual*, which wall time does not move: that of a
+//! tokio runtime whose clock is paused, as tests do (L19), and the hand-driven one of the feature `testing`. A timer
+//! thread cannot watch them; whoever waits for a moment of theirs asks them to be woken ([`virtual_sleep`]).
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Instant;
+
+#[cfg(feature = "testing")]
+pub(crate) mod hand;
 
 /// A reading of the clock in force on this thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Now {
     pub(crate) at: Instant,
-    /// It is not the wall's clock: only the runtime knows when it moves.
+    /// It is not the wall's clock: only its owner knows when it moves.
     pub(crate) is_virtual: bool,
 }
 
 pub(crate) fn now() -> Now {
+    #[cfg(feature = "testing")]
+    if let Some(clock) = hand::current() {
+        return Now {
+            at: clock.now(),
+            is_virtual: true,
+        };
+    }
     #[cfg(feature = "tokio")]
     if let Some(now) = tokio_clock::now() {
         return now;
@@ -24,23 +37,54 @@ pub(crate) fn now() -> Now {
     }
 }
 
+/// A timer of a virtual clock.
+pub(crate) type VirtualSleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// Ready at `at` by the virtual clock in force, from which that moment was read.
+pub(crate) fn virtual_sleep(at: Instant) -> VirtualSleep {
+    #[cfg(feature = "testing")]
+    if let Some(clock) = hand::current() {
+        return Box::pin(clock.sleep_until(at));
+    }
+    runtime_sleep(at)
+}
+
+/// Is it a clock that a blocked thread can wait for? (Blocking a runtime's thread would stop its clock.)
+pub(crate) fn is_hand_driven() -> bool {
+    #[cfg(feature = "testing")]
+    return hand::current().is_some();
+    #[cfg(not(feature = "testing"))]
+    return false;
+}
+
+/// This thread is about to go to sleep. `true`: a clock that moves by itself has done so instead, and woken somebody.
+pub(crate) fn move_on() -> bool {
+    #[cfg(feature = "testing")]
+    return hand::move_on();
+    #[cfg(not(feature = "testing"))]
+    return false;
+}
+
 #[cfg(feature = "tokio")]
-pub(crate) use tokio_clock::{VirtualSleep, virtual_sleep};
+use tokio_clock::sleep_until as runtime_sleep;
+
+/// Without a runtime's clock there is nothing to wait for.
+#[cfg(not(feature = "tokio"))]
+fn runtime_sleep(_at: Instant) -> VirtualSleep {
+    Box::pin(std::future::pending())
+}
 
 #[cfg(feature = "tokio")]
 mod tokio_clock {
     use std::time::{Duration, Instant};
 
-    use super::Now;
+    use super::{Now, VirtualSleep};
     use tokio::runtime::{Handle, RuntimeFlavor};
     use tokio::time;
 
-    /// A timer of the virtual clock.
-    pub(crate) type VirtualSleep = time::Sleep;
-
-    /// Only for a moment that was read from the virtual clock: a runtime that has one can sleep.
-    pub(crate) fn virtual_sleep(at: Instant) -> VirtualSleep {
-        time::sleep_until(time::Instant::from_std(at))
+    /// Only for a moment that was read from a runtime's clock: such a runtime can sleep.
+    pub(super) fn sleep_until(at: Instant) -> VirtualSleep {
+        Box::pin(time::sleep_until(time::Instant::from_std(at)))
     }
 
     /// The time in a runtime that could be paused.
@@ -59,13 +103,4 @@ mod tokio_clock {
         let is_virtual = !is_close && (at < before || at > Instant::now());
         Some(Now { at, is_virtual })
     }
-}
-
-/// Without a runtime's clock there is nothing virtual to wait for.
-#[cfg(not(feature = "tokio"))]
-pub(crate) type VirtualSleep = std::future::Pending<()>;
-
-#[cfg(not(feature = "tokio"))]
-pub(crate) fn virtual_sleep(_at: Instant) -> VirtualSleep {
-    std::future::pending()
 }

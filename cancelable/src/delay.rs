@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::clock::{self, VirtualSleep, virtual_sleep};
 use crate::timer::{self, Alarm};
 
-/// Completes at a moment: by the timer thread, or, under a paused clock, by the runtime that paused it.
+/// Completes at a moment: by the timer thread, or, by a virtual clock, when that is moved.
 pub(crate) enum Delay {
     /// Too far away for the clock.
     Never,
@@ -16,7 +16,7 @@ pub(crate) enum Delay {
         at: Instant,
         alarm: Option<Alarm>,
     },
-    Virtual(Pin<Box<VirtualSleep>>),
+    Virtual(VirtualSleep),
 }
 
 impl Delay {
@@ -30,7 +30,7 @@ impl Delay {
 
     pub(crate) fn until(at: Instant, is_virtual: bool) -> Self {
         if is_virtual {
-            Self::Virtual(Box::pin(virtual_sleep(at)))
+            Self::Virtual(virtual_sleep(at))
         } else {
             Self::Wall { at, alarm: None }
         }

@@ -11,6 +11,7 @@ mod macros;
 mod primitive;
 
 mod clock;
+mod park;
 mod timer;
 
 mod reason;
@@ -29,6 +30,9 @@ mod scope;
 mod watcher;
 
 mod adapters;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod every;
 mod site;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::context;
 use crate::error::{Cancelled, FromCancelled};
-use crate::guard::{self, Finish, Guard};
+use crate::guard::{self, Checkpoint, Finish, Guard};
 use crate::scope::{self, IntoRace, IntoTryJoin, Race, Scope, TryJoin};
 use crate::token::CancellationToken;
 
@@ -36,6 +36,13 @@ impl Site {
     #[track_caller]
     pub fn finish<F: IntoFuture>(self, future: F) -> Finish<F::IntoFuture> {
         guard::finish(future)
+    }
+
+    /// As [`checkpoint`](crate::checkpoint()), yielding every so many calls: for a turn of a loop in an async function.
+    #[inline]
+    #[track_caller]
+    pub fn checkpoint(self, every: u32) -> Checkpoint {
+        guard::checkpoint().every(every)
     }
 
     /// As [`Scope::new`].

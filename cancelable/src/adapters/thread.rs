@@ -1,16 +1,14 @@
 //! Plain threads that belong to a scope, alone or in groups.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 
 use crate::context::{current, propagate};
 use crate::error::Cancelled;
-use crate::primitive;
+use crate::park::block_on;
+use crate::primitive::Arc;
 use crate::scope::{GroupShared, Scope, TaskError, run_blocking};
 use crate::token::CancellationToken;
 
@@ -72,7 +70,7 @@ where
 /// assert_eq!(found.unwrap(), 1024);
 /// ```
 pub struct TaskGroup<T, E> {
-    shared: primitive::Arc<GroupShared<T, E>>,
+    shared: Arc<GroupShared<T, E>>,
 }
 
 impl<T, E> TaskGroup<T, E> {
@@ -119,7 +117,7 @@ impl<T, E> TaskGroup<T, E> {
         let location = Location::caller();
         Scope::new().run_sync_with(|token| {
             let mut group = Self::below(token.clone(), location);
-            let shared = primitive::Arc::clone(&group.shared);
+            let shared = Arc::clone(&group.shared);
             let body = catch_unwind(AssertUnwindSafe(|| body(&mut group)));
             let leaving = shared.body_over(body);
             block_on(poll_fn(|cx| shared.poll_idle(cx)));
@@ -139,7 +137,7 @@ impl<T, E> TaskGroup<T, E> {
         T: Send + 'static,
         E: From<Cancelled> + Send + 'static,
     {
-        thread::spawn(run_blocking(primitive::Arc::clone(&self.shared), f));
+        thread::spawn(run_blocking(Arc::clone(&self.shared), f));
     }
 
     /// Blocks this thread until the next one of the group ends, and gives its result: in order of completion. `None` when
@@ -208,24 +206,5 @@ impl<T, E> fmt::Debug for TaskGroup<T, E> {
             .field("tasks", &self.len())
             .field("token", self.token())
             .finish()
-    }
-}
-
-/// Polls on this thread, which sleeps in between.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park();
     }
 }

@@ -6,6 +6,7 @@
 
 mod carry;
 mod current;
+pub(crate) mod probe;
 #[allow(unsafe_code, reason = "frames on the stack; see the head of the file")]
 mod slot;
 

@@ -12,6 +12,7 @@ use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::probe;
 use crate::error::Cancelled;
 use crate::token::{CancellationToken, StateRef};
 
@@ -179,10 +180,10 @@ impl<'a> Frame<'a> {
         self.state.get()
     }
 
-    /// Neither cancelled nor in want of a closer look: the fast path of every check point.
+    /// Neither cancelled nor in want of a closer look, and nobody watches: the fast path of every check point.
     #[inline(always)]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.state.get().is_quiet()
+        self.state.get().is_quiet() && !probe::is_watched()
     }
 
     /// Is the frame's token cancelled? Looks closer if it must.
@@ -208,7 +209,11 @@ impl<'a> Frame<'a> {
     /// The error of a check point at `location` in this frame, if its token is cancelled.
     #[cold]
     pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+        if probe::is_watched() && !self.token().is_marked() {
+            probe::check_point(location);
+        }
         let cause = self.token().cause()?;
+        probe::noticed(location);
         Some(Cancelled::new(cause, location, self.scope_name()))
     }
 

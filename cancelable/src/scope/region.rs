@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::origin::{Existing, Origin, Unmade};
-use crate::context::{About, Carried, Counts, Frame, with_frame};
+use crate::context::{About, Carried, Counts, Frame, probe, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::{Before, Hold};
@@ -380,7 +380,7 @@ where
             let BodyReplace::Fresh { make } = body.as_mut().project_replace(Body::Done) else {
                 unreachable!("only a fresh region is polled for the first time")
             };
-            let is_cancelled = nature.is_check_point && origin.is_cancelled(outer);
+            let is_cancelled = nature.is_check_point && (origin.is_cancelled(outer) || probe::is_watched());
             let unmade = Unmade::new(origin);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
             if is_cancelled {

@@ -7,9 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::context::{current, with_frame};
+use crate::clock;
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::guard;
+use crate::park::block_on;
 
 /// Sleeps for `d`, or until the ambient token is cancelled. On any runtime, or none: the library's timer thread wakes the
 /// task (or a paused tokio clock does).
@@ -59,6 +61,9 @@ impl Future for Sleep {
 /// ```
 #[track_caller]
 pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
+    if clock::is_hand_driven() {
+        return block_on(sleep(d));
+    }
     let location = Location::caller();
     if !current().wait_timeout(d) {
         return Ok(());
