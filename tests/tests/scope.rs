@@ -382,6 +382,36 @@ fn l12_a_member_parked_in_a_futures_unordered_that_nobody_polls_does_not_hold_th
 }
 
 #[test]
+fn l12_a_member_whose_turn_comes_after_busy_ones_is_not_dropped() {
+    // A `FuturesUnordered` goes no further once two of its members have woken themselves.
+    let busy = || poll_fn(|cx| -> Poll<Outcome> {
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    });
+    for busy_members in 0..20 {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let token = CancellationToken::new();
+        let mut all: FuturesUnordered<Pin<Box<dyn Future<Output = Outcome>>>> = FuturesUnordered::new();
+        all.push(Box::pin(member(1, Arc::clone(&log))));
+        let mut future = Box::pin(token.scope(async move {
+            guard(async move {
+                assert!(futures::poll!(all.next()).is_pending(), "the member is suspended");
+                for _ in 0..busy_members {
+                    all.push(Box::pin(busy()));
+                }
+                while all.next().await.is_some() {}
+            })
+            .await
+        }));
+        assert!(poll_once(&mut future).is_pending());
+        token.cancel();
+        let polls = (0..20).find(|_| poll_once(&mut future).is_ready());
+        assert!(polls.is_some(), "held up by {busy_members} busy members");
+        assert_eq!(*log.lock().unwrap(), [1], "dropped behind {busy_members} busy members");
+    }
+}
+
+#[test]
 fn l13_inside_a_shield_no_check_point_fails_and_after_it_the_next_one_does() {
     on_every_runtime(|| async {
         let outcome: Outcome = Scope::new()

@@ -184,7 +184,7 @@ fn poll_slow<F: Future>(
         told: Before::is_told(frame.token()),
         inside,
     };
-    match inner.poll(cx) {
+    match before.poll(frame, inner, cx) {
         Poll::Ready(output) => {
             if let Some(mut inside) = stage.take() {
                 inside.unregister(Some(frame));

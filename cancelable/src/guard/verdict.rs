@@ -2,12 +2,18 @@
 //!
 //! L12 in one place; used by awaits and by scopes. The reasoning is that of the contract, §5.
 
-use std::task::{Context, Waker};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::Counts;
+use crate::context::{Counts, Frame};
 use crate::primitive::Arc;
 use crate::token::CancellationToken;
+
+/// How many polls that move nothing it takes to be sure that nobody inside will be polled any more. A bound, for there may
+/// be busy code in there that never ends.
+const PATIENCE: usize = 32;
 
 /// What a check point knew when its poll began; by default, that its token was not cancelled and nothing was inside.
 #[derive(Default)]
@@ -25,6 +31,27 @@ impl Before {
     #[cold]
     pub(crate) fn is_told(token: &CancellationToken) -> bool {
         token.cause().is_some_and(|cause| cause.is_told())
+    }
+
+    /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
+    /// owner may have busy members to poll first, of which one like `FuturesUnordered` polls but a few at a time.
+    pub(crate) fn poll<F: Future>(
+        &self,
+        frame: &Frame<'_>,
+        mut inner: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let counts = frame.counts();
+        let mut poll = inner.as_mut().poll(cx);
+        if self.told && self.inside.foreign > 0 && self.inside.holds <= 0 {
+            for _ in 0..PATIENCE {
+                if poll.is_ready() || frame.counts() != counts {
+                    break;
+                }
+                poll = inner.as_mut().poll(cx);
+            }
+        }
+        poll
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
@@ -52,7 +79,7 @@ impl Before {
             cx.waker().wake_by_ref();
             return false;
         }
-        // All have been woken and this poll moved none of them: their owner does not poll them any more.
+        // All have been woken and these polls moved none of them: their owner does not poll them any more.
         true
     }
 }

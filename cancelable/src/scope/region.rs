@@ -277,13 +277,17 @@ where
         }
         // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
         let cancelled = token.is_marked();
-        let told = cancelled && Before::is_told(token);
+        let before = Before {
+            cancelled,
+            told: cancelled && Before::is_told(token),
+            inside: live.inside,
+        };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let unwinding = CancelOnUnwind {
             token: live.nature.owns_token.then_some(token),
             location: live.nature.location,
         };
-        let (poll, change) = frame.enter(|| future.poll(cx));
+        let (poll, change) = frame.enter(|| before.poll(&frame, future, cx));
         std::mem::forget(unwinding);
         if let Poll::Ready(output) = poll {
             self.finish();
@@ -298,11 +302,6 @@ where
         {
             return Poll::Pending;
         }
-        let before = Before {
-            cancelled,
-            told,
-            inside: live.inside,
-        };
         self.pending(&before, change, is_foreign, cx).map(Err)
     }
 

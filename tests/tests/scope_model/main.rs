@@ -10,7 +10,7 @@ use std::task::Poll;
 use proptest::prelude::*;
 use tests::{CountingWaker, poll_with};
 
-use program::{Action, Node, actions, program};
+use program::{Action, Node, What, actions, orderly_program, program};
 
 /// More polls than any of these programs takes.
 const MANY: usize = 500;
@@ -115,6 +115,37 @@ fn run(node: &Node, actions: &[(usize, Action)]) {
     pair.end();
 }
 
+/// L12, L13: no annotated await that had started was dropped; each ended by itself.
+fn check_orderly(node: &Node, world: &real::World) {
+    let mut guards = Vec::new();
+    node.guards(&mut 0, &mut guards);
+    let log = world.log();
+    for guard in guards {
+        let dropped = log.iter().any(|event| event.node == guard && event.what == What::Dropped);
+        assert!(!dropped, "the guarded await {guard} was dropped untold: {log:#?}");
+    }
+}
+
+/// Cancels after so many polls, and polls when woken.
+fn run_by_hand(node: &Node, polls: usize) {
+    let world = real::World::new();
+    let mut future = real::build(node, &mut 0, false, &world);
+    let (counter, waker) = CountingWaker::new();
+    let mut cancelled = false;
+    for poll in 0..MANY {
+        let woken = counter.count();
+        if poll_with(&mut future, &waker).is_ready() {
+            return check_orderly(node, &world);
+        }
+        if !cancelled && (poll >= polls || counter.count() == woken) {
+            cancelled = true;
+            world.given(0).cancel();
+        }
+        assert!(!cancelled || counter.count() > woken, "not woken");
+    }
+    panic!("it does not end")
+}
+
 /// `PROPTEST_CASES` says how many, for a run at length.
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES")
@@ -133,5 +164,10 @@ proptest! {
     #[test]
     fn programs_do_what_the_laws_say(node in program(), actions in actions()) {
         run(&node, &actions);
+    }
+
+    #[test]
+    fn orderly_programs_are_unwound_by_their_own_check_points(node in orderly_program(), polls in 0_usize..6) {
+        run_by_hand(&node, polls);
     }
 }

@@ -30,7 +30,8 @@ pub(crate) enum Node {
     Join(Vec<Node>),
     /// The first to be ready; the other is dropped.
     Select(Box<Node>, Box<Node>),
-    /// All of them, each under a waker of its own, and only so many in one poll.
+    /// All of them, each under a waker of its own, and only so many in one poll; 0: in a `FuturesUnordered`, which the
+    /// reference does not know, for it polls its members in the order in which they were woken.
     Members {
         per_poll: usize,
         members: Vec<Node>,
@@ -191,13 +192,8 @@ pub(crate) fn program() -> impl Strategy<Value = Node> {
     prop_oneof![
         1 => node.clone(),
         3 => (0..GIVEN, any::<bool>(), node).prop_map(|(token, is_check_point, body)| {
-            let region = Region {
-                kind: if is_check_point { Kind::WithCancellation(token) } else { Kind::Ambient(token) },
-                observed: true,
-                named: false,
-                deadline: Deadline::None,
-                grace: Grace::None,
-            };
+            let kind = if is_check_point { Kind::WithCancellation(token) } else { Kind::Ambient(token) };
+            let region = Region { observed: true, ..plain(kind) };
             Node::In(region, Box::new(body))
         }),
     ]
@@ -212,4 +208,76 @@ pub(crate) fn actions() -> impl Strategy<Value = Vec<(usize, Action)>> {
         1 => Just(Action::Drop),
     ];
     vec((0_usize..4, action), 0..4)
+}
+
+/// Programs in which unannotated code never gives an annotated await up: nothing selects, parks, or looks at another token
+/// than the first of the given ones, soon after whose cancel they end.
+pub(crate) fn orderly_program() -> impl Strategy<Value = Node> {
+    let finite = prop_oneof![
+        2 => Just(Node::Ready),
+        3 => (1_usize..4).prop_map(Node::Yield),
+        1 => Just(Node::Check),
+        1 => Just(Node::Cancel(0)),
+    ];
+    // What is held has to end by itself.
+    let held = orderly(finite.clone().boxed(), None);
+    let leaf = prop_oneof![3 => Just(Node::Forever), 2 => finite].boxed();
+    orderly(leaf, Some(held)).prop_map(|body| Node::In(plain(Kind::WithCancellation(0)), Box::new(body)))
+}
+
+fn orderly(leaf: BoxedStrategy<Node>, held: Option<BoxedStrategy<Node>>) -> BoxedStrategy<Node> {
+    let node = leaf.prop_recursive(5, 24, 4, move |node| {
+        let boxed = || node.clone().prop_map(Box::new);
+        let held = || held.clone().unwrap_or(node.clone().boxed()).prop_map(Box::new);
+        prop_oneof![
+            3 => vec(node.clone(), 1..4).prop_map(Node::Seq),
+            8 => boxed().prop_map(Node::Guard),
+            1 => held().prop_map(Node::Finish),
+            2 => held().prop_map(|body| Node::In(plain(Kind::Shield), body)),
+            2 => boxed().prop_map(Node::Swallow),
+            3 => boxed().prop_map(|body| Node::In(plain(Kind::Scope), body)),
+            2 => vec(node.clone(), 1..4).prop_map(Node::Join),
+            5 => (0_usize..4, vec(node.clone(), 1..5))
+                .prop_map(|(per_poll, members)| Node::Members { per_poll, members }),
+            2 => vec(node.clone(), 1..4).prop_map(|branches| Node::Race { observed: false, branches }),
+        ]
+    });
+    node.boxed()
+}
+
+pub(crate) fn plain(kind: Kind) -> Region {
+    Region {
+        kind,
+        observed: false,
+        named: false,
+        deadline: Deadline::None,
+        grace: Grace::None,
+    }
+}
+
+impl Node {
+    /// The numbers of the guards in here, where this node's own is `next_id`.
+    pub(crate) fn guards(&self, next_id: &mut usize, guards: &mut Vec<usize>) {
+        if let Self::Guard(_) = self {
+            guards.push(*next_id);
+        }
+        *next_id += 1;
+        match self {
+            Self::Ready | Self::Yield(_) | Self::Forever | Self::Check | Self::Cancel(_) => {}
+            Self::Guard(a) | Self::Finish(a) | Self::Swallow(a) | Self::In(_, a) => a.guards(next_id, guards),
+            Self::Select(a, b) | Self::Parked(a, b) => {
+                a.guards(next_id, guards);
+                b.guards(next_id, guards);
+            }
+            Self::Seq(all) | Self::Join(all) | Self::Members { members: all, .. } => {
+                all.iter().for_each(|node| node.guards(next_id, guards));
+            }
+            Self::Race { branches, .. } => {
+                for branch in branches {
+                    *next_id += 1;
+                    branch.guards(next_id, guards);
+                }
+            }
+        }
+    }
 }

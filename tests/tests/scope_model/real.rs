@@ -14,6 +14,7 @@ use cancelable::{
     CancelFutureExt as _, CancellationToken, Cancelled, Scope, check, current, guard, is_cancelled, race, shield,
 };
 use futures::future::{Either, join_all, select};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use tests::ready_after;
 
 use super::program::{Deadline, End, Event, Grace, Kind, Node, Notice, Region, What};
@@ -212,6 +213,16 @@ fn build_inner(node: &Node, id: usize, next_id: &mut usize, observed: bool, worl
                 match both.await {
                     Either::Left((output, _)) | Either::Right((output, _)) => output,
                 }
+            })
+        }
+        Node::Members { per_poll: 0, members } => {
+            let mut members: FuturesUnordered<_> = members.iter().map(make).collect();
+            Box::pin(async move {
+                let mut all = Ok(());
+                while let Some(output) = members.next().await {
+                    all = all.and(output);
+                }
+                all
             })
         }
         Node::Members { per_poll, members } => Box::pin(Members::new(*per_poll, members.iter().map(make))),

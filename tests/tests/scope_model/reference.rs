@@ -5,7 +5,7 @@
 
 use cancelable::ReasonKind;
 
-use super::program::{Deadline, End, Event, GIVEN, Grace, Kind, Node, Notice, Region, What};
+use super::program::{Deadline, End, Event, GIVEN, Grace, Kind, Node, Notice, Region, What, plain};
 
 type Output = Result<(), Notice>;
 
@@ -306,11 +306,8 @@ impl Task {
                     .iter()
                     .map(|body| {
                         let region = Region {
-                            kind: Kind::Scope,
                             observed: *observed,
-                            named: false,
-                            deadline: Deadline::None,
-                            grace: Grace::None,
+                            ..plain(Kind::Scope)
                         };
                         let id = *next_id;
                         *next_id += 1;
@@ -386,7 +383,7 @@ impl Task {
                 }
                 let before = Before::new(world, token, inner);
                 // L10: what is ready is not thrown away.
-                let output = inner.poll(world, waker).or_else(|| {
+                let output = before.poll(world, inner, waker).or_else(|| {
                     if world.is_cancelled(token) {
                         if !before.may_fail(world, inner, waker) {
                             return None;
@@ -555,6 +552,9 @@ fn all<'a>(outputs: impl Iterator<Item = &'a Option<Output>>) -> Option<Output> 
         .map(|all| all.into_iter().collect())
 }
 
+/// How often a check point looks whether anything inside still moves.
+const PATIENCE: usize = 32;
+
 /// What a check point knew when its poll began.
 struct Before {
     cancelled: bool,
@@ -567,6 +567,18 @@ impl Before {
             cancelled: world.is_cancelled(token),
             foreign: inner.pending().1,
         }
+    }
+
+    /// L12: members get their turn, also those that have to wait for it behind busy ones; but not for ever.
+    fn poll(&self, world: &mut World, inner: &mut Task, waker: usize) -> Option<Output> {
+        let mut output = inner.poll(world, waker);
+        for _ in 0..PATIENCE {
+            if output.is_some() || !self.cancelled || self.foreign == 0 || inner.pending() != (0, self.foreign) {
+                break;
+            }
+            output = inner.poll(world, waker);
+        }
+        output
     }
 
     /// L12, for a check point whose token is cancelled and whose `inner` is pending: does it drop that and fail?
@@ -670,7 +682,7 @@ impl Stretch {
         let before = Before::new(world, token, &self.body);
         let frame = self.frame(token, Some(waker));
         world.frames.push(frame);
-        let output = self.body.poll(world, waker);
+        let output = before.poll(world, &mut self.body, waker);
         world.frames.pop();
         if let Some(output) = output {
             // L9: it has returned that value. L17: and the scope is over.
