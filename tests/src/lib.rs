@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
+pub use cancelable::testing::CountingWaker;
 use futures::executor::{LocalPool, ThreadPool};
 
 /// Where a test runs.
@@ -116,35 +117,6 @@ where
             eprintln!("failed on {runtime:?}");
             resume_unwind(panic);
         }
-    }
-}
-
-/// A waker that counts how often it was woken.
-#[derive(Debug, Default)]
-pub struct CountingWaker(AtomicUsize);
-
-impl CountingWaker {
-    /// A counter and its waker.
-    #[must_use]
-    pub fn new() -> (Arc<Self>, Waker) {
-        let counter = Arc::new(Self::default());
-        (Arc::clone(&counter), Waker::from(counter))
-    }
-
-    /// Woken how often so far?
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Wake for CountingWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
