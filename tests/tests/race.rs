@@ -3,8 +3,10 @@
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
+use cancelable::__private::Site;
 use cancelable::{
     CancellationToken, Cancelled, ReasonKind, Scope, check, current, guard, race, shield, sleep, try_join,
 };
@@ -94,6 +96,34 @@ fn a_race_of_foreign_futures_is_ended_by_the_check_point_outside() {
             .await;
         assert!(outcome.unwrap_err().is_timeout());
     });
+}
+
+#[test]
+fn a_race_or_join_that_has_to_finish_does_so_under_a_cancel_from_outside() {
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(async {
+        let first = Site.finish(race((pending(), ready_after(1, 7)))).await?;
+        Ok::<u32, Cancelled>(first)
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    let Poll::Ready(first) = poll_once(&mut future) else {
+        panic!("the branches gave up, and the race has no end")
+    };
+    assert_eq!(first.unwrap(), 7);
+
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(async {
+        Site.finish(try_join((ready_after(1, Ok(1)), ready_after(2, Ok::<_, Cancelled>(2)))))
+            .await?
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    assert!(poll_once(&mut future).is_pending());
+    let Poll::Ready(both) = poll_once(&mut future) else {
+        panic!("the branches gave up, and the join has no end")
+    };
+    assert_eq!(both.unwrap(), (1, 2));
 }
 
 #[test]

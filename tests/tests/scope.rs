@@ -384,10 +384,12 @@ fn l12_a_member_parked_in_a_futures_unordered_that_nobody_polls_does_not_hold_th
 #[test]
 fn l12_a_member_whose_turn_comes_after_busy_ones_is_not_dropped() {
     // A `FuturesUnordered` goes no further once two of its members have woken themselves.
-    let busy = || poll_fn(|cx| -> Poll<Outcome> {
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    });
+    let busy = || {
+        poll_fn(|cx| -> Poll<Outcome> {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    };
     for busy_members in 0..20 {
         let log = Arc::new(Mutex::new(Vec::new()));
         let token = CancellationToken::new();

@@ -66,7 +66,9 @@ pub trait Branches {
 impl<F: Future, U> Branch<F, U> {
     pub(super) fn new(f: F, location: &'static Location<'static>) -> Self {
         let nature = Nature {
-            is_check_point: true,
+            // Not before it is superseded: a cancel from outside is for the check point outside to notice, for a branch
+            // that gave up would leave the whole without an output, and, where it has to finish, without an end.
+            is_check_point: false,
             owns_token: true,
             shields: false,
             about: About::default(),

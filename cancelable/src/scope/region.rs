@@ -188,9 +188,11 @@ impl<M, F> Region<M, F> {
         self.project().live.nature.about.grace = grace;
     }
 
-    /// Cancels a running region's own token; one that has not started never will (`false`).
+    /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
+    /// (`false`).
     pub(super) fn supersede(self: Pin<&mut Self>) -> bool {
         let mut this = self.project();
+        this.live.nature.is_check_point = true;
         match this.registered.as_ref().as_pin_ref() {
             Some(registered) => {
                 let location = this.live.nature.location;

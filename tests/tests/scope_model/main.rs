@@ -121,7 +121,9 @@ fn check_orderly(node: &Node, world: &real::World) {
     node.guards(&mut 0, &mut guards);
     let log = world.log();
     for guard in guards {
-        let dropped = log.iter().any(|event| event.node == guard && event.what == What::Dropped);
+        let dropped = log
+            .iter()
+            .any(|event| event.node == guard && event.what == What::Dropped);
         assert!(!dropped, "the guarded await {guard} was dropped untold: {log:#?}");
     }
 }

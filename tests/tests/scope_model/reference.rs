@@ -252,6 +252,7 @@ struct Stretch {
     id: usize,
     region: Region,
     noticed_by: &'static str,
+    is_check_point: bool,
     token: Option<usize>,
     foreign: bool,
     holds: bool,
@@ -312,6 +313,8 @@ impl Task {
                         let id = *next_id;
                         *next_id += 1;
                         let mut stretch = Stretch::new(id, region, body, next_id);
+                        // A cancel from outside is for the check point outside: it is the race that is awaited.
+                        stretch.is_check_point = false;
                         stretch.noticed_by = "race";
                         Branch { stretch, ended: None }
                     })
@@ -614,21 +617,18 @@ impl Stretch {
         };
         Self {
             id,
-            region,
             noticed_by,
+            is_check_point: match region.kind {
+                Kind::Ambient(_) => false,
+                // L13: bounded or not, it does not see what is outside; bounded, it sees its own bound.
+                Kind::Shield => region.deadline != Deadline::None,
+                _ => true,
+            },
+            region,
             token: None,
             foreign: false,
             holds: false,
             body: Box::new(Task::new(body, next_id, observed)),
-        }
-    }
-
-    fn is_check_point(&self) -> bool {
-        match self.region.kind {
-            Kind::Ambient(_) => false,
-            // L13: bounded or not, it does not see what is outside; bounded, it sees its own bound.
-            Kind::Shield => self.region.deadline != Deadline::None,
-            _ => true,
         }
     }
 
@@ -667,7 +667,7 @@ impl Stretch {
             Some(token) => token,
             None => {
                 let token = self.begin(world);
-                if self.is_check_point() && world.is_cancelled(token) {
+                if self.is_check_point && world.is_cancelled(token) {
                     // L9: its body does not start.
                     self.body.phase = Phase::Over;
                     return self.notice(world, token).map(Err);
@@ -696,7 +696,7 @@ impl Stretch {
         if world.is_cancelled(token) {
             // L14: no longer than the grace, wherever the body is.
             let forced = self.region.grace == Grace::Zero;
-            if !self.is_check_point() {
+            if !self.is_check_point {
                 // What is inside notices, or nothing does; in the next poll, if the cancel came in the middle of this one.
                 // (In its first poll it does not ask what was before, and is polled once more.)
                 if !before.cancelled || is_first_poll {
@@ -787,6 +787,7 @@ fn race(branches: &mut [Branch], winner: &mut Option<usize>, world: &mut World, 
             return None;
         }
         for branch in branches.iter_mut().filter(|branch| branch.ended.is_none()) {
+            branch.stretch.is_check_point = true;
             match branch.stretch.token {
                 Some(token) => {
                     world.cancel(token, ReasonKind::Superseded, None);
