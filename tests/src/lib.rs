@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 
 pub use cancelable::testing::CountingWaker;
 use futures::executor::{LocalPool, ThreadPool};
@@ -165,5 +165,60 @@ pub struct DropFlag(pub Arc<AtomicUsize>);
 impl Drop for DropFlag {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// An executor that polls inside the waker: the worst moment there is, between two wake-ups of the same cancel.
+pub struct PollsInWaker<T> {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = T> + Send>>>>,
+    again: AtomicBool,
+    output: Mutex<Option<T>>,
+}
+
+impl<T: Send + 'static> PollsInWaker<T> {
+    /// Polls for the first time.
+    pub fn start(future: impl Future<Output = T> + Send + 'static) -> Arc<Self> {
+        let this = Arc::new(Self {
+            future: Mutex::new(Some(Box::pin(future))),
+            again: AtomicBool::new(false),
+            output: Mutex::new(None),
+        });
+        this.wake_by_ref();
+        this
+    }
+
+    /// The output, once there is one.
+    ///
+    /// # Panics
+    ///
+    /// If the future did.
+    pub fn take_output(&self) -> Option<T> {
+        self.output.lock().expect("no panic").take()
+    }
+}
+
+impl<T: Send + 'static> Wake for PollsInWaker<T> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.again.store(true, Ordering::SeqCst);
+        // Polling already, further up the stack: that poll will go round again.
+        let Ok(mut future) = self.future.try_lock() else { return };
+        while self.again.swap(false, Ordering::SeqCst) {
+            let Some(running) = future.as_mut() else { return };
+            let waker = Waker::from(Arc::clone(self));
+            if let Poll::Ready(output) = running.as_mut().poll(&mut Context::from_waker(&waker)) {
+                *self.output.lock().expect("no panic") = Some(output);
+                *future = None;
+            }
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for PollsInWaker<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PollsInWaker").finish_non_exhaustive()
     }
 }

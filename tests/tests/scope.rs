@@ -13,7 +13,7 @@ use cancelable::{
     current, guard, is_cancelled, propagate, remaining, shield, shield_sync, sleep,
 };
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use tests::{CountingWaker, DropFlag, Runtime, on_every_runtime, poll_once, poll_with, ready_after};
+use tests::{CountingWaker, DropFlag, PollsInWaker, Runtime, on_every_runtime, poll_once, poll_with, ready_after};
 
 type Outcome = Result<(), Cancelled>;
 
@@ -283,45 +283,6 @@ fn l12_a_pending_foreign_future_is_dropped_there_and_then() {
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
 }
 
-/// An executor that polls inside the waker: the worst moment there is, between two wake-ups of the same cancel.
-struct PollsInWaker {
-    future: Mutex<Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>>,
-    again: AtomicBool,
-    result: Mutex<Option<Outcome>>,
-}
-
-impl PollsInWaker {
-    fn start(future: impl Future<Output = Outcome> + Send + 'static) -> Arc<Self> {
-        let this = Arc::new(Self {
-            future: Mutex::new(Some(Box::pin(future))),
-            again: AtomicBool::new(false),
-            result: Mutex::new(None),
-        });
-        this.run();
-        this
-    }
-
-    fn run(self: &Arc<Self>) {
-        self.again.store(true, Ordering::SeqCst);
-        // Polling already, further up the stack: that poll will go round again.
-        let Ok(mut future) = self.future.try_lock() else { return };
-        while self.again.swap(false, Ordering::SeqCst) {
-            let Some(running) = future.as_mut() else { return };
-            let waker = Waker::from(Arc::clone(self));
-            if let Poll::Ready(result) = running.as_mut().poll(&mut Context::from_waker(&waker)) {
-                *self.result.lock().unwrap() = Some(result);
-                *future = None;
-            }
-        }
-    }
-}
-
-impl std::task::Wake for PollsInWaker {
-    fn wake(self: Arc<Self>) {
-        self.run();
-    }
-}
-
 #[test]
 fn l12_members_not_yet_woken_are_not_dropped_by_an_executor_that_polls_inside_the_waker() {
     for members in [1, 2, 3, 40, 100] {
@@ -338,12 +299,9 @@ fn l12_members_not_yet_woken_are_not_dropped_by_an_executor_that_polls_inside_th
             // The outer check point, which must wait for every member.
             guard(all).await
         }));
-        assert!(task.result.lock().unwrap().is_none());
+        assert!(task.take_output().is_none());
         token.cancel();
-        assert!(
-            task.result.lock().unwrap().is_some(),
-            "{members} members: still running"
-        );
+        assert!(task.take_output().is_some(), "{members} members: still running");
         let mut unwound = log.lock().unwrap().clone();
         unwound.sort_unstable();
         assert_eq!(unwound, (0..members).collect::<Vec<_>>());

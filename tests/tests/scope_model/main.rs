@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use proptest::prelude::*;
-use tests::{CountingWaker, poll_with};
+use proptest::sample::select;
+use proptest::test_runner::RngSeed;
+use tests::{CountingWaker, PollsInWaker, Runtime, poll_with};
 
 use program::{Action, Node, What, actions, orderly_program, program};
 
@@ -148,8 +150,28 @@ fn run_by_hand(node: &Node, polls: usize) {
     panic!("it does not end")
 }
 
+/// Cancels from this thread, whose wake-ups poll at once, one by one, while others of them are still to come.
+fn run_in_wakers(node: &Node) {
+    let world = real::World::new();
+    let task = PollsInWaker::start(real::build(node, &mut 0, false, &world));
+    world.given(0).cancel();
+    assert!(task.take_output().is_some(), "still running");
+    check_orderly(node, &world);
+}
+
+/// Cancels from another thread, at any moment.
+fn run_on(runtime: Runtime, node: &Node) {
+    let world = real::World::new();
+    let future = real::build(node, &mut 0, false, &world);
+    let token = world.given(0);
+    let canceller = std::thread::spawn(move || token.cancel());
+    drop(runtime.run(future));
+    canceller.join().unwrap();
+    check_orderly(node, &world);
+}
+
 /// `PROPTEST_CASES` says how many, for a run at length.
-fn config() -> ProptestConfig {
+fn config(cases: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());
@@ -161,7 +183,7 @@ fn config() -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(10_000))]
 
     #[test]
     fn programs_do_what_the_laws_say(node in program(), actions in actions()) {
@@ -171,5 +193,20 @@ proptest! {
     #[test]
     fn orderly_programs_are_unwound_by_their_own_check_points(node in orderly_program(), polls in 0_usize..6) {
         run_by_hand(&node, polls);
+    }
+
+    #[test]
+    fn orderly_programs_are_unwound_by_an_executor_that_polls_inside_the_waker(node in orderly_program()) {
+        run_in_wakers(&node);
+    }
+}
+
+proptest! {
+    // A runtime is built for each.
+    #![proptest_config(config(500))]
+
+    #[test]
+    fn orderly_programs_are_unwound_on_every_runtime(node in orderly_program(), runtime in select(&Runtime::ALL)) {
+        run_on(runtime, &node);
     }
 }
