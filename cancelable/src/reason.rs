@@ -195,6 +195,22 @@ impl CancelReason {
         }
     }
 
+    /// The number of the signal, for a reason of kind [`ReasonKind::Signal`]: what an exit code is made of.
+    ///
+    /// ```
+    /// use cancelable::CancelReason;
+    ///
+    /// assert_eq!(CancelReason::signal(15).signal_number(), Some(15));
+    /// assert_eq!(CancelReason::shutdown().signal_number(), None);
+    /// ```
+    #[must_use]
+    pub fn signal_number(&self) -> Option<i32> {
+        match self.0.detail {
+            Detail::Signal(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// The message given with [`with_message`](Self::with_message), if any.
     #[must_use]
     pub fn message(&self) -> Option<&str> {

@@ -9,7 +9,6 @@
 use std::io;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use cancelable::{CancelReason, Cancelled, ReasonKind, cancelable, current};
@@ -55,9 +54,6 @@ async fn digest(args: &Args, report: &Arc<Report>) -> Result<(), Cancelled> {
     hash_trees(&args.paths, args.jobs.into(), report).await
 }
 
-/// The signal that stopped us. A process has one set of signals, so one static.
-static CAUGHT: AtomicI32 = AtomicI32::new(0);
-
 /// Cancels the scope at the first SIGINT or SIGTERM. At the next, or if the scope has been stopped by something else and
 /// is taking its time, ends the process there and then.
 fn stop_on_signals() {
@@ -68,9 +64,6 @@ fn stop_on_signals() {
         let mut signals = signals;
         loop {
             let signal = signals.next().await;
-            if !scope.is_cancelled() {
-                CAUGHT.store(signal, Ordering::Relaxed);
-            }
             if !scope.cancel_with(CancelReason::signal(signal)) {
                 process::exit(128 + signal);
             }
@@ -150,7 +143,8 @@ fn exit_code(cancelled: &Cancelled) -> ExitCode {
     match cancelled.kind() {
         ReasonKind::Timeout => ExitCode::from(124),
         ReasonKind::Signal => {
-            u8::try_from(128 + CAUGHT.load(Ordering::Relaxed)).map_or(ExitCode::FAILURE, ExitCode::from)
+            let number = cancelled.reason().signal_number().unwrap_or(0);
+            u8::try_from(128 + number).map_or(ExitCode::FAILURE, ExitCode::from)
         }
         ReasonKind::Error if is_broken_pipe() == Some(true) => ExitCode::from(141),
         _ => ExitCode::FAILURE,
