@@ -20,7 +20,7 @@ mod watched {
     }
 
     thread_local! {
-        /// Is there an observer? Apart from it, for this is what every check point reads.
+        /// Is there an observer? Apart from it, for this is what every frame reads as it is made.
         static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
         static OBSERVER: RefCell<Option<Arc<dyn Observer>>> = const { RefCell::new(None) };
     }

@@ -92,7 +92,7 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn new(token: &'a CancellationToken, about: &'a About, waker: Option<&'a Waker>) -> Self {
         Self {
-            state: Cell::new(token.state_ref()),
+            state: Cell::new(observed(token.state_ref())),
             token: TokenOf::Made(token),
             about,
             waker,
@@ -111,7 +111,7 @@ impl<'a> Frame<'a> {
         waker: Option<&'a Waker>,
     ) -> Self {
         Self {
-            state: Cell::new(state),
+            state: Cell::new(observed(state)),
             token: TokenOf::Lazy(token),
             about,
             waker,
@@ -168,7 +168,7 @@ impl<'a> Frame<'a> {
                 let outer: *const Frame<'a> = self.outer.get().cast();
                 // SAFETY: as in `outer_wakes`; null before this frame is entered.
                 let token = token.get(unsafe { outer.as_ref() });
-                self.state.set(token.state_ref());
+                self.state.set(observed(token.state_ref()));
                 token
             }
         }
@@ -180,10 +180,10 @@ impl<'a> Frame<'a> {
         self.state.get()
     }
 
-    /// Neither cancelled nor in want of a closer look, and nobody watches: the fast path of every check point.
+    /// Neither cancelled nor in want of a closer look: the fast path of every check point.
     #[inline(always)]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.state.get().is_quiet() && !probe::is_watched()
+        self.state.get().is_quiet()
     }
 
     /// Is the frame's token cancelled? Looks closer if it must.
@@ -239,6 +239,17 @@ impl<'a> Frame<'a> {
             // stay there at least as long as it is borrowed.
             frame = unsafe { outer.as_ref() }?;
         }
+    }
+}
+
+/// What the check points of a frame are to ask: `state`; or, so that an observer sees them all, one that has them look
+/// closer every time.
+#[inline(always)]
+fn observed(state: StateRef<'_>) -> StateRef<'_> {
+    if probe::is_watched() {
+        StateRef::wants_attention()
+    } else {
+        state
     }
 }
 
