@@ -339,15 +339,14 @@ fn l12_a_member_parked_in_a_futures_unordered_that_nobody_polls_does_not_hold_th
     });
 }
 
+/// Never at an end, and always about to be.
+fn busy() -> Pin<Box<dyn Future<Output = Outcome>>> {
+    Box::pin(ready_after(usize::MAX, Ok(())))
+}
+
 #[test]
 fn l12_a_member_whose_turn_comes_after_busy_ones_is_not_dropped() {
     // A `FuturesUnordered` goes no further once two of its members have woken themselves.
-    let busy = || {
-        poll_fn(|cx| -> Poll<Outcome> {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-    };
     for busy_members in 0..20 {
         let log = Arc::new(Mutex::new(Vec::new()));
         let token = CancellationToken::new();
@@ -357,7 +356,7 @@ fn l12_a_member_whose_turn_comes_after_busy_ones_is_not_dropped() {
             guard(async move {
                 assert!(futures::poll!(all.next()).is_pending(), "the member is suspended");
                 for _ in 0..busy_members {
-                    all.push(Box::pin(busy()));
+                    all.push(busy());
                 }
                 while all.next().await.is_some() {}
             })
@@ -369,6 +368,32 @@ fn l12_a_member_whose_turn_comes_after_busy_ones_is_not_dropped() {
         assert!(polls.is_some(), "held up by {busy_members} busy members");
         assert_eq!(*log.lock().unwrap(), [1], "dropped behind {busy_members} busy members");
     }
+}
+
+#[test]
+fn l12_a_member_that_cancels_in_its_first_poll_gets_another() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let inner = Arc::clone(&log);
+    let token = CancellationToken::new();
+    let canceller = token.clone();
+    let cancels = async move {
+        let result = guard(async {
+            canceller.cancel();
+            pending::<()>().await;
+        })
+        .await;
+        inner.lock().unwrap().push(1);
+        result
+    };
+    let mut all: FuturesUnordered<Pin<Box<dyn Future<Output = Outcome>>>> = FuturesUnordered::new();
+    all.push(busy());
+    all.push(Box::pin(cancels));
+    all.push(busy());
+    all.push(busy());
+    let mut future = Box::pin(token.scope(guard(async { while all.next().await.is_some() {} })));
+    let polls = (0..20).find(|_| poll_once(&mut future).is_ready());
+    assert!(polls.is_some(), "held up");
+    assert_eq!(*log.lock().unwrap(), [1], "dropped before its turn");
 }
 
 #[test]

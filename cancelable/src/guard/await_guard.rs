@@ -103,7 +103,8 @@ struct Own {
 const ONE_FOREIGN: Counts = Counts { holds: 0, foreign: 1 };
 
 impl Inside {
-    /// Registers `waker` with the frame's token; `false` if that is cancelled by now.
+    /// Registers `waker` with the frame's token; `false` if that is cancelled by now. Counts in any case: it is under this
+    /// waker that the guard has to be polled before what is outside may drop it.
     fn register(&mut self, frame: &Frame<'_>, waker: &Waker) -> bool {
         if let Some(own) = &mut self.own {
             if own.waker.will_wake(waker) && own.registered.token() == frame.token() {
@@ -112,15 +113,13 @@ impl Inside {
         }
         self.unregister(Some(frame));
         let mut registered = Box::pin(Registered::new(frame.token().clone()));
-        if !registered.as_mut().register(waker, true) {
-            return false;
-        }
+        let in_time = registered.as_mut().register(waker, true);
         frame.add(ONE_FOREIGN);
         self.own = Some(Own {
             registered,
             waker: waker.clone(),
         });
-        true
+        in_time
     }
 
     fn unregister(&mut self, frame: Option<&Frame<'_>>) {
@@ -219,6 +218,8 @@ fn pending(
             if let Some(cancelled) = frame.notice(location) {
                 return Poll::Ready(cancelled);
             }
+        } else if !before.cancelled && !frame.wakes(cx.waker()) {
+            stage.get_or_default().register(frame, cx.waker());
         }
         return Poll::Pending;
     }

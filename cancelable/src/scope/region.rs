@@ -336,6 +336,10 @@ where
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced && !before.may_fail(&cause, live.inside, cx) {
+                if !before.cancelled {
+                    // Not registered perhaps, but to be polled under this waker before what is outside may drop it.
+                    live.set_foreign(is_foreign);
+                }
                 return Poll::Pending;
             }
             let frame = Frame::new(token, &live.nature.about, None);

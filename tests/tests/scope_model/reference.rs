@@ -389,6 +389,7 @@ impl Task {
                 let output = before.poll(world, inner, waker).or_else(|| {
                     if world.is_cancelled(token) {
                         if !before.may_fail(world, inner, waker) {
+                            *foreign |= !before.cancelled && own != Some(waker);
                             return None;
                         }
                         inner.abandon(world);
@@ -693,6 +694,7 @@ impl Stretch {
             return Some(Ok(output));
         }
         self.holds = self.region.kind == Kind::Shield;
+        let is_foreign = world.frames.last().is_some_and(|outer| outer.waker != Some(waker));
         if world.is_cancelled(token) {
             // L14: no longer than the grace, wherever the body is.
             let forced = self.region.grace == Grace::Zero;
@@ -705,13 +707,16 @@ impl Stretch {
                 return None;
             }
             if !forced && !before.may_fail(world, &self.body, waker) {
+                if !before.cancelled {
+                    self.foreign = is_foreign;
+                }
                 return None;
             }
             let notice = self.notice(world, token);
             self.abandon(world);
             return notice.map(|notice| Err(Notice { forced, ..notice }));
         }
-        self.foreign = world.frames.last().is_some_and(|outer| outer.waker != Some(waker));
+        self.foreign = is_foreign;
         world.register(self.id, token, waker);
         None
     }
