@@ -6,7 +6,6 @@
 use crate::args::{self, Options, Value};
 use crate::check;
 use crate::diag::Errors;
-use crate::duration::DurationValue;
 use crate::paths::{Library, at, located_call, variable};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::escapes;
@@ -24,11 +23,18 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 
 /// ```text
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
-/// Output: Site.run_as(
-///             Site.scope().timeout(Duration::from_millis(5000)).name("fetch"),
-///             async move { BODY },
-///             |cancelled| from_cancelled::<_>(cancelled),
-///         )
+/// Output: {
+///             let run = Site.run(
+///                 Site.scope().timeout(Duration::from_millis(5000)).name("fetch"),
+///                 async move { BODY },
+///             );
+///             async move {
+///                 match run.await {
+///                     Ok(value) => value,
+///                     Err(cancelled) => from_cancelled::<_>(cancelled),
+///                 }
+///             }
+///         }
 ///
 /// Input:  cancel_scope!(token = stop, || -> T { BODY })
 /// Output: Site.enter_sync(Site.scope(), || -> T {
@@ -39,39 +45,42 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 /// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
 /// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
 pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
-    expand(
-        input,
-        "cancel_scope",
-        args::SCOPE,
-        |library, mut options, mut body, errors| {
-            let span = Span::call_site();
-            if let (Some(detached), Some(_)) = (options.span_of("detached"), options.span_of("parent")) {
-                errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
+    expand(input, "cancel_scope", args::SCOPE, scope)
+}
+
+fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut Errors) -> TokenStream {
+    let span = Span::call_site();
+    if let (Some(detached), Some(_)) = (options.span_of("detached"), options.span_of("parent")) {
+        errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
+    }
+    let named = options.take("token").and_then(|given| match given.value {
+        Value::Binding(name) => Some(name),
+        _ => None,
+    });
+    body.add_check_points(library, errors);
+    let steps = options.into_vec().into_iter().filter_map(check::step).collect();
+    let builder = OwnScope { steps }.builder(library, span);
+    let binding = named.map(|name| token_binding(library, &name));
+    if body.asynchronous.is_none() {
+        body.add_entry_check(library);
+        let block = body.tokens(library, binding);
+        return library.located("enter_sync", quote!(#builder, #block), span);
+    }
+    let edge = body.edge();
+    let block = body.tokens(library, binding);
+    let run = library.located("run", quote!(#builder, #block), span);
+    let result = library.private("Result", span);
+    let [running, value, cancelled] = ["run", "value", "cancelled"].map(|name| variable(name, span));
+    let converted = edge.from_cancelled(library, &cancelled);
+    quote_spanned!(at(span)=> {
+        let #running = #run;
+        async move {
+            match #running.await {
+                #result::Ok(#value) => #value,
+                #result::Err(#cancelled) => #converted,
             }
-            let named = options.take("token").and_then(|given| match given.value {
-                Value::Binding(name) => Some(name),
-                _ => None,
-            });
-            body.add_check_points(library, errors);
-            let scope = OwnScope {
-                steps: options.into_vec().into_iter().filter_map(check::step).collect(),
-            };
-            let builder = scope.builder(library, span);
-            let binding = named.map(|name| token_binding(library, &name));
-            if body.asynchronous.is_some() {
-                let edge = body.edge();
-                let cancelled = variable("cancelled", edge.span);
-                let converted = edge.from_cancelled(library, &cancelled);
-                let block = body.tokens(library, binding);
-                let arguments = quote_spanned!(at(span)=> #builder, #block, |#cancelled| #converted);
-                library.located("run_as", arguments, span)
-            } else {
-                body.add_entry_check(library);
-                let block = body.tokens(library, binding);
-                library.located("enter_sync", quote!(#builder, #block), span)
-            }
-        },
-    )
+        }
+    })
 }
 
 /// ```text
@@ -86,45 +95,35 @@ pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
 /// ```
 /// Only a timeout can fail a check point inside, so only with one does the body get any.
 pub(crate) fn shield(input: TokenStream) -> TokenStream {
-    expand(
-        input,
-        "shield",
-        args::SHIELD,
-        |library, mut options, mut body, errors| {
-            let span = Span::call_site();
-            let timeout = options.take("timeout").and_then(|given| match given.value {
-                Value::Duration(duration) => Some((given.span, duration)),
-                _ => None,
-            });
-            match &timeout {
-                Some(_) => body.add_check_points(library, errors),
-                None => body.refuse_helpers(errors),
-            }
-            let asynchronous = body.asynchronous.is_some();
-            let block = body.tokens(library, None);
-            let duration = timeout
-                .as_ref()
-                .map(|(_, duration): &(Span, DurationValue)| duration.to_tokens(library));
-            match (asynchronous, timeout, duration) {
-                (true, Some((option, _)), Some(duration)) => {
-                    let shield = library.private("shield", span);
-                    let limit = located_call("timeout", duration, option);
-                    quote_spanned!(at(span)=> #shield(#block) #limit)
-                }
-                (false, Some((option, _)), Some(duration)) => {
-                    library.located("shield_sync_timeout", quote!(#duration, #block), option)
-                }
-                (true, ..) => {
-                    let shield = library.private("shield", span);
-                    quote_spanned!(at(span)=> #shield(#block))
-                }
-                (false, ..) => {
-                    let shield = library.private("shield_sync", span);
-                    quote_spanned!(at(span)=> #shield(#block))
-                }
-            }
-        },
-    )
+    expand(input, "shield", args::SHIELD, shielded)
+}
+
+fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mut Errors) -> TokenStream {
+    let span = Span::call_site();
+    let timeout = options.take("timeout").and_then(|given| match given.value {
+        Value::Duration(duration) => Some((given.span, duration.to_tokens(library))),
+        _ => None,
+    });
+    match &timeout {
+        Some(_) => body.add_check_points(library, errors),
+        None => body.refuse_helpers(errors),
+    }
+    let asynchronous = body.asynchronous.is_some();
+    let block = body.tokens(library, None);
+    let function = |name| {
+        let path = library.private(name, span);
+        quote_spanned!(at(span)=> #path(#block))
+    };
+    match (asynchronous, timeout) {
+        (true, None) => function("shield"),
+        (false, None) => function("shield_sync"),
+        (true, Some((option, duration))) => {
+            let shield = function("shield");
+            let limit = located_call("timeout", duration, option);
+            quote!(#shield #limit)
+        }
+        (false, Some((option, duration))) => library.located("shield_sync_timeout", quote!(#duration, #block), option),
+    }
 }
 
 /// ```text
@@ -177,7 +176,7 @@ fn expand(
     input: TokenStream,
     macro_name: &'static str,
     table: &[args::Spec],
-    build: impl FnOnce(&Library, Options, Body, &mut Errors) -> TokenStream,
+    build: fn(&Library, Options, Body, &mut Errors) -> TokenStream,
 ) -> TokenStream {
     let mut errors = Errors::default();
     let parser = |input: ParseStream<'_>| {
