@@ -55,8 +55,8 @@ impl Turns {
     }
 }
 
-/// Asks an iterator's type whether it can be cut up. Its `kind` is that of the iterators that can ([`Cut`]) where
-/// that applies, and else the one found behind `Deref`, for all iterators ([`Pull`]): method lookup decides, once the
+/// Asks an iterator's type whether it can be cut up. Its `kind` is that of the iterators that can (`Cut`) where
+/// that applies, and else the one found behind `Deref`, for all iterators (`Pull`): method lookup decides, once the
 /// type is known, and needs no trait in scope.
 #[derive(Debug)]
 pub struct Probe<I>(AnyProbe<I>);

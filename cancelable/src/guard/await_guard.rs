@@ -29,7 +29,7 @@ use crate::token::{CancellationToken, Registered};
 /// # Cancel safety
 ///
 /// A cancel that finds the future pending drops it, as `select!` would: the future should be cancel safe, or be
-/// [shielded](crate::shield).
+/// [shielded](crate::shield()).
 ///
 /// ```
 /// use cancelable::{Cancelled, Scope, guard};
