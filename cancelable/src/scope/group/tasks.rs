@@ -20,8 +20,8 @@ use crate::token::CancellationToken;
 /// Tasks that belong together: they inherit the scope, the first failure cancels the others, and their owner hears of
 /// every one of them, of panics too.
 ///
-/// A group is on one runtime, `S`: [`cancelable::tokio::TaskGroup`](crate::tokio::TaskGroup) and
-/// [`cancelable::smol::TaskGroup`](crate::smol::TaskGroup) are this type with `S` filled in; for threads, see
+/// A group is on one runtime, `S`: `cancelable::tokio::TaskGroup` and
+/// `cancelable::smol::TaskGroup` are this type with `S` filled in; for threads, see
 /// [`cancelable::thread::TaskGroup`](crate::thread::TaskGroup); for other runtimes, [`on`](Self::on). Those who know
 /// tokio's `JoinSet` or Trio's nurseries will feel at home.
 ///
