@@ -135,6 +135,17 @@ pub(crate) use imp::*;
 ///
 /// No user code runs under this library's locks, so a poisoned one guards data as whole as any.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // ThreadSanitizer does not see into the standard library as it is shipped, and a contended lock goes there; trying
+    // is inlined here.
+    #[cfg(cancelable_tsan)]
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+    }
+    #[cfg(not(cancelable_tsan))]
     match mutex.lock() {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),

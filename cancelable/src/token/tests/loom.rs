@@ -242,6 +242,17 @@ fn two_handles_of_a_cancelled_token_go_at_once() {
 }
 
 #[test]
+fn a_handle_goes_after_another_was_used() {
+    explore(5, || {
+        let token = CancellationToken::new();
+        let other = token.clone();
+        let thread = spawn(move || assert!(other.on_cancel(|_| ()).unregister()));
+        drop(token);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
 fn a_handle_goes_while_another_makes_a_child() {
     explore(5, || {
         let token = CancellationToken::new();
@@ -468,6 +479,23 @@ fn an_ancestor_is_looked_at_while_its_last_handle_goes() {
         let mut seen = Vec::new();
         leaf.node.for_each_upwards(|node, _| seen.extend(node.try_clone()));
         assert!((2..=3).contains(&seen.len()));
+        drop(seen);
+        thread.join().unwrap();
+        root.cancel();
+        assert!(leaf.is_cancelled());
+    });
+}
+
+#[test]
+fn an_ancestor_with_callbacks_is_looked_at_while_its_last_handle_goes() {
+    explore(4, || {
+        let root = CancellationToken::new();
+        let middle = root.child_token();
+        let leaf = middle.child_token();
+        middle.on_cancel(|_| ()).detach();
+        let thread = spawn(move || drop(middle));
+        let mut seen = Vec::new();
+        leaf.node.for_each_upwards(|node, _| seen.extend(node.try_clone()));
         drop(seen);
         thread.join().unwrap();
         root.cancel();
