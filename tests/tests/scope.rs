@@ -8,6 +8,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use cancelable::__private::Site;
 use cancelable::{
     CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
     current, guard, is_cancelled, propagate, remaining, shield, shield_sync, sleep,
@@ -814,6 +815,669 @@ fn l21_a_panic_passes_and_cancels_the_token() {
         assert!(panicked);
         assert_eq!(told.recv().unwrap().reason().unwrap().kind(), ReasonKind::Dropped);
     });
+}
+
+/// Is the ambient token of its destructor the one that was ambient when it was made? Says why that is cancelled, if it is.
+struct SeesOwnToken {
+    token: CancellationToken,
+    seen: mpsc::Sender<(bool, Option<ReasonKind>)>,
+}
+
+impl SeesOwnToken {
+    fn new(seen: &mpsc::Sender<(bool, Option<ReasonKind>)>) -> Self {
+        Self {
+            token: current(),
+            seen: seen.clone(),
+        }
+    }
+}
+
+impl Drop for SeesOwnToken {
+    fn drop(&mut self) {
+        let kind = current().reason().map(|reason| reason.kind());
+        self.seen.send((current() == self.token, kind)).unwrap();
+    }
+}
+
+fn kind(token: &CancellationToken) -> Option<ReasonKind> {
+    token.reason().map(|reason| reason.kind())
+}
+
+fn paused_tokio() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn l09_a_sync_scope_fails_at_every_check_and_keeps_a_value() {
+    let value: Result<u32, Cancelled> = Scope::new().run_sync_with(|token| {
+        token.cancel();
+        assert!(check().is_err() && check().is_err());
+        Ok(7)
+    });
+    assert_eq!(value.unwrap(), 7);
+}
+
+#[test]
+fn l10_an_await_that_has_to_finish_asks_before_it_starts_and_not_again() {
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(async {
+        let value = Site.finish(ready_after(2, 5)).await;
+        (
+            value,
+            Site.finish(poll_fn(|_| -> Poll<()> { unreachable!("polled") })).await,
+        )
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    assert!(poll_once(&mut future).is_pending());
+    let Poll::Ready((value, next)) = poll_once(&mut future) else {
+        panic!("pending")
+    };
+    assert_eq!(value.unwrap(), 5);
+    assert!(next.is_err());
+}
+
+#[test]
+fn l11_an_await_that_comes_back_under_the_scopes_own_waker_is_told_by_the_scope() {
+    let (foreign, foreign_waker) = CountingWaker::new();
+    let (own, own_waker) = CountingWaker::new();
+    let token = CancellationToken::new();
+    let mut first = true;
+    let mut inner = Box::pin(guard(pending::<()>()));
+    let mut future = Box::pin(token.scope(guard(poll_fn(move |cx| {
+        if std::mem::take(&mut first) {
+            return inner.as_mut().poll(&mut Context::from_waker(&foreign_waker));
+        }
+        inner.as_mut().poll(cx)
+    }))));
+    assert!(poll_with(&mut future, &own_waker).is_pending());
+    assert!(poll_with(&mut future, &own_waker).is_pending());
+    token.cancel();
+    assert_eq!((foreign.count(), own.count()), (0, 1));
+    assert!(matches!(poll_with(&mut future, &own_waker), Poll::Ready(Ok(Err(_)))));
+}
+
+#[test]
+fn l12_members_parked_in_a_buffer_while_its_consumer_waits_do_not_hold_the_cancel_up() {
+    on_every_runtime(|| async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (parked, wait) = mpsc::channel();
+        let flags: Vec<_> = (0..3).map(|_| DropFlag(Arc::clone(&dropped))).collect();
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                std::thread::spawn(move || {
+                    wait.recv().expect("the body parks");
+                    token.cancel();
+                });
+                let consumer = async move {
+                    let stream = futures::stream::iter(flags)
+                        .enumerate()
+                        .map(|(number, flag)| async move {
+                            let _flag = flag;
+                            if number > 0 {
+                                guard(pending::<()>()).await?;
+                            }
+                            Ok::<_, Cancelled>(number)
+                        });
+                    let mut buffer = stream.buffer_unordered(3);
+                    assert_eq!(buffer.next().await.unwrap().unwrap(), 0);
+                    assert!(futures::poll!(buffer.next()).is_pending(), "the others wait");
+                    parked.send(()).expect("the canceller waits");
+                    pending::<()>().await;
+                };
+                guard(consumer).await
+            })
+            .await;
+        assert!(outcome.is_err());
+        assert_eq!(dropped.load(Ordering::SeqCst), 3);
+    });
+}
+
+#[test]
+fn l13_scopes_inside_a_shield_work_as_ever() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .run_with(|token| async move {
+                token.cancel();
+                shield(async {
+                    let timed: Outcome = Scope::new()
+                        .timeout(Duration::from_millis(5))
+                        .run(async { guard(pending()).await? })
+                        .await;
+                    assert!(timed.unwrap_err().is_timeout());
+                    let below: Outcome = Scope::new().parent(&token).run(async { unreachable!("started") }).await;
+                    assert_eq!(below.unwrap_err().kind(), ReasonKind::Manual);
+                    let sync: Outcome = Scope::new().run_sync(check);
+                    sync.unwrap();
+                })
+                .await;
+                shield_sync(|| {
+                    let sync: Outcome = Scope::new()
+                        .timeout(Duration::ZERO)
+                        .run_sync(|| unreachable!("started"));
+                    assert!(sync.unwrap_err().is_timeout());
+                    shield_sync(check).unwrap();
+                });
+                let bounded: Outcome = Site.shield_sync_timeout(Duration::from_millis(5), || {
+                    loop {
+                        check()?;
+                    }
+                });
+                assert!(bounded.unwrap_err().is_timeout());
+                check()
+            })
+            .await;
+        assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Manual);
+    });
+}
+
+#[test]
+fn l13_a_shield_that_is_dropped_no_longer_holds() {
+    let token = CancellationToken::new();
+    let mut future = Box::pin(token.scope(guard(async {
+        let mut shielded = Box::pin(shield(pending::<()>()));
+        assert!(futures::poll!(&mut shielded).is_pending());
+        drop(shielded);
+        pending::<()>().await;
+    })));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    assert!(matches!(poll_once(&mut future), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn l14_an_outer_grace_bounds_nested_scopes_and_an_inner_one_comes_first() {
+    on_every_runtime(|| async {
+        let short = Duration::from_millis(5);
+        for (outer, inner, is_inner_forced) in [(Some(short), None, false), (None, Some(short), true)] {
+            let seen = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&seen);
+            let with = |scope: Scope, grace: Option<Duration>| match grace {
+                Some(grace) => scope.grace(grace),
+                None => scope,
+            };
+            let inner = with(Scope::new(), inner);
+            let outcome: Outcome = with(Scope::new(), outer)
+                .run_with(|token| async move {
+                    let outcome: Outcome = inner
+                        .run(async move {
+                            token.cancel();
+                            shield(pending::<()>()).await;
+                            Ok(())
+                        })
+                        .await;
+                    flag.store(outcome.as_ref().unwrap_err().was_forced(), Ordering::SeqCst);
+                    outcome
+                })
+                .await;
+            assert!(outcome.unwrap_err().was_forced());
+            assert_eq!(seen.load(Ordering::SeqCst), is_inner_forced);
+        }
+    });
+}
+
+#[test]
+fn l15_of_nested_deadlines_at_the_same_instant_one_claims_the_error() {
+    on_every_runtime(|| async {
+        for is_sync in [false, true] {
+            let at = Instant::now() + Duration::from_millis(10);
+            let claims = Arc::new(Mutex::new(Vec::new()));
+            let inner_claims = Arc::clone(&claims);
+            let outcome: Outcome = Scope::new()
+                .deadline(at)
+                .run_with(|outer| async move {
+                    let claims = inner_claims;
+                    Scope::new()
+                        .deadline(at)
+                        .run_with(|inner| async move {
+                            let error = if is_sync {
+                                loop {
+                                    if let Err(error) = check() {
+                                        break error;
+                                    }
+                                }
+                            } else {
+                                guard(pending::<()>()).await.unwrap_err()
+                            };
+                            *claims.lock().unwrap() = vec![error.belongs_to(&outer), error.belongs_to(&inner)];
+                            Err::<(), _>(error)
+                        })
+                        .await
+                })
+                .await;
+            assert!(outcome.unwrap_err().is_timeout());
+            let claims = claims.lock().unwrap();
+            assert_eq!(claims.iter().filter(|&&claim| claim).count(), 1, "{claims:?}");
+        }
+    });
+}
+
+#[test]
+fn l15_an_inner_deadline_that_comes_first_ends_the_inner_scope_alone() {
+    on_every_runtime(|| async {
+        let outcome: Outcome = Scope::new()
+            .timeout(LONG)
+            .run(async {
+                let inner: Outcome = Scope::new()
+                    .timeout(Duration::from_millis(5))
+                    .run(async {
+                        assert!(remaining().unwrap() < LONG / 2);
+                        guard(pending()).await?
+                    })
+                    .await;
+                assert!(inner.unwrap_err().is_timeout());
+                assert!(remaining().unwrap() > LONG / 2);
+                check()
+            })
+            .await;
+        outcome.unwrap();
+    });
+}
+
+#[test]
+fn l15_of_a_timeout_and_a_deadline_the_earlier_counts() {
+    on_every_runtime(|| async {
+        for scope in [
+            Scope::new().timeout(LONG).deadline(Instant::now() + LONG * 3),
+            Scope::new().timeout(LONG * 3).deadline(Instant::now() + LONG),
+        ] {
+            let outcome: Outcome = scope
+                .run(async {
+                    let left = remaining().unwrap();
+                    assert!(left <= LONG && left > LONG / 2, "{left:?}");
+                    check()
+                })
+                .await;
+            outcome.unwrap();
+        }
+    });
+}
+
+#[test]
+fn l15_children_and_threads_of_a_scope_that_blocks_are_ended_by_its_deadline() {
+    on_every_runtime(|| async {
+        // The body never goes pending, so nobody but those who hang on the token can have its deadline watched.
+        let outcome: Outcome = Scope::new()
+            .timeout(Duration::from_millis(10))
+            .run(async {
+                let (token, child) = (current(), current().child_token());
+                let threads = [
+                    std::thread::spawn(move || token.wait()),
+                    std::thread::spawn(move || child.wait()),
+                    std::thread::spawn(propagate(|| while check().is_ok() {})),
+                    std::thread::spawn(propagate(|| assert!(blocking_sleep(LONG).unwrap_err().is_timeout()))),
+                ];
+                for thread in threads {
+                    thread.join().unwrap();
+                }
+                check()
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        let (tell, told) = mpsc::channel();
+        let outcome: Outcome = Scope::new().timeout(Duration::from_millis(10)).run_sync_with(|token| {
+            token
+                .on_cancel(move |reason| tell.send(reason.kind()).unwrap())
+                .detach();
+            assert_eq!(told.recv().unwrap(), ReasonKind::Timeout);
+            check()
+        });
+        assert!(outcome.unwrap_err().is_timeout());
+    });
+}
+
+#[test]
+fn l16_losers_of_a_select_and_aborted_tasks_cancel_their_tokens() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let body = |tell: mpsc::Sender<CancellationToken>| {
+        Scope::new().run_with(|token| async move {
+            tell.send(token).unwrap();
+            guard(pending::<()>()).await
+        })
+    };
+    let (tell, told) = mpsc::channel();
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            _ = body(tell.clone()) => unreachable!("pending"),
+            () = ready(()) => {}
+        }
+        assert_eq!(kind(&told.recv().unwrap()), Some(ReasonKind::Dropped));
+        let task = tokio::spawn(body(tell.clone()));
+        let token = told.recv().unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(kind(&token), Some(ReasonKind::Dropped));
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1), body(tell))
+                .await
+                .is_err()
+        );
+        assert_eq!(kind(&told.recv().unwrap()), Some(ReasonKind::Dropped));
+    });
+}
+
+#[test]
+fn l16_a_scope_that_was_never_polled_leaves_nothing_to_cancel() {
+    let parent = CancellationToken::new();
+    drop(Scope::new().parent(&parent).run(async { pending::<Outcome>().await }));
+    assert!(!parent.is_cancelled());
+    assert!(format!("{parent:?}").contains("children: 0"), "{parent:?}");
+}
+
+#[test]
+fn l17_whichever_way_a_scope_ends_no_waker_and_no_child_stay_behind() {
+    type Ending = fn(&CancellationToken, Pin<Box<dyn Future<Output = Outcome>>>, &Waker);
+    let endings: [Ending; 4] = [
+        |_, mut scope, waker| while poll_with(&mut scope, waker).is_pending() {},
+        |_, mut scope, waker| {
+            assert!(poll_with(&mut scope, waker).is_pending());
+            drop(scope);
+        },
+        |parent, mut scope, waker| {
+            assert!(poll_with(&mut scope, waker).is_pending());
+            let canceller = parent.child_token();
+            canceller.cancel();
+            while poll_with(&mut scope, waker).is_pending() {}
+        },
+        |_, mut scope, waker| {
+            assert!(poll_with(&mut scope, waker).is_pending());
+            assert!(poll_once(&mut scope).is_pending(), "under another waker");
+            drop(scope);
+        },
+    ];
+    for ending in endings {
+        let parent = CancellationToken::new();
+        let (counter, waker) = CountingWaker::new();
+        let inside = || async {
+            let members: FuturesUnordered<_> = (0..3).map(|_| guard(ready_after(3, ()))).collect();
+            members.collect::<Vec<_>>().await;
+            shield(guard(ready_after(2, ()))).await.map(drop)
+        };
+        let scope = Scope::new().parent(&parent).timeout(LONG).grace(LONG).run(async move {
+            cancelable::race((inside(), inside())).await?;
+            Scope::new().timeout(LONG).run(inside()).await
+        });
+        ending(&parent, Box::pin(scope), &waker);
+        assert!(format!("{parent:?}").contains("children: 0"), "{parent:?}");
+        drop(waker);
+        assert_eq!(Arc::strong_count(&counter), 1, "a waker stayed behind");
+    }
+}
+
+#[test]
+fn l19_under_a_paused_clock_grace_sleep_and_nested_deadlines_follow_that_clock() {
+    paused_tokio().block_on(async {
+        let before = tokio::time::Instant::now();
+        let outcome: Outcome = Scope::new()
+            .grace(LONG)
+            .run_with(|token| async move {
+                token.cancel();
+                shield(pending::<()>()).await;
+                Ok(())
+            })
+            .await;
+        assert!(outcome.unwrap_err().was_forced());
+        assert_eq!(before.elapsed().as_secs(), LONG.as_secs());
+
+        let before = tokio::time::Instant::now();
+        let outcome: Outcome = Scope::new()
+            .name("outer")
+            .timeout(LONG)
+            .run(async {
+                let inner: Outcome = Scope::new().timeout(LONG / 2).run(async { sleep(LONG).await }).await;
+                assert!(inner.unwrap_err().is_timeout());
+                assert_eq!(remaining().unwrap().as_secs(), LONG.as_secs() / 2);
+                sleep(LONG / 4).await?;
+                let inner: Outcome = Scope::new().timeout(LONG).run(async { guard(pending()).await? }).await;
+                let error = inner.unwrap_err();
+                assert!(error.to_string().contains("(scope \"outer\")"), "{error}");
+                Err(error)
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        assert_eq!(before.elapsed().as_secs(), LONG.as_secs());
+
+        let before = tokio::time::Instant::now();
+        let outcome: Outcome = shield(async { guard(pending()).await? }).timeout(LONG).await;
+        assert!(outcome.unwrap_err().is_timeout());
+        assert_eq!(before.elapsed().as_secs(), LONG.as_secs());
+    });
+}
+
+#[test]
+fn l20_destructors_of_the_body_see_its_token_whichever_way_it_ends() {
+    let (tell, told) = mpsc::channel();
+    let seen = || told.try_iter().collect::<Vec<_>>();
+    let outer = CancellationToken::new();
+    outer.sync_scope(|| {
+        // It returns.
+        let witness = tell.clone();
+        let mut future = Box::pin(Scope::new().run(async move {
+            let _witness = SeesOwnToken::new(&witness);
+            ready_after(1, ()).await;
+            Ok::<(), Cancelled>(())
+        }));
+        while poll_once(&mut future).is_pending() {}
+        assert_eq!(seen(), [(true, None)]);
+
+        // It is cancelled, and notices or does not.
+        for notices in [true, false] {
+            let witness = tell.clone();
+            let token = CancellationToken::new();
+            let mut future = Box::pin(Scope::new().parent(&token).run(async move {
+                let _witness = SeesOwnToken::new(&witness);
+                if notices {
+                    guard(pending::<()>()).await
+                } else {
+                    pending::<Outcome>().await
+                }
+            }));
+            assert!(poll_once(&mut future).is_pending());
+            token.cancel();
+            assert!(poll_once(&mut future).is_ready());
+            assert_eq!(seen(), [(true, Some(ReasonKind::Manual))]);
+        }
+
+        // It outstays its grace.
+        let witness = tell.clone();
+        let mut future = Box::pin(Scope::new().grace(Duration::ZERO).run_with(|token| async move {
+            let _witness = SeesOwnToken::new(&witness);
+            token.cancel();
+            shield(pending::<()>()).await;
+            Ok::<(), Cancelled>(())
+        }));
+        assert!(poll_once(&mut future).is_ready());
+        assert_eq!(seen(), [(true, Some(ReasonKind::Manual))]);
+
+        // It loses a race.
+        let witness = tell.clone();
+        let loser = async move {
+            let _witness = SeesOwnToken::new(&witness);
+            pending().await
+        };
+        let mut future = Box::pin(cancelable::race((loser, ready_after(1, ()))));
+        while poll_once(&mut future).is_pending() {}
+        assert_eq!(seen(), [(true, Some(ReasonKind::Superseded))]);
+
+        // It is dropped, from a shield, too.
+        for shielded in [true, false] {
+            let witness = tell.clone();
+            let body = async move {
+                let _witness = SeesOwnToken::new(&witness);
+                pending::<Outcome>().await
+            };
+            let mut future: Pin<Box<dyn Future<Output = Outcome>>> = if shielded {
+                Box::pin(shield(body))
+            } else {
+                Box::pin(Scope::new().run(body))
+            };
+            assert!(poll_once(&mut future).is_pending());
+            drop(future);
+            assert_eq!(seen(), [(true, Some(ReasonKind::Dropped))]);
+        }
+
+        // It panics, in its first poll or later; async or not.
+        for polls in [0, 1] {
+            let witness = tell.clone();
+            let mut future = Box::pin(Scope::new().run(async move {
+                let _witness = SeesOwnToken::new(&witness);
+                ready_after(polls, ()).await;
+                panic!("on purpose");
+                #[expect(unreachable_code, reason = "says the type")]
+                Ok::<(), Cancelled>(())
+            }));
+            let panicked = catch_unwind(AssertUnwindSafe(|| while poll_once(&mut future).is_pending() {}));
+            assert!(panicked.is_err());
+            drop(future);
+            let seen = seen();
+            assert_eq!(seen.len(), 1);
+            assert!(seen[0].0, "under its own token");
+        }
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            Scope::new().run_sync(|| -> Outcome {
+                let _witness = SeesOwnToken::new(&tell);
+                panic!("on purpose")
+            })
+        }));
+        assert!(panicked.is_err());
+        assert!(seen()[0].0);
+        assert_eq!(current(), outer);
+    });
+}
+
+#[test]
+fn l21_a_panic_passes_through_nested_scopes_and_shields_and_cancels_their_tokens() {
+    on_every_runtime(|| async {
+        for polls in [0, 1] {
+            let (tell, told) = mpsc::channel();
+            let outer = CancellationToken::new();
+            let panicked = outer
+                .scope(async {
+                    let body = Scope::new().timeout(LONG).run(async move {
+                        tell.send(current()).unwrap();
+                        shield(async move {
+                            tell.send(current()).unwrap();
+                            let inner: Outcome = Scope::new()
+                                .run(async move {
+                                    tell.send(current()).unwrap();
+                                    ready_after(polls, ()).await;
+                                    shield_sync(|| {
+                                        tell.send(current()).unwrap();
+                                        Scope::new().run_sync(|| -> Outcome {
+                                            tell.send(current()).unwrap();
+                                            panic!("on purpose")
+                                        })
+                                    })
+                                })
+                                .await;
+                            inner
+                        })
+                        .await
+                    });
+                    let mut body = Box::pin(body);
+                    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))) {
+                        Ok(poll) => poll.map(|_| false),
+                        Err(_) => Poll::Ready(true),
+                    })
+                    .await
+                        && current() != CancellationToken::never()
+                })
+                .await;
+            assert!(panicked);
+            assert!(!outer.is_cancelled(), "the outer code goes on");
+            assert!(format!("{outer:?}").contains("children: 0"), "{outer:?}");
+            let kinds: Vec<_> = told.iter().map(|token| kind(&token)).collect();
+            assert_eq!(kinds, [Some(ReasonKind::Dropped); 5]);
+        }
+    });
+}
+
+#[test]
+fn a_notice_says_the_line_of_the_check_point() {
+    let line = |error: &Cancelled| {
+        assert_eq!(error.observed_at().file(), file!());
+        error.observed_at().line()
+    };
+    let token = cancelled_token();
+    let (tell, told) = mpsc::channel();
+    let note = |error: Cancelled, at: u32| tell.send((line(&error), at)).unwrap();
+    futures::executor::block_on(token.scope(async {
+        note(check().unwrap_err(), line!());
+        note(guard(ready(())).await.unwrap_err(), line!());
+        note(sleep(LONG).await.unwrap_err(), line!());
+        note(blocking_sleep(LONG).unwrap_err(), line!());
+        note(Site.finish(ready(())).await.unwrap_err(), line!());
+        note(ready(()).with_cancellation(&token).await.unwrap_err(), line!());
+        note(Scope::new().run(ready(Outcome::Ok(()))).await.unwrap_err(), line!());
+        note(Scope::new().run_sync(|| Outcome::Ok(())).unwrap_err(), line!());
+        note(current().check().unwrap_err(), line!());
+    }));
+    let seen: Vec<_> = told.try_iter().collect();
+    assert_eq!(seen.len(), 9);
+    assert!(seen.iter().all(|(seen, line)| seen == line), "{seen:?}");
+}
+
+#[test]
+fn a_guard_takes_sixteen_bytes_and_an_error_one_word() {
+    let plain = [0_u64; 20];
+    let inner = async move {
+        pending::<()>().await;
+        plain
+    };
+    let size = size_of_val(&inner);
+    assert_eq!(size_of_val(&guard(inner)), size + 16);
+    assert_eq!(size_of::<Cancelled>(), size_of::<usize>());
+    assert_eq!(size_of::<Outcome>(), size_of::<usize>());
+}
+
+#[test]
+fn futures_of_scopes_are_send_and_may_borrow() {
+    fn send<T: Send>(value: T) -> T {
+        value
+    }
+    async fn longest<'a>(a: &'a str, b: &'a str) -> Result<&'a str, Cancelled> {
+        Scope::new()
+            .timeout(LONG)
+            .run(async {
+                guard(ready_after(1, ())).await?;
+                let pick = |text: &'a str| async move {
+                    guard(ready_after(1, ())).await?;
+                    Ok::<_, Cancelled>(text)
+                };
+                let (a, b) = cancelable::try_join((pick(a), pick(b))).await?;
+                let longer = cancelable::race((pick(a), pick(if a.len() > b.len() { a } else { b }))).await?;
+                Ok(if longer.len() < b.len() { b } else { longer })
+            })
+            .await
+    }
+    let token = CancellationToken::new();
+    drop(send(guard(pending::<()>())));
+    drop(send(shield(pending::<()>())));
+    drop(send(shield(pending::<Outcome>()).timeout(LONG)));
+    drop(send(sleep(LONG)));
+    drop(send(token.scope(pending::<()>())));
+    drop(send(pending::<()>().in_current_scope()));
+    drop(send(pending::<()>().with_cancellation(&token)));
+    drop(send(Scope::new().run(pending::<Outcome>())));
+    drop(send(Scope::new().run_with(|_| pending::<Outcome>())));
+    drop(send(Site.finish(pending::<()>())));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    let task = runtime.spawn(async {
+        let (a, b) = (String::from("a"), String::from("long"));
+        longest(&a, &b).await.map(str::to_owned)
+    });
+    assert_eq!(runtime.block_on(task).unwrap().unwrap(), "long");
+    let task = runtime.spawn(Scope::new().run(async { Ok::<&str, Cancelled>("borrowed") }));
+    assert_eq!(runtime.block_on(task).unwrap().unwrap(), "borrowed");
 }
 
 #[test]
