@@ -281,7 +281,8 @@ where
         let cancelled = token.is_marked();
         let before = Before {
             cancelled,
-            told: cancelled && Before::is_told(token),
+            // What cannot fail need not know, nor be patient.
+            told: cancelled && live.nature.is_check_point && Before::is_told(token),
             inside: live.inside,
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));

@@ -562,14 +562,14 @@ const PATIENCE: usize = 32;
 /// What a check point knew when its poll began.
 struct Before {
     cancelled: bool,
-    foreign: usize,
+    inside: (usize, usize),
 }
 
 impl Before {
     fn new(world: &World, token: usize, inner: &Task) -> Self {
         Self {
             cancelled: world.is_cancelled(token),
-            foreign: inner.pending().1,
+            inside: inner.pending(),
         }
     }
 
@@ -577,7 +577,9 @@ impl Before {
     fn poll(&self, world: &mut World, inner: &mut Task, waker: usize) -> Option<Output> {
         let mut output = inner.poll(world, waker);
         for _ in 0..PATIENCE {
-            if output.is_some() || !self.cancelled || self.foreign == 0 || inner.pending() != (0, self.foreign) {
+            let (holds, foreign) = self.inside;
+            let is_stuck = self.cancelled && holds == 0 && foreign > 0 && inner.pending() == self.inside;
+            if output.is_some() || !is_stuck {
                 break;
             }
             output = inner.poll(world, waker);
@@ -597,7 +599,7 @@ impl Before {
             // L13, and awaits that have to finish.
             return false;
         }
-        if foreign < self.foreign && foreign > 0 {
+        if foreign < self.inside.1 && foreign > 0 {
             // Contract §5: those inside get out one by one, perhaps not all in one poll.
             world.wake(waker);
             return false;
@@ -683,7 +685,11 @@ impl Stretch {
         let before = Before::new(world, token, &self.body);
         let frame = self.frame(token, Some(waker));
         world.frames.push(frame);
-        let output = before.poll(world, &mut self.body, waker);
+        let output = if self.is_check_point {
+            before.poll(world, &mut self.body, waker)
+        } else {
+            self.body.poll(world, waker)
+        };
         world.frames.pop();
         if let Some(output) = output {
             // L9: it has returned that value. L17: and the scope is over.
