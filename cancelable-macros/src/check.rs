@@ -30,7 +30,7 @@ pub(crate) fn check(
         Value::Expr(expr) => Some(expr),
         _ => None,
     });
-    let every = options.take("every").and_then(|given| every(given));
+    let every = options.take("every").and_then(every);
     let scope = own_scope(options);
 
     refuse_const(&function, &mut errors);

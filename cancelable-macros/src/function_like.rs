@@ -71,7 +71,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     let run = library.located("run", quote!(#builder, #block), span);
     let result = library.private("Result", span);
     let [running, value, cancelled] = ["run", "value", "cancelled"].map(|name| variable(name, span));
-    let converted = edge.from_cancelled(library, &cancelled);
+    let converted = edge.convert(library, &cancelled);
     quote_spanned!(at(span)=> {
         let #running = #run;
         async move {
@@ -350,12 +350,19 @@ impl Body {
             block,
             span,
         } = self;
+        // `shield!(async { future.await })` is as it has to be, though a lint would say that the block does nothing.
+        let only_awaits = matches!(block.stmts.as_slice(), [Stmt::Expr(Expr::Await(_), None)]);
         let block = match binding {
             Some(binding) => quote_spanned!(at(span)=> { #binding #block }),
             None => block.into_token_stream(),
         };
         match asynchronous {
-            Some(asynchronous) => quote!(#asynchronous #capture #block),
+            Some(mut asynchronous) => {
+                if only_awaits {
+                    asynchronous.span = at(asynchronous.span);
+                }
+                quote!(#asynchronous #capture #block)
+            }
             None => {
                 let bars = quote_spanned!(at(span)=> ||);
                 quote!(#capture #bars #output #block)
@@ -366,7 +373,7 @@ impl Body {
 
 /// ```text
 /// Input:  token = stop
-/// Output: let stop: CancellationToken = current();
+/// Output: let stop: CancellationToken = token_parameter::<CancellationToken>();
 /// ```
 fn token_binding(library: &Library, name: &Ident) -> TokenStream {
     let span = name.span();

@@ -6,11 +6,11 @@
 use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::ext::IdentExt as _;
-use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Block, ItemImpl, Signature, Token, Visibility};
 
 pub(crate) enum Item {
-    Function(Function),
+    Function(Box<Function>),
     /// A function of a trait or an `extern` block that has no body.
     Bodyless {
         name: Span,
@@ -126,15 +126,16 @@ fn parse_function(input: ParseStream<'_>, mut attrs: Vec<Attribute>, vis: Visibi
     let Ok(stmts) = body.parse2(braces.stream()) else {
         return Some(Item::Broken);
     };
-    let mut brace_token = syn::token::Brace::default();
-    brace_token.span = braces.delim_span();
-    Some(Item::Function(Function {
+    let brace_token = syn::token::Brace {
+        span: braces.delim_span(),
+    };
+    Some(Item::Function(Box::new(Function {
         attrs,
         vis,
         defaultness,
         sig,
         block: Block { brace_token, stmts },
-    }))
+    })))
 }
 
 /// Names what is not a function, by its first telling keyword.
@@ -176,16 +177,5 @@ fn other(input: ParseStream<'_>) -> Item {
             what: "an expression",
         },
         None => Item::Broken,
-    }
-}
-
-impl Parse for Function {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let attrs = input.call(Attribute::parse_outer)?;
-        let vis = input.parse()?;
-        match parse_function(input, attrs, vis) {
-            Some(Item::Function(function)) => Ok(function),
-            _ => Err(input.error("expected a function")),
-        }
     }
 }

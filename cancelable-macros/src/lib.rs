@@ -261,7 +261,7 @@ fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream
         Item::Function(function) => {
             let mut errors = Errors::default();
             let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);
-            match check::check(options, function, errors) {
+            match check::check(options, *function, errors) {
                 Ok(plan) => expand::expand(plan),
                 Err(recovered) => recovered.0.item(&recovered.1),
             }

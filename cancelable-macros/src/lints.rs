@@ -17,8 +17,7 @@ pub(crate) fn on_rebinding(span: Span) -> TokenStream {
         clippy::used_underscore_binding, // an argument called `_guard` moves like any other
         clippy::no_effect_underscore_binding, // …and must be dropped where the body ends
         clippy::let_unit_value, // an argument may be a `()`
-        clippy::pattern_type_mismatch, // a pattern is matched as it was in the signature
-        clippy::toplevel_ref_arg // …also one with `ref`
+        clippy::pattern_type_mismatch // a pattern is matched as it was in the signature
     )])
 }
 

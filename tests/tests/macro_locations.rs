@@ -58,6 +58,7 @@ entry_scope() -> Result<(), Cancelled> {
 const ENTRY_SCOPE: u32 = line!() - 3;
 
 #[rustfmt::skip]
+#[allow(clippy::manual_async_fn)]
 #[cancelable]
 fn
 entry_future() -> impl Future<Output = Result<(), Cancelled>> {

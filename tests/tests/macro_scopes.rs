@@ -287,7 +287,7 @@ mod shields {
         let token = CancellationToken::new();
         token.cancel();
         token.sync_scope(|| {
-            assert_eq!(shield!({ check().is_ok() }), true);
+            assert!(shield!({ check().is_ok() }));
             assert_eq!(
                 shield!(|| -> u32 {
                     for _ in 0..3 {}

@@ -1,6 +1,7 @@
 //! The attribute on every kind of signature: receivers, patterns, generics, lifetimes, return types, shapes.
 
 #![deny(warnings)]
+#![allow(clippy::too_many_arguments, clippy::toplevel_ref_arg, clippy::manual_async_fn)]
 
 use cancelable::{CancellationToken, Cancelled, cancelable};
 use futures::executor::block_on;
@@ -476,6 +477,47 @@ mod shapes {
         assert_eq!(cancelled(|| block_on(returns_boxed_or(3))), 7);
         both!(await sum(4), 10);
         assert!(!block_on(token_in_future()).unwrap());
+    }
+}
+
+mod recursion {
+    use super::*;
+
+    #[cancelable]
+    async fn in_place(n: u32) -> Result<u32, Cancelled> {
+        if n == 0 {
+            return Ok(0);
+        }
+        Ok(n + Box::pin(in_place(n - 1)).await?)
+    }
+
+    #[cancelable(name = "scope")]
+    async fn with_scope(n: u32) -> Result<u32, Cancelled> {
+        if n == 0 {
+            return Ok(0);
+        }
+        Ok(n + Box::pin(with_scope(n - 1)).await?)
+    }
+
+    #[cancelable(name = "scope", or = 0)]
+    async fn with_or(n: u32) -> u32 {
+        if n == 0 {
+            return 0;
+        }
+        n + Box::pin(with_or(n - 1)).await
+    }
+
+    #[cancelable(name = "scope")]
+    fn sync(n: u32) -> Option<u32> {
+        if n == 0 { Some(0) } else { Some(n + sync(n - 1)?) }
+    }
+
+    #[test]
+    fn calls_itself() {
+        both!(await in_place(4), 10);
+        both!(await with_scope(4), 10);
+        assert_eq!(block_on(with_or(4)), 10);
+        assert_eq!(sync(4), Some(10));
     }
 }
 

@@ -258,6 +258,8 @@ mod asynchronous {
         };
         let d = race!(ready(1), ready(2)).await;
         let e = shield!(async { ready(1).await }).await;
+        let only = cancel_scope!(async { shield!(async move { Some(1) }).await }).await;
+        assert_eq!(only, Some(1), "a message");
         let f = cancel_scope!(timeout = "1h", token = inner, async {
             let mut turns = 0;
             while turns < 3 && !inner.is_cancelled() {

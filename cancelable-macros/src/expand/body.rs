@@ -20,7 +20,7 @@ use syn::{Block, Expr, Stmt};
 pub(crate) fn body(plan: &mut Plan) -> TokenStream {
     match plan.shape {
         Shape::Plain | Shape::Async => {
-            let block = std::mem::replace(&mut plan.function.block.stmts, Vec::new());
+            let block = std::mem::take(&mut plan.function.block.stmts);
             let block = Block {
                 brace_token: plan.function.block.brace_token,
                 stmts: block,
@@ -214,7 +214,7 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
         None => {
             let run = library.located("run", quote!(#builder, #inner), name);
             let cancelled = variable("cancelled", name);
-            let converted = plan.edge.from_cancelled(library, &cancelled);
+            let converted = plan.edge.convert(library, &cancelled);
             quote_spanned!(at(name)=>
                 #prelude
                 match #run.await {

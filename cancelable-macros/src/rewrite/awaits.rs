@@ -1,12 +1,14 @@
 //! `.await`: the commonest check point.
 
 use super::exit::Exit;
+use super::helpers;
 use crate::duration::peel;
 use crate::paths::{Library, at};
 use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote_spanned;
-use syn::{Attribute, BinOp, Expr, ExprAwait, ExprMacro, Path};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, BinOp, Expr, ExprAwait, ExprField, ExprMacro, ExprTuple, Index, Member, Path};
 
 /// What an `.await` turns into.
 #[derive(Clone, Copy, PartialEq)]
@@ -53,14 +55,41 @@ pub(super) fn matched(
     library: &Library,
     span: Span,
 ) -> Expr {
-    let mut brace_token = syn::token::Brace::default();
-    brace_token.span = braces(span);
+    let brace_token = syn::token::Brace { span: braces(span) };
     Expr::Match(syn::ExprMatch {
         attrs,
         match_token: syn::token::Match(at(span)),
         expr: Box::new(Expr::Verbatim(scrutinee)),
         brace_token,
         arms: exit.arms(library, span).into(),
+    })
+}
+
+/// ```text
+/// Input:  EXPR.await;
+/// Output: (match … { … },).0;
+/// ```
+/// A value that must be used is told of where the statement comes from, which for a generated `match` would be the
+/// attribute. So the statement is made to reach from its `first` to its `last` token, and to be of a kind that no lint
+/// finds fault with.
+pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
+    let attrs = helpers::attrs_mut(&mut expr).map(std::mem::take).unwrap_or_default();
+    let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
+    parens.set_span(first);
+    let mut elems = Punctuated::new();
+    elems.push_value(expr);
+    elems.push_punct(syn::token::Comma(at(last)));
+    Expr::Field(ExprField {
+        attrs,
+        base: Box::new(Expr::Tuple(ExprTuple {
+            attrs: Vec::new(),
+            paren_token: syn::token::Paren {
+                span: parens.delim_span(),
+            },
+            elems,
+        })),
+        dot_token: syn::token::Dot(at(last)),
+        member: Member::Unnamed(Index { index: 0, span: last }),
     })
 }
 
@@ -92,7 +121,10 @@ fn is_named(path: &Path, name: &str) -> bool {
 /// `while let Some(job) = jobs.recv().await` would then lose the job that came together with the cancel.
 pub(crate) fn always_checks(expr: &Expr) -> bool {
     match expr {
-        Expr::Await(inner) => !is_shield(&inner.base) || always_checks(&inner.base),
+        Expr::Await(inner) => {
+            let skipped = inner.attrs.iter().any(|attr| helpers::says(attr, "skip"));
+            (!skipped && !is_shield(&inner.base)) || always_checks(&inner.base)
+        }
         Expr::Let(inner) => always_checks(&inner.expr),
         Expr::Binary(inner) => match inner.op {
             BinOp::And(_) => always_checks(&inner.left) || always_checks(&inner.right),

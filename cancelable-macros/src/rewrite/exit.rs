@@ -57,7 +57,7 @@ impl Edge {
     /// ```text
     /// Output: from_cancelled::<R>(cancelled)
     /// ```
-    pub(crate) fn from_cancelled(&self, library: &Library, cancelled: &Ident) -> TokenStream {
+    pub(crate) fn convert(&self, library: &Library, cancelled: &Ident) -> TokenStream {
         let private = library.private("from_cancelled", self.span);
         let ty = &self.ty;
         let argument = quote_spanned!(at(self.span)=> (#cancelled));
@@ -116,7 +116,7 @@ impl Exit {
         let cancelled = variable("cancelled", span);
         match self {
             Exit::Return(edge) => {
-                let value = edge.from_cancelled(library, &cancelled);
+                let value = edge.convert(library, &cancelled);
                 (cancelled.to_token_stream(), quote_spanned!(at(span)=> return #value))
             }
             Exit::Leave(label) => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break #label)),

@@ -31,6 +31,11 @@ pub(crate) fn is_ours(attr: &Attribute) -> bool {
             .is_some_and(|segment| segment.ident == "cancelable")
 }
 
+/// Whether an attribute is ours and says `word`.
+pub(crate) fn says(attr: &Attribute, word: &str) -> bool {
+    is_ours(attr) && attr.parse_args_with(Ident::parse_any).is_ok_and(|said| said == word)
+}
+
 /// Takes our attributes out of `attrs`. At most one stands on one thing; a second is refused.
 pub(crate) fn take(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Helper> {
     let mut found = None;

@@ -34,7 +34,7 @@ use helpers::{Helper, Word};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
-use syn::{AngleBracketedGenericArguments, Block, Expr, ExprMacro, Item, Lifetime, Stmt, StmtMacro, Type};
+use syn::{AngleBracketedGenericArguments, Attribute, Block, Expr, ExprMacro, Item, Lifetime, Stmt, StmtMacro, Type};
 
 /// What holds for the whole body.
 pub(crate) struct Rules<'a> {
@@ -115,8 +115,7 @@ impl Rewriter<'_> {
         let Some(Stmt::Expr(Expr::Loop(tail), None)) = block.stmts.last() else {
             return;
         };
-        let marks = tail.attrs.iter().filter(|attr| helpers::is_ours(attr));
-        for attr in marks.filter(|attr| attr.to_token_stream().to_string().contains("break")) {
+        for attr in tail.attrs.iter().filter(|attr| helpers::says(attr, "break")) {
             self.errors.on(
                 attr.path(),
                 "this `loop` ends only by `return`, so a cancel that leaves it finds no value to return; put one after it",
@@ -125,24 +124,23 @@ impl Rewriter<'_> {
     }
 
     /// A macro call as a statement, which may become an expression.
-    fn macro_statement(&mut self, mut call: StmtMacro) -> Stmt {
-        let Some(helper) = helpers::take(&mut call.attrs, self.errors) else {
-            return match self.visit_macro(&mut call.mac, false) {
-                Some(mut replaced) => {
-                    if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
-                        *attrs = call.attrs;
-                    }
-                    Stmt::Expr(replaced, call.semi_token)
-                }
-                None => Stmt::Macro(call),
-            };
-        };
-        let StmtMacro { attrs, mac, semi_token } = call;
+    fn macro_statement(&mut self, call: StmtMacro) -> Stmt {
+        let StmtMacro {
+            mut attrs,
+            mac,
+            semi_token,
+        } = call;
+        let (first, last) = (first_span(&mac.path), mac.delimiter.span().close());
+        let helper = helpers::take(&mut attrs, self.errors);
         let mut expr = Expr::Macro(ExprMacro { attrs, mac });
-        self.visit_marked(helper, &mut expr);
-        match expr {
-            Expr::Macro(ExprMacro { attrs, mac }) => Stmt::Macro(StmtMacro { attrs, mac, semi_token }),
-            replaced => Stmt::Expr(replaced, semi_token),
+        match helper {
+            Some(helper) => self.visit_marked(helper, &mut expr),
+            None => self.visit_expr_mut(&mut expr),
+        }
+        match (expr, semi_token) {
+            (Expr::Macro(ExprMacro { attrs, mac }), semi_token) => Stmt::Macro(StmtMacro { attrs, mac, semi_token }),
+            (replaced, None) => Stmt::Expr(replaced, None),
+            (replaced, semi_token) => Stmt::Expr(awaits::as_statement(replaced, first, last), semi_token),
         }
     }
 
@@ -241,6 +239,12 @@ impl Rewriter<'_> {
     }
 }
 
+/// The span of the first token.
+fn first_span(tokens: impl ToTokens) -> Span {
+    let first = tokens.into_token_stream().into_iter().next();
+    first.map_or_else(Span::call_site, |token| token.span())
+}
+
 /// A label resolved at the macro.
 pub(crate) fn fresh_label(name: &str, span: Span) -> Lifetime {
     Lifetime {
@@ -252,10 +256,22 @@ pub(crate) fn fresh_label(name: &str, span: Span) -> Lifetime {
 impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         match stmt {
-            Stmt::Expr(expr, _) => match helpers::take_from_statement(expr, self.errors) {
-                Some(helper) => self.visit_marked(helper, expr),
-                None => self.visit_expr_mut(expr),
-            },
+            Stmt::Expr(expr, semicolon) => {
+                let awaited = match expr {
+                    Expr::Await(inner) if semicolon.is_some() => {
+                        Some((first_span(&inner.base), inner.await_token.span))
+                    }
+                    _ => None,
+                };
+                match helpers::take_from_statement(expr, self.errors) {
+                    Some(helper) => self.visit_marked(helper, expr),
+                    None => self.visit_expr_mut(expr),
+                }
+                if let (Some((first, last)), Expr::Match(_)) = (awaited, &*expr) {
+                    let guarded = std::mem::replace(expr, Expr::PLACEHOLDER);
+                    *expr = awaits::as_statement(guarded, first, last);
+                }
+            }
             Stmt::Local(local) => match helpers::take(&mut local.attrs, self.errors) {
                 Some(Helper { word: Word::Skip, .. }) => {
                     let mut clear = helpers::Clear {
@@ -313,11 +329,11 @@ impl VisitMut for Rewriter<'_> {
             }
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
             Expr::Macro(call) => {
-                let attrs = std::mem::take(&mut call.attrs);
-                let replaced = self.visit_macro(&mut call.mac, false);
-                match replaced {
-                    Some(replaced) => *expr = replaced,
-                    None => call.attrs = attrs,
+                if let Some(mut replaced) = self.visit_macro(&mut call.mac, false) {
+                    if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
+                        *attrs = std::mem::take(&mut call.attrs);
+                    }
+                    *expr = replaced;
                 }
             }
             Expr::Call(call) if wrappers::is_instrumented_call(call) => {
@@ -335,6 +351,20 @@ impl VisitMut for Rewriter<'_> {
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}
+
+    /// Where ours may stand it has been taken by now. What is left stands on an arm, a field, or the like.
+    fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
+        attrs.retain(|attr| {
+            let misplaced = helpers::is_ours(attr);
+            if misplaced {
+                self.errors.on(
+                    attr.path(),
+                    "inside a function, `#[cancelable(…)]` goes on a loop, a statement or an expression",
+                );
+            }
+            !misplaced
+        });
+    }
 
     // Types and constant patterns hold only what the compiler evaluates.
     fn visit_type_mut(&mut self, _: &mut Type) {}

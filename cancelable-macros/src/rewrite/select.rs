@@ -53,16 +53,22 @@ pub(super) struct Select {
 }
 
 enum Branch {
-    /// `PAT = FUTURE, if CONDITION => HANDLER`
-    Future {
-        pat: Pat,
-        asked: TokenStream,
-        future: Expr,
-        condition: Option<Expr>,
+    Future(Box<FutureBranch>),
+    /// `else`, `complete` or `default`: `WORD => HANDLER`
+    Otherwise {
+        word: Ident,
         handler: Expr,
     },
-    /// `else`, `complete` or `default`: `WORD => HANDLER`
-    Otherwise { word: Ident, handler: Expr },
+}
+
+/// `PAT = FUTURE, if CONDITION => HANDLER`
+struct FutureBranch {
+    pat: Pat,
+    /// The pattern without its variables.
+    asked: TokenStream,
+    future: Expr,
+    condition: Option<Expr>,
+    handler: Expr,
 }
 
 /// `biased;`
@@ -90,7 +96,7 @@ pub(super) fn parse(mac: &Macro) -> Option<Select> {
     select
         .branches
         .iter()
-        .any(|branch| matches!(branch, Branch::Future { .. }))
+        .any(|branch| matches!(branch, Branch::Future(_)))
         .then_some(select)
 }
 
@@ -120,13 +126,13 @@ fn parse_branch(input: ParseStream<'_>) -> syn::Result<Branch> {
     };
     input.parse::<Token![=>]>()?;
     let handler = parse_handler(input)?;
-    Ok(Branch::Future {
+    Ok(Branch::Future(Box::new(FutureBranch {
         pat,
         asked,
         future,
         condition,
         handler,
-    })
+    })))
 }
 
 /// A block ends by itself; anything else ends with a comma, or with the macro.
@@ -201,13 +207,14 @@ impl Rewriter<'_> {
         let (mut asked, mut handled) = (TokenStream::new(), TokenStream::new());
         for (index, branch) in select.branches.into_iter().enumerate() {
             match branch {
-                Branch::Future {
-                    pat,
-                    asked: shape,
-                    mut future,
-                    condition,
-                    mut handler,
-                } => {
+                Branch::Future(branch) => {
+                    let FutureBranch {
+                        pat,
+                        asked: shape,
+                        mut future,
+                        condition,
+                        mut handler,
+                    } = *branch;
                     let condition = condition.map(|mut condition| {
                         self.visit_expr_mut(&mut condition);
                         let name = variable(&format!("condition{index}"), span);

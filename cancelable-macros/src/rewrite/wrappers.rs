@@ -28,14 +28,17 @@ pub(super) fn instrumented_body(local: &mut Local) -> Option<&mut Block> {
 
 /// With `err` or `ret`, the block begins by awaiting another one.
 fn innermost(block: &mut Block) -> &mut Block {
-    let wraps = matches!(block.stmts.first_mut().and_then(awaited_block), Some(_));
-    if wraps {
-        if let Some(inner) = block.stmts.first_mut().and_then(awaited_block) {
-            return inner;
-        }
-        unreachable!("it was there a moment ago")
+    if !block
+        .stmts
+        .first_mut()
+        .is_some_and(|first| awaited_block(first).is_some())
+    {
+        return block;
     }
-    block
+    match block.stmts.first_mut().and_then(awaited_block) {
+        Some(inner) => inner,
+        None => unreachable!("it was there a moment ago"),
+    }
 }
 
 /// `let __match_scrutinee = async move { … }.await;`, `let x = async move { … }.await;`, `match async move { … }.await`.

@@ -1,6 +1,6 @@
 /**
 
-**Cancelable.** Check points: entry, 3 awaits.*/
+**Cancelable.** Check points: entry, 4 awaits.*/
 async fn await_() -> Result<u32, Error> {
     if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
         .check()
@@ -26,6 +26,17 @@ async fn await_() -> Result<u32, Error> {
         }
     }
         .send();
+    (
+        match ::cancelable::__private::Site.guard(settle(page)).await {
+            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                return ::cancelable::__private::from_cancelled::<
+                    Result<u32, Error>,
+                >(cancelable_cancelled);
+            }
+        },
+    )
+        .0;
     Ok(
         match ::cancelable::__private::Site.guard(last()).await {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

@@ -24,8 +24,7 @@ async fn scope_async(
                     clippy::used_underscore_binding,
                     clippy::no_effect_underscore_binding,
                     clippy::let_unit_value,
-                    clippy::pattern_type_mismatch,
-                    clippy::toplevel_ref_arg
+                    clippy::pattern_type_mismatch
                 )]
                 let mut list = list;
                 #[allow(
@@ -36,8 +35,7 @@ async fn scope_async(
                     clippy::used_underscore_binding,
                     clippy::no_effect_underscore_binding,
                     clippy::let_unit_value,
-                    clippy::pattern_type_mismatch,
-                    clippy::toplevel_ref_arg
+                    clippy::pattern_type_mismatch
                 )]
                 let cancelable_argument3 = cancelable_argument3;
                 #[allow(
@@ -48,8 +46,7 @@ async fn scope_async(
                     clippy::used_underscore_binding,
                     clippy::no_effect_underscore_binding,
                     clippy::let_unit_value,
-                    clippy::pattern_type_mismatch,
-                    clippy::toplevel_ref_arg
+                    clippy::pattern_type_mismatch
                 )]
                 let (a, _) = cancelable_argument3;
                 {

@@ -1,0 +1,78 @@
+//! What expands in edition 2024 expands in older ones too, where temporaries live longer, panics had other formats, and
+//! few names were in the prelude. The packages `edition-2018` and `edition-2021` share this file.
+
+#![deny(warnings)]
+
+use cancelable::{cancel_scope, cancelable, shield, CancellationToken, Cancelled};
+use futures::executor::block_on;
+use std::future::{ready, Future};
+
+#[cancelable]
+async fn in_place(list: &[u32]) -> Result<u32, Cancelled> {
+    let mut sum = 0;
+    for n in list {
+        sum += ready(*n).await;
+    }
+    assert!(ready(true).await);
+    assert!(sum > 0, "{}", ready("text").await);
+    println!("{} {n}", ready(1).await, n = ready(2).await);
+    Ok(sum)
+}
+
+struct D<'a>(&'a String);
+
+impl Drop for D<'_> {
+    fn drop(&mut self) {}
+}
+
+impl D<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+// A temporary at the end borrows the argument: it is dropped last in these editions.
+#[cancelable(name = "x", timeout = "1h", every = 2)]
+async fn in_scope(text: String, n: usize) -> Result<usize, Cancelled> {
+    let mut m = 0;
+    while m < n {
+        m += ready(1).await;
+    }
+    tokio::select! { a = ready(1) => m += a, else => {} }
+    Ok::<usize, Cancelled>(D(&text).len() + m)
+}
+
+#[cancelable(name = "x", timeout = "1h")]
+fn in_scope_sync(text: String) -> Result<usize, Cancelled> {
+    Ok(D(&text).len())
+}
+
+#[cancelable(name = "x", or = n)]
+async fn or(text: String, n: usize) -> usize {
+    D(&text).len()
+}
+
+#[cancelable]
+fn tail(n: u32) -> impl Future<Output = Result<u32, Cancelled>> {
+    async move { Ok(ready(n).await) }
+}
+
+#[test]
+fn works_as_in_the_newest() {
+    assert_eq!(block_on(in_place(&[1, 2])).unwrap(), 3);
+    assert_eq!(block_on(in_scope("abc".into(), 2)).unwrap(), 6);
+    assert_eq!(in_scope_sync("abc".into()).unwrap(), 3);
+    assert_eq!(block_on(or("abc".into(), 2)), 3);
+    assert_eq!(block_on(tail(2)).unwrap(), 2);
+    let n = cancel_scope!(timeout = "1h", token = t, || -> Result<u32, Cancelled> {
+        let _: &CancellationToken = &t;
+        for _ in 0..3 {}
+        Ok(3)
+    });
+    assert_eq!(n.unwrap(), 3);
+    assert_eq!(block_on(shield!(async { 3 })), 3);
+    let n = block_on(cancel_scope!(timeout = "1h", async || -> Result<u32, Cancelled> {
+        Ok(ready(3).await)
+    }));
+    assert_eq!(n.unwrap(), 3);
+}
