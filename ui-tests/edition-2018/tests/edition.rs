@@ -2,6 +2,7 @@
 //! few names were in the prelude. The packages `edition-2018` and `edition-2021` share this file.
 
 #![deny(warnings)]
+#![allow(clippy::manual_async_fn)]
 
 use cancelable::{cancel_scope, cancelable, shield, CancellationToken, Cancelled};
 use futures::executor::block_on;

@@ -1,0 +1,189 @@
+//! `every = n`: the loops go through what they went through, and check at every n-th turn, whatever they go through.
+
+use cancelable::{CancellationToken, Cancelled, cancelable};
+use std::cell::Cell;
+
+/// For one expression to go through: the items, with a `break` and a `continue` on the way, plain and in pieces of every
+/// size; and the turn at which a cancel in each turn is noticed.
+macro_rules! same {
+    ($($name:ident: $ty:ty = $items:expr;)*) => {$(
+        #[test]
+        #[allow(clippy::explicit_iter_loop, clippy::redundant_clone, clippy::explicit_into_iter_loop, clippy::reversed_empty_ranges)]
+        fn $name() {
+            fn plain(skip: usize, stop: usize) -> Vec<String> {
+                let mut seen = vec![];
+                let mut turn = 0;
+                for item in $items {
+                    turn += 1;
+                    if turn == skip {
+                        continue;
+                    }
+                    seen.push(format!("{item:?}"));
+                    if turn == stop {
+                        break;
+                    }
+                }
+                seen
+            }
+
+            #[cancelable(every = every)]
+            fn pieces(every: usize, skip: usize, stop: usize) -> Option<Vec<String>> {
+                let mut seen = vec![];
+                let mut turn = 0;
+                'label: for item in $items {
+                    turn += 1;
+                    if turn == skip {
+                        continue 'label;
+                    }
+                    let item: $ty = item;
+                    seen.push(format!("{item:?}"));
+                    if turn == stop {
+                        break 'label;
+                    }
+                }
+                Some(seen)
+            }
+
+            #[cancelable(every = every)]
+            fn cancelled_in(every: usize, turn: usize, token: &CancellationToken, turns: &Cell<usize>) -> Result<(), Cancelled> {
+                for _ in $items {
+                    turns.set(turns.get() + 1);
+                    if turns.get() == turn {
+                        token.cancel();
+                    }
+                }
+                Ok(())
+            }
+
+            let length = plain(0, 0).len();
+            for every in [1, 2, 3, 4, 5, 7, 100, usize::MAX] {
+                for skip in 0..=length.min(6) {
+                    for stop in 0..=length.min(6) {
+                        assert_eq!(pieces(every, skip, stop).unwrap(), plain(skip, stop), "{every} {skip} {stop}");
+                    }
+                }
+                for turn in 1..=length.min(20) {
+                    let token = CancellationToken::new();
+                    let turns = Cell::new(0);
+                    let result = token.sync_scope(|| cancelled_in(every, turn, &token, &turns));
+                    // The next turn that checks: the first is number 0, then comes number `every`.
+                    let noticed = turn.div_ceil(every).saturating_mul(every);
+                    assert_eq!(result.is_err(), noticed < length, "{every} {turn}");
+                    assert_eq!(turns.get(), noticed.min(length), "{every} {turn}");
+                }
+            }
+        }
+    )*};
+}
+
+same! {
+    slices: &u32 = &[1, 2, 3, 4, 5, 6];
+    empty_slices: &u32 = <&[u32]>::default();
+    slice_iterators: &u32 = [1, 2, 3, 4, 5].iter();
+    mutable_slices: &mut u32 = &mut [1, 2, 3, 4];
+    arrays: u32 = [1, 2, 3, 4, 5];
+    arrays_of_owned: String = [String::from("a"), String::from("b"), String::from("c")];
+    vectors: u32 = vec![1, 2, 3, 4, 5, 6, 7];
+    vectors_of_owned: String = vec![String::from("a"); 5];
+    borrowed_vectors: &String = &vec![String::from("a"); 5];
+    ranges: i32 = -2..4;
+    empty_ranges: i32 = 4..4;
+    backward_ranges: i32 = 4..-4;
+    untyped_ranges: i32 = 0..10;
+    whole_ranges: u8 = 0..255u8;
+    signed_ranges: i8 = i8::MIN..i8::MAX;
+    wide_ranges: u128 = u128::MAX - 5..u128::MAX;
+    inclusive_ranges: usize = 1..=6;
+    inclusive_of_one: u8 = 255..=255u8;
+    inclusive_backward: u8 = 6..=1u8;
+    inclusive_whole: u8 = 0..=255u8;
+    inclusive_signed: i8 = i8::MIN..=i8::MAX;
+    exhausted_inclusive: u8 = { let mut range = 1..=3u8; range.by_ref().for_each(drop); range };
+    half_exhausted_inclusive: u8 = { let mut range = 1..=6u8; range.next(); range.next_back(); range };
+    chars: char = 'a'..='f';
+    texts: char = "cancelable".chars();
+    adapters: (usize, u32) = [1, 2, 3, 4].iter().copied().enumerate();
+    zips: (u32, char) = (1..=5).zip("abcdefg".chars());
+    filters: u32 = (0..20u32).filter(|n| n % 3 == 0);
+    chains: u32 = (0..3).chain(7..9);
+    options: u32 = Some(3);
+    reversed: u32 = (0..7).rev();
+    maps: (u32, char) = std::collections::BTreeMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
+    without_size: u32 = { let mut n = 0; std::iter::from_fn(move || { n += 1; (n < 8).then_some(n) }) };
+    not_fused: u32 = { let mut n = 0; std::iter::from_fn(move || { n += 1; (n % 5 != 0).then_some(n) }) };
+}
+
+#[test]
+fn a_counted_loop_checks_as_often() {
+    #[cancelable(every = 4)]
+    fn counted(token: &CancellationToken, turns: &Cell<u32>) -> Result<(), Cancelled> {
+        while turns.get() < 100 {
+            turns.set(turns.get() + 1);
+            if turns.get() == 5 {
+                token.cancel();
+            }
+        }
+        Ok(())
+    }
+    let token = CancellationToken::new();
+    let turns = Cell::new(0);
+    assert!(token.sync_scope(|| counted(&token, &turns)).is_err());
+    assert_eq!(turns.get(), 8);
+}
+
+#[test]
+fn items_are_dropped_as_they_were() {
+    struct Item<'a>(&'a Cell<u32>);
+
+    impl Drop for Item<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[cancelable(every = 2)]
+    fn first(items: Vec<Item<'_>>) -> Option<u32> {
+        for item in items {
+            return Some(item.0.get());
+        }
+        None
+    }
+    let dropped = Cell::new(0);
+    let items = (0..5).map(|_| Item(&dropped)).collect();
+    assert_eq!(first(items), Some(0));
+    assert_eq!(dropped.get(), 5);
+}
+
+#[test]
+fn what_is_gone_through_may_be_a_temporary() {
+    #[cancelable(every = 2)]
+    fn sum(list: &std::sync::Mutex<Vec<u32>>) -> Option<u32> {
+        let mut sum = 0;
+        for n in list.lock().unwrap().iter() {
+            sum += n;
+        }
+        let second = list.lock().unwrap().len() as u32;
+        Some(sum + second)
+    }
+    assert_eq!(sum(&std::sync::Mutex::new(vec![1, 2, 3])), Some(9));
+}
+
+#[test]
+fn in_async_code_too() {
+    #[cancelable(every = 3)]
+    async fn sum(list: &mut [u32]) -> Result<u32, Cancelled> {
+        let mut sum = 0;
+        for n in list.iter_mut() {
+            *n += std::future::ready(1).await;
+            sum += *n;
+        }
+        for (index, n) in list.iter().enumerate() {
+            sum += std::future::ready(*n).await * u32::try_from(index).unwrap_or(0);
+        }
+        Ok(sum)
+    }
+    assert_eq!(
+        futures::executor::block_on(sum(&mut [1, 2, 3, 4])).unwrap(),
+        14 + 3 + 8 + 15
+    );
+}
