@@ -106,7 +106,7 @@ same! {
     zips: (u32, char) = (1..=5).zip("abcdefg".chars());
     filters: u32 = (0..20u32).filter(|n| n % 3 == 0);
     chains: u32 = (0..3).chain(7..9);
-    options: u32 = Some(3);
+    options: u32 = Some(3).into_iter();
     reversed: u32 = (0..7).rev();
     maps: (u32, char) = std::collections::BTreeMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
     without_size: u32 = { let mut n = 0; std::iter::from_fn(move || { n += 1; (n < 8).then_some(n) }) };
@@ -144,7 +144,9 @@ fn items_are_dropped_as_they_were() {
     #[cancelable(every = 2)]
     fn first(items: Vec<Item<'_>>) -> Option<u32> {
         for item in items {
-            return Some(item.0.get());
+            if item.0.get() == 0 {
+                return Some(item.0.get());
+            }
         }
         None
     }
