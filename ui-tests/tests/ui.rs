@@ -1,9 +1,14 @@
-//! What the compiler says of each mistake, and what it says nothing of.
+//! What the compiler says of each mistake.
 //!
-//! `fail/` holds one mistake a file, named for it, with the message in full beside it; `pass/` what must compile, in
-//! hostile surroundings and under strict lints. Messages change from one compiler to the next, so they are compared
-//! on one only. To write them anew, look at the difference, and keep it if it is better:
-//! `TRYBUILD=overwrite cargo test -p ui-tests --test ui`.
+//! `fail/` holds one mistake a file, named for it, with the message in full beside it. Messages change from one compiler
+//! to the next, so they are compared on one only. To write them anew, look at the difference, and keep it if it is
+//! better: `TRYBUILD=overwrite cargo test -p ui-tests --test ui`.
+//!
+//! Known and kept: `types/not_an_iterator` has two errors too many, and `options/crate_not_found` one, since rustc goes
+//! on to the uses of what it has not found; `helpers/outside` has rustc's own besides ours.
+//!
+//! What must compile is in the other suites here, in hostile surroundings, below other attributes, and under strict
+//! lints; expansions are in `expand/`, and compared by the unit tests of `cancelable-macros`.
 
 use std::process::Command;
 
@@ -19,10 +24,8 @@ fn ui() {
         .expect("rustc runs")
         .stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
-    let cases = trybuild::TestCases::new();
-    cases.pass("pass/*.rs");
     if version.starts_with(TOOLCHAIN) {
-        cases.compile_fail("fail/*/*.rs");
+        trybuild::TestCases::new().compile_fail("fail/*/*.rs");
     } else {
         println!("not comparing messages: they are those of {TOOLCHAIN}x, and this is {version}");
     }
