@@ -206,3 +206,33 @@ impl<T: AsToken + ?Sized> AsToken for Box<T> {
         (**self).as_token()
     }
 }
+
+/// The ambient token, for a parameter marked `#[token]`. Called with the type of the parameter, spanned there.
+pub fn token_parameter<T: TokenParameter>() -> T {
+    T::ambient()
+}
+
+/// What a parameter marked `#[token]` is.
+#[diagnostic::on_unimplemented(
+    message = "a `#[token]` parameter is a `CancellationToken` or a `&CancellationToken`, not a `{Self}`",
+    label = "not a token"
+)]
+pub trait TokenParameter {
+    /// The ambient one.
+    fn ambient() -> Self;
+}
+
+impl TokenParameter for CancellationToken {
+    fn ambient() -> Self {
+        context::current()
+    }
+}
+
+/// One of several outputs, by position: what a `select!` in an annotated function has chosen.
+#[derive(Clone, Copy, Debug)]
+pub enum Either<A, B> {
+    /// The first.
+    Left(A),
+    /// One of the others.
+    Right(B),
+}

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::context::{current, with_frame};
 use crate::clock;
+use crate::context::{current, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::guard;

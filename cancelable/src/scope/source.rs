@@ -64,6 +64,7 @@ impl<F: Future + Send + 'static> Source for F {
 
 /// Another token: the scope is cancelled with it, as [`link`](crate::Scope::link)ed ones are.
 impl Source for CancellationToken {
+    #[expect(clippy::manual_async_fn, reason = "the trait promises `Send`")]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
         async move {
             self.cancelled().await;

@@ -4,6 +4,7 @@
 //! `PROTOCOL.md` and cited here. Nothing in this file runs user code under a lock: whatever has to be dropped, woken or
 //! called is put into a [`Harvest`] and handed out.
 
+use std::any::Any;
 use std::ptr::{self, NonNull};
 
 use super::deadline::Deadline;
@@ -13,7 +14,6 @@ use super::unwind::FirstPanic;
 use super::waiters::{Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
 use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
-use crate::watcher::Vigil;
 
 /// One token of the tree. One allocation, whatever the number of handles, children and waiters.
 pub(super) struct Node {
@@ -48,8 +48,8 @@ pub(super) struct Extras {
     weak: Option<Arc<WeakCell>>,
     /// What this token listens to besides its parent, with the entry in the other's list.
     sources: Vec<SourceLink>,
-    /// What watches on its behalf, for as long as it can be cancelled.
-    pub(super) watches: Vec<Vigil>,
+    /// What works on its behalf, for as long as it can be cancelled.
+    pub(super) kept: Vec<Box<dyn Any + Send>>,
     /// For a token made by `all`: the deadline is the latest of its sources, not the earliest.
     pub(super) all_of: bool,
 }
@@ -104,6 +104,14 @@ impl Node {
         let stripe = stripe.unwrap_or_else(|| pick_stripe(ptr::from_ref(&*node).addr()));
         node.state = State::new(Snapshot::fresh(stripe));
         node
+    }
+
+    /// Frees the memory of a node that is empty.
+    fn bury(self: Box<Self>) {
+        // Loom interleaves only what it sees to touch the same thing: freeing touches what every user asks first.
+        #[cfg(cancelable_loom)]
+        self.handles.store(0, Ordering::Relaxed);
+        Canary::free(self, |node| &node.canary);
     }
 
     fn links(&self) -> *mut Links {
@@ -221,7 +229,7 @@ fn drop_alone(node: NonNull<Node>) -> bool {
     let node = unsafe { Box::from_raw(node.as_ptr()) };
     // SAFETY: as above.
     let cause = node.cause.with_mut(|slot| unsafe { (*slot).take() });
-    Canary::free(node, |node| &node.canary);
+    node.bury();
     // Perhaps the last to hold it, and with it an error of the user's.
     drop(cause);
     true
@@ -647,6 +655,7 @@ pub(super) struct Harvest {
     has_foreign: bool,
     /// Links that were found, to be followed outside the lock.
     links: Vec<Arc<LinkTarget>>,
+    #[expect(clippy::vec_box, reason = "taken from the nodes as they are")]
     extras: Vec<Box<Extras>>,
     unheard: Vec<Taken<LinkTarget>>,
     /// Zombies, which nobody refers to any more.
@@ -979,7 +988,7 @@ unsafe fn free_all(chain: &mut NodeChain, pending: &mut Vec<NonNull<Node>>, pani
         empty(unsafe { node.as_ref() }, pending, panics);
         // SAFETY: as above; nodes are allocated by `Box`, and since `empty` no weak handle finds this one (T7).
         let node = unsafe { Box::from_raw(node.as_ptr()) };
-        Canary::free(node, |node| &node.canary);
+        node.bury();
     }
 }
 
@@ -1072,7 +1081,7 @@ fn dispose(extras: Option<Box<Extras>>, pending: &mut Vec<NonNull<Node>>, panics
     let Some(mut extras) = extras else { return };
     extras.forget_node();
     pending.extend(extras.sources.drain(..).filter_map(SourceLink::into_last));
-    // What watches on the token's behalf is the user's code.
+    // What works on the token's behalf is the user's code.
     panics.run(|| drop(extras));
 }
 
