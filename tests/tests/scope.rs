@@ -398,6 +398,62 @@ fn l12_a_member_that_cancels_in_its_first_poll_gets_another() {
 }
 
 #[test]
+fn l12_a_member_whose_turn_comes_after_one_that_finishes_is_not_dropped() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let token = CancellationToken::new();
+    let mut all: FuturesUnordered<Pin<Box<dyn Future<Output = Outcome>>>> = FuturesUnordered::new();
+    all.push(Box::pin(member(1, Arc::clone(&log))));
+    let mut future = Box::pin(token.scope(async move {
+        guard(async move {
+            assert!(futures::poll!(all.next()).is_pending(), "the member is suspended");
+            // Two of them stop the others' turn, and one holds the cancel off until its last poll.
+            all.push(busy());
+            all.push(Box::pin(async { Site.finish(ready_after(1, Ok(()))).await? }));
+            all.push(busy());
+            while all.next().await.is_some() {}
+        })
+        .await
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    token.cancel();
+    let polls = (0..20).find(|_| poll_once(&mut future).is_ready());
+    assert!(polls.is_some(), "held up");
+    assert_eq!(*log.lock().unwrap(), [1], "dropped before its turn");
+}
+
+#[test]
+fn l12_a_member_that_waits_for_what_is_inside_it_is_told_before_what_is_outside() {
+    for members in 1..5 {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let inner = Arc::clone(&log);
+        let token = CancellationToken::new();
+        let ambient = token.child_token();
+        let task = PollsInWaker::start(
+            async move {
+                let mut all: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>> = FuturesUnordered::new();
+                for number in 0..members {
+                    all.push(Box::pin(async {
+                        let _: Outcome = Scope::new().run(pending()).await;
+                    }));
+                    let (log, ambient) = (Arc::clone(&inner), ambient.clone());
+                    all.push(Box::pin(async move {
+                        // Something that is told under a waker of its own, but does not get out by itself.
+                        let result = guard(ambient.scope(pending::<()>())).await;
+                        log.lock().unwrap().push(number);
+                        drop(result);
+                    }));
+                }
+                while all.next().await.is_some() {}
+            }
+            .with_cancellation(&token),
+        );
+        token.cancel();
+        assert!(task.take_output().is_some(), "held up");
+        assert_eq!(log.lock().unwrap().len(), members, "dropped untold");
+    }
+}
+
+#[test]
 fn l13_inside_a_shield_no_check_point_fails_and_after_it_the_next_one_does() {
     on_every_runtime(|| async {
         let outcome: Outcome = Scope::new()

@@ -178,9 +178,11 @@ fn poll_slow<F: Future>(
     }
     let counts = frame.counts();
     let inside = stage.get_mut().map_or(Counts::default(), |inside| inside.counts);
+    let foreign = !frame.wakes(cx.waker());
     let before = Before {
         cancelled: frame.token().is_cancelled(),
-        told: Before::is_told(frame.token()),
+        foreign,
+        told: Before::is_told(frame.token(), foreign),
         inside,
     };
     match before.poll(frame, inner, cx) {

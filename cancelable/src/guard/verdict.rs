@@ -20,17 +20,21 @@ const PATIENCE: usize = 32;
 pub(crate) struct Before {
     /// The token was cancelled.
     pub(crate) cancelled: bool,
-    /// Everyone under a foreign waker had been woken.
+    /// The check point is polled under a waker that is not its scope's.
+    pub(crate) foreign: bool,
+    /// Everyone under a foreign waker had been woken; those that waited for others as well, if it is not foreign itself.
     pub(crate) told: bool,
     /// What was pending inside.
     pub(crate) inside: Counts,
 }
 
 impl Before {
-    /// Had everyone under a foreign waker been woken by the cancel of this token, if there was one?
+    /// Had everyone been woken by the cancel of this token, if there was one, for whom this check point has to wait?
     #[cold]
-    pub(crate) fn is_told(token: &CancellationToken) -> bool {
-        token.cause().is_some_and(|cause| cause.is_told())
+    pub(crate) fn is_told(token: &CancellationToken, foreign: bool) -> bool {
+        token
+            .cause()
+            .is_some_and(|cause| if foreign { cause.is_told() } else { cause.is_all_told() })
     }
 
     /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
@@ -43,15 +47,18 @@ impl Before {
     ) -> Poll<F::Output> {
         let counts = frame.counts();
         let mut poll = inner.as_mut().poll(cx);
-        if self.told && self.inside.foreign > 0 && self.inside.holds <= 0 {
-            for _ in 0..PATIENCE {
-                if poll.is_ready() || frame.counts() != counts {
-                    break;
-                }
-                poll = inner.as_mut().poll(cx);
+        for _ in 0..PATIENCE {
+            if poll.is_ready() || !self.is_stuck(self.inside.plus(frame.counts().minus(counts))) {
+                break;
             }
+            poll = inner.as_mut().poll(cx);
         }
         poll
+    }
+
+    /// Is there somebody left inside who has been told, is not held, and does not get out?
+    fn is_stuck(&self, inside: Counts) -> bool {
+        self.told && inside.holds <= 0 && inside.foreign > 0 && inside.foreign >= self.inside.foreign
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
@@ -71,7 +78,7 @@ impl Before {
         // Some check points inside wait under wakers of their own.
         if !self.told {
             // Not all of them have been woken, or not long enough to be polled.
-            wake_when_told(cause, cx.waker());
+            self.wake_when_told(cause, cx.waker());
             return false;
         }
         if inside.foreign < self.inside.foreign {
@@ -82,10 +89,15 @@ impl Before {
         // All have been woken and these polls moved none of them: their owner does not poll them any more.
         true
     }
-}
 
-fn wake_when_told(cause: &Arc<Cause>, waker: &Waker) {
-    if !cause.wake_when_told(waker) {
-        waker.wake_by_ref();
+    fn wake_when_told(&self, cause: &Arc<Cause>, waker: &Waker) {
+        let in_time = if self.foreign {
+            cause.wake_when_told(waker)
+        } else {
+            cause.wake_when_all_told(waker)
+        };
+        if !in_time {
+            waker.wake_by_ref();
+        }
     }
 }

@@ -279,10 +279,12 @@ where
         }
         // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
         let cancelled = token.is_marked();
+        // What cannot fail need not know who was told, nor be patient.
+        let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
         let before = Before {
             cancelled,
-            // What cannot fail need not know, nor be patient.
-            told: cancelled && live.nature.is_check_point && Before::is_told(token),
+            foreign,
+            told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));

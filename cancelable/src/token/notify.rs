@@ -70,6 +70,9 @@ pub(super) fn tell(mut harvest: Harvest, cause: &Cause) {
     for waker in cause.tell() {
         teller.panics.run(|| waker.wake());
     }
+    for waker in cause.tell_all() {
+        teller.panics.run(|| waker.wake());
+    }
 
     while let Some(node) = harvest.pop() {
         tell_node(&node, cause, &mut teller);

@@ -562,14 +562,14 @@ const PATIENCE: usize = 32;
 /// What a check point knew when its poll began.
 struct Before {
     cancelled: bool,
-    inside: (usize, usize),
+    foreign: usize,
 }
 
 impl Before {
     fn new(world: &World, token: usize, inner: &Task) -> Self {
         Self {
             cancelled: world.is_cancelled(token),
-            inside: inner.pending(),
+            foreign: inner.pending().1,
         }
     }
 
@@ -577,8 +577,8 @@ impl Before {
     fn poll(&self, world: &mut World, inner: &mut Task, waker: usize) -> Option<Output> {
         let mut output = inner.poll(world, waker);
         for _ in 0..PATIENCE {
-            let (holds, foreign) = self.inside;
-            let is_stuck = self.cancelled && holds == 0 && foreign > 0 && inner.pending() == self.inside;
+            let (holds, foreign) = inner.pending();
+            let is_stuck = self.cancelled && holds == 0 && foreign > 0 && foreign >= self.foreign;
             if output.is_some() || !is_stuck {
                 break;
             }
@@ -599,7 +599,7 @@ impl Before {
             // L13, and awaits that have to finish.
             return false;
         }
-        if foreign < self.inside.1 && foreign > 0 {
+        if foreign < self.foreign && foreign > 0 {
             // Contract §5: those inside get out one by one, perhaps not all in one poll.
             world.wake(waker);
             return false;
