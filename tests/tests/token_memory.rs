@@ -246,3 +246,18 @@ fn debug_and_questions_leave_nothing_behind() {
     assert_eq!(left(|| format!("{token:?}")), 0);
     assert_eq!(left(|| (token.deadline(), token.remaining(), token.is_inherited())), 0);
 }
+
+#[test]
+fn conversions_leave_nothing_with_the_token_that_lives_on() {
+    let theirs = tokio_util::sync::CancellationToken::new();
+    let ours = CancellationToken::new();
+    // What is made once and stays: room for a child in theirs, the gateway in ours.
+    let convert = || {
+        drop(CancellationToken::from(&theirs).child_token());
+        drop(ours.to_tokio_util());
+        drop(ours.child_token().to_tokio_util());
+    };
+    convert();
+    let grown = left(|| (0..1_000).for_each(|_| convert()));
+    assert_eq!(grown, 0);
+}

@@ -16,8 +16,6 @@ mod reason;
 mod timer;
 #[path = "../../src/token/mod.rs"]
 mod token;
-#[path = "../../src/watcher.rs"]
-mod watcher;
 
 pub use error::Cancelled;
 pub use reason::{CancelReason, ReasonKind};

@@ -5,3 +5,5 @@ pub mod smol;
 pub mod thread;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "tokio-util")]
+mod tokio_util;

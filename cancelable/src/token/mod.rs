@@ -40,4 +40,6 @@ pub use handle::CancellationToken;
 pub(crate) use handle::StateRef;
 pub(crate) use registered::Registered;
 pub(crate) use timeout::ChildOptions;
+#[cfg(feature = "tokio-util")]
+pub(crate) use timeout::WeakToken;
 pub use wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned};

@@ -1,5 +1,6 @@
 //! Deadlines of tokens: setting them, asking for them, and having them watched.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use super::tree::{Extras, Handle, WeakHandle};
 use crate::clock;
 use crate::reason::CancelReason;
 use crate::timer;
-use crate::watcher::Vigil;
 
 impl CancellationToken {
     /// Cancels the token when `after` has passed, with kind [`Timeout`](crate::ReasonKind::Timeout).
@@ -138,11 +138,20 @@ impl CancellationToken {
             .flatten()
     }
 
-    /// Keeps something that watches on this token's behalf until it is cancelled, or gone.
-    pub(crate) fn keep(&self, watch: Vigil) {
-        let mut watch = Some(watch);
+    /// Keeps something that works on this token's behalf until it is cancelled, or gone.
+    pub(crate) fn keep(&self, work: impl Any + Send) {
+        let mut work = Some(Box::new(work) as Box<dyn Any + Send>);
+        self.node.with_extras(|extras| extras.kept.extend(work.take()));
         // Cancelled already: dropped here, outside the lock.
-        self.node.with_extras(|extras| extras.watches.extend(watch.take()));
+        drop(work);
+    }
+
+    /// Looks at the first thing of this type that is kept.
+    #[cfg(feature = "tokio-util")]
+    pub(crate) fn kept<T: Any, R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.node
+            .with_extras(|extras| extras.kept.iter().find_map(|kept| kept.downcast_ref()).map(f))
+            .flatten()
     }
 
     /// A way back to this token that does not keep it.

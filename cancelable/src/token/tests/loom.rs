@@ -547,9 +547,14 @@ fn all_is_cancelled_by_the_last_of_two_sources() {
     explore(4, || {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let all = CancellationToken::all([&a, &b]);
+        let reader = {
+            let (a, b, all) = (a.clone(), b.clone(), all.clone());
+            spawn(move || assert!(!all.is_cancelled() || (a.is_cancelled() && b.is_cancelled())))
+        };
         let thread = spawn(move || b.cancel());
         a.cancel();
         thread.join().unwrap();
+        reader.join().unwrap();
         assert!(all.is_cancelled());
     });
 }
