@@ -4,6 +4,9 @@
 //! Every benchmark is named `operation/peer`; an iteration is one operation, or, where the operation is on a whole tree, one
 //! node of it.
 
+#![allow(dropping_copy_types, reason = "`drop` says that the answer is not wanted")]
+#![allow(clippy::incompatible_msrv, reason = "benchmarks run on the stable toolchain")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::pin::{Pin, pin};

@@ -1,5 +1,8 @@
 //! Scopes, guards and shields, written out by hand: laws L9 to L21 without the macros.
 
+#![allow(clippy::type_complexity, reason = "written out where it is used once")]
+#![allow(clippy::redundant_async_block, reason = "an unannotated layer is the point")]
+
 use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

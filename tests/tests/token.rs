@@ -1,6 +1,8 @@
 //! The token, law by law (L1 to L8 of the contract), and its surface. Sizes and memory are in `token_memory.rs`, random
 //! sequences in `token_model.rs`, races in `token_stress.rs` and in the library's loom models.
 
+#![allow(clippy::type_complexity, reason = "written out where it is used once")]
+
 use std::collections::HashSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};

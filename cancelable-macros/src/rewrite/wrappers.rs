@@ -28,10 +28,10 @@ pub(super) fn instrumented_body(local: &mut Local) -> Option<&mut Block> {
 
 /// With `err` or `ret`, the block begins by awaiting another one.
 fn innermost(block: &mut Block) -> &mut Block {
-    if !block
+    if block
         .stmts
         .first_mut()
-        .is_some_and(|first| awaited_block(first).is_some())
+        .is_none_or(|first| awaited_block(first).is_none())
     {
         return block;
     }

@@ -5,7 +5,6 @@ mod real;
 mod reference;
 
 use std::sync::Arc;
-use std::task::Poll;
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -51,7 +50,7 @@ impl Pair {
         let reference = self.task.poll(&mut self.reference, 0);
         self.compare();
         assert_eq!(real.is_ready(), reference.is_some());
-        if let Poll::Ready(_) = real {
+        if real.is_ready() {
             self.real = None;
         }
     }

@@ -409,10 +409,9 @@ impl Task {
                 Some(output)
             }
             Doing::Finish { inner, started, holds } => {
-                if !std::mem::replace(started, true) {
-                    if let Some(notice) = world.notice("finish") {
-                        return Some(Err(notice));
-                    }
+                let was_started = std::mem::replace(started, true);
+                if let Some(notice) = (!was_started).then(|| world.notice("finish")).flatten() {
+                    return Some(Err(notice));
                 }
                 let output = inner.poll(world, waker);
                 *holds = output.is_none();
