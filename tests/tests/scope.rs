@@ -239,18 +239,18 @@ fn l12_the_error_surfaces_at_the_innermost_check_point() {
 
 #[test]
 fn l12_a_cancel_that_comes_in_the_middle_of_a_poll_still_surfaces_at_the_innermost_check_point() {
-    let scope: fn(CancellationToken, Arc<Mutex<Vec<usize>>>) -> Pin<Box<dyn Future<Output = Outcome>>> =
-        |token, log| {
-            let canceller = token.clone();
-            Box::pin(Scope::new().parent(&token).run(async move {
-                // The member has been polled, under a quiet token, when its sibling's poll sees the cancel.
-                let cancels = poll_fn(move |_| {
-                    canceller.cancel();
-                    Poll::Ready(())
-                });
-                futures::join!(member(1, log), cancels).0
-            }))
-        };
+    type Running = Pin<Box<dyn Future<Output = Outcome>>>;
+    let scope: fn(CancellationToken, Arc<Mutex<Vec<usize>>>) -> Running = |token, log| {
+        let canceller = token.clone();
+        Box::pin(Scope::new().parent(&token).run(async move {
+            // The member has been polled, under a quiet token, when its sibling's poll sees the cancel.
+            let cancels = poll_fn(move |_| {
+                canceller.cancel();
+                Poll::Ready(())
+            });
+            futures::join!(member(1, log), cancels).0
+        }))
+    };
     for is_guarded in [false, true] {
         let log = Arc::new(Mutex::new(Vec::new()));
         let token = CancellationToken::new();
@@ -496,7 +496,7 @@ fn l13_outer_check_points_wait_for_a_pending_shield_through_unannotated_function
                 // Unannotated code goes on to something foreign: now the outer one may fail.
                 pending::<()>().await;
             };
-            guard(async { plain.await }).await
+            guard(plain).await
         }
         .with_cancellation(&token),
     );
