@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cancelable::{CancellationToken, Cancelled, Scope, check, guard, race, shield, sleep};
@@ -14,6 +15,13 @@ use tests::{poll_once, ready_after};
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+/// One test at a time, also where they are threads of one process: the timer's pages are everybody's.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn my_turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Counting;
@@ -84,6 +92,7 @@ fn many(end: fn(&CancellationToken, Vec<Running>)) -> (isize, isize) {
 
 #[test]
 fn scopes_that_were_dropped_give_everything_back() {
+    let _turn = my_turn();
     let (taken, left) = many(|_, scopes| drop(scopes));
     println!(
         "a live scope with a deadline: {} bytes, {} of them its future",
@@ -97,6 +106,7 @@ fn scopes_that_were_dropped_give_everything_back() {
 
 #[test]
 fn scopes_that_were_cancelled_give_everything_back_but_the_reason() {
+    let _turn = my_turn();
     let (_, left) = many(|parent, mut scopes| {
         parent.cancel();
         for scope in &mut scopes {
@@ -111,6 +121,7 @@ fn scopes_that_were_cancelled_give_everything_back_but_the_reason() {
 
 #[test]
 fn scopes_that_returned_give_everything_back() {
+    let _turn = my_turn();
     let parent = CancellationToken::new();
     let scope = |parent: &CancellationToken| {
         let scope = Scope::new().parent(parent).timeout(LONG);
@@ -126,6 +137,7 @@ fn scopes_that_returned_give_everything_back() {
 
 #[test]
 fn nothing_grows_over_a_million_scopes_entered_and_left() {
+    let _turn = my_turn();
     let parent = CancellationToken::new();
     let cycle = |number: usize| {
         parent.sync_scope(|| match number % 4 {
@@ -152,6 +164,7 @@ fn nothing_grows_over_a_million_scopes_entered_and_left() {
 
 #[test]
 fn shields_races_and_members_under_wakers_of_their_own_give_everything_back() {
+    let _turn = my_turn();
     let everything = |parent: &CancellationToken| {
         suspended(Scope::new().parent(parent).timeout(LONG).grace(LONG).run(async {
             let members: FuturesUnordered<_> = (0..10).map(|_| guard(pending::<()>())).collect();
