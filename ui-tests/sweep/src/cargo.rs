@@ -47,7 +47,8 @@ impl Package<'_> {
         command
             .arg(PATIENCE)
             .arg(env!("CARGO"))
-            .args([subcommand, "--offline", "--tests"])
+            .args([subcommand, "--offline"])
+            .args(self.pin.targets.split_whitespace())
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", self.work.join("target"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")

@@ -13,6 +13,8 @@ pub struct Pin {
     pub source: PathBuf,
     /// `features = "…"`: what to turn on beside the default ones.
     pub features: String,
+    /// `targets = "…"`: what to compile and test, where not all of its tests are whole as published.
+    pub targets: String,
     /// `without = ["…"]`: dev-dependencies that only its benches or examples need.
     pub without: Vec<String>,
     /// `skip_tests = ["…"]`: tests that say nothing here (network, compiler output), as `libtest` takes them.
@@ -64,6 +66,7 @@ pub fn read() -> Result<Vec<Pin>, String> {
             Ok(Pin {
                 source,
                 features: text(&settings["features"]),
+                targets: settings["targets"].as_str().unwrap_or("--tests").to_owned(),
                 without: list(&settings["without"]),
                 skip_tests: list(&settings["skip_tests"]),
                 room: map(&settings["room"]),
