@@ -128,6 +128,10 @@ impl Model {
         }
     }
 
+    fn is_below_a_linked_one(&self, id: usize) -> bool {
+        (0..self.nodes.len()).any(|ancestor| self.nodes[ancestor].is_linked && self.is_below(id, ancestor))
+    }
+
     fn mark(&mut self, origin: usize, why: Cancelled) {
         for id in 0..self.nodes.len() {
             if self.nodes[id].cancelled.is_some() || !self.is_below(id, origin) {
@@ -264,8 +268,9 @@ impl Pair {
             }
             Op::Detach(at) => {
                 if let Some(callback) = self.take_callback(at) {
-                    // When a linked token is dropped depends on what hangs on it, which the model does not know.
-                    if self.model.nodes[callback.id].is_linked {
+                    // When a linked token is dropped, and takes what was detached on it or below it along, depends on what
+                    // hangs on it, which the model does not know.
+                    if self.model.is_below_a_linked_one(callback.id) {
                         self.forget_callback(&callback);
                     } else {
                         callback.handle.detach();

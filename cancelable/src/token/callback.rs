@@ -79,7 +79,8 @@ impl CancelCallback {
     /// Leaves the callback with the token and gives up the handle.
     ///
     /// If the token's last handle is dropped before it is cancelled, the callback passes to the nearest ancestor that is
-    /// still there; if there is none, nobody can cancel any more, and the callback is dropped.
+    /// still there; if there is none, the callback is dropped. (A token made by [`any`](CancellationToken::any) or
+    /// [`all`](CancellationToken::all) has no ancestors, so what was detached on it, or came up to it, goes when it does.)
     pub fn detach(mut self) {
         let Some(waiter) = self.waiter.take() else { return };
         let mut waiter = Some(waiter);
