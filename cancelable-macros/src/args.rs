@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Duration,
     /// Any expression; the rest is up to the type checker.
     Expr,
-    /// A whole number of loop turns, at least 1.
+    /// A whole number of loop turns, at least 1, or an expression of type `usize`.
     Turns,
     /// A path.
     Path,
@@ -48,6 +48,7 @@ pub(crate) const ATTRIBUTE: &[Spec] = &[
     spec("token", Kind::Expr, "token = &other_token"),
     spec("or", Kind::Expr, "or = value"),
     spec("every", Kind::Turns, "every = 1024"),
+    spec("yield_every", Kind::Turns, "yield_every = 64"),
     spec("crate", Kind::Path, "crate = path::to::cancelable"),
 ];
 
@@ -104,7 +105,7 @@ pub(crate) enum Value {
     Flag,
 }
 
-/// `every = N`, as a number or as an expression of type `usize`.
+/// `every = N` and `yield_every = N`, as a number or as an expression of type `usize`.
 #[derive(Clone)]
 pub(crate) enum TurnsValue {
     Literal(syn::LitInt),
@@ -319,7 +320,7 @@ fn parse_value(input: ParseStream<'_>, spec: Spec, errors: &mut Errors) -> syn::
     Ok(match spec.kind {
         Kind::Duration => DurationValue::from_expr(spec.name, input.parse()?, errors).map(Value::Duration),
         Kind::Expr => Some(Value::Expr(Box::new(input.parse()?))),
-        Kind::Turns => turns(input.parse()?, errors).map(Value::Turns),
+        Kind::Turns => turns(spec, input.parse()?, errors).map(Value::Turns),
         Kind::Path => {
             if let Ok(Lit::Str(text)) = input.fork().parse::<Lit>() {
                 errors.on(
@@ -364,25 +365,25 @@ fn parse_value(input: ParseStream<'_>, spec: Spec, errors: &mut Errors) -> syn::
     })
 }
 
-fn turns(expr: Expr, errors: &mut Errors) -> Option<TurnsValue> {
+fn turns(spec: Spec, expr: Expr, errors: &mut Errors) -> Option<TurnsValue> {
+    let message = || {
+        format!(
+            "`{}` counts turns of a loop; write a whole number from 1 up, such as `{}`",
+            spec.name, spec.example
+        )
+    };
     match peel(&expr) {
         Expr::Lit(literal) => match &literal.lit {
             Lit::Int(number) if number.base10_parse::<usize>().is_ok_and(|count| count > 0) => {
                 Some(TurnsValue::Literal(number.clone()))
             }
             other => {
-                errors.on(
-                    other,
-                    "`every` counts turns of a loop; write a whole number from 1 up, such as `every = 1024`",
-                );
+                errors.on(other, message());
                 None
             }
         },
         Expr::Unary(negative) if matches!(negative.op, syn::UnOp::Neg(_)) => {
-            errors.on(
-                &expr,
-                "`every` counts turns of a loop; write a whole number from 1 up, such as `every = 1024`",
-            );
+            errors.on(&expr, message());
             None
         }
         _ => Some(TurnsValue::Expr(Box::new(expr))),
@@ -419,6 +420,7 @@ mod tests {
                 token = &t,
                 or = Err(E),
                 every = 8,
+                yield_every = 64,
                 crate = crate::c,
             ),
             ATTRIBUTE,
@@ -427,7 +429,19 @@ mod tests {
         );
         assert!(errors.is_empty());
         let names: Vec<_> = options.0.iter().map(|given| given.spec.name).collect();
-        assert_eq!(names, ["name", "timeout", "grace", "token", "or", "every", "crate"]);
+        assert_eq!(
+            names,
+            [
+                "name",
+                "timeout",
+                "grace",
+                "token",
+                "or",
+                "every",
+                "yield_every",
+                "crate"
+            ]
+        );
     }
 
     #[test]

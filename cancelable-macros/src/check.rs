@@ -31,6 +31,7 @@ pub(crate) fn check(
         _ => None,
     });
     let every = options.take("every").and_then(every);
+    let yield_every = options.take("yield_every");
     let scope = own_scope(options);
 
     refuse_const(&function, &mut errors);
@@ -41,6 +42,14 @@ pub(crate) fn check(
         refuse_other_endings(&mut function, &mut errors);
     }
     let edge = edge(&function, output, or.is_some(), &mut errors);
+    if let (Some(given), Shape::Plain) = (&yield_every, &shape) {
+        errors.at(
+            given.span,
+            "`yield_every` lets other tasks run in between, which only an async function can do; make this one `async`, \
+             or remove the option",
+        );
+    }
+    let yield_every = yield_every.and_then(self::every);
 
     let points = {
         let span = function.sig.ident.span();
@@ -55,6 +64,7 @@ pub(crate) fn check(
             library: &library,
             exit,
             every: every.as_ref().map(Every::turns),
+            yield_every: yield_every.as_ref().map(Every::turns),
             unit: edge.is_unit(),
             asynchronous: shape != Shape::Plain,
         };
@@ -75,6 +85,7 @@ pub(crate) fn check(
             scope,
             or,
             every,
+            yield_every,
             tokens,
             points,
             described,
@@ -95,7 +106,7 @@ fn every(given: Given) -> Option<Every> {
     match given.value {
         Value::Turns(TurnsValue::Literal(number)) => Some(Every::Literal(number.to_token_stream())),
         Value::Turns(TurnsValue::Expr(value)) => Some(Every::Computed {
-            variable: variable("every", given.span),
+            variable: variable(given.spec.name, given.span),
             value,
         }),
         _ => None,
@@ -160,7 +171,8 @@ fn refuse_const(function: &Function, errors: &mut Errors) {
     }
 }
 
-fn shape_of(function: &Function) -> (Shape, Option<Type>) {
+/// Where its body runs, and the type of that body if it is not the one the function returns.
+pub(crate) fn shape_of(function: &Function) -> (Shape, Option<Type>) {
     if function.sig.asyncness.is_some() {
         return (Shape::Async, None);
     }

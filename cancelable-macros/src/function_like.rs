@@ -312,6 +312,7 @@ impl Body {
             library,
             exit: Exit::Return(self.edge()),
             every: None,
+            yield_every: None,
             unit: self.edge().is_unit(),
             asynchronous: self.asynchronous.is_some(),
         };

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `#[cancelable(skip)]` | left alone |
 //! | `#[cancelable]`, `#[cancelable(…)]` | annotated, with the block's options or with these in their place |
-//! | returns some `…Result` or `Option`, or a future of one | annotated, with the block's options |
+//! | returns some `…Result` or `Option`, or a future of one | annotated, with the block's options (`yield_every` on async ones only) |
 //! | `async`, of another type | an error: nobody would notice that it is not cancelable |
 //! | `const`, or sync and of another type | left alone |
 
@@ -16,7 +16,7 @@ use crate::item::Function;
 use crate::paths::Library;
 use crate::recover::Recovered;
 use crate::rewrite::helpers::is_ours;
-use crate::shape;
+use crate::shape::{self, Shape};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
@@ -112,13 +112,13 @@ fn wish(function: &mut Function, options: &Options, errors: &mut Errors) -> Wish
     let Some(own) = own else {
         return match &function.sig.output {
             _ if function.sig.constness.is_some() => Wish::Leave,
-            output if has_room(output) => Wish::Annotate(options.clone()),
+            output if has_room(output) => Wish::Annotate(of_the_block(options, function)),
             _ if function.sig.asyncness.is_some() => Wish::Refuse,
             _ => Wish::Leave,
         };
     };
     match own.meta {
-        Meta::Path(_) => Wish::Annotate(options.clone()),
+        Meta::Path(_) => Wish::Annotate(of_the_block(options, function)),
         Meta::List(list) => {
             if list.parse_args_with(Ident::parse_any).is_ok_and(|word| word == "skip") {
                 return Wish::Leave;
@@ -132,6 +132,15 @@ fn wish(function: &mut Function, options: &Options, errors: &mut Errors) -> Wish
             Wish::Leave
         }
     }
+}
+
+/// The block's options, as far as they mean something on this method.
+fn of_the_block(options: &Options, function: &Function) -> Options {
+    let mut options = options.clone();
+    if matches!(check::shape_of(function), (Shape::Plain, _)) {
+        options.take("yield_every");
+    }
+    options
 }
 
 /// Whether the type is written as some `…Result` or an `Option`, or as a future of one.

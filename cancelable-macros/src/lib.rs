@@ -6,10 +6,10 @@
 //!
 //! | path | what for |
 //! |---|---|
-//! | `Site` | calls whose caller's line is reported: `.check()`, `.guard(future)`, `.finish(future)`, `.scope()`, `.run(scope, future)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)` |
+//! | `Site` | calls whose caller's line is reported: `.check()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.scope()`, `.run(scope, future)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`: leaves an `async` block without a value |
-//! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop` |
+//! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |
 //! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.next_piece()` and `.more()`: a `for` in pieces of n |
 //! | `from_cancelled::<R>` | a cancel as a value of the function's type |
 //! | `token_parameter::<T>`, `linked`, `CancellationToken` | the ambient token, of the type that a `#[token]` parameter has; a token or a reference to one as a token; its type |
@@ -174,6 +174,37 @@ use proc_macro::TokenStream;
 ///     Ok(sum)
 /// }
 /// assert_eq!(sum(&[1, 2, 3]).unwrap(), 6);
+/// ```
+///
+/// ## `yield_every = n`
+///
+/// Lets the executor run other tasks at every `n`-th turn of the loops of an async function, as
+/// [`checkpoint`](https://docs.rs/cancelable/latest/cancelable/fn.checkpoint.html) does; by itself, a check lets nobody
+/// else run. For loops that compute, or that go through a stream which is always ready: without it they keep their thread
+/// to themselves, and on a single-threaded runtime nobody gets a chance to cancel them but a deadline.
+///
+/// Turns are counted per thread, whatever loop they are of. With `every = m`, `n` counts as rounded up to a multiple of
+/// `m`. A `while` whose condition awaits gives way before that await. Whatever a loop goes through is kept across these
+/// pauses, and so has to be `Send` if the function's future is to be. Works on
+/// every executor: the task is pending once and wakes itself.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, cancelable};
+///
+/// #[cancelable(yield_every = 1000)]
+/// async fn search() -> Result<u64, Cancelled> {
+///     let mut n: u64 = 0;
+///     while n.count_ones() < 64 {
+///         n += 1;
+///     }
+///     Ok(n)
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let token = CancellationToken::new();
+/// let (found, ()) = futures::join!(token.scope(search()), async { token.cancel() });
+/// assert!(found.is_err());
+/// # });
 /// ```
 ///
 /// ## `crate = path`

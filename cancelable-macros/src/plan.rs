@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) scope: Option<OwnScope>,
     pub(crate) or: Option<Box<Expr>>,
     pub(crate) every: Option<Every>,
+    /// In async functions only.
+    pub(crate) yield_every: Option<Every>,
     pub(crate) tokens: Vec<TokenParameter>,
     pub(crate) points: Points,
     /// The options as written, for the documentation.
@@ -50,6 +52,7 @@ pub(crate) enum StepKind {
     Until(Box<Expr>),
 }
 
+/// The value of `every` or of `yield_every`.
 pub(crate) enum Every {
     /// A number, repeated where it is needed.
     Literal(TokenStream),

@@ -42,6 +42,12 @@ impl Turns {
         }
     }
 
+    /// How many checks, one in every `every` turns, it takes to go through `turns`.
+    #[inline]
+    pub const fn rounds(turns: usize, every: usize) -> usize {
+        turns.div_ceil(if every == 0 { 1 } else { every })
+    }
+
     /// A turn begins; is it one that checks?
     #[inline]
     pub fn begin(&mut self) -> bool {

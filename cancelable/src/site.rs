@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::context;
 use crate::error::{Cancelled, FromCancelled};
-use crate::guard::{self, Checkpoint, Finish, Guard};
+use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::scope::{self, IntoRace, IntoTryJoin, Race, Scope, TryJoin};
 use crate::token::CancellationToken;
 
@@ -41,8 +41,14 @@ impl Site {
     /// As [`checkpoint`](crate::checkpoint()), yielding every so many calls: for a turn of a loop in an async function.
     #[inline]
     #[track_caller]
-    pub fn checkpoint(self, every: u32) -> Checkpoint {
-        guard::checkpoint().every(every)
+    pub fn checkpoint(self, every: usize) -> Checkpoint {
+        guard::checkpoint().every(calls(every))
+    }
+
+    /// A future that yields in every so many of these calls before it starts: for an await that begins a turn of a loop.
+    #[inline]
+    pub fn give_way_first<F: IntoFuture>(self, every: usize, future: F) -> GiveWayFirst<F::IntoFuture> {
+        guard::give_way_first(calls(every), future.into_future())
     }
 
     /// As [`Scope::new`].
@@ -81,6 +87,10 @@ impl Site {
     pub fn shield_sync_timeout<R: FromCancelled>(self, after: std::time::Duration, body: impl FnOnce() -> R) -> R {
         scope::shield_sync_timeout(after, body)
     }
+}
+
+fn calls(every: usize) -> u32 {
+    u32::try_from(every).unwrap_or(u32::MAX)
 }
 
 pin_project_lite::pin_project! {

@@ -143,6 +143,27 @@ mod asynchronous {
         Some(sum)
     }
 
+    #[cancelable(name = "turns", every = often, yield_every = pause)]
+    pub(crate) async fn turns(often: usize, pause: usize, n: u32) -> Result<u32, Cancelled> {
+        let mut sum = 0;
+        for i in 0..n {
+            sum += i;
+        }
+        while sum > 10 {
+            sum -= 10;
+        }
+        while ready(sum).await > 5 {
+            sum -= 1;
+        }
+        Ok(sum)
+    }
+
+    /// An option that finds nothing to do is no variable that nobody uses.
+    #[cancelable(every = often, yield_every = often)]
+    pub(crate) async fn no_turns(often: usize) -> Result<u32, Cancelled> {
+        Ok(ready(1).await)
+    }
+
     #[cancelable(name = "scope", timeout = "1h", grace = "1s", token = token, every = 16)]
     pub(crate) async fn scope(
         _unused: u32,
@@ -415,6 +436,8 @@ fn all_of_it_runs() {
     block_on(async {
         let token = CancellationToken::new();
         assert_eq!(asynchronous::plain(1).await.ok(), Some(1), "plain");
+        assert_eq!(asynchronous::turns(2, 3, 5).await.ok(), Some(5), "turns");
+        assert_eq!(asynchronous::no_turns(2).await.ok(), Some(1), "no turns");
         assert_eq!(asynchronous::loops(&[1, 2]).await, Some(21), "loops");
         let point = Point { x: 1, y: 2 };
         assert_eq!(point.y, 2, "a field");

@@ -57,7 +57,8 @@ fn tail(plan: &mut Plan) {
 
 fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
     let name = plan.function.sig.ident.span();
-    let mut prelude = every(plan);
+    let mut prelude = every(plan.every.as_ref());
+    prelude.extend(every(plan.yield_every.as_ref()));
     match (plan.scope.take(), asynchronous) {
         (None, _) => {
             prelude.extend(tokens(plan));
@@ -74,8 +75,8 @@ fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
 /// ```text
 /// Output: let every: usize = N;
 /// ```
-fn every(plan: &Plan) -> TokenStream {
-    match &plan.every {
+fn every(option: Option<&Every>) -> TokenStream {
+    match option {
         Some(Every::Computed { variable, value }) => {
             let span = variable.span();
             quote_spanned!(at(span)=> let #variable: usize = #value;)
@@ -199,7 +200,8 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
             (TokenStream::new(), capture.map(ToTokens::into_token_stream))
         }
         Shape::Plain | Shape::Async => {
-            let moved = signature::move_arguments(&mut plan.function.sig, scope, or.as_deref());
+            let turns = plan.every.iter().chain(&plan.yield_every);
+            let moved = signature::move_arguments(&mut plan.function.sig, scope, turns, or.as_deref());
             (moved.rebindings, moved.capture.then(|| quote_spanned!(at(name)=> move)))
         }
     };

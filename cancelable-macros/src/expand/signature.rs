@@ -14,7 +14,7 @@
 use crate::duration::DurationValue;
 use crate::lints;
 use crate::paths::{at, variable};
-use crate::plan::{OwnScope, StepKind};
+use crate::plan::{Every, OwnScope, StepKind};
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -30,7 +30,13 @@ pub(crate) struct Moved {
 }
 
 /// Changes the signature, and says what the body has to start with.
-pub(crate) fn move_arguments(sig: &mut Signature, scope: &OwnScope, or: Option<&Expr>) -> Moved {
+/// `turns` are the options that say how often.
+pub(crate) fn move_arguments<'a>(
+    sig: &mut Signature,
+    scope: &OwnScope,
+    turns: impl IntoIterator<Item = &'a Every>,
+    or: Option<&Expr>,
+) -> Moved {
     let mentioned_by_or = or.map(|or| Mentions::of(or.to_token_stream())).unwrap_or_default();
     let mut mentioned_by_options = Mentions::default();
     for step in &scope.steps {
@@ -43,6 +49,12 @@ pub(crate) fn move_arguments(sig: &mut Signature, scope: &OwnScope, or: Option<&
             | StepKind::Timeout(DurationValue::Expr(expr))
             | StepKind::Grace(DurationValue::Expr(expr)) => mentioned_by_options.add(expr.to_token_stream()),
             StepKind::Timeout(_) | StepKind::Grace(_) | StepKind::Detached => {}
+        }
+    }
+
+    for every in turns {
+        if let Every::Computed { value, .. } = every {
+            mentioned_by_options.add(value.to_token_stream());
         }
     }
 

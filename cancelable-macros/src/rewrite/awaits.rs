@@ -1,12 +1,12 @@
 //! `.await`: the commonest check point.
 
 use super::exit::Exit;
-use super::helpers;
+use super::{Rules, helpers};
 use crate::duration::peel;
 use crate::paths::{Library, at};
 use proc_macro2::extra::DelimSpan;
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
-use quote::quote_spanned;
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, BinOp, Expr, ExprAwait, ExprField, ExprMacro, ExprTuple, Index, Member, Path};
 
@@ -35,12 +35,25 @@ impl Manner {
 ///             Err(cancelled) => return from_cancelled::<R>(cancelled),
 ///         }
 /// ```
+/// Where it is the beginning of a loop's turn, under `yield_every`:
+/// ```text
+/// Output: match Site.guard(Site.give_way_first(YIELD_EVERY, EXPR)).await { … }
+/// ```
 /// A `match`, since its scrutinee's temporaries live as long as those of `EXPR.await` do: to the end of the
 /// statement. The `.await` is the user's own, so that "future is not `Send`" is still told of it.
-pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, library: &Library) -> Expr {
+pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &Rules<'_>) -> Expr {
+    let library = rules.library;
     let span = expr.await_token.span;
-    let attrs = std::mem::take(&mut expr.attrs);
-    let base = &expr.base;
+    let mut attrs = std::mem::take(&mut expr.attrs);
+    let unmarked = attrs.len();
+    attrs.retain(|attr| !attr.path().is_ident(MARK));
+    let base = match &rules.yield_every {
+        Some(turns) if attrs.len() < unmarked => {
+            let base = &expr.base;
+            library.located("give_way_first", quote_spanned!(at(span)=> #turns, #base), span)
+        }
+        _ => expr.base.to_token_stream(),
+    };
     let call = library.located(manner.method(), base, span);
     let (dot, awaited) = (expr.dot_token, expr.await_token);
     let scrutinee = quote_spanned!(at(span)=> #call #dot #awaited);
@@ -115,31 +128,49 @@ fn is_named(path: &Path, name: &str) -> bool {
     path.segments.last().is_some_and(|segment| segment.ident == name)
 }
 
-/// Whether evaluating `expr` to `true`, or to a value that matches, goes through a check point in any case.
+/// An await that evaluating `expr` to `true`, or to a value that matches, goes through in any case, and that is a check
+/// point.
 ///
-/// Such a `while` needs no check of its own: the condition is the beginning of the turn. And it must not have one, for
-/// `while let Some(job) = jobs.recv().await` would then lose the job that came together with the cancel.
-pub(crate) fn always_checks(expr: &Expr) -> bool {
+/// A `while` with such a condition needs no check of its own: the condition is the beginning of the turn. And it must not
+/// have one, for `while let Some(job) = jobs.recv().await` would then lose the job that came together with the cancel.
+pub(crate) fn certain_await(expr: &mut Expr) -> Option<&mut ExprAwait> {
+    let skipped = helpers::attrs_mut(expr).is_some_and(|attrs| attrs.iter().any(|attr| helpers::says(attr, "skip")));
+    if skipped {
+        return None;
+    }
     match expr {
         Expr::Await(inner) => {
-            let skipped = inner.attrs.iter().any(|attr| helpers::says(attr, "skip"));
-            (!skipped && !is_shield(&inner.base)) || always_checks(&inner.base)
+            if is_shield(&inner.base) {
+                certain_await(&mut inner.base)
+            } else {
+                Some(inner)
+            }
         }
-        Expr::Let(inner) => always_checks(&inner.expr),
+        Expr::Let(inner) => certain_await(&mut inner.expr),
         Expr::Binary(inner) => match inner.op {
-            BinOp::And(_) => always_checks(&inner.left) || always_checks(&inner.right),
-            BinOp::Or(_) => always_checks(&inner.left),
-            _ => always_checks(&inner.left) || always_checks(&inner.right),
+            BinOp::Or(_) => certain_await(&mut inner.left),
+            _ => certain_await(&mut inner.left).or_else(|| certain_await(&mut inner.right)),
         },
-        Expr::Group(inner) => always_checks(&inner.expr),
-        Expr::Paren(inner) => always_checks(&inner.expr),
-        Expr::Try(inner) => always_checks(&inner.expr),
-        Expr::Unary(inner) => always_checks(&inner.expr),
-        Expr::Reference(inner) => always_checks(&inner.expr),
-        Expr::Field(inner) => always_checks(&inner.base),
-        Expr::MethodCall(inner) => always_checks(&inner.receiver) || inner.args.iter().any(always_checks),
-        Expr::Call(inner) => inner.args.iter().any(always_checks),
-        Expr::Tuple(inner) => inner.elems.iter().any(always_checks),
-        _ => false,
+        Expr::Group(inner) => certain_await(&mut inner.expr),
+        Expr::Paren(inner) => certain_await(&mut inner.expr),
+        Expr::Try(inner) => certain_await(&mut inner.expr),
+        Expr::Unary(inner) => certain_await(&mut inner.expr),
+        Expr::Reference(inner) => certain_await(&mut inner.expr),
+        Expr::Field(inner) => certain_await(&mut inner.base),
+        Expr::MethodCall(inner) => {
+            certain_await(&mut inner.receiver).or_else(|| inner.args.iter_mut().find_map(certain_await))
+        }
+        Expr::Call(inner) => inner.args.iter_mut().find_map(certain_await),
+        Expr::Tuple(inner) => inner.elems.iter_mut().find_map(certain_await),
+        _ => None,
     }
+}
+
+/// Stands on an await that [`guarded`] is to let other tasks run before, and never leaves this crate.
+const MARK: &str = "cancelable_gives_way";
+
+/// Has other tasks run before this await, now and then: it is the beginning of a loop's turn.
+pub(crate) fn mark(expr: &mut ExprAwait) {
+    let mark = Ident::new(MARK, Span::call_site());
+    expr.attrs.push(syn::parse_quote!(#[#mark]));
 }

@@ -1,20 +1,45 @@
 //! Loops: a check at the beginning of each turn, or of every n-th.
 
+use super::Rules;
 use super::exit::Exit;
 use crate::paths::{Library, at, located_call, variable};
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Block, Expr, ExprForLoop, ExprMatch, Stmt};
 
+/// What a turn that checks calls: `CHECK` below.
+///
+/// ```text
+/// Output: Site.check()
+/// Output: Site.checkpoint(YIELD_EVERY).await                          // lets other tasks run now and then
+/// Output: Site.checkpoint(Turns::rounds(YIELD_EVERY, EVERY)).await    // called in every EVERY-th turn only
+/// ```
+pub(crate) fn check(rules: &Rules<'_>, keyword: Span) -> TokenStream {
+    let library = rules.library;
+    let Some(turns) = &rules.yield_every else {
+        return library.located("check", TokenStream::new(), keyword);
+    };
+    let calls = match &rules.every {
+        None => turns.clone(),
+        Some(every) => {
+            let path = library.private("Turns", keyword);
+            quote_spanned!(at(keyword)=> #path::rounds(#turns, #every))
+        }
+    };
+    let checkpoint = library.located("checkpoint", calls, keyword);
+    // With the user's span unchanged: whatever is not `Send` is told to be kept across this loop, not across an expansion.
+    let awaited = quote_spanned!(keyword=> .await);
+    quote!(#checkpoint #awaited)
+}
+
 /// ```text
 /// Input:  for PAT in EXPR { BODY }
-/// Output: for PAT in EXPR { if let Err(cancelled) = Site.check() { return from_cancelled::<R>(cancelled) } BODY }
+/// Output: for PAT in EXPR { if let Err(cancelled) = CHECK { return from_cancelled::<R>(cancelled) } BODY }
 /// ```
 /// The loop stays the user's own, with its label, value, `break`s and `continue`s.
-pub(crate) fn check_each_turn(body: &mut Block, exit: &Exit, library: &Library, keyword: Span) {
-    let check = library.located("check", TokenStream::new(), keyword);
-    insert_after_items(body, exit.unless_ok(&check, library, keyword));
+pub(crate) fn check_each_turn(body: &mut Block, check: &TokenStream, exit: &Exit, library: &Library, keyword: Span) {
+    insert_after_items(body, exit.unless_ok(check, library, keyword));
 }
 
 /// ```text
@@ -24,13 +49,13 @@ pub(crate) fn check_each_turn(body: &mut Block, exit: &Exit, library: &Library, 
 pub(crate) fn check_some_turns(
     mut looping: Expr,
     every: &TokenStream,
+    check: &TokenStream,
     exit: &Exit,
     library: &Library,
     keyword: Span,
 ) -> Expr {
     let turns = variable("turns", keyword);
-    let check = library.located("check", TokenStream::new(), keyword);
-    let check = exit.unless_ok(&check, library, keyword);
+    let check = exit.unless_ok(check, library, keyword);
     let begin = located_call("begin", TokenStream::new(), keyword);
     let due = quote_spanned!(at(keyword)=> if #turns #begin { #check });
     if let Some(body) = body_mut(&mut looping) {
@@ -70,6 +95,7 @@ pub(crate) fn check_some_turns(
 pub(crate) fn check_between_pieces(
     mut looping: ExprForLoop,
     every: &TokenStream,
+    check: &TokenStream,
     exit: &Exit,
     library: &Library,
     keyword: Span,
@@ -79,8 +105,7 @@ pub(crate) fn check_between_pieces(
     let (probe, option) = (library.private("Probe", keyword), library.private("Option", keyword));
     let into_iter = library.private("IntoIterator", looping.expr.span());
     let expr = std::mem::replace(&mut *looping.expr, Expr::Verbatim(piece.to_token_stream()));
-    let check = library.located("check", TokenStream::new(), keyword);
-    let check = exit.unless_ok(&check, library, keyword);
+    let check = exit.unless_ok(check, library, keyword);
     let scrutinee = quote_spanned!(at(expr.span())=> #into_iter::into_iter(#expr));
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {

@@ -43,6 +43,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) exit: Exit,
     /// Turns between two checks of a loop, as an expression that costs nothing to repeat.
     pub(crate) every: Option<TokenStream>,
+    /// Turns between two of a loop that let other tasks run, likewise.
+    pub(crate) yield_every: Option<TokenStream>,
     /// Whether a body may end without a value.
     pub(crate) unit: bool,
     /// Whether `.await` is possible, and so whether `join!` and `select!` are awaits.
@@ -180,7 +182,18 @@ impl Rewriter<'_> {
         if let Some(helper) = marked {
             self.exit = Exit::Leave(self.label(expr, helper));
         }
-        let checked_by_condition = matches!(&*expr, Expr::While(inner) if awaits::always_checks(&inner.cond));
+        let checked_by_condition = match &mut *expr {
+            Expr::While(inner) => match awaits::certain_await(&mut inner.cond) {
+                Some(first) => {
+                    if self.rules.yield_every.is_some() {
+                        awaits::mark(first);
+                    }
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        };
         let keyword = match expr {
             Expr::ForLoop(inner) => inner.for_token.span,
             Expr::While(inner) => {
@@ -195,11 +208,12 @@ impl Rewriter<'_> {
         }
         self.points.loops += 1;
         self.touched += 1;
+        let check = loops::check(self.rules, keyword);
         match &self.rules.every {
             _ if checked_by_condition => {}
             None => {
                 if let Some(body) = loops::body_mut(expr) {
-                    loops::check_each_turn(body, &self.exit, self.rules.library, keyword);
+                    loops::check_each_turn(body, &check, &self.exit, self.rules.library, keyword);
                 }
             }
             Some(every) => {
@@ -209,9 +223,9 @@ impl Rewriter<'_> {
                             Some(_) => Exit::LeaveInnermost,
                             None => self.exit.clone(),
                         };
-                        loops::check_between_pieces(inner, every, &exit, self.rules.library, keyword)
+                        loops::check_between_pieces(inner, every, &check, &exit, self.rules.library, keyword)
                     }
-                    other => loops::check_some_turns(other, every, &self.exit, self.rules.library, keyword),
+                    other => loops::check_some_turns(other, every, &check, &self.exit, self.rules.library, keyword),
                 };
             }
         }
@@ -325,7 +339,7 @@ impl VisitMut for Rewriter<'_> {
                 let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
                     return;
                 };
-                *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules.library);
+                *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules);
             }
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
             Expr::Macro(call) => {

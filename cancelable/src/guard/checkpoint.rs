@@ -126,3 +126,54 @@ impl Future for GiveWay {
         Poll::Pending
     }
 }
+
+/// `future`, and before it starts a pause for other tasks, in every so many of these calls. The check is up to the guard
+/// round it.
+pub(crate) fn give_way_first<F: Future>(every: u32, future: F) -> GiveWayFirst<F> {
+    GiveWayFirst {
+        first: Some(GiveWay {
+            every,
+            has_yielded: false,
+        }),
+        future,
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Made by [`give_way_first`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct GiveWayFirst<F> {
+        // What is still to be done before the future starts.
+        first: Option<GiveWay>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for GiveWayFirst<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Some(first) = this.first {
+            let has_yielded = first.has_yielded;
+            if Pin::new(first).poll(cx).is_pending() {
+                if has_yielded {
+                    // Cancelled in the pause. A guard fails on this; an await that finishes what it has begun asks again.
+                    *this.first = None;
+                    cx.waker().wake_by_ref();
+                }
+                return Poll::Pending;
+            }
+            *this.first = None;
+        }
+        this.future.poll(cx)
+    }
+}
+
+impl<F> fmt::Debug for GiveWayFirst<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GiveWayFirst").finish_non_exhaustive()
+    }
+}

@@ -12,5 +12,6 @@ mod verdict;
 
 pub use await_guard::{Guard, guard};
 pub use checkpoint::{Checkpoint, checkpoint};
+pub(crate) use checkpoint::{GiveWayFirst, give_way_first};
 pub(crate) use finish::{Finish, Hold, finish};
 pub(crate) use verdict::Before;

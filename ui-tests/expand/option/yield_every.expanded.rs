@@ -1,0 +1,108 @@
+/**
+
+**Cancelable.** Check points: entry, 1 await, 2 loops. Options: `yield_every = 64`.*/
+async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Option<u32>,
+        >(cancelable_cancelled);
+    }
+    for n in 0..9 {
+        if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+            .checkpoint(64)
+            .await
+        {
+            return ::cancelable::__private::from_cancelled::<
+                Option<u32>,
+            >(cancelable_cancelled);
+        }
+        work(n);
+    }
+    while let Some(job) = match ::cancelable::__private::Site
+        .guard(::cancelable::__private::Site.give_way_first(64, jobs.next()))
+        .await
+    {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            return ::cancelable::__private::from_cancelled::<
+                Option<u32>,
+            >(cancelable_cancelled);
+        }
+    } {
+        job.run();
+    }
+    None
+}
+/**
+
+**Cancelable.** Check points: entry, 2 loops. Options: `every = step`, `yield_every = step * 100`.*/
+async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
+    let cancelable_every: usize = step;
+    let cancelable_yield_every: usize = step * 100;
+    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+        .check()
+    {
+        return ::cancelable::__private::from_cancelled::<
+            Option<u32>,
+        >(cancelable_cancelled);
+    }
+    match ::cancelable::__private::IntoIterator::into_iter(numbers) {
+        cancelable_items => {
+            match ::cancelable::__private::Probe::of(&cancelable_items)
+                .kind()
+                .pieces(cancelable_items, cancelable_every)
+            {
+                mut cancelable_pieces => {
+                    while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
+                        .next_piece()
+                    {
+                        if let ::cancelable::__private::Result::Err(
+                            cancelable_cancelled,
+                        ) = ::cancelable::__private::Site
+                            .checkpoint(
+                                ::cancelable::__private::Turns::rounds(
+                                    cancelable_yield_every,
+                                    cancelable_every,
+                                ),
+                            )
+                            .await
+                        {
+                            return ::cancelable::__private::from_cancelled::<
+                                Option<u32>,
+                            >(cancelable_cancelled);
+                        }
+                        for n in cancelable_piece {
+                            work(n);
+                        }
+                        if !cancelable_pieces.more() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    {
+        let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
+        while more() {
+            if cancelable_turns.begin() {
+                if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+                    .checkpoint(
+                        ::cancelable::__private::Turns::rounds(
+                            cancelable_yield_every,
+                            cancelable_every,
+                        ),
+                    )
+                    .await
+                {
+                    return ::cancelable::__private::from_cancelled::<
+                        Option<u32>,
+                    >(cancelable_cancelled);
+                }
+            }
+        }
+    }
+    None
+}
