@@ -268,7 +268,8 @@ fn has_room(output: &ReturnType, room: &BTreeMap<String, String>) -> bool {
         "Result" if from.as_deref() == Some("io") => true,
         "Result" => match arguments(last).as_slice() {
             [_, error] => is_known(error, room),
-            _ => room.contains_key("Result"),
+            // The crate's own, by whatever path; `fmt::Result` is another.
+            _ => from.as_deref() != Some("fmt") && room.contains_key("Result"),
         },
         name => name.ends_with("Result") && room.contains_key(name),
     }
