@@ -21,28 +21,33 @@ thread_local! {
     static INNERMOST: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
 }
 
-/// What check points inside have left pending, as changes since the frame was entered.
+/// What check points inside have left pending, as changes since the frame was entered: two numbers in one word, which
+/// every await compares.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Pending shields and finishing awaits: an outer check point must not drop them.
-    pub(crate) holds: i32,
-    /// Check points registered on their own, because they are polled under a waker that is not their scope's.
-    pub(crate) foreign: i32,
-}
+pub(crate) struct Counts(i64);
 
 impl Counts {
+    pub(crate) const NOTHING: Self = Self(0);
+    /// A pending shield or finishing await: an outer check point must not drop it.
+    pub(crate) const ONE_HOLD: Self = Self(1 << 32);
+    /// A check point registered on its own, because it is polled under a waker that is not its scope's.
+    pub(crate) const ONE_FOREIGN: Self = Self(1);
+
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            holds: self.holds + other.holds,
-            foreign: self.foreign + other.foreign,
-        }
+        Self(self.0.wrapping_add(other.0))
     }
 
     pub(crate) fn minus(self, other: Self) -> Self {
-        Self {
-            holds: self.holds - other.holds,
-            foreign: self.foreign - other.foreign,
-        }
+        Self(self.0.wrapping_sub(other.0))
+    }
+
+    pub(crate) fn holds(self) -> i32 {
+        // What the lower half borrowed, if it is negative, is given back.
+        ((self.0 - i64::from(self.foreign())) >> 32) as i32
+    }
+
+    pub(crate) fn foreign(self) -> i32 {
+        self.0 as i32
     }
 }
 
@@ -96,7 +101,7 @@ impl<'a> Frame<'a> {
             token: TokenOf::Made(token),
             about,
             waker,
-            counts: Cell::new(Counts::default()),
+            counts: Cell::new(Counts::NOTHING),
             outer: Cell::new(ptr::null()),
         }
     }
@@ -115,7 +120,7 @@ impl<'a> Frame<'a> {
             token: TokenOf::Lazy(token),
             about,
             waker,
-            counts: Cell::new(Counts::default()),
+            counts: Cell::new(Counts::NOTHING),
             outer: Cell::new(ptr::null()),
         }
     }
@@ -132,7 +137,7 @@ impl<'a> Frame<'a> {
             fn drop(&mut self) {
                 INNERMOST.set(self.0.outer.get());
                 let counts = self.0.counts.get();
-                if counts != Counts::default() {
+                if counts != Counts::NOTHING {
                     with(|outer| {
                         if let Some(outer) = outer {
                             outer.add(counts);
@@ -143,11 +148,12 @@ impl<'a> Frame<'a> {
         }
 
         // The lifetimes are erased; the rule in the module's head makes up for it.
+        self.counts.set(Counts::NOTHING);
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
         let leave = Leave(self);
         let result = f();
         drop(leave);
-        (result, self.counts.replace(Counts::default()))
+        (result, self.counts.get())
     }
 
     /// Would a cancel of the frame outside, as it was entered, wake `waker` as well? So also if there is none.
@@ -203,7 +209,9 @@ impl<'a> Frame<'a> {
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
     #[inline]
     pub(crate) fn wakes(&self, waker: &Waker) -> bool {
-        self.waker.is_some_and(|own| own.will_wake(waker))
+        // Mostly it is the very same one, handed from poll to poll.
+        self.waker
+            .is_some_and(|own| ptr::eq(own, waker) || own.will_wake(waker))
     }
 
     /// The error of a check point at `location` in this frame, if its token is cancelled.

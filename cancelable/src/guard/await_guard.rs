@@ -99,9 +99,6 @@ struct Own {
     waker: Waker,
 }
 
-/// One registration under a foreign waker.
-const ONE_FOREIGN: Counts = Counts { holds: 0, foreign: 1 };
-
 impl Inside {
     /// Registers `waker` with the frame's token; `false` if that is cancelled by now. Counts in any case: it is under this
     /// waker that the guard has to be polled before what is outside may drop it.
@@ -114,7 +111,7 @@ impl Inside {
         self.unregister(Some(frame));
         let mut registered = Box::pin(Registered::new(frame.token().clone()));
         let in_time = registered.as_mut().register(waker, true);
-        frame.add(ONE_FOREIGN);
+        frame.add(Counts::ONE_FOREIGN);
         self.own = Some(Own {
             registered,
             waker: waker.clone(),
@@ -125,7 +122,7 @@ impl Inside {
     fn unregister(&mut self, frame: Option<&Frame<'_>>) {
         if self.own.take().is_some() {
             if let Some(frame) = frame {
-                frame.add(Counts::default().minus(ONE_FOREIGN));
+                frame.add(Counts::NOTHING.minus(Counts::ONE_FOREIGN));
             }
         }
     }
@@ -135,84 +132,96 @@ impl<F: Future> Future for Guard<F> {
     type Output = Result<F::Output, Cancelled>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         with_frame(|frame| {
-            let Some(frame) = frame else {
-                this.stage.start();
-                return this.inner.poll(cx).map(Ok);
-            };
-            // The usual case, at the start of a poll and at its end: nothing cancelled, nothing special inside.
-            if !frame.is_quiet() || this.stage.is_boxed() {
-                return poll_slow(frame, this.inner, this.stage, this.location, cx);
+            let this = self.as_mut().project();
+            // The usual case: nothing cancelled, nothing special inside.
+            if this.stage.is_boxed() || frame.is_some_and(|frame| !frame.is_quiet()) {
+                return self.poll_with_care(frame, cx);
             }
-            let counts = frame.counts();
-            match this.inner.poll(cx) {
-                Poll::Ready(output) => Poll::Ready(Ok(output)),
-                Poll::Pending => {
-                    this.stage.start();
-                    if frame.is_quiet() && frame.counts() == counts && frame.wakes(cx.waker()) {
-                        return Poll::Pending;
+            let counts = frame.map_or(Counts::NOTHING, Frame::counts);
+            let poll = this.inner.poll(cx);
+            if poll.is_pending() {
+                this.stage.start();
+                if let Some(frame) = frame {
+                    // A cancel that came meanwhile is the scope's to see: it has this task polled again.
+                    if frame.counts() != counts || !frame.wakes(cx.waker()) {
+                        return self.pending(frame, counts, &Before::default(), cx).map(Err);
                     }
-                    pending(frame, counts, &Before::default(), this.stage, this.location, cx).map(Err)
                 }
             }
+            poll.map(Ok)
         })
     }
 }
 
-/// A poll under a token that wants a look, or with something inside.
-#[cold]
-fn poll_slow<F: Future>(
-    frame: &Frame<'_>,
-    inner: Pin<&mut F>,
-    stage: &mut Stage<Inside>,
-    location: &'static Location<'static>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<F::Output, Cancelled>> {
-    if stage.is_fresh() {
-        if let Some(cancelled) = frame.notice(location) {
-            return Poll::Ready(Err(cancelled));
-        }
-        stage.start();
-    }
-    let counts = frame.counts();
-    let inside = stage.get_mut().map_or(Counts::default(), |inside| inside.counts);
-    let foreign = !frame.wakes(cx.waker());
-    let before = Before {
-        cancelled: frame.token().is_cancelled(),
-        foreign,
-        told: Before::is_told(frame.token(), foreign),
-        inside,
-    };
-    match before.poll(frame, inner, cx) {
-        Poll::Ready(output) => {
-            if let Some(mut inside) = stage.take() {
-                inside.unregister(Some(frame));
+impl<F: Future> Guard<F> {
+    /// A poll under a token that wants a look, or with something inside.
+    #[cold]
+    fn poll_with_care(
+        mut self: Pin<&mut Self>,
+        frame: Option<&Frame<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        let this = self.as_mut().project();
+        let Some(frame) = frame else {
+            return this.inner.poll(cx).map(Ok);
+        };
+        if this.stage.is_fresh() {
+            if let Some(cancelled) = frame.notice(this.location) {
+                return Poll::Ready(Err(cancelled));
             }
-            Poll::Ready(Ok(output))
+            this.stage.start();
         }
-        Poll::Pending => pending(frame, counts, &before, stage, location, cx).map(Err),
+        let counts = frame.counts();
+        let inside = this.stage.get_mut().map_or(Counts::NOTHING, |inside| inside.counts);
+        let foreign = !frame.wakes(cx.waker());
+        let before = Before {
+            cancelled: frame.token().is_cancelled(),
+            foreign,
+            told: Before::is_told(frame.token(), foreign),
+            inside,
+        };
+        match before.poll(frame, this.inner, cx) {
+            Poll::Ready(output) => {
+                if let Some(mut inside) = this.stage.take() {
+                    inside.unregister(Some(frame));
+                }
+                Poll::Ready(Ok(output))
+            }
+            Poll::Pending => self.pending(frame, counts, &before, cx).map(Err),
+        }
+    }
+
+    #[cold]
+    fn pending(
+        self: Pin<&mut Self>,
+        frame: &Frame<'_>,
+        counts_before: Counts,
+        before: &Before,
+        cx: &mut Context<'_>,
+    ) -> Poll<Cancelled> {
+        let this = self.project();
+        pending(this.stage, frame, counts_before, before, this.location, cx)
     }
 }
 
 /// The rare ends of a pending poll: cancelled, something inside began or ended, or a waker that is not the scope's.
-#[cold]
 fn pending(
+    stage: &mut Stage<Inside>,
     frame: &Frame<'_>,
     counts_before: Counts,
     before: &Before,
-    stage: &mut Stage<Inside>,
     location: &'static Location<'static>,
     cx: &mut Context<'_>,
 ) -> Poll<Cancelled> {
     let change = frame.counts().minus(counts_before);
-    if change != Counts::default() {
+    if change != Counts::NOTHING {
         let inside = stage.get_or_default();
         inside.counts = inside.counts.plus(change);
     }
     if let Some(cause) = frame.token().cause() {
-        let counts = stage.get_mut().map_or(Counts::default(), |inside| inside.counts);
+        let counts = stage.get_mut().map_or(Counts::NOTHING, |inside| inside.counts);
         if before.may_fail(&cause, counts, cx) {
             if let Some(mut inside) = stage.take() {
                 inside.unregister(Some(frame));

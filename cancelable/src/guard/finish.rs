@@ -71,8 +71,6 @@ pub(crate) struct Hold {
     held: bool,
 }
 
-const ONE_HOLD: Counts = Counts { holds: 1, foreign: 0 };
-
 impl Hold {
     pub(crate) const fn new() -> Self {
         Self { held: false }
@@ -84,9 +82,9 @@ impl Hold {
         }
         self.held = held;
         let change = if held {
-            ONE_HOLD
+            Counts::ONE_HOLD
         } else {
-            Counts::default().minus(ONE_HOLD)
+            Counts::NOTHING.minus(Counts::ONE_HOLD)
         };
         // No frame: no check point is outside, or none that will ever be polled on this thread again.
         with_frame(|frame| {

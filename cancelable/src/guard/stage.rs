@@ -36,11 +36,11 @@ impl<T> Stage<T> {
         self.word.is_null()
     }
 
+    /// For one that is not boxed.
     #[inline(always)]
     pub(super) fn start(&mut self) {
-        if self.is_fresh() {
-            self.word = Self::STARTED;
-        }
+        debug_assert!(!self.is_boxed(), "the box would be leaked");
+        self.word = Self::STARTED;
     }
 
     /// Does it have more than a started future?

@@ -58,7 +58,7 @@ impl Before {
 
     /// Is there somebody left inside who has been told, is not held, and does not get out?
     fn is_stuck(&self, inside: Counts) -> bool {
-        self.told && inside.holds <= 0 && inside.foreign > 0 && inside.foreign >= self.inside.foreign
+        self.told && inside.holds() <= 0 && inside.foreign() > 0 && inside.foreign() >= self.inside.foreign()
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
@@ -68,11 +68,11 @@ impl Before {
             cx.waker().wake_by_ref();
             return false;
         }
-        if inside.holds > 0 {
+        if inside.holds() > 0 {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
-        if inside.foreign <= 0 {
+        if inside.foreign() <= 0 {
             return true;
         }
         // Some check points inside wait under wakers of their own.
@@ -81,7 +81,7 @@ impl Before {
             self.wake_when_told(cause, cx.waker());
             return false;
         }
-        if inside.foreign < self.inside.foreign {
+        if inside.foreign() < self.inside.foreign() {
             // They are getting out one by one: let them.
             cx.waker().wake_by_ref();
             return false;

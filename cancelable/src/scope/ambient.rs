@@ -26,7 +26,7 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().ambient.poll_ambient(cx).map(|result| match result {
+        self.project().ambient.poll_ambient(cx, |result| match result {
             Ok(output) => output,
             Err(_) => unreachable!("a token made ambient is no check point by itself"),
         })
@@ -87,7 +87,7 @@ impl<F: Future> Future for WithCancellation<F> {
     type Output = Result<F::Output, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().ambient.poll_ambient(cx)
+        self.project().ambient.poll_ambient(cx, |result| result)
     }
 }
 

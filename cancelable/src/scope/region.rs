@@ -96,18 +96,15 @@ struct Live {
     grace: Option<Delay>,
 }
 
-/// Cancels a region's token if its body unwinds.
+/// Cancels a region's own token if its body unwinds.
 struct CancelOnUnwind<'a> {
-    /// `None`: it is not the region's to cancel.
-    token: Option<&'a CancellationToken>,
+    token: &'a CancellationToken,
     location: &'static Location<'static>,
 }
 
 impl Drop for CancelOnUnwind<'_> {
     fn drop(&mut self) {
-        if let Some(token) = self.token {
-            abandon_token(token, self.location);
-        }
+        abandon_token(self.token, self.location);
     }
 }
 
@@ -143,10 +140,7 @@ pub(super) fn cancel_on_unwind<R>(
     location: &'static Location<'static>,
     f: impl FnOnce() -> R,
 ) -> R {
-    let guard = CancelOnUnwind {
-        token: Some(token),
-        location,
-    };
+    let guard = CancelOnUnwind { token, location };
     let result = f();
     std::mem::forget(guard);
     result
@@ -156,6 +150,27 @@ pub(super) fn cancel_on_unwind<R>(
 pub(super) fn end_token(token: &CancellationToken, location: &'static Location<'static>) {
     if !token.is_unshared() && !token.is_cancelled() {
         token.cancel_with(CancelReason::scope_ended(location));
+    }
+}
+
+impl Nature {
+    /// Runs `f` in the frame of the region's `token`; if it unwinds, that is cancelled, provided it is the region's own.
+    #[inline]
+    fn enter<R>(&self, frame: &Frame<'_>, token: &CancellationToken, f: impl FnOnce() -> R) -> (R, Counts) {
+        struct OnUnwind<'a>(&'a Nature, &'a CancellationToken);
+
+        impl Drop for OnUnwind<'_> {
+            fn drop(&mut self) {
+                if self.0.owns_token {
+                    abandon_token(self.1, self.0.location);
+                }
+            }
+        }
+
+        let unwinding = OnUnwind(self, token);
+        let result = frame.enter(f);
+        std::mem::forget(unwinding);
+        result
     }
 }
 
@@ -169,7 +184,7 @@ impl<M, F> Region<M, F> {
                 waker: None,
                 is_foreign: false,
                 hold: Hold::new(),
-                inside: Counts::default(),
+                inside: Counts::NOTHING,
                 deadline: None,
                 grace: None,
             },
@@ -229,6 +244,15 @@ impl<M, F> Region<M, F> {
 }
 
 impl Live {
+    /// The usual end of a poll that began without a cancel and is pending: nothing begun or ended inside, and registered
+    /// with this waker already. A cancel that came in its middle has woken that, so there will be another poll.
+    #[inline]
+    fn is_as_before(&self, change: Counts, is_foreign: bool, cx: &Context<'_>) -> bool {
+        change == Counts::NOTHING
+            && self.is_foreign == is_foreign
+            && self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+    }
+
     /// Takes back what check points outside have counted.
     fn leave(&mut self) {
         self.hold.set(false);
@@ -238,10 +262,14 @@ impl Live {
     fn set_foreign(&mut self, is_foreign: bool) {
         if self.is_foreign != is_foreign {
             self.is_foreign = is_foreign;
-            let foreign = if is_foreign { 1 } else { -1 };
+            let change = if is_foreign {
+                Counts::ONE_FOREIGN
+            } else {
+                Counts::NOTHING.minus(Counts::ONE_FOREIGN)
+            };
             with_frame(|outer| {
                 if let Some(outer) = outer {
-                    outer.add(Counts { holds: 0, foreign });
+                    outer.add(change);
                 }
             });
         }
@@ -253,31 +281,71 @@ where
     M: Make<F>,
     F: Future,
 {
-    /// Polls the body. On the first poll, `begin` hands the origin of the region's token to its argument.
-    pub(crate) fn poll_region(
+    /// Polls the body. On the first poll, `begin` hands the origin of the region's token to its argument. `end` makes
+    /// the caller's output; called in here, it leaves one less result to be moved and looked at on every poll.
+    #[inline]
+    pub(crate) fn poll_region<R>(
+        mut self: Pin<&mut Self>,
+        begin: impl FnOnce(&mut dyn FnMut(&dyn Origin)),
+        cx: &mut Context<'_>,
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
+        let this = self.as_mut().project();
+        let live = this.live;
+        let (Some(registered), BodyProj::Running { future }) =
+            (this.registered.as_ref().as_pin_ref(), this.body.project())
+        else {
+            return self.poll_at_the_ends(begin, cx).map(end);
+        };
+        let token = registered.get_ref().token();
+        // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
+        if live.deadline.is_some() || token.is_marked() {
+            return self.poll_with_care(cx).map(end);
+        }
+        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
+        let (poll, change) = live.nature.enter(&frame, token, || future.poll(cx));
+        if let Poll::Ready(output) = poll {
+            self.finish();
+            return Poll::Ready(end(Ok(output)));
+        }
+        let is_foreign = !frame.outer_wakes(cx.waker());
+        if live.is_as_before(change, is_foreign, cx) {
+            return Poll::Pending;
+        }
+        self.pending(&Before::default(), change, is_foreign, cx)
+            .map(|cancelled| end(Err(cancelled)))
+    }
+
+    /// The first poll, or one too many.
+    #[inline(never)]
+    fn poll_at_the_ends(
         mut self: Pin<&mut Self>,
         begin: impl FnOnce(&mut dyn FnMut(&dyn Origin)),
         cx: &mut Context<'_>,
     ) -> Poll<Result<F::Output, Cancelled>> {
-        if matches!(self.body, Body::Fresh { .. }) {
-            let mut poll = Poll::Pending;
-            begin(&mut |origin| poll = self.as_mut().first_poll(origin, cx));
-            return poll;
-        }
-        let mut this = self.as_mut().project();
+        assert!(
+            matches!(self.body, Body::Fresh { .. }),
+            "a scope, shield or ambient future was polled after it had completed"
+        );
+        let mut poll = Poll::Pending;
+        begin(&mut |origin| poll = self.as_mut().first_poll(origin, cx));
+        poll
+    }
+
+    /// A poll that has more to see to than the body: a deadline of this task's to watch, or a cancel.
+    #[inline(never)]
+    fn poll_with_care(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
+        let this = self.as_mut().project();
         let live = this.live;
-        let Some(registered) = this.registered.as_ref().as_pin_ref() else {
-            panic!("a scope, shield or ambient future was polled after it had completed")
+        let (Some(registered), BodyProj::Running { future }) =
+            (this.registered.as_ref().as_pin_ref(), this.body.project())
+        else {
+            unreachable!("the region is running")
         };
         let token = registered.get_ref().token();
-        let BodyProj::Running { future } = this.body.as_mut().project() else {
-            panic!("a scope, shield or ambient future was polled after it had completed")
-        };
-
         if live.deadline.is_some() {
             live.poll_deadline(token, cx);
         }
-        // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
         let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
@@ -288,23 +356,13 @@ where
             inside: live.inside,
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-        let unwinding = CancelOnUnwind {
-            token: live.nature.owns_token.then_some(token),
-            location: live.nature.location,
-        };
-        let (poll, change) = frame.enter(|| before.poll(&frame, future, cx));
-        std::mem::forget(unwinding);
+        let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(Ok(output));
         }
-        // The usual end: nothing cancelled, nothing begun or ended inside, and the same waker as ever.
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !token.is_marked()
-            && change == Counts::default()
-            && live.is_foreign == is_foreign
-            && live.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
+        if !cancelled && live.is_as_before(change, is_foreign, cx) {
             return Poll::Pending;
         }
         self.pending(&before, change, is_foreign, cx).map(Err)
@@ -330,19 +388,21 @@ where
             live.hold.set(true);
         }
         if let Some(cause) = token.marked_cause() {
-            if !live.nature.is_check_point {
-                // Somebody inside notices, or nobody does; in another poll, if the cancel came in the middle of this one.
-                if !before.cancelled {
-                    cx.waker().wake_by_ref();
+            if !before.cancelled {
+                // It came in the middle of this poll: let what is inside notice first. Not registered perhaps, but to be
+                // polled under this waker before what is outside may drop it.
+                if live.nature.is_check_point {
+                    live.set_foreign(is_foreign);
                 }
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !live.nature.is_check_point {
+                // Somebody inside notices, or nobody does.
                 return Poll::Pending;
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced && !before.may_fail(&cause, live.inside, cx) {
-                if !before.cancelled {
-                    // Not registered perhaps, but to be polled under this waker before what is outside may drop it.
-                    live.set_foreign(is_foreign);
-                }
                 return Poll::Pending;
             }
             let frame = Frame::new(token, &live.nature.about, None);
@@ -510,10 +570,15 @@ where
         }
     }
 
-    pub(crate) fn poll_ambient(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
+    #[inline]
+    pub(crate) fn poll_ambient<R>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
         let this = self.project();
         let token = &*this.token;
-        this.region.poll_region(|start| start(&Existing(token)), cx)
+        this.region.poll_region(|start| start(&Existing(token)), cx, end)
     }
 }
 

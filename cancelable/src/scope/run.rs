@@ -44,9 +44,11 @@ impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let scope = &*this.scope;
-        this.region
-            .poll_region(|start| start(&scope.begin()), cx)
-            .map(|result| result.unwrap_or_else(FromCancelled::from_cancelled))
+        this.region.poll_region(
+            |start| start(&scope.begin()),
+            cx,
+            |result| result.unwrap_or_else(FromCancelled::from_cancelled),
+        )
     }
 }
 

@@ -71,13 +71,14 @@ impl<F: Future> Future for Shield<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project()
-            .region
-            .poll_region(|start| start(&Root), cx)
-            .map(|result| match result {
+        self.project().region.poll_region(
+            |start| start(&Root),
+            cx,
+            |result| match result {
                 Ok(output) => output,
                 Err(_) => unreachable!("a shield without a timeout is no check point"),
-            })
+            },
+        )
     }
 }
 
@@ -124,9 +125,11 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let scope = &*this.scope;
-        this.region
-            .poll_region(|start| start(&scope.begin()), cx)
-            .map(|result| result.unwrap_or_else(FromCancelled::from_cancelled))
+        this.region.poll_region(
+            |start| start(&scope.begin()),
+            cx,
+            |result| result.unwrap_or_else(FromCancelled::from_cancelled),
+        )
     }
 }
 

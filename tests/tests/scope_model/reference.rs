@@ -701,8 +701,8 @@ impl Stretch {
         self.holds = self.region.kind == Kind::Shield;
         let is_foreign = world.frames.last().is_some_and(|outer| outer.waker != Some(waker));
         if world.is_cancelled(token) {
-            // L14: no longer than the grace, wherever the body is.
-            let forced = self.region.grace == Grace::Zero;
+            // L14: no longer than the grace, wherever the body is; but a cancel in the middle of this poll is for the next.
+            let forced = before.cancelled && self.region.grace == Grace::Zero;
             if !self.is_check_point {
                 // What is inside notices, or nothing does; in the next poll, if the cancel came in the middle of this one.
                 // (In its first poll it does not ask what was before, and is polled once more.)
