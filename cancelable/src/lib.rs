@@ -53,7 +53,7 @@ pub use adapters::smol;
 pub use adapters::thread;
 #[cfg(feature = "tokio")]
 pub use adapters::tokio;
-pub use context::{check, current, is_cancelled, propagate, remaining};
+pub use context::{check, current, is_cancelled, propagate, propagate_fn, remaining};
 pub use error::{Cancelled, FromCancelled};
 pub use guard::{Checkpoint, Guard, checkpoint, guard};
 pub use reason::{CancelReason, ReasonKind};

@@ -26,7 +26,8 @@ impl Carried {
     }
 
     pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        if self.token == CancellationToken::never() {
+        // From nowhere to nowhere. (A thread pool may call this from within a scope, on a thread that waits for other work.)
+        if self.token == CancellationToken::never() && slot::with(|frame| frame.is_none()) {
             return f();
         }
         Frame::new(&self.token, &self.about, None).enter(f).0
@@ -35,7 +36,8 @@ impl Carried {
 
 /// Wraps `f` so that it runs, wherever it is called, with the ambient token of the place where it was wrapped.
 ///
-/// For thread pools and callbacks that this library does not know: `rayon::spawn(propagate(|| …))`.
+/// For thread pools and callbacks that this library does not know: `rayon::spawn(propagate(|| …))`. For a closure that is
+/// called many times, see [`propagate_fn`].
 ///
 /// ```
 /// use cancelable::{CancellationToken, current, propagate};
@@ -49,6 +51,33 @@ impl Carried {
 pub fn propagate<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
     let carried = Carried::from_here();
     move || carried.run(f)
+}
+
+/// As [`propagate`], for a closure that is called many times, with an argument, by many threads at once perhaps: one that
+/// goes through a parallel iterator, or that handles what comes in.
+///
+/// The type of the argument has to be written out; rustc does not see through the wrapping.
+///
+/// ```
+/// # fn is_valid(record: &u64) -> bool { *record < 100 }
+/// use cancelable::{Cancelled, Scope, check, propagate_fn};
+/// use rayon::prelude::*;
+///
+/// let records: Vec<u64> = (0..100).collect();
+/// let valid: Result<(), Cancelled> = Scope::new().run_sync(|| {
+///     records.par_iter().try_for_each(propagate_fn(|record: &u64| {
+///         check()?;
+///         assert!(is_valid(record));
+///         Ok(())
+///     }))
+/// });
+/// assert!(valid.is_ok());
+/// ```
+///
+/// (rayon's `try_…` methods start nothing new once an item has failed.)
+pub fn propagate_fn<A, R>(f: impl Fn(A) -> R) -> impl Fn(A) -> R {
+    let carried = Carried::from_here();
+    move |argument| carried.run(|| f(argument))
 }
 
 impl CancellationToken {

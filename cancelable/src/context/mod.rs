@@ -11,6 +11,6 @@ pub(crate) mod probe;
 mod slot;
 
 pub(crate) use carry::Carried;
-pub use carry::propagate;
+pub use carry::{propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use slot::{About, Counts, Frame, LazyToken, with as with_frame};
