@@ -1,15 +1,53 @@
-//! Plain threads that belong to a scope, alone or in groups.
+//! Plain threads that belong to a scope, alone or in groups, and what they wait with.
+//!
+//! A thread that waits for something a cancel should end waits here: [`block_on`] for any future, and so for every channel
+//! with an async receive; [`JoinHandle::wait`] for another thread; [`blocking_sleep`](crate::blocking_sleep) for a while;
+//! [`CancellationToken::wait`] for the cancel alone. All of them park the thread, and the cancel unparks it: none looks at
+//! the token now and then.
+//!
+//! What blocks in its own way can be woken by a [callback](CancellationToken::on_cancel) of the token. That callback drops
+//! the sender of a channel that crossbeam's `select!` listens to, sends a last message into a channel of the standard
+//! library, shuts a socket down:
+//!
+//! ```
+//! use cancelable::{CancellationToken, Cancelled, check, current};
+//! use std::sync::mpsc;
+//!
+//! enum Message {
+//!     Job(u32),
+//!     Cancelled,
+//! }
+//!
+//! fn sum(jobs: &mpsc::Receiver<Message>, own: mpsc::Sender<Message>) -> Result<u32, Cancelled> {
+//!     let _waking = current().on_cancel(move |_| drop(own.send(Message::Cancelled)));
+//!     let mut sum = 0;
+//!     while let Ok(Message::Job(n)) = jobs.recv() {
+//!         check()?;
+//!         sum += n;
+//!     }
+//!     check()?;
+//!     Ok(sum)
+//! }
+//!
+//! let (jobs, received) = mpsc::channel();
+//! let own = jobs.clone();
+//! let token = CancellationToken::new();
+//! let worker = token.sync_scope(|| cancelable::thread::spawn(move || sum(&received, own)));
+//! jobs.send(Message::Job(1)).unwrap();
+//! token.cancel();
+//! assert!(worker.join().unwrap().is_err());
+//! ```
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, IntoFuture, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use crate::context::{current, propagate};
 use crate::error::Cancelled;
-use crate::park::block_on;
+use crate::park;
 use crate::primitive::Arc;
-use crate::scope::{GroupShared, Scope, TaskError, run_blocking};
+use crate::scope::{GroupShared, Scope, TaskError, WithCancellation, run_blocking};
 use crate::token::CancellationToken;
 
 /// Starts a thread that has the ambient token of this one: its check points notice when the scope is cancelled, dropped
@@ -36,7 +74,162 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    thread::spawn(propagate(f))
+    let over = CancellationToken::new();
+    let at_end = over.clone().drop_guard();
+    let f = propagate(f);
+    JoinHandle {
+        thread: thread::spawn(move || {
+            let _at_end = at_end;
+            f()
+        }),
+        over,
+    }
+}
+
+/// A thread that [`spawn`] started: the standard library's handle, and a way to wait that a cancel ends.
+///
+/// As with that, dropping it detaches the thread.
+pub struct JoinHandle<T> {
+    thread: thread::JoinHandle<T>,
+    /// Cancelled when the thread's closure has returned or panicked: a moment that any number of waiters can wait for.
+    over: CancellationToken,
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the thread to end, whatever becomes of the ambient token, and gives what its closure returned.
+    ///
+    /// That is how to collect threads in cleanup: those of a cancelled scope are on their way out.
+    ///
+    /// # Errors
+    ///
+    /// The panic of the closure, as [`std::thread::JoinHandle::join`].
+    ///
+    /// # Panics
+    ///
+    /// On some platforms, if a thread joins itself.
+    pub fn join(self) -> thread::Result<T> {
+        self.thread.join()
+    }
+
+    /// Blocks this thread until the other one's closure has returned or panicked, or until the ambient token of this
+    /// thread is cancelled, which wakes it at once. It takes nothing: whichever comes first, the handle still has
+    /// everything, and after `Ok` [`join`](Self::join) returns without waiting for more than the thread's exit.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], with the line of this call. As at every check point also if the token is cancelled already.
+    ///
+    /// ```
+    /// use cancelable::{CancellationToken, blocking_sleep, sleep, thread};
+    /// use std::time::Duration;
+    ///
+    /// let worker = thread::spawn(|| blocking_sleep(Duration::from_millis(5)).map(|()| "done"));
+    /// let hasty = CancellationToken::new();
+    /// hasty.cancel();
+    /// assert!(hasty.sync_scope(|| worker.wait()).is_err());
+    /// // Nothing is lost.
+    /// worker.wait().unwrap();
+    /// assert_eq!(worker.join().unwrap().unwrap(), "done");
+    /// ```
+    #[track_caller]
+    pub fn wait(&self) -> Result<(), Cancelled> {
+        block_on(self.over.cancelled())
+    }
+
+    /// A future that completes when the thread's closure has returned or panicked; to wait in async code, or for several.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let worker = cancelable::thread::spawn(|| 6 * 7);
+    /// worker.finished().await;
+    /// assert_eq!(worker.join().unwrap(), 42);
+    /// # });
+    /// ```
+    pub fn finished(&self) -> impl Future<Output = ()> + Send {
+        self.over.cancelled()
+    }
+
+    /// As [`std::thread::JoinHandle::is_finished`], which comes true a moment after [`wait`](Self::wait) has returned.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// The thread: its name, its id, and a way to unpark it.
+    #[must_use]
+    pub fn thread(&self) -> &thread::Thread {
+        self.thread.thread()
+    }
+
+    /// The standard library's handle.
+    #[must_use]
+    pub fn into_std(self) -> thread::JoinHandle<T> {
+        self.thread
+    }
+}
+
+impl<T> From<JoinHandle<T>> for thread::JoinHandle<T> {
+    fn from(handle: JoinHandle<T>) -> Self {
+        handle.into_std()
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("thread", self.thread())
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Blocks this thread until `future` is done, or until the ambient token is cancelled, which wakes it at once.
+///
+/// This is how a plain thread receives from a channel that it shares with async code, or with other threads: what it
+/// needs of the channel is a receive that is a future, and flume, async-channel, tokio's and futures' channels all have
+/// one. It works without a runtime, and for each of them alike, which a `select!` of one channel crate's own would not.
+/// (For channels without such a receive, see the [module](self).)
+///
+/// It is what an annotated `.await` is, on a thread: the future goes first, so that nothing which is ready is lost; it is
+/// dropped where it stands if it is pending under a cancelled token, unless something annotated or shielded in it is
+/// still getting out; the ambient token is the ambient one in there too. To keep the future, hand it over by reference:
+/// `block_on(&mut future)`.
+///
+/// A future that relies on a runtime (tokio's sockets and timers) has to be made within that runtime, which has to be
+/// driven by some other thread. And do not call this in async code: it would block the executor.
+///
+/// # Errors
+///
+/// [`Cancelled`], with the line of this call, if the ambient token is cancelled before the first poll or while the future
+/// is pending.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, thread};
+///
+/// let (jobs, received) = flume::unbounded();
+/// let token = CancellationToken::new();
+/// let worker = token.sync_scope(|| {
+///     thread::spawn(move || -> Result<u32, Cancelled> {
+///         let mut sum = 0;
+///         while let Ok(n) = thread::block_on(received.recv_async())? {
+///             sum += n;
+///         }
+///         Ok(sum)
+///     })
+/// });
+/// jobs.send(1).unwrap();
+/// // The sender is still there, and yet the worker ends.
+/// token.cancel();
+/// assert!(worker.join().unwrap().is_err());
+/// ```
+#[track_caller]
+pub fn block_on<F: IntoFuture>(future: F) -> Result<F::Output, Cancelled> {
+    let future = WithCancellation::at(future.into_future(), current(), Location::caller());
+    park::block_on(future)
 }
 
 /// Threads that belong together: they inherit the scope, the first failure cancels the others, and their owner hears of
@@ -120,7 +313,7 @@ impl<T, E> TaskGroup<T, E> {
             let shared = Arc::clone(&group.shared);
             let body = catch_unwind(AssertUnwindSafe(|| body(&mut group)));
             let leaving = shared.body_over(body);
-            block_on(poll_fn(|cx| shared.poll_idle(cx)));
+            park::block_on(poll_fn(|cx| shared.poll_idle(cx)));
             leaving.settle(&shared)
         })
     }
@@ -150,7 +343,7 @@ impl<T, E> TaskGroup<T, E> {
         reason = "named as in async groups; iterating would hide the blocking"
     )]
     pub fn next(&mut self) -> Option<Result<T, TaskError<E>>> {
-        block_on(poll_fn(|cx| self.shared.poll_next(cx)))
+        park::block_on(poll_fn(|cx| self.shared.poll_next(cx)))
     }
 
     /// Blocks this thread until all of the group have ended, and gives their values in order of spawning; without those
@@ -161,7 +354,7 @@ impl<T, E> TaskGroup<T, E> {
     /// The first failure, in order of completion; but a panic comes before any error. It has cancelled the others, and
     /// they have ended. What they ended with is dropped.
     pub fn join(&mut self) -> Result<Vec<T>, TaskError<E>> {
-        block_on(poll_fn(|cx| self.shared.poll_idle(cx)));
+        park::block_on(poll_fn(|cx| self.shared.poll_idle(cx)));
         self.shared.take_all()
     }
 
@@ -188,7 +381,7 @@ impl<T, E> TaskGroup<T, E> {
 impl<T, E> Drop for TaskGroup<T, E> {
     fn drop(&mut self) {
         self.shared.leave();
-        block_on(poll_fn(|cx| self.shared.poll_idle(cx)));
+        park::block_on(poll_fn(|cx| self.shared.poll_idle(cx)));
     }
 }
 

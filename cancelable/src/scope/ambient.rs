@@ -72,7 +72,7 @@ pin_project_lite::pin_project! {
 }
 
 impl<F: Future> WithCancellation<F> {
-    pub(super) fn at(future: F, token: CancellationToken, location: &'static Location<'static>) -> Self {
+    pub(crate) fn at(future: F, token: CancellationToken, location: &'static Location<'static>) -> Self {
         let nature = Nature {
             is_check_point: true,
             ..Nature::ambient(location)
