@@ -29,6 +29,8 @@ mod delay;
 mod scope;
 mod watcher;
 
+mod stream;
+
 mod adapters;
 
 #[cfg(feature = "testing")]
@@ -62,6 +64,7 @@ pub use scope::{
     SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
     shield_sync, sleep, try_join,
 };
+pub use stream::{CancelStreamExt, Chunked, StreamEnd, UntilCancelled};
 pub use token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
     WaitForCancellationFutureOwned,

@@ -52,9 +52,32 @@ pub fn guard<F: IntoFuture>(f: F) -> Guard<F::IntoFuture> {
     }
 }
 
-impl<F: Unpin> Guard<F> {
-    pub(super) fn inner_mut(&mut self) -> &mut F {
+impl<F> Guard<F> {
+    pub(crate) fn inner(&self) -> &F {
+        &self.inner
+    }
+
+    /// For a guard that is not pinned.
+    pub(crate) fn inner_mut(&mut self) -> &mut F {
         &mut self.inner
+    }
+
+    pub(crate) fn inner_pin(self: Pin<&mut Self>) -> Pin<&mut F> {
+        self.project().inner
+    }
+
+    pub(crate) fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
+    /// Begins anew with what the same future does next, which is a stream: started, for its owner asks the token before
+    /// that, and with `inside` pending in it from before.
+    pub(crate) fn go_on(self: Pin<&mut Self>, inside: Counts) {
+        let stage = self.project().stage;
+        stage.start();
+        if stage.is_boxed() || inside != Counts::NOTHING {
+            stage.get_or_default().counts = inside;
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_core::stream::Stream;
+
 use super::outcome::TaskError;
 use super::shared::{Caught, Member, Shared};
 use super::spawn::{Spawn, SpawnBlocking};
@@ -65,6 +67,8 @@ use crate::token::CancellationToken;
 /// ```
 pub struct TaskGroup<T, E, S> {
     spawner: Spawner<T, E, S>,
+    /// Of the group as a stream, while an item is pending.
+    hold: Hold,
 }
 
 /// Starts tasks in a [`TaskGroup`] from elsewhere, from other tasks of the group for one; cheap to clone.
@@ -174,6 +178,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
                 shared: Shared::new(token, location),
                 on,
             },
+            hold: Hold::new(),
         }
     }
 
@@ -257,6 +262,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
     ///
     /// Dropping it loses nothing.
     pub async fn next(&mut self) -> Option<Result<T, TaskError<E>>> {
+        self.hold.set(false);
         let shared = &self.spawner.shared;
         let mut hold = Hold::new();
         poll_fn(|cx| shared.hold(&mut hold, shared.poll_next(cx))).await
@@ -273,6 +279,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
     ///
     /// Dropping it loses nothing.
     pub async fn join(&mut self) -> Result<Vec<T>, TaskError<E>> {
+        self.hold.set(false);
         let shared = &self.spawner.shared;
         idle(shared).await;
         shared.take_all()
@@ -384,6 +391,40 @@ impl<F: Future> Future for CatchUnwind<F> {
 impl<T, E, S> Drop for TaskGroup<T, E, S> {
     fn drop(&mut self) {
         self.spawner.shared.leave();
+    }
+}
+
+/// The results of the tasks, as [`next`](TaskGroup::next) gives them. `None` when no task is left; when more are spawned
+/// after that, it goes on.
+///
+/// ```
+/// # #[cfg(feature = "tokio")] {
+/// use cancelable::{Cancelled, tokio::TaskGroup};
+/// use futures::TryStreamExt as _;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let group = TaskGroup::<u32, Cancelled>::new();
+/// for n in 1..=3 {
+///     group.spawn(async move { Ok(n * n) });
+/// }
+/// let mut squares: Vec<u32> = group.try_collect().await.unwrap();
+/// squares.sort();
+/// assert_eq!(squares, [1, 4, 9]);
+/// # });
+/// # }
+/// ```
+impl<T, E, S: Unpin> Stream for TaskGroup<T, E, S> {
+    type Item = Result<T, TaskError<E>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let shared = &this.spawner.shared;
+        shared.hold(&mut this.hold, shared.poll_next(cx))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // Tasks may spawn more.
+        (self.len(), None)
     }
 }
 
