@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, VirtualSleep, virtual_sleep};
@@ -28,7 +28,27 @@ impl Delay {
         }
     }
 
-    pub(crate) fn until(at: Instant, is_virtual: bool) -> Self {
+    /// Is it certainly not time yet? Looks, without a lock, whether the alarm has come; a virtual clock has to be polled.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        match self {
+            Self::Never => true,
+            Self::Wall { alarm, .. } => alarm.as_ref().is_some_and(|alarm| !alarm.has_come()),
+            Self::Virtual(_) => false,
+        }
+    }
+
+    /// One that wakes `waker` from now on, without a look at the clock first: what has come already wakes it soon.
+    pub(crate) fn armed(at: Instant, is_virtual: bool, waker: &Waker) -> Self {
+        if is_virtual {
+            // To be polled.
+            return Self::until(at, true);
+        }
+        let alarm = Some(timer::arm(at, waker.clone()));
+        Self::Wall { at, alarm }
+    }
+
+    fn until(at: Instant, is_virtual: bool) -> Self {
         if is_virtual {
             Self::Virtual(virtual_sleep(at))
         } else {

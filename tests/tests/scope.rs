@@ -1351,7 +1351,10 @@ fn l20_destructors_of_the_body_see_its_token_whichever_way_it_ends() {
             shield(pending::<()>()).await;
             Ok::<(), Cancelled>(())
         }));
-        assert!(poll_once(&mut future).is_pending(), "the cancel came in the middle of it");
+        assert!(
+            poll_once(&mut future).is_pending(),
+            "the cancel came in the middle of it"
+        );
         assert!(poll_once(&mut future).is_ready());
         assert_eq!(seen(), [(true, Some(ReasonKind::Manual))]);
 

@@ -52,6 +52,8 @@ pub struct Scope {
     links: Vec<CancellationToken>,
     /// Taken by the token.
     sources: Cell<Vec<Start>>,
+    /// When it began, if it has a deadline.
+    begun: Cell<Option<Now>>,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Scope {
             about: About::default(),
             links: Vec::new(),
             sources: Cell::default(),
+            begun: Cell::new(None),
         }
     }
 
@@ -144,24 +147,28 @@ impl Scope {
         self
     }
 
-    /// The scope begins: its deadline counts from now.
-    pub(super) fn begin(&self) -> Beginning<'_> {
-        let mut is_past = false;
-        let deadline = (self.timeout.is_some() || self.deadline.is_some()).then(|| {
-            let now = clock::now();
-            let deadline = self.effective_deadline(now);
-            is_past = deadline.as_ref().is_some_and(|deadline| deadline.at <= now.at);
-            deadline
-        });
-        Beginning {
-            scope: self,
-            deadline: Cell::new(deadline.flatten()),
-            is_past,
+    /// The scope begins, if it has not: its deadline counts from now.
+    pub(super) fn begin(&self) -> &dyn Origin {
+        if (self.timeout.is_some() || self.deadline.is_some()) && self.begun.get().is_none() {
+            self.begun.set(Some(clock::now()));
         }
+        self
+    }
+
+    /// Deadlines that nobody watches and links that nobody heard are looked at by the first check point.
+    fn has_more_than_a_parent(&self) -> bool {
+        self.begun.get().is_some() || !self.links.is_empty()
+    }
+
+    /// Was it too late when it began?
+    fn is_past(&self) -> bool {
+        let began = self.begun.get().zip(self.effective_deadline());
+        began.is_some_and(|(now, deadline)| deadline.at <= now.at)
     }
 
     /// The earlier one of timeout and deadline.
-    fn effective_deadline(&self, now: Now) -> Option<Deadline> {
+    fn effective_deadline(&self) -> Option<Deadline> {
+        let now = self.begun.get()?;
         let timeout = self.timeout.and_then(|(after, location)| {
             let at = now.at.checked_add(after)?;
             Some(Deadline::new(at, Some(after), location))
@@ -177,30 +184,13 @@ impl Scope {
     }
 }
 
-/// A scope that has begun and has no token yet.
-pub(super) struct Beginning<'a> {
-    scope: &'a Scope,
-    /// Taken by the token.
-    deadline: Cell<Option<Deadline>>,
-    is_past: bool,
-}
-
-impl Beginning<'_> {
-    fn has_deadline(&self) -> bool {
-        let deadline = self.deadline.take();
-        let has_deadline = deadline.is_some();
-        self.deadline.set(deadline);
-        has_deadline
-    }
-}
-
-impl Origin for Beginning<'_> {
+/// Of a scope that has begun.
+impl Origin for Scope {
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        // Deadlines that nobody watches and links that nobody heard are looked at by the first check point.
-        if self.has_deadline() || !self.scope.links.is_empty() {
+        if self.has_more_than_a_parent() {
             return StateRef::wants_attention();
         }
-        match &self.scope.parent {
+        match &self.parent {
             Parent::Ambient => outer.map_or(StateRef::never(), Frame::state),
             Parent::Given(parent) => parent.state_ref(),
             Parent::None => StateRef::never(),
@@ -209,47 +199,74 @@ impl Origin for Beginning<'_> {
 
     fn is_needed_at_once(&self) -> bool {
         // Sources are watched on behalf of a token; somebody else cancels it.
-        let sources = self.scope.sources.take();
+        let sources = self.sources.take();
         let is_needed = !sources.is_empty();
-        self.scope.sources.set(sources);
+        self.sources.set(sources);
         is_needed
     }
 
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
-        let parent = match &self.scope.parent {
+        let parent = match &self.parent {
             Parent::Ambient => outer.is_some_and(Frame::is_cancelled),
             Parent::Given(parent) => parent.is_cancelled(),
             Parent::None => false,
         };
-        parent || self.is_past || self.scope.links.iter().any(CancellationToken::is_cancelled)
+        parent || self.is_past() || self.links.iter().any(CancellationToken::is_cancelled)
     }
 
     fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken {
-        let mut deadline = self.deadline.take();
-        if let Some(deadline) = &mut deadline {
-            deadline.scope.clone_from(&self.scope.about.name);
+        match (&self.parent, outer) {
+            (Parent::Ambient, Some(outer)) => self.make_below(outer.token()),
+            (Parent::Given(parent), _) => self.make_below(parent),
+            (Parent::Ambient, None) | (Parent::None, _) => self.make_below(&CancellationToken::never()),
         }
-        let options = ChildOptions {
-            name: self.scope.about.name.clone(),
+    }
+
+    fn stand_in(&self, outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
+        if !self.links.is_empty() {
+            return None;
+        }
+        let parent = match (&self.parent, outer) {
+            (Parent::Ambient, Some(outer)) => outer.token().clone(),
+            (Parent::Given(parent), _) => parent.clone(),
+            (Parent::Ambient, None) | (Parent::None, _) => CancellationToken::never(),
+        };
+        // Whoever hangs on a token relies on its deadline being watched; one that no thread can watch has to be asked for.
+        let is_unwatched = !parent.is_quiet() && parent.attend();
+        (!is_unwatched).then_some(parent)
+    }
+
+    fn state_below<'f>(&'f self, stand_in: &'f CancellationToken) -> StateRef<'f> {
+        if self.has_more_than_a_parent() {
+            StateRef::wants_attention()
+        } else {
+            stand_in.state_ref()
+        }
+    }
+
+    fn make_below(&self, parent: &CancellationToken) -> CancellationToken {
+        let mut deadline = self.effective_deadline();
+        if let Some(deadline) = &mut deadline {
+            deadline.scope.clone_from(&self.about.name);
+        }
+        let token = parent.child_with(ChildOptions {
+            name: self.about.name.clone(),
             deadline,
-            links: self.scope.links.clone(),
-        };
-        let token = match &self.scope.parent {
-            Parent::Ambient => match outer {
-                Some(outer) => outer.token().child_with(options),
-                None => CancellationToken::never().child_with(options),
-            },
-            Parent::Given(parent) => parent.child_with(options),
-            Parent::None => CancellationToken::never().child_with(options),
-        };
-        for start in self.scope.sources.take() {
+            links: self.links.clone(),
+        });
+        for start in self.sources.take() {
             let watch = start(&token);
             token.keep(watch);
         }
-        if self.is_past {
+        if self.is_past() {
             token.attend();
         }
         token
+    }
+
+    fn deadline(&self) -> Option<(Instant, bool)> {
+        let deadline = self.effective_deadline()?;
+        Some((deadline.at, deadline.is_virtual))
     }
 }
 

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::origin::{Existing, Origin, Unmade};
+use super::origin::{Dropped, Existing, Origin, Unmade};
 use crate::context::{About, Carried, Counts, Frame, probe, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
@@ -83,6 +83,10 @@ pin_project_lite::pin_project! {
 /// Everything about a running region that need not be pinned.
 struct Live {
     nature: Nature,
+    /// Nobody has needed the token so far: `registered` is with what stands in for it.
+    is_unmade: bool,
+    /// The token of a body that unwound when `registered` was with its stand-in.
+    unwound: Option<CancellationToken>,
     /// The waker that is registered.
     waker: Option<Waker>,
     /// It is not the one of the frame outside, so check points out there count us.
@@ -123,6 +127,24 @@ impl Drop for UnmadeOnUnwind<'_> {
                 abandon_token(token, self.nature.location);
             }
             self.registered.set(Some(Registered::new(token.clone())));
+        }
+    }
+}
+
+/// The same in a later poll, where the region is registered with what stands in for its token.
+struct LaterOnUnwind<'a> {
+    unmade: &'a Unmade<'a>,
+    nature: &'a Nature,
+    unwound: &'a mut Option<CancellationToken>,
+}
+
+impl Drop for LaterOnUnwind<'_> {
+    fn drop(&mut self) {
+        if let Some(token) = self.unmade.if_made() {
+            if self.nature.owns_token {
+                abandon_token(token, self.nature.location);
+            }
+            *self.unwound = Some(token.clone());
         }
     }
 }
@@ -181,6 +203,8 @@ impl<M, F> Region<M, F> {
             body: Body::Fresh { make },
             live: Live {
                 nature,
+                is_unmade: false,
+                unwound: None,
                 waker: None,
                 is_foreign: false,
                 hold: Hold::new(),
@@ -232,12 +256,23 @@ impl<M, F> Region<M, F> {
         let mut body = this.body;
         if let Some(mut registered) = this.registered.as_pin_mut() {
             registered.as_mut().unregister();
-            let token = registered.token();
             let is_running = matches!(body.as_mut().project(), BodyProj::Running { .. });
-            if is_running && live.nature.owns_token {
-                abandon_token(token, live.nature.location);
+            let token = live.unwound.as_ref().unwrap_or_else(|| registered.token());
+            if live.is_unmade && live.unwound.is_none() {
+                if is_running {
+                    // Destructors may ask for it, and see it cancelled.
+                    let (stand_in, location) = (token.clone(), live.nature.location);
+                    let dropped = Dropped { stand_in, location };
+                    let unmade = Unmade::new(&dropped);
+                    let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
+                    frame.enter(|| body.as_mut().project_replace(Body::Done));
+                }
+            } else {
+                if is_running && live.nature.owns_token {
+                    abandon_token(token, live.nature.location);
+                }
+                Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             }
-            Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
         }
         live.leave();
     }
@@ -276,6 +311,18 @@ impl Live {
     }
 }
 
+/// Polls a running body; when it is done, its remains are dropped in here.
+fn poll_body<M, F: Future>(mut body: Pin<&mut Body<M, F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    let BodyProj::Running { future } = body.as_mut().project() else {
+        unreachable!("the body is running")
+    };
+    let poll = future.poll(cx);
+    if poll.is_ready() {
+        body.project_replace(Body::Done);
+    }
+    poll
+}
+
 impl<M, F> Region<M, F>
 where
     M: Make<F>,
@@ -299,8 +346,8 @@ where
         };
         let token = registered.get_ref().token();
         // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
-        if live.deadline.is_some() || token.is_marked() {
-            return self.poll_with_care(cx).map(end);
+        if live.is_unmade || token.is_marked() || live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
+            return self.poll_with_care(begin, cx).map(end);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || future.poll(cx));
@@ -332,9 +379,20 @@ where
         poll
     }
 
-    /// A poll that has more to see to than the body: a deadline of this task's to watch, or a cancel.
+    /// A poll that has more to see to than the body: a token that may have to be made, a deadline that has come, or a cancel.
     #[inline(never)]
-    fn poll_with_care(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
+    fn poll_with_care(
+        mut self: Pin<&mut Self>,
+        begin: impl FnOnce(&mut dyn FnMut(&dyn Origin)),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        if self.live.is_unmade {
+            let mut poll = None;
+            begin(&mut |origin| poll = self.as_mut().poll_unmade(origin, cx));
+            if let Some(poll) = poll {
+                return poll;
+            }
+        }
         let this = self.as_mut().project();
         let live = this.live;
         let (Some(registered), BodyProj::Running { future }) =
@@ -343,9 +401,7 @@ where
             unreachable!("the region is running")
         };
         let token = registered.get_ref().token();
-        if live.deadline.is_some() {
-            live.poll_deadline(token, cx);
-        }
+        live.poll_deadline(token, cx);
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
         let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
@@ -366,6 +422,69 @@ where
             return Poll::Pending;
         }
         self.pending(&before, change, is_foreign, cx).map(Err)
+    }
+
+    /// A poll while nobody has needed the token. `None`: now somebody does, and it is there.
+    fn poll_unmade(
+        mut self: Pin<&mut Self>,
+        origin: &dyn Origin,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Result<F::Output, Cancelled>>> {
+        let this = self.as_mut().project();
+        let (live, mut body) = (this.live, this.body);
+        let Some(registered) = this.registered.as_ref().as_pin_ref() else {
+            unreachable!("the region is running")
+        };
+        let stand_in = registered.get_ref().token();
+        if stand_in.is_marked() || live.has_deadline_come(cx) {
+            let token = origin.make_below(stand_in);
+            self.settle(token);
+            return None;
+        }
+        let unmade = Unmade::below(stand_in, origin);
+        let frame = Frame::lazy(
+            &unmade,
+            origin.state_below(stand_in),
+            &live.nature.about,
+            Some(cx.waker()),
+        );
+        let unwinding = LaterOnUnwind {
+            unmade: &unmade,
+            nature: &live.nature,
+            unwound: &mut live.unwound,
+        };
+        let (poll, change) = frame.enter(|| poll_body(body.as_mut(), cx));
+        std::mem::forget(unwinding);
+        let is_foreign = !frame.outer_wakes(cx.waker());
+        match (poll, unmade.into_made()) {
+            (Poll::Ready(output), made) => {
+                if let (Some(token), true) = (made, live.nature.owns_token) {
+                    end_token(&token, live.nature.location);
+                }
+                self.finish();
+                Some(Poll::Ready(Ok(output)))
+            }
+            (Poll::Pending, None) if live.is_as_before(change, is_foreign, cx) => Some(Poll::Pending),
+            (Poll::Pending, made) => {
+                if let Some(token) = made {
+                    self.as_mut().settle(token);
+                }
+                let poll = self.pending(&Before::default(), change, is_foreign, cx);
+                Some(poll.map(Err))
+            }
+        }
+    }
+
+    /// The token has been made: it is what the region waits for from now on.
+    fn settle(self: Pin<&mut Self>, token: CancellationToken) {
+        let mut this = self.project();
+        let live = this.live;
+        if let Some(stand_in) = this.registered.as_mut().as_pin_mut() {
+            stand_in.unregister();
+        }
+        this.registered.set(Some(Registered::new(token)));
+        live.is_unmade = false;
+        live.waker = None;
     }
 
     /// The less usual ends of a pending poll.
@@ -419,8 +538,11 @@ where
         if registered_waker.is_some_and(|waker| waker.will_wake(cx.waker())) && live.is_foreign == is_foreign {
             return Poll::Pending;
         }
-        if registered_waker.is_none() {
+        if registered_waker.is_none() && !live.is_unmade {
             live.watch_deadline(token, cx);
+        } else if registered_waker.is_some() || live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
+            // It is to wake this waker from now on.
+            live.poll_deadline(token, cx);
         }
         if live.is_foreign != is_foreign {
             // The two kinds have different places in the list.
@@ -467,14 +589,7 @@ where
             let (poll, change) = frame.enter(|| {
                 let future = make.make(|| frame.token().clone());
                 body.set(Body::Running { future });
-                let BodyProj::Running { future } = body.as_mut().project() else {
-                    unreachable!("set a moment ago")
-                };
-                let poll = future.poll(cx);
-                if poll.is_ready() {
-                    body.as_mut().project_replace(Body::Done);
-                }
-                poll
+                poll_body(body.as_mut(), cx)
             });
             std::mem::forget(unwinding);
             if let Poll::Ready(output) = poll {
@@ -486,7 +601,19 @@ where
                 return Poll::Ready(Ok(output));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
-            let token = unmade.into_made().unwrap_or_else(|| origin.make(outer));
+            let stand_in = || {
+                let stand_in = origin.stand_in(outer);
+                this.live.is_unmade = stand_in.is_some();
+                this.live.deadline = stand_in
+                    .as_ref()
+                    .and_then(|_| origin.deadline())
+                    .map(|(at, is_virtual)| Delay::armed(at, is_virtual, cx.waker()));
+                stand_in
+            };
+            let token = unmade
+                .into_made()
+                .or_else(stand_in)
+                .unwrap_or_else(|| origin.make(outer));
             this.registered.set(Some(Registered::new(token)));
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
@@ -504,10 +631,12 @@ where
             return;
         };
         registered.as_mut().unregister();
-        let token = registered.token();
-        Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
-        if live.nature.owns_token {
-            end_token(token, live.nature.location);
+        if !live.is_unmade {
+            let token = registered.token();
+            Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
+            if live.nature.owns_token {
+                end_token(token, live.nature.location);
+            }
         }
         live.deadline = None;
         live.grace = None;
@@ -516,9 +645,20 @@ where
 }
 
 impl Live {
+    /// If not, this task will be woken when it has.
+    fn has_deadline_come(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = self.deadline.as_mut();
+        deadline.is_some_and(|deadline| !deadline.is_quiet() && Pin::new(deadline).poll(cx).is_ready())
+    }
+
     fn poll_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
         if let Some(deadline) = &mut self.deadline {
             if Pin::new(deadline).poll(cx).is_ready() {
+                if self.is_unmade {
+                    // It is made in the next poll.
+                    cx.waker().wake_by_ref();
+                    return;
+                }
                 self.deadline = None;
                 if let Some(reason) = token.deadline_reason() {
                     token.expire(reason);
@@ -530,12 +670,15 @@ impl Live {
     /// Watches the token's deadline from this task, if nobody does so far. The token goes on wanting attention: whoever
     /// else asks it, or hangs on it, has it watched for everybody, by the timer thread. Few do, and this is cheaper.
     fn watch_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        self.deadline = None;
         if token.is_quiet() {
             return;
         }
         if let Some((at, is_virtual)) = token.own_unwatched_deadline() {
-            self.deadline = Some(Delay::until(at, is_virtual));
-            self.poll_deadline(token, cx);
+            self.deadline = Some(Delay::armed(at, is_virtual, cx.waker()));
+            if is_virtual {
+                self.poll_deadline(token, cx);
+            }
         }
     }
 

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::options::Scope;
-use super::origin::Origin as _;
 use super::region::{Given, Make, Nature, Region, With, cancel_on_unwind, end_token};
 use crate::context::{Frame, with_frame};
 use crate::error::FromCancelled;
@@ -45,7 +44,7 @@ impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
         let this = self.project();
         let scope = &*this.scope;
         this.region.poll_region(
-            |start| start(&scope.begin()),
+            |start| start(scope.begin()),
             cx,
             |result| result.unwrap_or_else(FromCancelled::from_cancelled),
         )

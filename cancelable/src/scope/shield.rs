@@ -126,7 +126,7 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
         let this = self.project();
         let scope = &*this.scope;
         this.region.poll_region(
-            |start| start(&scope.begin()),
+            |start| start(scope.begin()),
             cx,
             |result| result.unwrap_or_else(FromCancelled::from_cancelled),
         )

@@ -22,6 +22,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -45,7 +46,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// # If the thread cannot be started
 ///
 /// The alarm is armed all the same, and starting is tried again at every further use of the timer:
-/// [`arm`], [`Alarm::update`], [`Alarm::has_fired`]. The thread's first act is to fire what is
+/// [`arm`], [`Alarm::update`]. The thread's first act is to fire what is
 /// overdue, so a deadline may come late but is not dropped. There is no error to return because
 /// there is nobody to take it (`cancel_after` cannot fail), and because an error would have to mean
 /// that the deadline is not kept.
@@ -71,15 +72,22 @@ static SHARED: LazyLock<Driver> = LazyLock::new(|| Driver::new(spawn));
 pub(crate) struct Alarm {
     driver: &'static Driver,
     key: Key,
+    when: u64,
 }
 
 impl Alarm {
-    /// Has the deadline come, and the waker been taken to be woken?
-    ///
-    /// If so, `Instant::now()` is not before the deadline. O(1); takes the timer's lock.
+    /// Has the deadline come, as far as the timer's thread knows? If so, `Instant::now()` is not before it; if not, the
+    /// waker will be woken after this has become true. One atomic load.
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "its users so far learn it from `update`"))]
-    pub(crate) fn has_fired(&self) -> bool {
+    #[inline]
+    pub(crate) fn has_come(&self) -> bool {
+        // Acquire: whoever was woken by it sees it as well.
+        self.driver.reached.load(Ordering::Acquire) >= self.when
+    }
+
+    /// Has the deadline come, and the waker been taken to be woken?
+    #[cfg(test)]
+    pub(super) fn has_fired(&self) -> bool {
         let mut state = self.driver.lock();
         let armed = state.wheel.contains(self.key);
         let start = armed && state.claim_start();
@@ -90,7 +98,7 @@ impl Alarm {
         !armed
     }
 
-    /// Makes `waker` the one to wake, and returns whether the alarm [has fired](Self::has_fired).
+    /// Makes `waker` the one to wake, and returns whether the alarm has fired.
     ///
     /// `true` means that it came too late: nothing will wake `waker`, so a future returns ready.
     /// Nothing is cloned if [`Waker::will_wake`] says that the present one does as well. O(1);
@@ -144,6 +152,8 @@ pub(super) struct Driver {
     /// Tick 0.
     origin: Instant,
     state: Mutex<State>,
+    /// What is due at this tick is being woken or has been. Only the thread writes it.
+    reached: AtomicU64,
     /// Rung when `State::wake_at` was lowered while the thread was parked.
     bell: Condvar,
     spawn: Spawn,
@@ -179,6 +189,7 @@ impl Driver {
         Self {
             origin: Instant::now(),
             state: Mutex::new(state),
+            reached: AtomicU64::new(0),
             bell: Condvar::new(),
             spawn: start,
         }
@@ -202,7 +213,11 @@ impl Driver {
         if start {
             self.start();
         }
-        Alarm { driver: self, key }
+        Alarm {
+            driver: self,
+            key,
+            when,
+        }
     }
 
     /// Fires what is due at `now`, at most [`BATCH`] wakers; returns whether there is more to do.
@@ -217,6 +232,8 @@ impl Driver {
             state.wake_at = state.wheel.next_expiry().unwrap_or(u64::MAX);
         }
         drop(state);
+        // Before anyone is woken. Release: see `has_come`.
+        self.reached.store(now, Ordering::Release);
         for waker in due {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
                 discard(payload);

@@ -82,6 +82,7 @@ impl<T> Wheel<T> {
     }
 
     /// Has the key's entry neither expired nor been removed? O(1).
+    #[cfg(test)]
     pub(super) fn contains(&self, key: Key) -> bool {
         self.slab.contains(key)
     }
