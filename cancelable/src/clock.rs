@@ -28,9 +28,8 @@ pub(crate) fn now() -> Now {
         };
     }
     #[cfg(feature = "tokio")]
-    if let Some(now) = tokio_clock::now() {
-        return now;
-    }
+    return tokio_clock::now();
+    #[cfg(not(feature = "tokio"))]
     Now {
         at: Instant::now(),
         is_virtual: false,
@@ -87,20 +86,24 @@ mod tokio_clock {
         Box::pin(time::sleep_until(time::Instant::from_std(at)))
     }
 
-    /// The time in a runtime that could be paused.
+    /// The time, if this thread is in a runtime whose clock is paused, or is the wall's.
     ///
-    /// tokio has no question for whether it is, but a paused (or paused and moved) clock does not lie between two readings
-    /// of the wall's. Only a current-thread runtime can be paused, so others are spared the readings; and a clock that
-    /// has been moved by less than a millisecond has not been moved by a timer.
-    pub(super) fn now() -> Option<Now> {
-        let handle = Handle::try_current().ok()?;
-        if handle.runtime_flavor() != RuntimeFlavor::CurrentThread {
-            return None;
-        }
+    /// tokio has no question for whether it is paused, but a paused (or paused and moved) clock does not lie between two
+    /// readings of the wall's. A clock that has been moved by less than a millisecond has not been moved by a timer; and
+    /// only a current-thread runtime can be paused.
+    pub(super) fn now() -> Now {
         let before = Instant::now();
         let at = time::Instant::now().into_std();
         let is_close = at >= before && at - before < Duration::from_millis(1);
-        let is_virtual = !is_close && (at < before || at > Instant::now());
-        Some(Now { at, is_virtual })
+        Now {
+            at,
+            is_virtual: !is_close && is_far(before, at),
+        }
+    }
+
+    #[cold]
+    fn is_far(before: Instant, at: Instant) -> bool {
+        (at < before || at > Instant::now())
+            && Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
     }
 }

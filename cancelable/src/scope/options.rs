@@ -52,8 +52,8 @@ pub struct Scope {
     links: Vec<CancellationToken>,
     /// Taken by the token.
     sources: Cell<Vec<Start>>,
-    /// When it began, if it has a deadline.
-    begun: Cell<Option<Now>>,
+    /// Once it has begun, if it has a deadline.
+    due: Cell<Option<Due>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Scope {
             about: About::default(),
             links: Vec::new(),
             sources: Cell::default(),
-            begun: Cell::new(None),
+            due: Cell::new(None),
         }
     }
 
@@ -149,39 +149,59 @@ impl Scope {
 
     /// The scope begins, if it has not: its deadline counts from now.
     pub(super) fn begin(&self) -> &dyn Origin {
-        if (self.timeout.is_some() || self.deadline.is_some()) && self.begun.get().is_none() {
-            self.begun.set(Some(clock::now()));
+        if (self.timeout.is_some() || self.deadline.is_some()) && self.due.get().is_none() {
+            self.due.set(self.due_from(clock::now()));
         }
         self
     }
 
+    /// The earlier one of timeout and deadline.
+    fn due_from(&self, now: Now) -> Option<Due> {
+        let timeout = self.timeout.and_then(|(after, _)| now.at.checked_add(after));
+        let deadline = self.deadline.map(|(at, _)| at);
+        let at = match (timeout, deadline) {
+            (Some(timeout), Some(deadline)) => timeout.min(deadline),
+            (timeout, deadline) => timeout.or(deadline)?,
+        };
+        Some(Due {
+            at,
+            by_timeout: timeout == Some(at),
+            is_virtual: now.is_virtual,
+            is_past: at <= now.at,
+        })
+    }
+
+    /// What the token is to know of its deadline.
+    fn token_deadline(&self) -> Option<Deadline> {
+        let due = self.due.get()?;
+        let (after, location) = match (self.timeout, self.deadline) {
+            (Some((after, location)), _) if due.by_timeout => (Some(after), location),
+            (_, deadline) => (None, deadline?.1),
+        };
+        let mut deadline = Deadline::new(due.at, after, location);
+        deadline.is_virtual = due.is_virtual;
+        deadline.scope.clone_from(&self.about.name);
+        Some(deadline)
+    }
+
     /// Deadlines that nobody watches and links that nobody heard are looked at by the first check point.
     fn has_more_than_a_parent(&self) -> bool {
-        self.begun.get().is_some() || !self.links.is_empty()
+        self.due.get().is_some() || !self.links.is_empty()
     }
 
     /// Was it too late when it began?
     fn is_past(&self) -> bool {
-        let began = self.begun.get().zip(self.effective_deadline());
-        began.is_some_and(|(now, deadline)| deadline.at <= now.at)
+        self.due.get().is_some_and(|due| due.is_past)
     }
+}
 
-    /// The earlier one of timeout and deadline.
-    fn effective_deadline(&self) -> Option<Deadline> {
-        let now = self.begun.get()?;
-        let timeout = self.timeout.and_then(|(after, location)| {
-            let at = now.at.checked_add(after)?;
-            Some(Deadline::new(at, Some(after), location))
-        });
-        let deadline = self.deadline.map(|(at, location)| Deadline::new(at, None, location));
-        let mut deadline = match (timeout, deadline) {
-            (Some(timeout), Some(deadline)) if deadline.at < timeout.at => deadline,
-            (Some(timeout), _) => timeout,
-            (None, deadline) => deadline?,
-        };
-        deadline.is_virtual = now.is_virtual;
-        Some(deadline)
-    }
+/// The deadline of a scope that has begun.
+#[derive(Clone, Copy)]
+struct Due {
+    at: Instant,
+    by_timeout: bool,
+    is_virtual: bool,
+    is_past: bool,
 }
 
 /// Of a scope that has begun.
@@ -245,13 +265,9 @@ impl Origin for Scope {
     }
 
     fn make_below(&self, parent: &CancellationToken) -> CancellationToken {
-        let mut deadline = self.effective_deadline();
-        if let Some(deadline) = &mut deadline {
-            deadline.scope.clone_from(&self.about.name);
-        }
         let token = parent.child_with(ChildOptions {
             name: self.about.name.clone(),
-            deadline,
+            deadline: self.token_deadline(),
             links: self.links.clone(),
         });
         for start in self.sources.take() {
@@ -265,8 +281,7 @@ impl Origin for Scope {
     }
 
     fn deadline(&self) -> Option<(Instant, bool)> {
-        let deadline = self.effective_deadline()?;
-        Some((deadline.at, deadline.is_virtual))
+        self.due.get().map(|due| (due.at, due.is_virtual))
     }
 }
 

@@ -7,7 +7,8 @@
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::ptr;
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::time::Duration;
 
 use super::origin::{Dropped, Existing, Origin, Unmade};
@@ -88,7 +89,7 @@ struct Live {
     /// The token of a body that unwound when `registered` was with its stand-in.
     unwound: Option<CancellationToken>,
     /// The waker that is registered.
-    waker: Option<Waker>,
+    waker: Option<SameWaker>,
     /// It is not the one of the frame outside, so check points out there count us.
     is_foreign: bool,
     hold: Hold,
@@ -98,6 +99,28 @@ struct Live {
     deadline: Option<Delay>,
     /// Running since the cancel was seen, if there is a grace.
     grace: Option<Delay>,
+}
+
+/// Tells a waker again that has been cloned elsewhere, where it is kept as long as this is asked: as
+/// [`Waker::will_wake`], without a clone of its own.
+#[derive(Clone, Copy)]
+struct SameWaker {
+    data: usize,
+    vtable: &'static RawWakerVTable,
+}
+
+impl SameWaker {
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: waker.vtable(),
+        }
+    }
+
+    #[inline]
+    fn is(&self, waker: &Waker) -> bool {
+        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
+    }
 }
 
 /// Cancels a region's own token if its body unwinds.
@@ -285,7 +308,7 @@ impl Live {
     fn is_as_before(&self, change: Counts, is_foreign: bool, cx: &Context<'_>) -> bool {
         change == Counts::NOTHING
             && self.is_foreign == is_foreign
-            && self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+            && self.waker.as_ref().is_some_and(|waker| waker.is(cx.waker()))
     }
 
     /// Takes back what check points outside have counted.
@@ -535,7 +558,7 @@ where
         }
 
         let registered_waker = live.waker.as_ref();
-        if registered_waker.is_some_and(|waker| waker.will_wake(cx.waker())) && live.is_foreign == is_foreign {
+        if registered_waker.is_some_and(|waker| waker.is(cx.waker())) && live.is_foreign == is_foreign {
             return Poll::Pending;
         }
         if registered_waker.is_none() && !live.is_unmade {
@@ -549,7 +572,7 @@ where
             registered.as_mut().unregister();
         }
         if registered.as_mut().register(cx.waker(), is_foreign) {
-            live.waker = Some(cx.waker().clone());
+            live.waker = Some(SameWaker::of(cx.waker()));
             live.set_foreign(is_foreign);
         } else {
             // Cancelled since the body was polled: let what is inside notice first.
@@ -626,8 +649,8 @@ where
     fn finish(self: Pin<&mut Self>) {
         let this = self.project();
         let live = this.live;
-        let mut body = this.body;
-        let Some(mut registered) = this.registered.as_pin_mut() else {
+        let (mut body, mut registration) = (this.body, this.registered);
+        let Some(mut registered) = registration.as_mut().as_pin_mut() else {
             return;
         };
         registered.as_mut().unregister();
@@ -638,6 +661,7 @@ where
                 end_token(token, live.nature.location);
             }
         }
+        registration.set(None);
         live.deadline = None;
         live.grace = None;
         live.leave();
