@@ -1625,3 +1625,134 @@ fn a_source_that_panics_leaves_the_scope_alone_and_the_others_watched() {
         });
     assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
 }
+
+/// Runs `f` when dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn children(token: &CancellationToken) -> String {
+    let text = format!("{token:?}");
+    text.split("children: ")
+        .nth(1)
+        .unwrap()
+        .trim_end_matches(" }")
+        .to_owned()
+}
+
+#[test]
+fn a_pending_scope_takes_no_place_in_the_tree_until_somebody_needs_its_token() {
+    let outer = CancellationToken::new();
+    outer.sync_scope(|| {
+        let seen = Arc::new(Mutex::new(None));
+        let sees = Arc::clone(&seen);
+        let mut future = Box::pin(Scope::new().name("late").timeout(LONG).run(async move {
+            ready_after(1, ()).await;
+            *sees.lock().unwrap() = Some(current());
+            guard(pending::<()>()).await
+        }));
+        let (count, waker) = CountingWaker::new();
+        assert!(poll_with(&mut future, &waker).is_pending());
+        assert_eq!(children(&outer), "0");
+        assert!(poll_with(&mut future, &waker).is_pending());
+        assert_eq!(children(&outer), "1", "made in the second poll");
+        let token = seen.lock().unwrap().clone().unwrap();
+        assert!(token.remaining().is_some(), "with the scope's deadline");
+        let before = count.count();
+        token.cancel_with("by its own token");
+        assert_eq!(count.count(), before + 1, "it is the one that the task waits for now");
+        let Poll::Ready(Err(error)) = poll_with(&mut future, &waker) else {
+            panic!("the guard fails in the poll after the cancel")
+        };
+        assert!(error.belongs_to(&token));
+        assert_eq!(error.scope_name(), Some("late"));
+        assert!(!outer.is_cancelled());
+    });
+}
+
+#[test]
+fn l11_a_pending_scope_without_a_token_is_woken_by_its_parent_and_ends() {
+    let outer = CancellationToken::new();
+    let mut future = Box::pin(Scope::new().parent(&outer).run(pending::<Outcome>()));
+    let (count, waker) = CountingWaker::new();
+    assert!(poll_with(&mut future, &waker).is_pending());
+    assert_eq!(children(&outer), "0");
+    outer.cancel_with("from outside");
+    assert_eq!(count.count(), 1);
+    let Poll::Ready(Err(error)) = poll_with(&mut future, &waker) else {
+        panic!("it ends in the poll after the cancel")
+    };
+    assert!(error.belongs_to(&outer));
+    assert_eq!(error.reason().to_string(), "from outside");
+}
+
+#[test]
+fn l15_a_pending_scope_without_a_token_claims_its_deadline() {
+    paused_tokio().block_on(async {
+        let outer = CancellationToken::new();
+        let before = tokio::time::Instant::now();
+        let scope = Scope::new().name("slow").timeout(LONG).run(pending::<Outcome>());
+        let error = outer.scope(scope).await.unwrap_err();
+        assert_eq!(before.elapsed(), LONG);
+        assert!(error.is_timeout() && !error.belongs_to(&outer));
+        assert_eq!(error.scope_name(), Some("slow"));
+        assert!(!outer.is_cancelled());
+    });
+}
+
+#[test]
+fn l16_destructors_of_a_dropped_body_see_a_cancelled_token_though_nobody_had_needed_one() {
+    let outer = CancellationToken::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let mut future = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(async move {
+        let _witness = OnDrop(|| sees.lock().unwrap().push(check().unwrap_err().kind()));
+        pending::<Outcome>().await
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    drop(future);
+    assert_eq!(*seen.lock().unwrap(), [ReasonKind::Dropped]);
+    assert!(!outer.is_cancelled());
+    assert_eq!(children(&outer), "0");
+}
+
+#[test]
+fn l17_a_pending_scope_without_a_token_leaves_no_waker_behind() {
+    let outer = CancellationToken::new();
+    let (count, waker) = CountingWaker::new();
+    let mut ended = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(async {
+        ready_after(1, ()).await;
+        Ok::<(), Cancelled>(())
+    }));
+    assert!(poll_with(&mut ended, &waker).is_pending());
+    assert!(poll_with(&mut ended, &waker).is_ready());
+    let mut dropped = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(pending::<Outcome>()));
+    assert!(poll_with(&mut dropped, &waker).is_pending());
+    drop(dropped);
+    drop(waker);
+    let woken = count.count();
+    outer.cancel();
+    assert_eq!(count.count(), woken);
+    assert_eq!(Arc::strong_count(&count), 1, "wakers left behind");
+}
+
+#[test]
+fn l21_a_panic_in_a_later_poll_cancels_the_token_that_this_poll_made() {
+    let outer = CancellationToken::new();
+    let (tell, told) = mpsc::channel();
+    let mut future = Box::pin(Scope::new().parent(&outer).run(async move {
+        ready_after(1, ()).await;
+        tell.send(current()).unwrap();
+        panic!("in the second poll");
+        #[expect(unreachable_code, reason = "gives the body its type")]
+        Ok::<(), Cancelled>(())
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))).is_err());
+    assert_eq!(kind(&told.recv().unwrap()), Some(ReasonKind::Dropped));
+    assert!(!outer.is_cancelled());
+}
