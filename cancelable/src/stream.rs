@@ -51,8 +51,9 @@ pub enum StreamEnd {
 
 /// What can be done to any stream. Bring it in with `use cancelable::CancelStreamExt as _`.
 ///
-/// A loop over a stream in an annotated function needs none of this: its awaits and its turns are check points, and the
-/// function fails there. This is for code that is to stop taking items, and then go on: flush, commit, say goodbye.
+/// A loop over a stream in an annotated function needs none of this: its awaits are check points, and the function fails
+/// there; or, if the loop is marked `#[cancelable(break)]`, goes on after it. This is for code that is to stop taking items
+/// and then go on, where there is no such loop, or where an item that is on its way matters.
 pub trait CancelStreamExt: Stream {
     /// Ends the stream when the ambient token is cancelled: with `None`, as if there were no more items, so that whatever
     /// consumes it finishes in good order. [`cancelled`](UntilCancelled::cancelled) says afterwards whether that was it,
@@ -101,7 +102,8 @@ pub trait CancelStreamExt: Stream {
     /// As [`until_cancelled`](Self::until_cancelled), with a token of its own in place of the ambient one.
     ///
     /// It does not become ambient: what produces the items goes on under the token that it had. And outer check points
-    /// act on the ambient token as ever; so this is how annotated code stops taking items and carries on.
+    /// act on the ambient token as ever, so this is how annotated code stops taking items and carries on. (If it is one
+    /// and the same cancel that has reached both tokens, they are held off for the last item as with `until_cancelled`.)
     ///
     /// ```
     /// use cancelable::{CancelStreamExt as _, CancellationToken, Cancelled, StreamEnd, cancelable};

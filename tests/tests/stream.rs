@@ -323,6 +323,26 @@ fn l12_after_item_holds_off_the_check_points_outside() {
 }
 
 #[test]
+fn l14_after_item_is_bounded_by_the_grace_of_the_scope() {
+    on_every_runtime(|| async {
+        let token = CancellationToken::new();
+        let inner = token.clone();
+        let outcome: Result<usize, Cancelled> = Scope::new()
+            .parent(&token)
+            .grace(Duration::from_millis(5))
+            .run(async move {
+                let never = stream::poll_fn(|_| -> Poll<Option<u32>> {
+                    inner.cancel();
+                    Poll::Pending
+                });
+                Ok(never.until_cancelled(StreamEnd::AfterItem).count().await)
+            })
+            .await;
+        assert!(outcome.unwrap_err().was_forced());
+    });
+}
+
+#[test]
 fn a_cancel_of_the_ambient_token_alone_cuts_what_the_other_token_would_wait_for() {
     for stop_first in [false, true] {
         for layer in [plainly as fn(_) -> _, among_others] {
@@ -742,6 +762,26 @@ async fn cancelled_from_outside<T>(future: impl Future<Output = T>) -> T {
     let (output, ()) = token.scope(async move { futures::join!(future, is_pending) }).await;
     canceller.join().unwrap();
     output
+}
+
+#[cancelable]
+async fn sum_so_far(mut numbers: mpsc::UnboundedReceiver<u32>) -> Result<u32, Cancelled> {
+    let mut sum = 0;
+    #[cancelable(break)]
+    while let Some(n) = numbers.next().await {
+        sum += n;
+    }
+    Ok(sum)
+}
+
+#[test]
+fn an_annotated_loop_that_breaks_keeps_what_it_has_got() {
+    on_every_runtime(|| async {
+        let (tx, rx) = mpsc::unbounded();
+        (1..=4).for_each(|n| tx.unbounded_send(n).unwrap());
+        assert_eq!(cancelled_from_outside(sum_so_far(rx)).await.unwrap(), 10);
+        drop(tx);
+    });
 }
 
 #[cancelable]
