@@ -1,13 +1,14 @@
 //! Streams that end when a token is cancelled.
 //!
 //! Each item is an await of its own: what guards it is a [`Guard`], with all it knows of foreign wakers and of what is
-//! still getting out inside (L11, L12). What is added here is the question between two items, and the policy.
+//! still getting out inside (L11, L12). What is added here is the question between two items, and the policy; and, for a
+//! token that is not the ambient one, a frame and a registration as a scope has them.
 
 use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
@@ -15,7 +16,7 @@ use crate::context::{About, Counts, Frame, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
-use crate::token::CancellationToken;
+use crate::token::{CancellationToken, Registered};
 
 /// How a stream ends that is [cut by a cancel](CancelStreamExt::until_cancelled).
 ///
@@ -132,7 +133,7 @@ pub trait CancelStreamExt: Stream {
     where
         Self: Sized,
     {
-        UntilCancelled::new(self, Some(token.clone()), end)
+        UntilCancelled::new(self, Some(token), end)
     }
 }
 
@@ -145,12 +146,74 @@ pin_project_lite::pin_project! {
     pub struct UntilCancelled<S> {
         #[pin]
         guard: Guard<Items<S>>,
-        // After `guard`, so that it is given up when the stream is gone.
+        // After `guard`, so that they are given up when the stream is gone.
         hold: Hold,
-        // `None`: the ambient one.
-        token: Option<CancellationToken>,
+        own: Option<Own>,
         end: StreamEnd,
         stage: Stage,
+    }
+}
+
+/// A token in place of the ambient one, and what it takes to be woken by it.
+struct Own {
+    token: CancellationToken,
+    /// From the first pending item on.
+    registered: Option<(Pin<Box<Registered<CancellationToken>>>, Waker)>,
+    /// Registered among the foreign wakers, for it is not the one of the frame outside.
+    is_foreign: bool,
+    /// So the check points out there count it, while an item is pending.
+    is_counted: bool,
+}
+
+impl Own {
+    fn new(token: &CancellationToken) -> Self {
+        Self {
+            token: token.clone(),
+            registered: None,
+            is_foreign: false,
+            is_counted: false,
+        }
+    }
+
+    /// Has the cancel wake this task.
+    fn register(&mut self, is_foreign: bool, waker: &Waker) {
+        if let Some((registered, old)) = &mut self.registered {
+            if self.is_foreign == is_foreign && old.will_wake(waker) {
+                return;
+            }
+            // The two kinds have different places in the list.
+            registered.as_mut().unregister();
+        }
+        self.is_foreign = is_foreign;
+        let fresh = || (Box::pin(Registered::new(self.token.clone())), waker.clone());
+        let (registered, old) = self.registered.get_or_insert_with(fresh);
+        old.clone_from(waker);
+        if !registered.as_mut().register(waker, is_foreign) {
+            // Cancelled since the stream was polled.
+            waker.wake_by_ref();
+        }
+    }
+
+    fn set_counted(&mut self, is_counted: bool) {
+        if self.is_counted != is_counted {
+            self.is_counted = is_counted;
+            let change = if is_counted {
+                Counts::ONE_FOREIGN
+            } else {
+                Counts::NOTHING.minus(Counts::ONE_FOREIGN)
+            };
+            with_frame(|outer| {
+                if let Some(outer) = outer {
+                    outer.add(change);
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.set_counted(false);
     }
 }
 
@@ -189,17 +252,21 @@ struct Outside {
 }
 
 impl Outside {
-    fn look(cx: &Context<'_>) -> Self {
-        with_frame(|frame| match frame {
-            Some(frame) => Self {
-                token: frame.token().clone(),
-                wakes: frame.wakes(cx.waker()),
-            },
-            None => Self {
-                token: CancellationToken::never(),
-                wakes: true,
-            },
-        })
+    /// Has another look: `this` is what was seen last time, and mostly still true.
+    fn look(this: &mut Option<Self>, cx: &Context<'_>) {
+        with_frame(|frame| {
+            let (token, wakes) = match frame {
+                Some(frame) => (frame.token(), frame.wakes(cx.waker())),
+                None => (const { &CancellationToken::never() }, true),
+            };
+            match this {
+                Some(seen) if seen.token == *token => seen.wakes = wakes,
+                _ => {
+                    let token = token.clone();
+                    *this = Some(Self { token, wakes });
+                }
+            }
+        });
     }
 }
 
@@ -232,7 +299,7 @@ impl<S: Stream> Future for Items<S> {
 
 impl<S: Stream> UntilCancelled<S> {
     #[track_caller]
-    fn new(stream: S, token: Option<CancellationToken>, end: StreamEnd) -> Self {
+    fn new(stream: S, token: Option<&CancellationToken>, end: StreamEnd) -> Self {
         Self {
             guard: guard(Items {
                 stream: Some(stream),
@@ -240,7 +307,7 @@ impl<S: Stream> UntilCancelled<S> {
                 outside: None,
             }),
             hold: Hold::new(),
-            token,
+            own: token.map(Own::new),
             end,
             stage: Stage::Between { drained: 0 },
         }
@@ -338,83 +405,86 @@ impl<S> UntilCancelled<S> {
     }
 }
 
-impl<S: Stream> UntilCancelled<S> {
-    /// Polls for the next item with the token that counts as the ambient one.
-    fn poll_item(self: Pin<&mut Self>, drained: usize, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let mut this = self.project();
-        let mut drained = drained;
-        if matches!(this.stage, Stage::Between { .. }) {
-            let location = this.guard.location();
+/// Polls for the next item with the token that now is the ambient one.
+fn poll_item<S: Stream>(
+    mut guard: Pin<&mut Guard<Items<S>>>,
+    stage: &mut Stage,
+    end: StreamEnd,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Item>> {
+    let drained = match *stage {
+        Stage::Producing { drained } => drained,
+        Stage::Between { mut drained } => {
             let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() => frame.notice(location),
+                Some(frame) if !frame.is_quiet() => frame.notice(guard.location()),
                 _ => None,
             });
             if let Some(cancelled) = cancelled {
-                match *this.end {
+                match end {
                     StreamEnd::Drain { at_most } if drained < at_most => drained += 1,
                     _ => {
-                        *this.stage = Stage::Over(Some(cancelled));
+                        *stage = Stage::Over(Some(cancelled));
                         return Poll::Ready(None);
                     }
                 }
             }
-            let inside = this.guard.inner().inside;
-            this.guard.as_mut().go_on(inside);
-            *this.stage = Stage::Producing { drained };
+            let inside = guard.inner().inside;
+            guard.as_mut().go_on(inside);
+            drained
         }
-        match ready!(this.guard.poll(cx)) {
-            Ok(Some(item)) => {
-                *this.stage = Stage::Between { drained };
-                Poll::Ready(Some(item))
-            }
-            Ok(None) => {
-                *this.stage = Stage::Over(None);
-                Poll::Ready(None)
-            }
-            Err(cancelled) if *this.end == StreamEnd::AfterItem => {
-                *this.stage = Stage::Last(cancelled);
-                Poll::Pending
-            }
-            Err(cancelled) => {
-                *this.stage = Stage::Over(Some(cancelled));
-                Poll::Ready(None)
-            }
-        }
-    }
+        Stage::Last(_) | Stage::Over(_) => unreachable!("these do not ask the token"),
+    };
+    let (next, poll) = match guard.poll(cx) {
+        Poll::Pending => (Stage::Producing { drained }, Poll::Pending),
+        Poll::Ready(Ok(Some(item))) => (Stage::Between { drained }, Poll::Ready(Some(item))),
+        Poll::Ready(Ok(None)) => (Stage::Over(None), Poll::Ready(None)),
+        Poll::Ready(Err(cancelled)) if end == StreamEnd::AfterItem => (Stage::Last(cancelled), Poll::Pending),
+        Poll::Ready(Err(cancelled)) => (Stage::Over(Some(cancelled)), Poll::Ready(None)),
+    };
+    *stage = next;
+    poll
+}
 
-    /// Polls for the item that is waited for though the token is cancelled.
-    fn poll_last(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let this = self.project();
-        let mut items = this.guard.inner_pin();
-        *items.as_mut().project().outside = None;
-        let item = ready!(items.poll(cx));
-        let stage = mem::replace(this.stage, Stage::Over(None));
-        if let (Some(_), Stage::Last(cancelled)) = (&item, stage) {
-            *this.stage = Stage::Over(Some(cancelled));
-        }
-        Poll::Ready(item)
+/// Polls for the item that is waited for though the token is cancelled.
+fn poll_last<S: Stream>(
+    mut items: Pin<&mut Items<S>>,
+    stage: &mut Stage,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Item>> {
+    *items.as_mut().project().outside = None;
+    let item = ready!(items.poll(cx));
+    let last = mem::replace(stage, Stage::Over(None));
+    if let (Some(_), Stage::Last(cancelled)) = (&item, last) {
+        *stage = Stage::Over(Some(cancelled));
     }
+    Poll::Ready(item)
 }
 
 impl<S: Stream> Stream for UntilCancelled<S> {
     type Item = S::Item;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let poll = match self.stage {
-            Stage::Over(_) => Poll::Ready(None),
-            Stage::Last(_) => self.as_mut().poll_last(cx),
-            Stage::Between { drained } | Stage::Producing { drained } => match self.token.clone() {
-                None => self.as_mut().poll_item(drained, cx),
-                Some(token) => {
-                    let mut items = self.as_mut().project().guard.inner_pin();
-                    *items.as_mut().project().outside = Some(Outside::look(cx));
-                    // A frame for the guard alone: inside it, the stream is polled in what is outside again.
-                    let frame = Frame::new(&token, About::NOTHING, None);
-                    frame.enter(|| self.as_mut().poll_item(drained, cx)).0
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let mut this = self.project();
+        let poll = match (&*this.stage, &mut *this.own) {
+            (Stage::Over(_), _) => return Poll::Ready(None),
+            (Stage::Last(_), _) => poll_last(this.guard.inner_pin(), this.stage, cx),
+            (_, None) => poll_item(this.guard, this.stage, *this.end, cx),
+            (_, Some(own)) => {
+                Outside::look(this.guard.as_mut().inner_pin().project().outside, cx);
+                // A frame for the guard alone: inside it, the stream is polled in what is outside again.
+                let frame = Frame::new(&own.token, About::NOTHING, Some(cx.waker()));
+                let poll = frame.enter(|| poll_item(this.guard, this.stage, *this.end, cx)).0;
+                let is_foreign = !frame.outer_wakes(cx.waker());
+                let is_pending = matches!(this.stage, Stage::Producing { .. });
+                if is_pending {
+                    own.register(is_foreign, cx.waker());
+                } else if matches!(this.stage, Stage::Over(_)) {
+                    own.registered = None;
                 }
-            },
+                own.set_counted(is_pending && is_foreign);
+                poll
+            }
         };
-        let this = self.project();
         // The item is waited for in spite of this cancel. If what is outside was cancelled by another, that is its affair.
         let holds = match this.stage {
             Stage::Last(cancelled) => with_frame(|outer| {
@@ -448,7 +518,7 @@ impl<S: fmt::Debug> fmt::Debug for UntilCancelled<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UntilCancelled")
             .field("stream", self.get_ref())
-            .field("token", &self.token)
+            .field("token", &self.own.as_ref().map(|own| &own.token))
             .field("end", &self.end)
             .finish_non_exhaustive()
     }

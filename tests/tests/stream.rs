@@ -15,7 +15,7 @@ use cancelable::{
 };
 use futures::channel::{mpsc, oneshot};
 use futures::stream::{self, FusedStream as _, FuturesUnordered, Stream, StreamExt as _};
-use tests::{CountingWaker, Runtime, on_every_runtime, poll_once, poll_with, ready_after};
+use tests::{CountingWaker, PollsInWaker, Runtime, on_every_runtime, poll_once, poll_with, ready_after};
 
 const ALL_ENDS: [StreamEnd; 3] = [StreamEnd::Now, StreamEnd::AfterItem, StreamEnd::Drain { at_most: 3 }];
 
@@ -224,6 +224,90 @@ fn l11_a_cancel_from_another_thread_ends_it_on_every_runtime() {
 }
 
 #[test]
+fn l05_no_cancel_is_missed_and_no_item_lost_in_a_race() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    for round in 0..600 {
+        let end = [StreamEnd::Now, StreamEnd::Drain { at_most: 1 }][round % 2];
+        let token = CancellationToken::new();
+        let (sender, receiver) = mpsc::unbounded();
+        let ambient = round % 3 == 0;
+        let foreign = round % 5 < 2;
+        let by = token.clone();
+        let take = async move {
+            let mut stream = if ambient {
+                receiver.until_cancelled(end)
+            } else {
+                receiver.until_cancelled_by(&by, end)
+            };
+            let taken: Vec<u32> = stream.by_ref().collect().await;
+            assert!(stream.cancelled().is_some());
+            (taken, stream.into_inner())
+        };
+        let scope = token.clone();
+        let task = runtime.spawn(async move {
+            if foreign {
+                let mut all = FuturesUnordered::new();
+                all.push(take);
+                scope.scope(all.next()).await.unwrap()
+            } else {
+                scope.scope(take).await
+            }
+        });
+        let sent: Vec<u32> = (0..20).collect();
+        for n in &sent {
+            if *n == 10 {
+                token.cancel();
+            }
+            sender.unbounded_send(*n).unwrap_or_default();
+        }
+        drop(sender);
+        // Nothing but the cancel and the items wakes the task.
+        let (mut got, left) = runtime.block_on(task).unwrap();
+        got.extend(runtime.block_on(left.collect::<Vec<u32>>()));
+        assert_eq!(got, sent, "round {round}");
+    }
+}
+
+#[test]
+fn l12_on_an_executor_that_polls_inside_the_waker() {
+    for end in ALL_ENDS {
+        for by_token in [false, true] {
+            let token = CancellationToken::new();
+            let by = token.clone();
+            let (gates, opened): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel::<()>()).unzip();
+            let cleaned = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&cleaned);
+            let task = PollsInWaker::start(token.scope(guard(async move {
+                let members = opened.into_iter().map(|gate| {
+                    let (by, counter) = (by.clone(), Arc::clone(&counter));
+                    async move {
+                        let one = Box::pin(stream::once(fetches(1, gate, counter)));
+                        let stream = if by_token {
+                            one.until_cancelled_by(&by, end)
+                        } else {
+                            one.until_cancelled(end)
+                        };
+                        stream.collect::<Vec<u32>>().await
+                    }
+                });
+                members.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await
+            })));
+            token.cancel();
+            assert!(task.take_output().is_none(), "{end:?}, {by_token}: cleaning up");
+            for gate in gates {
+                gate.send(()).unwrap();
+            }
+            let items = task.take_output().expect("all are out").expect("and nothing was cut");
+            assert_eq!(items, [[1], [1], [1]], "{end:?}, {by_token}");
+            assert_eq!(cleaned.load(Ordering::SeqCst), 3);
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_is_always_ready_ends_at_the_deadline_of_its_scope() {
     for end in ALL_ENDS {
         on_every_runtime(|| async move {
@@ -234,6 +318,25 @@ fn a_stream_that_is_always_ready_ends_at_the_deadline_of_its_scope() {
             assert!(counted.unwrap() > 0);
         });
     }
+}
+
+#[test]
+fn a_deadline_of_the_token_ends_a_pending_stream() {
+    on_every_runtime(|| async {
+        let soon = CancellationToken::new();
+        soon.cancel_after(Duration::from_millis(5));
+        let mut never = stream::pending::<()>().until_cancelled_by(&soon, StreamEnd::Now);
+        assert_eq!(never.next().await, None);
+        assert!(never.cancelled().unwrap().is_timeout());
+
+        // Also one that is set when the stream is pending, and of a parent.
+        let parent = CancellationToken::new();
+        let mut never = stream::pending::<()>().until_cancelled_by(&parent.child_token(), StreamEnd::Now);
+        assert!(poll_item(&mut never).is_pending());
+        let (end, ()) = futures::join!(never.next(), async { parent.cancel_after(Duration::from_millis(5)) });
+        assert_eq!(end, None);
+        assert!(never.cancelled().unwrap().is_timeout());
+    });
 }
 
 #[test]
@@ -579,10 +682,19 @@ fn a_stream_that_went_leaves_nothing_behind() {
             .poll_next_unpin(&mut Context::from_waker(&last_waker))
             .is_pending()
     );
+    // One that has come to its end may be kept.
+    let (sender, receiver) = mpsc::unbounded::<()>();
+    let mut ended = receiver.until_cancelled_by(&stop, StreamEnd::Now);
+    let (own, own_waker) = CountingWaker::new();
+    assert!(ended.poll_next_unpin(&mut Context::from_waker(&own_waker)).is_pending());
+    drop(sender);
+    assert!(ended.poll_next_unpin(&mut Context::from_waker(&own_waker)).is_ready());
+    let before = own.count();
     stop.cancel();
     scope.cancel();
     assert_eq!(count.count(), 0);
     assert_eq!(last.count(), 1);
+    assert_eq!(own.count(), before);
 }
 
 #[test]
