@@ -322,8 +322,7 @@ impl Body {
     /// What notices that a scope is over before its body starts.
     fn add_entry_check(&mut self, library: &Library) {
         let span = Span::call_site();
-        let check = library.located("check", TokenStream::new(), span);
-        let entry = Exit::Return(self.edge()).unless_ok(&check, library, span);
+        let entry = Exit::Return(self.edge()).if_cancelled(library, span);
         insert_after_items(&mut self.block, entry);
     }
 

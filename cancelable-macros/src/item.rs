@@ -1,9 +1,9 @@
 //! What the attribute was put on.
 //!
-//! A function's body is kept as one group of raw tokens until the item is known to be a function: code that is half
-//! typed must not cost the user rustc's own message about it.
+//! A function's body is parsed only when the item is known to be a function, and one that does not parse is handed back as
+//! it is: code that is half typed must not cost the user rustc's own message about it.
 
-use proc_macro2::{Group, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -116,25 +116,23 @@ fn parse_function(input: ParseStream<'_>, mut attrs: Vec<Attribute>, vis: Visibi
     if input.peek(Token![;]) {
         return Some(Item::Bodyless { name: sig.ident.span() });
     }
-    let Ok(braces) = input.parse::<Group>() else {
+    // Parsed where it stands: a stream of its own would be copied in once more.
+    let mut body = || {
+        let content;
+        let brace_token = syn::braced!(content in input);
+        attrs.extend(content.call(Attribute::parse_inner)?);
+        let stmts = content.call(Block::parse_within)?;
+        Ok::<_, syn::Error>(Block { brace_token, stmts })
+    };
+    let Ok(block) = body() else {
         return Some(Item::Broken);
-    };
-    let body = |input: ParseStream<'_>| {
-        attrs.extend(input.call(Attribute::parse_inner)?);
-        input.call(Block::parse_within)
-    };
-    let Ok(stmts) = body.parse2(braces.stream()) else {
-        return Some(Item::Broken);
-    };
-    let brace_token = syn::token::Brace {
-        span: braces.delim_span(),
     };
     Some(Item::Function(Box::new(Function {
         attrs,
         vis,
         defaultness,
         sig,
-        block: Block { brace_token, stmts },
+        block,
     })))
 }
 

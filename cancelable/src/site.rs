@@ -1,6 +1,7 @@
 //! What expansions call where the caller's line matters, and a way out of an `async` block.
 
 use std::future::{Future, IntoFuture};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
@@ -17,11 +18,18 @@ use crate::token::CancellationToken;
 pub struct Site;
 
 impl Site {
-    /// As [`check`](crate::check()).
+    /// As [`check`](crate::check()), the first half.
     #[inline]
     #[track_caller]
-    pub fn check(self) -> Result<(), Cancelled> {
-        context::check()
+    pub fn is_cancelled(self) -> bool {
+        context::notices(Location::caller())
+    }
+
+    /// The other half: the error, where [`is_cancelled`](Self::is_cancelled) has just said so.
+    #[cold]
+    #[track_caller]
+    pub fn cancelled(self) -> Cancelled {
+        context::noticed(Location::caller())
     }
 
     /// As [`guard`](crate::guard()).

@@ -90,13 +90,12 @@ fn tokens(plan: &Plan) -> TokenStream {
 }
 
 fn entry_check(plan: &Plan, exit: &Exit, name: Span) -> TokenStream {
-    let check = plan.library.located("check", TokenStream::new(), name);
-    exit.unless_ok(&check, &plan.library, name)
+    exit.if_cancelled(&plan.library, name)
 }
 
 /// ```text
 /// Input:  fn f() -> R { BODY }
-/// Output: fn f() -> R { if let Err(cancelled) = Site.check() { return from_cancelled::<R>(cancelled) } BODY }
+/// Output: fn f() -> R { if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) } BODY }
 /// ```
 /// Nothing moves: types, borrows, coercions and the order of drops are those of the plain function.
 fn in_place(plan: &Plan, mut block: Block, mut prelude: TokenStream, name: Span) -> TokenStream {
@@ -111,7 +110,7 @@ fn in_place(plan: &Plan, mut block: Block, mut prelude: TokenStream, name: Span)
 /// Output: fn f() -> R {
 ///             'cancelled: {
 ///                 return {
-///                     if let Err(_) = Site.check() { break 'cancelled }
+///                     if Site.is_cancelled() { break 'cancelled }
 ///                     BODY                        // its check points: `break 'cancelled`
 ///                 };
 ///             }
@@ -140,7 +139,7 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 /// Input:  #[cancelable(timeout = "5s")] fn f() -> R { BODY }
 /// Output: fn f() -> R {
 ///             Site.enter_sync(Site.scope().timeout(Duration::from_millis(5000)), || -> R {
-///                 if let Err(cancelled) = Site.check() { return from_cancelled::<R>(cancelled) }
+///                 if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) }
 ///                 BODY
 ///             })
 ///         }

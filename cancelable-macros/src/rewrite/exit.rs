@@ -57,7 +57,7 @@ impl Edge {
     /// ```text
     /// Output: from_cancelled::<R>(cancelled)
     /// ```
-    pub(crate) fn convert(&self, library: &Library, cancelled: &Ident) -> TokenStream {
+    pub(crate) fn convert(&self, library: &Library, cancelled: impl ToTokens) -> TokenStream {
         let private = library.private("from_cancelled", self.span);
         let ty = &self.ty;
         let argument = quote_spanned!(at(self.span)=> (#cancelled));
@@ -111,21 +111,39 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The `Err` arm of a check point: pattern and expression.
-    fn arm(&self, library: &Library, span: Span) -> (TokenStream, TokenStream) {
-        let cancelled = variable("cancelled", span);
+    /// How to leave with `cancelled`, an expression.
+    fn leave(&self, cancelled: &TokenStream, library: &Library, span: Span) -> TokenStream {
         match self {
             Exit::Return(edge) => {
-                let value = edge.convert(library, &cancelled);
-                (cancelled.to_token_stream(), quote_spanned!(at(span)=> return #value))
+                let value = edge.convert(library, cancelled);
+                quote_spanned!(at(span)=> return #value)
             }
-            Exit::Leave(label) => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break #label)),
-            Exit::LeaveInnermost => (quote_spanned!(at(span)=> _), quote_spanned!(at(span)=> break)),
-            Exit::GiveUp(slot) => (
-                cancelled.to_token_stream(),
-                quote_spanned!(at(span)=> return #slot.give_up(#cancelled).await),
-            ),
+            Exit::Leave(label) => quote_spanned!(at(span)=> break #label),
+            Exit::LeaveInnermost => quote_spanned!(at(span)=> break),
+            Exit::GiveUp(slot) => quote_spanned!(at(span)=> return #slot.give_up(#cancelled).await),
         }
+    }
+
+    /// The `Err` arm of a check point: pattern and expression.
+    fn arm(&self, library: &Library, span: Span) -> (TokenStream, TokenStream) {
+        let cancelled = variable("cancelled", span).into_token_stream();
+        let leave = self.leave(&cancelled, library, span);
+        match self {
+            Exit::Return(_) | Exit::GiveUp(_) => (cancelled, leave),
+            Exit::Leave(_) | Exit::LeaveInnermost => (quote_spanned!(at(span)=> _), leave),
+        }
+    }
+
+    /// ```text
+    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()); }
+    /// ```
+    /// Two calls, for a `Result` with an error in it would have to be dropped on every way out: twice the code, for the
+    /// compiler to write and to optimise away again.
+    pub(crate) fn if_cancelled(&self, library: &Library, span: Span) -> TokenStream {
+        let asked = library.located("is_cancelled", TokenStream::new(), span);
+        let cancelled = library.located("cancelled", TokenStream::new(), span);
+        let leave = self.leave(&cancelled, library, span);
+        quote_spanned!(at(span)=> if #asked { #leave; })
     }
 
     /// ```text

@@ -8,17 +8,20 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Block, Expr, ExprForLoop, ExprMatch, Stmt};
 
-/// What a turn that checks calls: `CHECK` below.
+/// What a turn that checks begins with: `CHECK` below.
 ///
 /// ```text
-/// Output: Site.check()
-/// Output: Site.checkpoint(YIELD_EVERY).await                          // lets other tasks run now and then
-/// Output: Site.checkpoint(Turns::rounds(YIELD_EVERY, EVERY)).await    // called in every EVERY-th turn only
+/// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()); }
 /// ```
-pub(crate) fn check(rules: &Rules<'_>, keyword: Span) -> TokenStream {
+/// Under `yield_every`, it lets other tasks run now and then:
+/// ```text
+/// Output: if let Err(cancelled) = Site.checkpoint(YIELD_EVERY).await { return from_cancelled::<R>(cancelled); }
+/// ```
+/// or with `Turns::rounds(YIELD_EVERY, EVERY)`, if it is to be called in every EVERY-th turn only.
+pub(crate) fn check(rules: &Rules<'_>, exit: &Exit, keyword: Span) -> TokenStream {
     let library = rules.library;
     let Some(turns) = &rules.yield_every else {
-        return library.located("check", TokenStream::new(), keyword);
+        return exit.if_cancelled(library, keyword);
     };
     let calls = match &rules.every {
         None => turns.clone(),
@@ -30,16 +33,16 @@ pub(crate) fn check(rules: &Rules<'_>, keyword: Span) -> TokenStream {
     let checkpoint = library.located("checkpoint", calls, keyword);
     // With the user's span unchanged: whatever is not `Send` is told to be kept across this loop, not across an expansion.
     let awaited = quote_spanned!(keyword=> .await);
-    quote!(#checkpoint #awaited)
+    exit.unless_ok(&quote!(#checkpoint #awaited), library, keyword)
 }
 
 /// ```text
 /// Input:  for PAT in EXPR { BODY }
-/// Output: for PAT in EXPR { if let Err(cancelled) = CHECK { return from_cancelled::<R>(cancelled) } BODY }
+/// Output: for PAT in EXPR { CHECK BODY }
 /// ```
 /// The loop stays the user's own, with its label, value, `break`s and `continue`s.
-pub(crate) fn check_each_turn(body: &mut Block, check: &TokenStream, exit: &Exit, library: &Library, keyword: Span) {
-    insert_after_items(body, exit.unless_ok(check, library, keyword));
+pub(crate) fn check_each_turn(body: &mut Block, check: TokenStream) {
+    insert_after_items(body, check);
 }
 
 /// ```text
@@ -50,12 +53,10 @@ pub(crate) fn check_some_turns(
     mut looping: Expr,
     every: &TokenStream,
     check: &TokenStream,
-    exit: &Exit,
     library: &Library,
     keyword: Span,
 ) -> Expr {
     let turns = variable("turns", keyword);
-    let check = exit.unless_ok(check, library, keyword);
     let begin = located_call("begin", TokenStream::new(), keyword);
     let due = quote_spanned!(at(keyword)=> if #turns #begin { #check });
     if let Some(body) = body_mut(&mut looping) {
@@ -91,12 +92,11 @@ pub(crate) fn check_some_turns(
 /// The loop over a piece is a plain counted one, which vectorises. A `break` in the body leaves it before its piece
 /// has said that it was gone through, and so leaves the outer loop too; `continue` goes on within the piece.
 ///
-/// `check` leaves by `exit`, from between the pieces, where the user's labels are not in scope.
+/// The check is made between the pieces, where the user's labels are not in scope.
 pub(crate) fn check_between_pieces(
     mut looping: ExprForLoop,
     every: &TokenStream,
     check: &TokenStream,
-    exit: &Exit,
     library: &Library,
     keyword: Span,
 ) -> Expr {
@@ -105,7 +105,6 @@ pub(crate) fn check_between_pieces(
     let (probe, option) = (library.private("Probe", keyword), library.private("Option", keyword));
     let into_iter = library.private("IntoIterator", looping.expr.span());
     let expr = std::mem::replace(&mut *looping.expr, Expr::Verbatim(piece.to_token_stream()));
-    let check = exit.unless_ok(check, library, keyword);
     let scrutinee = quote_spanned!(at(expr.span())=> #into_iter::into_iter(#expr));
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {

@@ -208,24 +208,24 @@ impl Rewriter<'_> {
         }
         self.points.loops += 1;
         self.touched += 1;
-        let check = loops::check(self.rules, keyword);
+        let exit = match (&*expr, &self.rules.every, marked) {
+            (Expr::ForLoop(_), Some(_), Some(_)) => &Exit::LeaveInnermost,
+            _ => &self.exit,
+        };
+        let check = loops::check(self.rules, exit, keyword);
         match &self.rules.every {
             _ if checked_by_condition => {}
             None => {
                 if let Some(body) = loops::body_mut(expr) {
-                    loops::check_each_turn(body, &check, &self.exit, self.rules.library, keyword);
+                    loops::check_each_turn(body, check);
                 }
             }
             Some(every) => {
                 *expr = match std::mem::replace(expr, Expr::PLACEHOLDER) {
                     Expr::ForLoop(inner) => {
-                        let exit = match marked {
-                            Some(_) => Exit::LeaveInnermost,
-                            None => self.exit.clone(),
-                        };
-                        loops::check_between_pieces(inner, every, &check, &exit, self.rules.library, keyword)
+                        loops::check_between_pieces(inner, every, &check, self.rules.library, keyword)
                     }
-                    other => loops::check_some_turns(other, every, &check, &self.exit, self.rules.library, keyword),
+                    other => loops::check_some_turns(other, every, &check, self.rules.library, keyword),
                 };
             }
         }

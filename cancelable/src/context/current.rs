@@ -54,6 +54,24 @@ pub fn check() -> Result<(), Cancelled> {
     })
 }
 
+/// As [`check`], in two steps: is the ambient token cancelled?
+#[inline]
+pub(crate) fn notices(location: &'static Location<'static>) -> bool {
+    slot::with(|frame| match frame {
+        Some(frame) if !frame.is_quiet() => frame.notices(location),
+        _ => false,
+    })
+}
+
+/// The second step: the error of a check point at `location` that has found the ambient token cancelled.
+#[cold]
+pub(crate) fn noticed(location: &'static Location<'static>) -> Cancelled {
+    match slot::with(|frame| frame.and_then(|frame| frame.cancelled(location))) {
+        Some(cancelled) => cancelled,
+        None => panic!("a check point leaves a scope that is not cancelled; this may be a bug in cancelable"),
+    }
+}
+
 /// Is the ambient token cancelled? `false` where there is none. As cheap as [`check`].
 #[inline]
 #[must_use]

@@ -13,4 +13,5 @@ mod slot;
 pub(crate) use carry::Carried;
 pub use carry::{propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
+pub(crate) use current::{noticed, notices};
 pub(crate) use slot::{About, Counts, Frame, LazyToken, with as with_frame};

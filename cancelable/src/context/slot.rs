@@ -217,11 +217,29 @@ impl<'a> Frame<'a> {
     /// The error of a check point at `location` in this frame, if its token is cancelled.
     #[cold]
     pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+        if self.notices(location) {
+            self.cancelled(location)
+        } else {
+            None
+        }
+    }
+
+    /// Does a check point at `location` find this frame's token cancelled?
+    #[cold]
+    pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
         if probe::is_watched() && !self.token().is_marked() {
             probe::check_point(location);
         }
+        let cancelled = self.token().is_cancelled();
+        if cancelled {
+            probe::noticed(location);
+        }
+        cancelled
+    }
+
+    /// The error of a check point that has found this frame's token cancelled.
+    pub(crate) fn cancelled(&self, location: &'static Location<'static>) -> Option<Cancelled> {
         let cause = self.token().cause()?;
-        probe::noticed(location);
         Some(Cancelled::new(cause, location, self.scope_name()))
     }
 

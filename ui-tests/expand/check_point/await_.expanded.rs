@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 4 awaits.*/
 async fn await_() -> Result<u32, Error> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Error>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     let page = match ::cancelable::__private::Site.guard(fetch(&url())).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

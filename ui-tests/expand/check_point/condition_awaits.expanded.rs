@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 1 await, 1 loop.*/
 async fn condition_awaits() -> Option<u32> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     while let Some(job) = match ::cancelable::__private::Site.guard(jobs.recv()).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 1 loop. Options: `every = 1024`.*/
 fn every_for(list: &[u64]) -> Result<u64, Error> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u64, Error>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     let mut sum = 0;
     match ::cancelable::__private::IntoIterator::into_iter(list) {
@@ -20,13 +18,10 @@ fn every_for(list: &[u64]) -> Result<u64, Error> {
                     while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
                         .next_piece()
                     {
-                        if let ::cancelable::__private::Result::Err(
-                            cancelable_cancelled,
-                        ) = ::cancelable::__private::Site.check()
-                        {
+                        if ::cancelable::__private::Site.is_cancelled() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<u64, Error>,
-                            >(cancelable_cancelled);
+                            >(::cancelable::__private::Site.cancelled());
                         }
                         'rows: for n in cancelable_piece {
                             if *n == 0 {

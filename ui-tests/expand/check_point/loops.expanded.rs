@@ -2,40 +2,32 @@
 
 **Cancelable.** Check points: entry, 3 loops.*/
 fn loops(list: &[u32]) -> Result<u32, Error> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Error>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     for n in list {
-        if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-            .check()
-        {
+        if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled);
+            >(::cancelable::__private::Site.cancelled());
         }
         use_up(n);
     }
     'outer: while more() {
-        if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-            .check()
-        {
+        if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled);
+            >(::cancelable::__private::Site.cancelled());
         }
         continue 'outer;
     }
     let value = loop {
-        if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-            .check()
-        {
+        if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled);
+            >(::cancelable::__private::Site.cancelled());
         }
         break 3;
     };

@@ -2,24 +2,18 @@
 
 **Cancelable.** Check points: entry, 2 loops.*/
 fn break_() -> Option<u32> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     let mut best = 0;
     'marked1: for n in 0..3 {
-        if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
-            .check()
-        {
+        if ::cancelable::__private::Site.is_cancelled() {
             break 'marked1;
         }
         while more() {
-            if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
-                .check()
-            {
+            if ::cancelable::__private::Site.is_cancelled() {
                 break 'marked1;
             }
         }

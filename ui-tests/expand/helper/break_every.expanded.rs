@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 1 loop. Options: `every = 8`.*/
 fn break_every() -> Option<u32> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     let mut best = 0;
     match ::cancelable::__private::IntoIterator::into_iter(0..3) {
@@ -20,9 +18,7 @@ fn break_every() -> Option<u32> {
                     while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
                         .next_piece()
                     {
-                        if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
-                            .check()
-                        {
+                        if ::cancelable::__private::Site.is_cancelled() {
                             break;
                         }
                         'mine: for n in cancelable_piece {

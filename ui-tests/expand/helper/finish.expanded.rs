@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 1 await.*/
 async fn finish() -> Option<u32> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     match ::cancelable::__private::Site.finish(tx.send(1)).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

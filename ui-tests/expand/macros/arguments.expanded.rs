@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 5 awaits.*/
 async fn arguments() -> Option<u32> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     println!(
         "{} {name}", match ::cancelable::__private::Site.guard(get()). await {

@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 2 awaits.*/
 async fn join() -> Option<u32> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     let (a, b) = {
         let (cancelable_future0, cancelable_future1) = (first(), second(get()?));

@@ -3,23 +3,19 @@
 **Cancelable.** Check points: entry, 1 loop. Options: `every = step * 2`.*/
 fn every_expression(step: usize) -> Option<u32> {
     let cancelable_every: usize = step * 2;
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     {
         let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
         while more() {
             if cancelable_turns.begin() {
-                if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-                    .check()
-                {
+                if ::cancelable::__private::Site.is_cancelled() {
                     return ::cancelable::__private::from_cancelled::<
                         Option<u32>,
-                    >(cancelable_cancelled);
+                    >(::cancelable::__private::Site.cancelled());
                 }
             }
         }

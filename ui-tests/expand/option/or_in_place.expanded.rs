@@ -9,9 +9,7 @@ async fn or_in_place(default: u32) -> u32 {
             clippy::needless_return
         )]
         return {
-            if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
-                .check()
-            {
+            if ::cancelable::__private::Site.is_cancelled() {
                 break 'cancelled;
             }
             match ::cancelable::__private::Site.guard(get()).await {

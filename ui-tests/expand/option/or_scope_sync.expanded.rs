@@ -13,9 +13,7 @@ fn or_scope_sync() {
                         clippy::needless_return
                     )]
                     return {
-                        if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
-                            .check()
-                        {
+                        if ::cancelable::__private::Site.is_cancelled() {
                             break 'cancelled;
                         }
                         work();

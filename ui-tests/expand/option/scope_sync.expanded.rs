@@ -9,12 +9,10 @@ fn scope_sync(&mut self, n: u32) -> Result<u32, Error> {
                 .timeout(::cancelable::__private::Duration::from_millis(1500u64)),
             || -> Result<u32, Error> {
                 {
-                    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-                        .check()
-                    {
+                    if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
                             Result<u32, Error>,
-                        >(cancelable_cancelled);
+                        >(::cancelable::__private::Site.cancelled());
                     }
                     Ok(n)
                 }

@@ -8,12 +8,10 @@ fn token_parameter(before: u32) -> Option<u32> {
     let mut owned: CancellationToken = ::cancelable::__private::token_parameter::<
         CancellationToken,
     >();
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     owned = token.clone();
     Some(before)

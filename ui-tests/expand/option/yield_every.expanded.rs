@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry, 1 await, 2 loops. Options: `yield_every = 64`.*/
 async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     for n in 0..9 {
         if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
@@ -41,12 +39,10 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
 async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
     let cancelable_every: usize = step;
     let cancelable_yield_every: usize = step * 100;
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     match ::cancelable::__private::IntoIterator::into_iter(numbers) {
         cancelable_items => {

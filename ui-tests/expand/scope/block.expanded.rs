@@ -3,12 +3,10 @@ fn block() {
         .enter_sync(
             ::cancelable::__private::Site.scope().detached().until(signal::ctrl_c()),
             || {
-                if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-                    .check()
-                {
+                if ::cancelable::__private::Site.is_cancelled() {
                     return ::cancelable::__private::from_cancelled::<
                         _,
-                    >(cancelable_cancelled);
+                    >(::cancelable::__private::Site.cancelled());
                 }
                 tokenize(page)?
             },

@@ -10,21 +10,16 @@ fn closure() {
                     ::cancelable::__private::CancellationToken,
                 >();
                 {
-                    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-                        .check()
-                    {
+                    if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
                             Option<u32>,
-                        >(cancelable_cancelled);
+                        >(::cancelable::__private::Site.cancelled());
                     }
                     for n in 0..3 {
-                        if let ::cancelable::__private::Result::Err(
-                            cancelable_cancelled,
-                        ) = ::cancelable::__private::Site.check()
-                        {
+                        if ::cancelable::__private::Site.is_cancelled() {
                             return ::cancelable::__private::from_cancelled::<
                                 Option<u32>,
-                            >(cancelable_cancelled);
+                            >(::cancelable::__private::Site.cancelled());
                         }
                     }
                     None

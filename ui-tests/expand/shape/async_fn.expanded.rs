@@ -3,12 +3,10 @@
 
 **Cancelable.** Check points: entry.*/
 pub async fn async_fn(n: u32) -> Result<u32, Error> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Error>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     Ok(n)
 }

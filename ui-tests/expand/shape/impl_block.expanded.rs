@@ -3,12 +3,10 @@ impl Store {
 
 **Cancelable.** Check points: entry, 1 await. Options: `every = 8`.*/
     async fn load(&self) -> Result<u32, Error> {
-        if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-            .check()
-        {
+        if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled);
+            >(::cancelable::__private::Site.cancelled());
         }
         match ::cancelable::__private::Site.guard(self.read()).await {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
@@ -34,9 +32,7 @@ impl Store {
                 clippy::needless_return
             )]
             return {
-                if let ::cancelable::__private::Result::Err(_) = ::cancelable::__private::Site
-                    .check()
-                {
+                if ::cancelable::__private::Site.is_cancelled() {
                     break 'cancelled;
                 }
                 0

@@ -2,12 +2,10 @@
 
 **Cancelable.** Check points: entry.*/
 async fn impl_trait_return() -> Result<impl Iterator<Item = u32>, Error> {
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<_, Error>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     Ok(0..3)
 }

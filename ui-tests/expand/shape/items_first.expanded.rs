@@ -4,12 +4,10 @@
 fn items_first() -> Result<usize, Error> {
     use std::fmt::Write as _;
     const LENGTH: usize = 3;
-    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-        .check()
-    {
+    if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<usize, Error>,
-        >(cancelable_cancelled);
+        >(::cancelable::__private::Site.cancelled());
     }
     Ok(LENGTH)
 }

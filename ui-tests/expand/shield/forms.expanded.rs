@@ -18,12 +18,10 @@ async fn forms() {
             ::cancelable::__private::Duration::from_millis(5000u64),
             || -> Result<(), Error> {
                 for n in 0..3 {
-                    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-                        .check()
-                    {
+                    if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
                             Result<(), Error>,
-                        >(cancelable_cancelled);
+                        >(::cancelable::__private::Site.cancelled());
                     }
                 }
                 Ok(())
