@@ -14,6 +14,8 @@ use cancelable::{
 };
 use futures::channel::oneshot;
 use futures::executor::ThreadPool;
+use futures::future;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use tests::{CountingWaker, DropFlag, Runtime, poll_once, poll_with};
 
 type Group<T, E = Cancelled> = TaskGroup<T, E, On>;
@@ -93,6 +95,64 @@ async fn unwinds_slowly(gate: oneshot::Receiver<()>, out: Arc<AtomicBool>) -> Ou
     let _ = shield(gate).await;
     out.store(true, Ordering::SeqCst);
     result
+}
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Join,
+    Next,
+    Stream,
+}
+
+/// A group of one task below `token`, waited for among other futures: under a waker that is not the scope's.
+async fn wait_among_others(how: How, on: ByHand, token: CancellationToken, gate: oneshot::Receiver<()>) {
+    let mut group: TaskGroup<(), Cancelled, ByHand> = token.sync_scope(|| TaskGroup::on(on));
+    group.spawn(unwinds_slowly(gate, Arc::default()));
+    let mut waiting: FuturesUnordered<Pin<Box<dyn Future<Output = ()>>>> = FuturesUnordered::new();
+    waiting.push(Box::pin(pending()));
+    waiting.push(Box::pin(async move {
+        assert!(match how {
+            How::Join => group.join().await.is_err(),
+            How::Next => group.next().await.unwrap().is_err(),
+            How::Stream => group.map(|result| result.is_err()).all(future::ready).await,
+        });
+    }));
+    waiting.next().await;
+}
+
+#[test]
+fn l12_who_waits_for_tasks_under_a_foreign_waker_is_not_dropped_while_they_are_getting_out() {
+    for how in [How::Join, How::Next, How::Stream] {
+        let token = CancellationToken::new();
+        let on = ByHand::default();
+        let (gate, opened) = oneshot::channel();
+        let body = wait_among_others(how, on.clone(), token.clone(), opened);
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = Box::pin(token.scope(guard(body)));
+        assert!(poll_once(&mut task).is_pending());
+        assert!(on.poll(0).is_pending());
+        token.cancel();
+        assert!(poll_once(&mut task).is_pending(), "{how:?}");
+        assert!(on.poll(0).is_pending(), "in its shield");
+        assert!(poll_once(&mut task).is_pending());
+        gate.send(()).unwrap();
+        assert!(on.poll(0).is_ready());
+        assert!(matches!(poll_once(&mut task), Poll::Ready(Ok(()))));
+    }
+}
+
+#[test]
+fn l12_who_waits_for_tasks_of_another_scope_holds_nobody_up() {
+    for how in [How::Join, How::Next, How::Stream] {
+        let token = CancellationToken::new();
+        let on = ByHand::default();
+        let (_gate, opened) = oneshot::channel();
+        let body = wait_among_others(how, on.clone(), CancellationToken::new(), opened);
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = Box::pin(token.scope(guard(body)));
+        assert!(poll_once(&mut task).is_pending());
+        assert!(on.poll(0).is_pending());
+        token.cancel();
+        assert!((0..3).any(|_| poll_once(&mut task).is_ready()), "{how:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `TaskGroup`: the door for tasks of an async runtime.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,9 +11,9 @@ use futures_core::stream::Stream;
 use super::outcome::TaskError;
 use super::shared::{Caught, Member, Shared};
 use super::spawn::{Spawn, SpawnBlocking};
-use crate::context::current;
+use crate::context::{Counts, current};
 use crate::error::{Cancelled, FromCancelled};
-use crate::guard::Hold;
+use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
 use crate::scope::ambient::WithCancellation;
 use crate::scope::options::Scope;
@@ -68,8 +68,11 @@ use crate::token::CancellationToken;
 pub struct TaskGroup<T, E, S> {
     spawner: Spawner<T, E, S>,
     /// Of the group as a stream, while an item is pending.
-    hold: Hold,
+    item: Option<Wait<T, E, Next<T, E>>>,
 }
+
+/// What a group yields.
+type Next<T, E> = Option<Result<T, TaskError<E>>>;
 
 /// Starts tasks in a [`TaskGroup`] from elsewhere, from other tasks of the group for one; cheap to clone.
 ///
@@ -178,7 +181,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
                 shared: Shared::new(token, location),
                 on,
             },
-            hold: Hold::new(),
+            item: None,
         }
     }
 
@@ -205,7 +208,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
                 .await
                 .map(|body| body.unwrap_or_else(FromCancelled::from_cancelled));
             let leaving = shared.body_over(body);
-            idle(&shared).await;
+            Wait::new(&shared, Shared::poll_idle).await;
             leaving.settle(&shared)
         })
     }
@@ -262,10 +265,8 @@ impl<T, E, S> TaskGroup<T, E, S> {
     ///
     /// Dropping it loses nothing.
     pub async fn next(&mut self) -> Option<Result<T, TaskError<E>>> {
-        self.hold.set(false);
-        let shared = &self.spawner.shared;
-        let mut hold = Hold::new();
-        poll_fn(|cx| shared.hold(&mut hold, shared.poll_next(cx))).await
+        self.item = None;
+        Wait::new(&self.spawner.shared, Shared::poll_next).await
     }
 
     /// Waits for all tasks, and gives their values in order of spawning; without those that [`next`](Self::next) took.
@@ -279,9 +280,9 @@ impl<T, E, S> TaskGroup<T, E, S> {
     ///
     /// Dropping it loses nothing.
     pub async fn join(&mut self) -> Result<Vec<T>, TaskError<E>> {
-        self.hold.set(false);
+        self.item = None;
         let shared = &self.spawner.shared;
-        idle(shared).await;
+        Wait::new(shared, Shared::poll_idle).await;
         shared.take_all()
     }
 
@@ -304,9 +305,58 @@ impl<T, E, S> TaskGroup<T, E, S> {
     }
 }
 
-async fn idle<T, E>(shared: &Shared<T, E>) {
-    let mut hold = Hold::new();
-    poll_fn(|cx| shared.hold(&mut hold, shared.poll_idle(cx))).await;
+/// Waits for something of a group.
+///
+/// As a check point does, except that it never fails: under a waker that is not its scope's it is registered, so that
+/// check points outside have it polled after a cancel before they may drop it. By then it holds them off; or, if the cancel
+/// is none of the group's, they may.
+struct Wait<T, E, R> {
+    guard: Guard<Poller<T, E, R>>,
+    /// The guard has seen such a cancel.
+    is_told: bool,
+}
+
+struct Poller<T, E, R> {
+    shared: Arc<Shared<T, E>>,
+    poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>,
+    hold: Hold,
+}
+
+impl<T, E, R> Wait<T, E, R> {
+    fn new(shared: &Arc<Shared<T, E>>, poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>) -> Self {
+        let mut guard = guard(Poller {
+            shared: Arc::clone(shared),
+            poll,
+            hold: Hold::new(),
+        });
+        Pin::new(&mut guard).go_on(Counts::NOTHING);
+        Self { guard, is_told: false }
+    }
+}
+
+impl<T, E, R> Future for Wait<T, E, R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        if self.is_told {
+            return Pin::new(self.guard.inner_mut()).poll(cx);
+        }
+        match Pin::new(&mut self.guard).poll(cx) {
+            Poll::Ready(Ok(output)) => return Poll::Ready(output),
+            Poll::Ready(Err(_)) => self.is_told = true,
+            Poll::Pending => {}
+        }
+        Poll::Pending
+    }
+}
+
+impl<T, E, R> Future for Poller<T, E, R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let this = &mut *self;
+        this.shared.hold(&mut this.hold, (this.poll)(&this.shared, cx))
+    }
 }
 
 impl<T, E, S> Spawner<T, E, S> {
@@ -419,7 +469,12 @@ impl<T, E, S: Unpin> Stream for TaskGroup<T, E, S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let shared = &this.spawner.shared;
-        shared.hold(&mut this.hold, shared.poll_next(cx))
+        let item = this.item.get_or_insert_with(|| Wait::new(shared, Shared::poll_next));
+        let poll = Pin::new(item).poll(cx);
+        if poll.is_ready() {
+            this.item = None;
+        }
+        poll
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
