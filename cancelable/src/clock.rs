@@ -36,6 +36,30 @@ pub(crate) fn now() -> Now {
     }
 }
 
+/// The hand-driven clock in force, to be put in force wherever something is polled on behalf of the code here. (A
+/// runtime's goes with the runtime.)
+pub(crate) struct InForce {
+    #[cfg(feature = "testing")]
+    clock: Option<hand::Clock>,
+}
+
+impl InForce {
+    pub(crate) fn here() -> Self {
+        Self {
+            #[cfg(feature = "testing")]
+            clock: hand::current(),
+        }
+    }
+
+    pub(crate) fn apply<R>(&self, f: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            return clock.sync_scope(f);
+        }
+        f()
+    }
+}
+
 /// A timer of a virtual clock.
 pub(crate) type VirtualSleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 

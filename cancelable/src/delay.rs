@@ -48,6 +48,11 @@ impl Delay {
         Self::Wall { at, alarm }
     }
 
+    /// Ready at once.
+    pub(crate) fn over() -> Self {
+        Self::until(Instant::now(), false)
+    }
+
     fn until(at: Instant, is_virtual: bool) -> Self {
         if is_virtual {
             Self::Virtual(virtual_sleep(at))

@@ -29,6 +29,7 @@ mod delay;
 mod scope;
 mod watcher;
 
+mod sources;
 mod stream;
 
 mod adapters;
@@ -64,6 +65,9 @@ pub use scope::{
     SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
     shield_sync, sleep, try_join,
 };
+#[cfg(feature = "signal")]
+pub use sources::signal;
+pub use sources::{All, Any, Condition, Sources, all, any, condition};
 pub use stream::{CancelStreamExt, Chunked, StreamEnd, UntilCancelled};
 pub use token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,

@@ -14,6 +14,7 @@
 /// | `grace = …` | drops a cancelled body that has not finished after this long |
 /// | `parent = &token` | hangs the scope below this token instead of the ambient one |
 /// | `detached` | hangs it below nothing |
+/// | `until = source` | cancels the scope when this fires, too: a future, a token, a signal, … (see [`Source`](crate::Source)) |
 /// | `name = "…"` | for error messages |
 /// | `token = ident` | binds the scope's token in the body |
 ///

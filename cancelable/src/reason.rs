@@ -143,6 +143,12 @@ impl CancelReason {
         Self::new(Detail::Error(Arc::from(error.into())), Location::caller())
     }
 
+    /// An error that came up on behalf of `location`.
+    #[cfg(feature = "signal")]
+    pub(crate) fn error_at(error: impl Into<Box<Source>>, location: &'static Location<'static>) -> Self {
+        Self::new(Detail::Error(Arc::from(error.into())), location)
+    }
+
     /// The timeout (`Some`) or absolute deadline (`None`) that was set at `location`, by the scope named `scope`.
     pub(crate) fn timed_out(
         after: Option<Duration>,
@@ -155,6 +161,17 @@ impl CancelReason {
             scope,
             location,
         }))
+    }
+
+    /// A condition that was set at `location`.
+    pub(crate) fn condition_at(name: Cow<'static, str>, location: &'static Location<'static>) -> Self {
+        Self::new(Detail::Condition(name), location)
+    }
+
+    /// A signal that was listened for at `location`.
+    #[cfg(feature = "signal")]
+    pub(crate) fn signal_at(number: i32, location: &'static Location<'static>) -> Self {
+        Self::new(Detail::Signal(number), location)
     }
 
     /// A scope, a guard or a future that went away unfinished.
@@ -233,7 +250,7 @@ impl CancelReason {
     }
 }
 
-/// The usual name of a signal number where POSIX fixes it.
+/// The name of a signal number where POSIX fixes it, and of this system's others if signals are listened for.
 fn signal_name(number: i32) -> Option<&'static str> {
     Some(match number {
         1 => "SIGHUP",
@@ -244,6 +261,9 @@ fn signal_name(number: i32) -> Option<&'static str> {
         13 => "SIGPIPE",
         14 => "SIGALRM",
         15 => "SIGTERM",
+        #[cfg(all(feature = "signal", unix))]
+        _ => return signal_hook::low_level::signal_name(number),
+        #[cfg(not(all(feature = "signal", unix)))]
         _ => return None,
     })
 }

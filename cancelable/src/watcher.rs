@@ -71,14 +71,16 @@ struct Task {
     future: Mutex<Option<Watched>>,
     is_queued: AtomicBool,
     is_given_up: AtomicBool,
+    /// Polled where it is woken.
+    is_inline: bool,
 }
 
 impl Task {
     fn poll(self: &Arc<Self>) {
-        self.is_queued.store(false, Ordering::Release);
         let Some(mut future) = lock(&self.future).take() else {
             return;
         };
+        self.is_queued.store(false, Ordering::Release);
         let waker = Waker::from(Arc::clone(self));
         // A panic has been reported by the panic hook; the future is over, and the others go on.
         let poll = catch_unwind(AssertUnwindSafe(|| {
@@ -97,8 +99,15 @@ impl Task {
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        if !self.is_queued.swap(true, Ordering::AcqRel) {
-            WATCHER.push(self);
+        if self.is_queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if !self.is_inline {
+            return WATCHER.push(self);
+        }
+        // Whoever is polling at this moment has put the future back before it looks here again; or takes it from us.
+        while self.is_queued.load(Ordering::Acquire) && lock(&self.future).is_some() {
+            self.poll();
         }
     }
 }
@@ -114,12 +123,14 @@ impl Drop for Vigil {
     }
 }
 
-/// Has `future` polled until it is done or the result is dropped.
-pub(crate) fn watch(future: impl Future<Output = ()> + Send + 'static) -> Vigil {
+/// Has `future` polled until it is done or the result is dropped: by the thread, or, if `is_inline`, here and now and by
+/// whoever wakes it.
+pub(crate) fn watch(future: impl Future<Output = ()> + Send + 'static, is_inline: bool) -> Vigil {
     let task = Arc::new(Task {
         future: Mutex::new(Some(Box::pin(in_this_runtime(future)))),
         is_queued: AtomicBool::new(false),
         is_given_up: AtomicBool::new(false),
+        is_inline,
     });
     Arc::clone(&task).wake();
     Vigil(task)

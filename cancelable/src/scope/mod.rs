@@ -25,4 +25,5 @@ pub(crate) use shield::shield_sync_timeout;
 pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync};
 pub use sleep::{blocking_sleep, sleep};
 pub use source::Source;
+pub(crate) use source::{Begun, Fired, Watch};
 pub use try_join::{IntoTryJoin, TryJoin, try_join};

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::origin::Origin;
-use super::source::{Source, Start, start};
+use super::source::{Insistent, Source, Start, Watch};
 use crate::clock::{self, Now};
 use crate::context::{About, Frame};
 use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
@@ -54,6 +54,8 @@ pub struct Scope {
     sources: Cell<Vec<Start>>,
     /// Once it has begun, if it has a deadline.
     due: Cell<Option<Due>>,
+    /// For sources that may fire again, and so end the grace.
+    pub(in crate::scope) insistent: Option<Box<Insistent>>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Scope {
             links: Vec::new(),
             sources: Cell::default(),
             due: Cell::new(None),
+            insistent: None,
         }
     }
 
@@ -128,7 +131,8 @@ impl Scope {
         self
     }
 
-    /// Cancels the scope when this fires too: a future, a token, or a [`Source`] of your own. May be given several times.
+    /// Cancels the scope when this fires too: a future, a token, a [condition](crate::condition()), or a [`Source`] of your
+    /// own. May be given several times; whatever comes first, deadline and parent included, is the reason.
     ///
     /// ```
     /// use cancelable::{Cancelled, ReasonKind, Scope, check};
@@ -140,10 +144,13 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn until(mut self, source: impl Source) -> Self {
-        match source.into_token() {
-            Ok(token) => self.links.push(token),
-            Err(source) => self.sources.get_mut().push(start(source)),
+        let mut watch = Watch::default();
+        source.attach(&mut watch);
+        self.links.append(&mut watch.links);
+        if watch.starts.iter().any(|start| start.insists) {
+            self.insistent.get_or_insert_default();
         }
+        self.sources.get_mut().append(&mut watch.starts);
         self
     }
 
@@ -271,8 +278,7 @@ impl Origin for Scope {
             links: self.links.clone(),
         });
         for start in self.sources.take() {
-            let watch = start(&token);
-            token.keep(watch);
+            start.begin(&token, self.insistent.as_deref());
         }
         if self.is_past() {
             token.attend();

@@ -97,7 +97,7 @@ struct Live {
     inside: Counts,
     /// The token's own deadline, if this task is the one that watches it.
     deadline: Option<Delay>,
-    /// Running since the cancel was seen, if there is a grace.
+    /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     grace: Option<Delay>,
 }
 
@@ -248,6 +248,11 @@ impl<M, F> Region<M, F> {
 
     pub(super) fn set_grace(self: Pin<&mut Self>, grace: Option<Duration>) {
         self.project().live.nature.about.grace = grace;
+    }
+
+    /// Ends the grace of a cancelled region, if it has one or not: its body goes when it is pending again.
+    pub(super) fn force(self: Pin<&mut Self>) {
+        self.project().live.grace = Some(Delay::over());
     }
 
     /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
@@ -708,10 +713,12 @@ impl Live {
 
     /// Has a cancelled body outstayed its grace?
     fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(after) = self.nature.about.grace else {
-            return false;
+        let after = self.nature.about.grace;
+        let grace = match (&mut self.grace, after) {
+            (Some(grace), _) => grace,
+            (none, Some(after)) => none.insert(Delay::after(after)),
+            (None, None) => return false,
         };
-        let grace = self.grace.get_or_insert_with(|| Delay::after(after));
         Pin::new(grace).poll(cx).is_ready()
     }
 }

@@ -41,13 +41,22 @@ impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        if let Some(insistent) = &mut this.scope.insistent {
+            if insistent.is_forced(cx) {
+                this.region.as_mut().force();
+            }
+        }
         let scope = &*this.scope;
-        this.region.poll_region(
+        let poll = this.region.poll_region(
             |start| start(scope.begin()),
             cx,
             |result| result.unwrap_or_else(FromCancelled::from_cancelled),
-        )
+        );
+        if let (Poll::Ready(_), Some(insistent)) = (&poll, &scope.insistent) {
+            insistent.release();
+        }
+        poll
     }
 }
 
@@ -149,7 +158,9 @@ impl Scope {
         self.enter_sync_at(Location::caller(), f)
     }
 
-    fn enter_sync_at<R>(self, location: &'static Location<'static>, f: impl FnOnce(&CancellationToken) -> R) -> R {
+    fn enter_sync_at<R>(mut self, location: &'static Location<'static>, f: impl FnOnce(&CancellationToken) -> R) -> R {
+        // Nobody can drop the body from outside, so there is nothing to force.
+        self.insistent = None;
         let token = with_frame(|outer| self.begin().make(outer));
         let frame = Frame::new(&token, &self.about, None);
         let (value, _) = frame.enter(|| cancel_on_unwind(&token, location, || f(&token)));

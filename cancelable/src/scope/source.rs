@@ -1,17 +1,28 @@
 //! `Source`, the port behind `until`: what may cancel a scope besides its parent and its deadline.
 
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Context;
 
 use crate::reason::CancelReason;
-use crate::token::CancellationToken;
-use crate::watcher::{Vigil, watch};
+use crate::token::{CancellationToken, WaitForCancellationFutureOwned};
+use crate::watcher::{self, Vigil};
 
 /// Something that may cancel a scope, given to [`Scope::until`](crate::Scope::until) or `until = …`.
 ///
-/// Sources are tokens, futures (whatever their output, which is dropped), and types of your own. Futures are polled by a
-/// thread of the library, one per process, so that a scope is ended also if it is sync, or hogs its own thread; a future
-/// should not block. (With the feature `tokio`, they are polled in the context of the runtime where the scope began.)
-/// When the scope is over, whatever watches for it is dropped.
+/// Sources are tokens, futures (whatever their output, which is dropped), [conditions](crate::condition()),
+#[cfg_attr(feature = "signal", doc = "[signals](crate::signal),")]
+#[cfg_attr(not(feature = "signal"), doc = "signals (feature `signal`),")]
+/// [`any`](crate::any()) and [`all`](crate::all()) of several, and types of your own. Futures are polled by a thread of
+/// the library, one per process, so that a scope is ended also if it is sync, or hogs its own thread; a future should not
+/// block. (With the feature `tokio`, they are polled in the context of the runtime where the scope began.) When the scope
+/// is over, whatever watches for it is dropped. A source that panics is reported by the panic hook, and cancels nothing.
+///
+/// A source that fires when the scope has been cancelled already changes nothing: the first reason stands.
 ///
 /// One of your own says what it waits for, and with what reason it cancels:
 ///
@@ -43,10 +54,16 @@ pub trait Source: Sized {
     #[track_caller]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static;
 
-    /// The token to link the scope to, for a source that is one.
+    /// Adds itself to what a scope watches for. The library's own sources do it in ways of their own.
     #[doc(hidden)]
-    fn into_token(self) -> Result<CancellationToken, Self> {
-        Err(self)
+    #[track_caller]
+    fn attach(self, to: &mut Watch) {
+        let fired = self.fired();
+        to.add(false, |_| Begun {
+            fired: Box::pin(async move { Fired::once(fired.await) }),
+            guard: None,
+            is_inline: false,
+        });
     }
 }
 
@@ -73,8 +90,8 @@ impl Source for CancellationToken {
         }
     }
 
-    fn into_token(self) -> Result<CancellationToken, Self> {
-        Ok(self)
+    fn attach(self, to: &mut Watch) {
+        to.links.push(self);
     }
 }
 
@@ -84,24 +101,199 @@ impl Source for &CancellationToken {
         self.clone().fired()
     }
 
-    fn into_token(self) -> Result<CancellationToken, Self> {
-        Ok(self.clone())
+    fn attach(self, to: &mut Watch) {
+        to.links.push(self.clone());
     }
 }
 
-/// Begins to watch on behalf of a token.
-pub(super) type Start = Box<dyn FnOnce(&CancellationToken) -> Vigil + Send>;
+/// A source has fired.
+pub(crate) struct Fired {
+    pub(crate) reason: CancelReason,
+    /// Completes when it fires again, which ends the grace of the scope it has cancelled.
+    pub(crate) again: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
 
-/// What a scope keeps of a source until it begins.
-pub(super) fn start(source: impl Source) -> Start {
-    let fired = source.fired();
-    Box::new(move |token| {
-        let token = token.downgrade();
-        watch(async move {
-            let reason = fired.await;
-            if let Some(token) = token.upgrade() {
-                token.cancel_with(reason);
+impl Fired {
+    pub(crate) fn once(reason: CancelReason) -> Self {
+        Self { reason, again: None }
+    }
+}
+
+/// A source whose scope has begun.
+pub(crate) struct Begun {
+    pub(crate) fired: Pin<Box<dyn Future<Output = Fired> + Send>>,
+    /// Dropped when the scope is over, there and then. (The future may be being polled, and goes a moment later.)
+    pub(crate) guard: Option<Box<dyn Any + Send>>,
+    /// Polled by whoever wakes it instead of the library's thread: under a virtual clock, which moves on before a thread
+    /// has had its say.
+    pub(crate) is_inline: bool,
+}
+
+/// A source whose scope has not begun.
+pub(super) struct Start {
+    /// Told the scope, as a number that no other has, if what comes after the first firing is of interest.
+    begin: Box<dyn FnOnce(Option<usize>) -> Begun + Send>,
+    /// It may fire again.
+    pub(super) insists: bool,
+    /// What it cancels, if it is not the scope's token.
+    target: Option<CancellationToken>,
+}
+
+/// What a scope watches for, or a part of it.
+#[doc(hidden)]
+#[derive(Default)]
+pub struct Watch {
+    /// Tokens that the scope is linked to.
+    pub(super) links: Vec<CancellationToken>,
+    pub(super) starts: Vec<Start>,
+}
+
+impl Watch {
+    /// Adds a source that is to begin with the scope; one that `insists` may fire again.
+    pub(crate) fn add(&mut self, insists: bool, begin: impl FnOnce(Option<usize>) -> Begun + Send + 'static) {
+        self.starts.push(Start {
+            begin: Box::new(begin),
+            insists,
+            target: None,
+        });
+    }
+
+    /// Adds what `other` watches for.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.links.append(&mut other.links);
+        self.starts.append(&mut other.starts);
+    }
+
+    /// Adds a token that is cancelled when each of `members` has fired.
+    pub(crate) fn append_all(&mut self, members: Vec<Self>) {
+        let mut tokens = Vec::new();
+        for mut member in members {
+            // A source that is a token has its deadline counted, and is heard at once.
+            let token = match member.links.pop() {
+                Some(token) if member.links.is_empty() && member.starts.is_empty() => token,
+                last => CancellationToken::any(member.links.iter().chain(&last)),
+            };
+            for mut start in member.starts {
+                start.target.get_or_insert_with(|| token.clone());
+                self.starts.push(start);
             }
-        })
-    })
+            tokens.push(token);
+        }
+        self.links.push(CancellationToken::all(&tokens));
+    }
+
+    /// Completes when one of them has fired.
+    pub(crate) async fn fired(self) -> CancelReason {
+        let token = CancellationToken::any(&self.links);
+        for start in self.starts {
+            start.begin(&token, None);
+        }
+        token.cancelled().await;
+        token.reason().unwrap_or_else(CancelReason::manual)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Start {
+    /// Watches on behalf of `token`, for as long as that is not cancelled; or, if it fires again, for as long as the
+    /// scope's body runs.
+    pub(super) fn begin(self, token: &CancellationToken, insistent: Option<&Insistent>) {
+        let insistent = insistent.filter(|_| self.insists && self.target.is_none());
+        let begun = (self.begin)(insistent.map(|insistent| insistent.scope));
+        let fired = begun.fired;
+        let future: Pin<Box<dyn Future<Output = ()> + Send>> = match insistent {
+            None => {
+                let target = self.target.as_ref().unwrap_or(token).downgrade();
+                Box::pin(async move {
+                    let fired = fired.await;
+                    if let Some(target) = target.upgrade() {
+                        target.cancel_with(fired.reason);
+                    }
+                })
+            }
+            Some(insistent) => Box::pin(insist(fired, token.clone(), insistent.force.clone())),
+        };
+        let vigil = watcher::watch(future, begun.is_inline);
+        let kept = Kept {
+            _guard: begun.guard,
+            _vigil: vigil,
+        };
+        match insistent {
+            None => token.keep(kept),
+            Some(insistent) => insistent.keep(kept),
+        }
+    }
+}
+
+/// Watches a source that may fire again.
+async fn insist(fired: impl Future<Output = Fired>, token: CancellationToken, force: CancellationToken) {
+    let Fired { reason, again } = fired.await;
+    let is_first = token.cancel_with(reason.clone());
+    // What has told this scope through another source, or through the scope outside, has not told it twice.
+    let is_known = is_first
+        || token
+            .reason()
+            .is_some_and(|first| first.kind() == reason.kind() && first.signal_number() == reason.signal_number());
+    if let Some(mut again) = again {
+        if is_known {
+            again.as_mut().await;
+        }
+        force.cancel();
+    }
+}
+
+/// What watches on behalf of a scope.
+struct Kept {
+    _guard: Option<Box<dyn Any + Send>>,
+    _vigil: Vigil,
+}
+
+/// Sources of an async scope that may fire again.
+pub(super) struct Insistent {
+    /// Told apart from all others by this.
+    scope: usize,
+    /// Cancelled to end the grace.
+    force: CancellationToken,
+    /// Has the scope's task woken by it.
+    waiting: Pin<Box<WaitForCancellationFutureOwned>>,
+    kept: Cell<Vec<Kept>>,
+}
+
+impl Insistent {
+    /// Has one of them ended the grace? If not, the task is woken when one does.
+    pub(super) fn is_forced(&mut self, cx: &mut Context<'_>) -> bool {
+        self.force.is_cancelled() || self.waiting.as_mut().poll(cx).is_ready()
+    }
+
+    /// The body is done: nobody watches any more.
+    pub(super) fn release(&self) {
+        drop(self.kept.take());
+    }
+
+    fn keep(&self, kept: Kept) {
+        let mut all = self.kept.take();
+        all.push(kept);
+        self.kept.set(all);
+    }
+}
+
+impl Default for Insistent {
+    fn default() -> Self {
+        static SCOPES: AtomicUsize = AtomicUsize::new(0);
+
+        let force = CancellationToken::new();
+        Self {
+            scope: SCOPES.fetch_add(1, Ordering::Relaxed),
+            waiting: Box::pin(force.clone().cancelled_owned()),
+            force,
+            kept: Cell::default(),
+        }
+    }
 }

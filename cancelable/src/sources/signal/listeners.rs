@@ -1,0 +1,288 @@
+//! Who listens for which signals, and what becomes of one that arrives.
+//!
+//! Listeners come in groups: those of one scope, or one by itself. A group has patience for one or two signals, which are
+//! put by for its members. The next one is one too many: it is left to its default action, and so is one for which there
+//! is no listener. Both are known beforehand, which lets the handler act ([`DEFAULT_IS_IN_FORCE`]). A signal put by that no
+//! listener got to before it went away is left to the default action as well.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::default_action;
+
+/// Signals have smaller numbers; those that are accepted do.
+pub(super) const BOUND: usize = 64;
+
+/// SIGINT, everywhere.
+pub(super) const INTERRUPT: i32 = 2;
+
+/// By number: shall the handler act as the signal does by default? Written under the lock.
+pub(super) static DEFAULT_IS_IN_FORCE: [AtomicBool; BOUND] = [const { AtomicBool::new(true) }; BOUND];
+
+/// A set of signal numbers.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Set(u64);
+
+impl Set {
+    pub(super) fn insert(&mut self, number: i32) {
+        self.0 |= 1 << number;
+    }
+
+    fn contains(self, number: i32) -> bool {
+        self.0 & (1 << number) != 0
+    }
+
+    fn indices(self) -> impl Iterator<Item = usize> {
+        (0..BOUND).filter(move |index| self.0 & (1 << index) != 0)
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.indices()).finish()
+    }
+}
+
+/// A signal that has arrived.
+struct Arrival {
+    number: i32,
+    is_used: AtomicBool,
+}
+
+impl Arrival {
+    fn use_it(&self) -> i32 {
+        self.is_used.store(true, Ordering::Relaxed);
+        self.number
+    }
+}
+
+/// Nobody had use for it.
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if !*self.is_used.get_mut() {
+            default_action::act(self.number);
+        }
+    }
+}
+
+/// Which listeners belong together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Alone(u64),
+    Scope(usize),
+}
+
+struct Listener {
+    signals: Set,
+    group: Key,
+    /// What has arrived and it has not got to.
+    put_by: VecDeque<Arc<Arrival>>,
+    waker: Option<Waker>,
+}
+
+#[derive(Default)]
+struct Group {
+    members: Vec<u64>,
+    patience: u32,
+    /// How many signals have arrived, up to its patience. One that several members listen for is one.
+    heard: u32,
+}
+
+impl Group {
+    fn is_out_of_patience(&self) -> bool {
+        self.heard >= self.patience
+    }
+}
+
+struct Listeners {
+    /// In order of registration.
+    all: BTreeMap<u64, Listener>,
+    groups: BTreeMap<Key, Group>,
+    next: u64,
+    /// By number: how many listen for it.
+    listening: [u32; BOUND],
+    /// And how many of these are out of patience.
+    impatient: [u32; BOUND],
+}
+
+static LISTENERS: Mutex<Listeners> = Mutex::new(Listeners {
+    all: BTreeMap::new(),
+    groups: BTreeMap::new(),
+    next: 0,
+    listening: [0; BOUND],
+    impatient: [0; BOUND],
+});
+
+/// No user code runs under the lock, so a poisoned one guards data as whole as any.
+fn lock() -> MutexGuard<'static, Listeners> {
+    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Listeners {
+    /// Adds a listener to the counts, or takes it out.
+    fn count(&mut self, signals: Set, is_out_of_patience: bool, change: impl Fn(u32) -> u32) {
+        for index in signals.indices() {
+            self.listening[index] = change(self.listening[index]);
+            if is_out_of_patience {
+                self.impatient[index] = change(self.impatient[index]);
+            }
+            self.decide(index);
+        }
+    }
+
+    fn decide(&self, index: usize) {
+        let default = self.listening[index] == 0 || self.impatient[index] > 0;
+        DEFAULT_IS_IN_FORCE[index].store(default, Ordering::SeqCst);
+    }
+
+    /// Changes how much patience a group has left, for less.
+    fn tire(&mut self, key: Key, f: impl FnOnce(&mut Group)) {
+        let Some(group) = self.groups.get_mut(&key) else { return };
+        let was_out_of_patience = group.is_out_of_patience();
+        f(group);
+        if was_out_of_patience || !group.is_out_of_patience() {
+            return;
+        }
+        for member in group.members.clone() {
+            let Some(signals) = self.all.get(&member).map(|listener| listener.signals) else {
+                continue;
+            };
+            for index in signals.indices() {
+                self.impatient[index] += 1;
+                self.decide(index);
+            }
+        }
+    }
+}
+
+/// A signal has arrived: tells all who listen for it.
+pub(super) fn hear(number: i32) {
+    let arrival = Arc::new(Arrival {
+        number,
+        is_used: AtomicBool::new(false),
+    });
+    let mut wakers = Vec::new();
+    let mut is_one_too_many = false;
+    let mut guard = lock();
+    let listeners = &mut *guard;
+    let mut told = BTreeSet::new();
+    for listener in listeners.all.values_mut() {
+        if !listener.signals.contains(number) {
+            continue;
+        }
+        if listeners
+            .groups
+            .get(&listener.group)
+            .is_none_or(Group::is_out_of_patience)
+        {
+            is_one_too_many = true;
+            continue;
+        }
+        told.insert(listener.group);
+        listener.put_by.push_back(Arc::clone(&arrival));
+        wakers.extend(listener.waker.take());
+    }
+    for group in told {
+        listeners.tire(group, |group| group.heard += 1);
+    }
+    drop(guard);
+    if is_one_too_many {
+        default_action::act(number);
+    }
+    for waker in wakers {
+        // Whose panic it is has been reported by the panic hook; signals go on being heard.
+        drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+    }
+}
+
+/// Begins to listen until the first of the two is dropped: for one signal; or, for a scope, of which all listeners count
+/// together, for two.
+pub(super) fn listen(signals: Set, scope: Option<usize>) -> (Listening, Ear) {
+    let mut listeners = lock();
+    let id = listeners.next;
+    listeners.next += 1;
+    let (key, patience) = scope.map_or((Key::Alone(id), 1), |scope| (Key::Scope(scope), 2));
+    let group = listeners.groups.entry(key).or_insert(Group {
+        patience,
+        ..Group::default()
+    });
+    group.members.push(id);
+    let is_out_of_patience = group.is_out_of_patience();
+    listeners.all.insert(
+        id,
+        Listener {
+            signals,
+            group: key,
+            put_by: VecDeque::new(),
+            waker: None,
+        },
+    );
+    listeners.count(signals, is_out_of_patience, |n| n + 1);
+    (Listening(id), Ear(id))
+}
+
+/// A listener, for as long as this is there.
+pub(super) struct Listening(u64);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut listeners = lock();
+        let gone = listeners.all.remove(&self.0);
+        if let Some(listener) = &gone {
+            let key = listener.group;
+            let mut is_out_of_patience = false;
+            if let Some(group) = listeners.groups.get_mut(&key) {
+                is_out_of_patience = group.is_out_of_patience();
+                group.members.retain(|&member| member != self.0);
+                if group.members.is_empty() {
+                    listeners.groups.remove(&key);
+                }
+            }
+            listeners.count(listener.signals, is_out_of_patience, |n| n - 1);
+        }
+        drop(listeners);
+        drop(gone);
+    }
+}
+
+/// Where a listener hears of signals. Dropped, its group has patience for no more of them.
+pub(super) struct Ear(u64);
+
+impl Ear {
+    /// The next signal.
+    pub(super) async fn next(&mut self) -> i32 {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<i32> {
+        let waker = cx.waker().clone();
+        let mut listeners = lock();
+        let Some(listener) = listeners.all.get_mut(&self.0) else {
+            return Poll::Pending;
+        };
+        let arrival = listener.put_by.pop_front();
+        let replaced = listener.waker.replace(waker);
+        drop(listeners);
+        drop(replaced);
+        arrival.map_or(Poll::Pending, |arrival| Poll::Ready(arrival.use_it()))
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        let mut listeners = lock();
+        let Some(listener) = listeners.all.get_mut(&self.0) else {
+            return;
+        };
+        let unheard = (std::mem::take(&mut listener.put_by), listener.waker.take());
+        let key = listener.group;
+        listeners.tire(key, |group| group.patience = group.heard);
+        drop(listeners);
+        drop(unheard);
+    }
+}

@@ -1,0 +1,229 @@
+//! Signals as [sources](crate::Source): scopes that Ctrl-C cancels. Feature `signal`.
+//!
+//! ```
+//! use cancelable::{Cancelled, ReasonKind, cancel_scope, check, signal};
+//!
+//! let outcome: Result<(), Cancelled> = cancel_scope!(until = signal::ctrl_c(), {
+//! #   #[cfg(unix)] signal_hook::low_level::raise(signal::SIGINT).unwrap();
+//! #   #[cfg(windows)] return check();
+//!     loop {
+//!         check()?; // or anything else that is a check point
+//!     }
+//! });
+//! # #[cfg(unix)] {
+//! let cancelled = outcome.unwrap_err();
+//! assert_eq!(cancelled.kind(), ReasonKind::Signal);
+//! assert_eq!(cancelled.reason().signal_number(), Some(2));
+//! # }
+//! ```
+//!
+//! # Ask, wait, force
+//!
+//! Any number of scopes may listen at once, for the same signal or for others, anywhere in the program. A signal brings
+//! each of those that listen for it one step further:
+//!
+//! | the scope | async | sync |
+//! |---|---|---|
+//! | is running | it is cancelled, with kind [`Signal`](crate::ReasonKind::Signal) and the signal's number | the same |
+//! | has been cancelled, by a signal or by anything else | its [grace](crate::Scope::grace) ends: the body is dropped where it stands, shields and all, and the error says so ([`was_forced`](crate::Cancelled::was_forced)) | default action |
+//! | has been told to drop its body and is still there | default action | |
+//!
+//! A scope without a grace has all the time in the world, which the second signal ends like any other grace. A sync body
+//! cannot be dropped from outside, so there the second signal is one too many already. *Default action* means that of the
+//! signal: as without this library, Ctrl-C ends the process. So three times Ctrl-C ends it whatever it is stuck in, and
+//! twice if no async scope listens. This is done in the signal handler itself and needs no thread to be responsive.
+//!
+//! Several signals of one source, or several sources of one scope, count together: SIGTERM after Ctrl-C is the second
+//! signal. What one signal tells nested scopes, or one scope twice, counts once.
+//!
+//! # When nobody listens
+//!
+//! Before the first scope that listens begins, and again as soon as the last is over, signals have their default action. A
+//! signal that arrives at the very end of a scope, too late to cancel it, has it too: none gets lost.
+//!
+//! What this cannot do is to take a handler out again: whoever else handles the same signal in this process, through the
+//! crate `signal-hook` or a runtime built on its registry (tokio's and smol's are), should do so *before* the first scope
+//! here listens for it. Then, on Linux and Android, it is noticed, and they stay the only ones to say what the signal does
+//! when no scope listens; likewise a signal that the process was started with as ignored (by `nohup`, for one) is ignored
+//! again. A handler added later, or on another system, gets to see signals, but cannot keep the process from ending by them
+//! while no scope listens.
+//!
+//! # How
+//!
+//! The handlers are those of the crate `signal-hook`, which write to a socket, or see to the default action; a thread,
+//! `cancelable-signals`, one per process and started on first need, reads from it. On Windows there is only Ctrl-C (and
+//! Ctrl-Break, as the same), by way of the crate `ctrlc`; a program that has set a handler of its own with that crate
+//! cannot have another.
+
+#![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "no signal ever arrives"))]
+
+mod default_action;
+mod error;
+mod listeners;
+
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(not(any(unix, windows)))]
+#[path = "unsupported.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod system;
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::panic::Location;
+
+pub use error::SignalError;
+#[cfg(unix)]
+pub use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+use crate::reason::CancelReason;
+use crate::scope::{Begun, Fired, Source, Watch};
+use listeners::{Set, listen};
+
+/// Ctrl-C: SIGINT on Unix. See the [module](self) for what the first, the second and the third do.
+///
+/// Should the system refuse the handler or the thread, which takes a process that has run out of files or threads, then
+/// the scope is cancelled as it begins, with a [`SignalError`] as the reason's
+/// [source](crate::CancelReason::source). The reason bears the line of this call.
+///
+/// ```
+/// use cancelable::{Cancelled, Scope, shield, signal, sleep};
+/// use std::time::Duration;
+///
+/// /// Ctrl-C has it stop; then it has ten seconds; a second Ctrl-C cuts these short.
+/// async fn serve() -> Result<(), Cancelled> {
+///     let scope = Scope::new().name("server").until(signal::ctrl_c()).grace(Duration::from_secs(10));
+///     scope.run(async {
+///         # return Ok(());
+///         sleep(Duration::from_secs(3600)).await
+///     }).await
+/// }
+/// # futures::executor::block_on(serve()).unwrap();
+/// ```
+#[track_caller]
+pub fn ctrl_c() -> Signals {
+    Signals::install(&[listeners::INTERRUPT])
+}
+
+/// Any of these signals, by number. Unix only. See the [module](self) for what the first, the second and the third do.
+///
+/// The handlers are there when this returns; they leave signals their default action until a scope begins that listens.
+/// Which signal it was, the [reason](crate::CancelReason::signal_number) says; it bears the line of this call.
+///
+/// # Errors
+///
+/// [`SignalError`]: if none is named; if one of them cannot be handled (SIGKILL and SIGSTOP) or tells of a fault of the
+/// program itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL); if there is none of this number, or it has no default action that
+/// could be brought back (real-time signals); or if the system refuses a handler, a socket or a thread.
+///
+/// ```
+/// use cancelable::{Cancelled, Scope, check, signal};
+///
+/// let stop = signal::unix([signal::SIGINT, signal::SIGTERM])?;
+/// let outcome: Result<(), Cancelled> = Scope::new().until(stop).run_sync(|| {
+///     signal_hook::low_level::raise(signal::SIGTERM).unwrap(); // as `kill` would
+///     loop { check()? }
+/// });
+/// assert!(outcome.unwrap_err().to_string().starts_with("cancelled: received SIGTERM, requested at "));
+///
+/// assert_eq!(signal::unix([9]).unwrap_err().to_string(), "SIGKILL cannot be handled by a process");
+/// # Ok::<(), signal::SignalError>(())
+/// ```
+#[cfg(unix)]
+#[track_caller]
+pub fn unix(signals: impl IntoIterator<Item = i32>) -> Result<Signals, SignalError> {
+    let numbers: Vec<i32> = signals.into_iter().collect();
+    let signals = Signals::install(&numbers);
+    match signals.set {
+        Ok(_) => Ok(signals),
+        Err(error) => Err(error),
+    }
+}
+
+/// A set of signals, as a [`Source`]; made by [`ctrl_c`] and [`unix`].
+#[derive(Clone)]
+#[must_use = "signals are listened for by scopes that are told of them"]
+pub struct Signals {
+    set: Result<Set, SignalError>,
+    location: &'static Location<'static>,
+}
+
+impl Signals {
+    #[track_caller]
+    fn install(numbers: &[i32]) -> Self {
+        Self {
+            set: install(numbers),
+            location: Location::caller(),
+        }
+    }
+}
+
+fn install(numbers: &[i32]) -> Result<Set, SignalError> {
+    if numbers.is_empty() {
+        return Err(SignalError::none_named());
+    }
+    // First whether they make sense, so that nothing is done half.
+    for &number in numbers {
+        system::accept(number)?;
+    }
+    let mut set = Set::default();
+    for &number in numbers {
+        system::install(number)?;
+        set.insert(number);
+    }
+    Ok(set)
+}
+
+impl Source for Signals {
+    /// The first signal from the first poll on.
+    fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
+        async move {
+            match self.set {
+                Ok(set) => {
+                    let (_listening, mut ear) = listen(set, None);
+                    CancelReason::signal_at(ear.next().await, self.location)
+                }
+                Err(error) => CancelReason::error_at(error, self.location),
+            }
+        }
+    }
+
+    fn attach(self, to: &mut Watch) {
+        to.add(true, move |scope| match self.set {
+            Ok(set) => {
+                let (listening, mut ear) = listen(set, scope);
+                Begun {
+                    fired: Box::pin(async move {
+                        let reason = CancelReason::signal_at(ear.next().await, self.location);
+                        let again = async move {
+                            ear.next().await;
+                        };
+                        Fired {
+                            reason,
+                            again: if scope.is_some() { Some(Box::pin(again)) } else { None },
+                        }
+                    }),
+                    guard: Some(Box::new(listening)),
+                    is_inline: false,
+                }
+            }
+            Err(error) => Begun {
+                fired: Box::pin(ready(Fired::once(CancelReason::error_at(error, self.location)))),
+                guard: None,
+                is_inline: false,
+            },
+        });
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.set {
+            Ok(set) => f.debug_tuple("Signals").field(set).finish(),
+            Err(error) => f.debug_tuple("Signals").field(error).finish(),
+        }
+    }
+}
