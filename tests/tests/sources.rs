@@ -1,6 +1,6 @@
 //! What may cancel a scope: conditions, combinations, and sources of one's own. (Signals are in `signals.rs`.)
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -468,12 +468,10 @@ fn combinations_can_be_waited_for_without_a_scope() {
 struct Remote(futures::channel::mpsc::UnboundedReceiver<String>);
 
 impl Source for Remote {
-    fn fired(mut self) -> impl Future<Output = CancelReason> + Send + 'static {
-        async move {
-            match futures::StreamExt::next(&mut self.0).await {
-                Some(message) => CancelReason::manual().with_message(message),
-                None => pending().await,
-            }
+    async fn fired(mut self) -> CancelReason {
+        match futures::StreamExt::next(&mut self.0).await {
+            Some(message) => CancelReason::manual().with_message(message),
+            None => pending().await,
         }
     }
 }
@@ -511,7 +509,7 @@ fn a_source_that_is_late_changes_nothing() {
     let (tell, told) = futures::channel::mpsc::unbounded();
     let outcome: Outcome = Scope::new().until(Remote(told)).run_sync(|| {
         current().cancel_with("first");
-        tell.unbounded_send("late".to_owned()).unwrap_or_else(|_| ());
+        drop(tell.unbounded_send("late".to_owned()));
         spin()
     });
     assert_eq!(outcome.unwrap_err().reason().to_string(), "first");

@@ -28,18 +28,15 @@ use crate::watcher::{self, Vigil};
 ///
 /// ```
 /// use cancelable::{CancelReason, Cancelled, Scope, Source, check};
-/// use std::future::Future;
 ///
 /// /// Cancels when the channel says so.
 /// struct Remote(futures::channel::mpsc::UnboundedReceiver<String>);
 ///
 /// impl Source for Remote {
-///     fn fired(mut self) -> impl Future<Output = CancelReason> + Send + 'static {
-///         async move {
-///             match futures::StreamExt::next(&mut self.0).await {
-///                 Some(message) => CancelReason::manual().with_message(message),
-///                 None => std::future::pending().await,
-///             }
+///     async fn fired(mut self) -> CancelReason {
+///         match futures::StreamExt::next(&mut self.0).await {
+///             Some(message) => CancelReason::manual().with_message(message),
+///             None => std::future::pending().await,
 ///         }
 ///     }
 /// }

@@ -72,7 +72,7 @@ mod system;
 mod system;
 
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::ready;
 use std::panic::Location;
 
 pub use error::SignalError;
@@ -179,15 +179,13 @@ fn install(numbers: &[i32]) -> Result<Set, SignalError> {
 
 impl Source for Signals {
     /// The first signal from the first poll on.
-    fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
-        async move {
-            match self.set {
-                Ok(set) => {
-                    let (_listening, mut ear) = listen(set, None);
-                    CancelReason::signal_at(ear.next().await, self.location)
-                }
-                Err(error) => CancelReason::error_at(error, self.location),
+    async fn fired(self) -> CancelReason {
+        match self.set {
+            Ok(set) => {
+                let (_listening, mut ear) = listen(set, None);
+                CancelReason::signal_at(ear.next().await, self.location)
             }
+            Err(error) => CancelReason::error_at(error, self.location),
         }
     }
 
