@@ -98,7 +98,7 @@ impl Cancelled {
         self.0.scope_name.as_deref()
     }
 
-    /// Was the body dropped because it had not finished within its scope's grace?
+    /// Was the body dropped because it had not finished within its scope's grace, or by the time a second signal ended that?
     #[must_use]
     pub fn was_forced(&self) -> bool {
         self.0.forced
@@ -121,7 +121,7 @@ impl fmt::Display for Notice {
             self.observed_at
         )?;
         if self.forced {
-            f.write_str(", dropped when its grace ran out")?;
+            f.write_str(", dropped at the end of its grace")?;
         }
         Ok(())
     }
