@@ -20,28 +20,47 @@ pub(crate) fn at(span: Span) -> Span {
 
 /// The path to the library: `::cancelable`, the user's `crate = …`, or the `$crate` of a wrapping `macro_rules!`.
 #[derive(Clone)]
-pub(crate) struct Library(TokenStream);
+pub(crate) struct Library(Root);
+
+#[derive(Clone)]
+enum Root {
+    Default,
+    Given(TokenStream),
+}
 
 impl Default for Library {
     fn default() -> Self {
-        // Absolute: a module, a `use` or an item of the user's called `cancelable` is not it.
-        Library(quote_spanned!(Span::mixed_site()=> ::cancelable))
+        Library(Root::Default)
     }
 }
 
 impl Library {
     pub(crate) fn named(path: &Path) -> Self {
-        Library(path.to_token_stream())
+        Library(Root::Given(path.to_token_stream()))
     }
 
     /// What a `macro_rules!` wrapper handed on: `$crate`.
     pub(crate) fn handed(tokens: TokenStream) -> Self {
-        Library(tokens)
+        Library(Root::Given(tokens))
+    }
+
+    /// `::cancelable::__private::name`, all of it with the user's `span` unchanged, if nobody has said where the library is.
+    pub(crate) fn private_at(&self, name: &str, span: Span) -> TokenStream {
+        let root: TokenStream = match &self.0 {
+            Root::Default => quote_spanned!(span=> ::cancelable),
+            Root::Given(root) => root.clone(),
+        };
+        let name = Ident::new(name, span);
+        quote_spanned!(span=> #root::__private::#name)
     }
 
     /// `::cancelable::__private::name`
     pub(crate) fn private(&self, name: &str, span: Span) -> TokenStream {
-        let root = &self.0;
+        let root = match &self.0 {
+            // Absolute: a module, a `use` or an item of the user's called `cancelable` is not it.
+            Root::Default => &quote_spanned!(Span::mixed_site()=> ::cancelable),
+            Root::Given(root) => root,
+        };
         let name = Ident::new(name, at(span));
         quote_spanned!(at(span)=> #root::__private::#name)
     }

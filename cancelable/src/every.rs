@@ -19,7 +19,7 @@
 //! one too: no `break` need be rewritten, and those hidden in macros mean what they meant.
 
 use std::array;
-use std::iter::Copied;
+use std::iter::{Copied, Empty};
 use std::marker::PhantomData;
 use std::ops::{Deref, Range, RangeInclusive};
 use std::slice;
@@ -69,7 +69,11 @@ pub struct Probe<I>(AnyProbe<I>);
 
 /// See [`Probe`].
 #[derive(Debug)]
-pub struct AnyProbe<I>(PhantomData<fn() -> I>);
+pub struct AnyProbe<I>(NoProbe<I>);
+
+/// See [`Probe`]: for what is no iterator at all, which rustc has told of by then, once.
+#[derive(Debug)]
+pub struct NoProbe<I>(PhantomData<fn() -> I>);
 
 /// Iterators that are cut up.
 #[derive(Clone, Copy, Debug)]
@@ -79,11 +83,15 @@ pub struct Cut;
 #[derive(Clone, Copy, Debug)]
 pub struct Pull;
 
+/// Nothing to go through.
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
+
 impl<I> Probe<I> {
     /// About this iterator.
     #[inline]
     pub const fn of(_: &I) -> Self {
-        Self(AnyProbe(PhantomData))
+        Self(AnyProbe(NoProbe(PhantomData)))
     }
 }
 
@@ -109,6 +117,38 @@ impl<I: Iterator> AnyProbe<I> {
     #[inline]
     pub const fn kind(&self) -> Pull {
         Pull
+    }
+}
+
+impl<I> Deref for AnyProbe<I> {
+    type Target = NoProbe<I>;
+
+    fn deref(&self) -> &NoProbe<I> {
+        &self.0
+    }
+}
+
+impl<I> NoProbe<I> {
+    /// It is no iterator.
+    pub const fn kind(&self) -> Nothing {
+        Nothing
+    }
+}
+
+impl Nothing {
+    /// Of which there are none.
+    pub fn pieces<I>(self, _: I, _: usize) -> Self {
+        self
+    }
+
+    /// There is none; its items are of whatever type the loop takes them to be.
+    pub fn next_piece<T>(&mut self) -> Option<Empty<T>> {
+        None
+    }
+
+    /// No.
+    pub const fn more(&self) -> bool {
+        false
     }
 }
 

@@ -103,9 +103,11 @@ pub(crate) fn check_between_pieces(
     let attrs = std::mem::take(&mut looping.attrs);
     let [items, pieces, piece] = ["items", "pieces", "piece"].map(|name| variable(name, keyword));
     let (probe, option) = (library.private("Probe", keyword), library.private("Option", keyword));
-    let into_iter = library.private("IntoIterator", looping.expr.span());
+    let going = looping.expr.span();
+    let into_iter = library.private_at("IntoIterator", going);
     let expr = std::mem::replace(&mut *looping.expr, Expr::Verbatim(piece.to_token_stream()));
-    let scrutinee = quote_spanned!(at(expr.span())=> #into_iter::into_iter(#expr));
+    // All of the call has the span of what is gone through, unchanged: what is no iterator is told of once.
+    let scrutinee = quote_spanned!(going=> #into_iter::into_iter(#expr));
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {
             mut #pieces => while let #option::Some(#piece) = #pieces.next_piece() {
