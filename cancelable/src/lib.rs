@@ -68,7 +68,7 @@ pub use scope::{
 #[cfg(feature = "signal")]
 pub use sources::signal;
 pub use sources::{All, Any, Condition, Sources, all, any, condition};
-pub use stream::{CancelStreamExt, Chunked, StreamEnd, UntilCancelled};
+pub use stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
 pub use token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
     WaitForCancellationFutureOwned,

@@ -18,7 +18,7 @@ use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
 use crate::token::{CancellationToken, Registered};
 
-/// How a stream ends that is [cut by a cancel](CancelStreamExt::until_cancelled).
+/// How a stream ends that is [cut by a cancel](StreamExt::until_cancelled).
 ///
 /// Whichever it is, an item that is ready is yielded, and the end is `None`, once and for all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -50,12 +50,12 @@ pub enum StreamEnd {
     },
 }
 
-/// What can be done to any stream. Bring it in with `use cancelable::CancelStreamExt as _`.
+/// What can be done to any stream. Bring it in with `use cancelable::StreamExt as _`, beside futures' own.
 ///
 /// A loop over a stream in an annotated function needs none of this: its awaits are check points, and the function fails
 /// there; or, if the loop is marked `#[cancelable(break)]`, goes on after it. This is for code that is to stop taking items
 /// and then go on, where there is no such loop, or where an item that is on its way matters.
-pub trait CancelStreamExt: Stream {
+pub trait StreamExt: Stream {
     /// Ends the stream when the ambient token is cancelled: with `None`, as if there were no more items, so that whatever
     /// consumes it finishes in good order. [`cancelled`](UntilCancelled::cancelled) says afterwards whether that was it,
     /// and why. `end` says what becomes of the items that are on their way.
@@ -71,7 +71,7 @@ pub trait CancelStreamExt: Stream {
     /// As cancel safe as the stream is; and a `next()` that is dropped loses nothing.
     ///
     /// ```
-    /// use cancelable::{CancelStreamExt as _, CancellationToken, StreamEnd};
+    /// use cancelable::{CancellationToken, StreamEnd, StreamExt as _};
     /// use futures::StreamExt as _;
     ///
     /// # futures::executor::block_on(async {
@@ -107,7 +107,7 @@ pub trait CancelStreamExt: Stream {
     /// and the same cancel that has reached both tokens, they are held off for the last item as with `until_cancelled`.)
     ///
     /// ```
-    /// use cancelable::{CancelStreamExt as _, CancellationToken, Cancelled, StreamEnd, cancelable};
+    /// use cancelable::{CancellationToken, Cancelled, StreamEnd, StreamExt as _, cancelable};
     /// use futures::{Stream, StreamExt as _};
     ///
     /// #[cancelable]
@@ -137,11 +137,11 @@ pub trait CancelStreamExt: Stream {
     }
 }
 
-impl<S: Stream> CancelStreamExt for S {}
+impl<S: Stream> StreamExt for S {}
 
 pin_project_lite::pin_project! {
-    /// A stream that a token ends; made by [`until_cancelled`](CancelStreamExt::until_cancelled) and
-    /// [`until_cancelled_by`](CancelStreamExt::until_cancelled_by).
+    /// A stream that a token ends; made by [`until_cancelled`](StreamExt::until_cancelled) and
+    /// [`until_cancelled_by`](StreamExt::until_cancelled_by).
     #[must_use = "streams do nothing unless polled"]
     pub struct UntilCancelled<S> {
         #[pin]
@@ -315,11 +315,11 @@ impl<S: Stream> UntilCancelled<S> {
 
     /// Why the stream has ended, if a cancel ended it; `None` if it goes on or has come to its own end.
     ///
-    /// [`observed_at`](Cancelled::observed_at) is the line of [`until_cancelled`](CancelStreamExt::until_cancelled). A
+    /// [`observed_at`](Cancelled::observed_at) is the line of [`until_cancelled`](StreamExt::until_cancelled). A
     /// consumer that takes the stream, `collect` for one, can be given a reference instead, to ask afterwards:
     ///
     /// ```
-    /// use cancelable::{CancelStreamExt as _, CancellationToken, StreamEnd};
+    /// use cancelable::{CancellationToken, StreamEnd, StreamExt as _};
     /// use futures::StreamExt as _;
     ///
     /// # futures::executor::block_on(async {
@@ -344,14 +344,14 @@ impl<S: Stream> UntilCancelled<S> {
     /// cancel too, is still delivered. No chunk is empty.
     ///
     /// In an annotated function, mind that the code which the last chunk is delivered to is cancelled: write it in a
-    /// [shield](crate::shield()), or end the intake by a [token of its own](CancelStreamExt::until_cancelled_by).
+    /// [shield](crate::shield()), or end the intake by a [token of its own](StreamExt::until_cancelled_by).
     ///
     /// # Panics
     ///
     /// If `size` is zero.
     ///
     /// ```
-    /// use cancelable::{CancelStreamExt as _, CancellationToken, StreamEnd};
+    /// use cancelable::{CancellationToken, StreamEnd, StreamExt as _};
     /// use futures::StreamExt as _;
     ///
     /// # futures::executor::block_on(async {

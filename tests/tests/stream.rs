@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use cancelable::testing;
 use cancelable::{
-    CancelFutureExt as _, CancelReason, CancelStreamExt as _, CancellationToken, Cancelled, ReasonKind, Scope, Spawn,
-    StreamEnd, TaskGroup, UntilCancelled, cancelable, current, guard, shield,
+    CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, Spawn, StreamEnd,
+    StreamExt as _, TaskGroup, UntilCancelled, cancelable, current, guard, shield,
 };
 use futures::channel::{mpsc, oneshot};
 use futures::stream::{self, FusedStream as _, FuturesUnordered, Stream, StreamExt as _};
