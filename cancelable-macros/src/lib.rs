@@ -298,8 +298,7 @@ fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream
             }
         }
         Item::Impl(block) => impl_block::expand(arguments, *block),
-        // Rustc says what is wrong with it.
-        Item::Broken => item,
+        Item::Broken => recover::unread(item),
         Item::Bodyless { name } => {
             let mut errors = Errors::default();
             errors.at(

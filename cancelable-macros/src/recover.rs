@@ -42,6 +42,23 @@ impl Recovered {
     }
 }
 
+/// An item that does not parse: rustc says what is wrong with it, and its words stand alone.
+///
+/// An item that rustc can read and we cannot would not be cancelable, and nobody would notice: with `cancelable_strict`,
+/// as the sweep over published crates sets it, that is an error.
+pub(crate) fn unread(item: TokenStream) -> TokenStream {
+    if !cfg!(cancelable_strict) {
+        return item;
+    }
+    let mut errors = Errors::default();
+    errors.on(
+        &item,
+        "this item cannot be read, and so is not cancelable; this is a bug in `cancelable`",
+    );
+    let errors = errors.to_compile_errors();
+    quote!(#item #errors)
+}
+
 /// Errors plus an item that is nothing we know of.
 pub(crate) fn untouched(item: &TokenStream, errors: &Errors) -> TokenStream {
     let errors = errors.to_compile_errors();

@@ -985,3 +985,56 @@ mod options {
         });
     }
 }
+
+/// A body that a `macro_rules!` was given as a `block` comes to the attribute in a group without delimiters.
+mod handed_on_by_macro_rules {
+    use super::*;
+
+    macro_rules! twice {
+        ($sync:ident, $asynchronous:ident, $tail:ident, $body:block) => {
+            #[cancelable]
+            fn $sync() -> Option<u32> $body
+
+            #[cancelable]
+            async fn $asynchronous() -> Option<u32> $body
+
+            #[cancelable]
+            fn $tail() -> impl Future<Output = Option<u32>> {
+                async $body
+            }
+        };
+    }
+
+    twice!(plain, asynchronous, tail, { Some(1) });
+
+    struct Method;
+
+    macro_rules! method {
+        ($name:ident, $body:block) => {
+            #[cancelable]
+            impl Method {
+                fn $name(&self) -> Option<u32> $body
+            }
+        };
+    }
+
+    method!(method, { Some(1) });
+
+    #[test]
+    fn a_block_is_checked_like_any_other_body() {
+        let run = |cancelled: bool| {
+            let token = CancellationToken::new();
+            if cancelled {
+                token.cancel();
+            }
+            [
+                token.sync_scope(plain),
+                token.sync_scope(|| Method.method()),
+                token.sync_scope(|| block_on(asynchronous())),
+                token.sync_scope(|| block_on(tail())),
+            ]
+        };
+        assert_eq!(run(false), [Some(1); 4]);
+        assert_eq!(run(true), [None; 4]);
+    }
+}

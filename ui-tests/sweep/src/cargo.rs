@@ -53,7 +53,8 @@ impl Package<'_> {
             .env("CARGO_TARGET_DIR", self.work.join("target"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .env("CARGO_TERM_COLOR", "never")
-            .env_remove("RUSTFLAGS")
+            // An item that the attribute cannot read is an error, and not left alone in silence.
+            .env("RUSTFLAGS", "--cfg=cancelable_strict")
             .stdin(Stdio::null());
         if !self.pin.features.is_empty() {
             command.arg("--features").arg(&self.pin.features);
