@@ -34,7 +34,7 @@ fn emulate(number: i32) {
 #[cfg(windows)]
 fn emulate(_number: i32) {
     const STATUS_CONTROL_C_EXIT: u32 = 0xC000_013A;
-    std::process::exit(STATUS_CONTROL_C_EXIT.cast_signed());
+    std::process::exit(STATUS_CONTROL_C_EXIT as i32);
 }
 
 #[cfg(not(any(unix, windows)))]
