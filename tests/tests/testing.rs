@@ -600,6 +600,36 @@ fn a_blocked_thread_sleeps_by_the_clock_until_another_thread_moves_it() {
 }
 
 #[test]
+fn l15_a_deadline_by_the_clock_ends_a_blocked_threads_sleep() {
+    for (outer, inner) in [(60, 7200), (7200, 60)] {
+        let clock = Clock::new();
+        let hands = clock.clone();
+        let (tell, told) = std::sync::mpsc::channel();
+        let sleeper = std::thread::spawn(move || {
+            clock.sync_scope(|| {
+                let before = clock.now();
+                let result = Scope::new().timeout(outer * SECOND).run_sync(|| {
+                    Scope::new().timeout(inner * SECOND).run_sync(|| {
+                        tell.send(()).unwrap();
+                        let (line, result) = (line!(), blocking_sleep(3600 * SECOND));
+                        assert_eq!(result.as_ref().unwrap_err().observed_at().line(), line);
+                        result
+                    })
+                });
+                (clock.now() - before, result)
+            })
+        });
+        told.recv().unwrap();
+        while !hands.advance_to_next() {
+            std::thread::yield_now();
+        }
+        let (slept, result) = sleeper.join().unwrap();
+        assert_eq!(slept, 60 * SECOND);
+        assert!(result.unwrap_err().is_timeout());
+    }
+}
+
+#[test]
 fn sleepers_are_woken_in_order_of_their_moments() {
     let clock = Clock::new();
     let log = Mutex::new(Vec::new());
