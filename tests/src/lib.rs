@@ -27,11 +27,14 @@ pub enum Runtime {
     ThreadPool,
     /// No executor, just a thread that polls one future.
     BlockOn,
+    /// compio, on io_uring; the test is a spawned task.
+    #[cfg(target_os = "linux")]
+    Compio,
 }
 
 impl Runtime {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; if cfg!(target_os = "linux") { 8 } else { 7 }] = [
         Self::TokioMultiThread,
         Self::TokioCurrentThread,
         Self::TokioWithoutTime,
@@ -39,6 +42,8 @@ impl Runtime {
         Self::LocalPool,
         Self::ThreadPool,
         Self::BlockOn,
+        #[cfg(target_os = "linux")]
+        Self::Compio,
     ];
 
     /// Runs `future` to its end.
@@ -84,6 +89,16 @@ impl Runtime {
                 }
             }
             Self::BlockOn => futures::executor::block_on(future),
+            #[cfg(target_os = "linux")]
+            Self::Compio => {
+                use compio::runtime::{JoinError, Runtime};
+                let runtime = Runtime::new().expect("compio");
+                match runtime.block_on(runtime.spawn(future)) {
+                    Ok(output) => output,
+                    Err(JoinError::Panicked(panic)) => resume_unwind(panic),
+                    Err(error) => panic!("{error}"),
+                }
+            }
         }
     }
 }

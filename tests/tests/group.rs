@@ -41,6 +41,8 @@ impl Spawn for On {
             Runtime::LocalPool | Runtime::BlockOn => {
                 std::thread::spawn(|| futures::executor::block_on(task));
             }
+            #[cfg(target_os = "linux")]
+            Runtime::Compio => compio::runtime::spawn(task).detach(),
         }
     }
 }
@@ -55,6 +57,8 @@ impl SpawnBlocking for On {
             Runtime::ThreadPool | Runtime::LocalPool | Runtime::BlockOn => {
                 std::thread::spawn(task);
             }
+            #[cfg(target_os = "linux")]
+            Runtime::Compio => compio::runtime::spawn_blocking(task).detach(),
         }
     }
 }

@@ -52,7 +52,7 @@ fn cores() -> u16 {
 }
 
 /// A duration as the macros of `cancelable` write it.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let make: fn(u64) -> Option<Duration> = match unit {
