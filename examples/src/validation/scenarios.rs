@@ -350,7 +350,7 @@ async fn busy_task<R: Runtime>() -> Checked {
 async fn worker_by_cancel<R: Runtime>() -> Checked {
     let token = CancellationToken::new();
     let (begun, began) = begun();
-    let worker = R::Code::under(token.clone(), async { R::spawn_blocking(|| spin(begun)) }).await;
+    let worker = token.sync_scope(|| R::spawn_blocking(|| spin(begun)));
     ensure(R::Code::wait(began).await? == token, || {
         "the worker has another token".to_owned()
     })?;
@@ -422,11 +422,10 @@ async fn worker_by_blocks<R: Runtime>() -> Checked {
     let token = CancellationToken::new();
     let blocks = Arc::new(AtomicU64::new(0));
     let (begun, began) = begun();
-    let reading = R::Code::under(token.clone(), async {
+    let reading = token.sync_scope(|| {
         let blocks = Arc::clone(&blocks);
         R::spawn_blocking(move || read_blocks(io::repeat(0), &blocks, begun))
     });
-    let reading: Task<_> = reading.await;
     R::Code::wait(began).await?;
     let cancelled = cancel(&token);
     let before = blocks.load(Ordering::SeqCst);

@@ -107,7 +107,6 @@ pub struct Begun(oneshot::Sender<CancellationToken>);
 pub type Began = oneshot::Receiver<CancellationToken>;
 
 /// A way to know that code has begun.
-#[must_use]
 pub fn begun() -> (Begun, Began) {
     let (tell, told) = oneshot::channel();
     (Begun(tell), told)
@@ -170,7 +169,6 @@ fn spin_on() -> Stop {
 }
 
 /// A plain thread that cancels the token as soon as something has begun, and says when.
-#[must_use]
 pub fn cancel_from_a_thread(token: &CancellationToken, began: Began) -> oneshot::Receiver<Instant> {
     let (tell, when) = oneshot::channel();
     let token = token.clone();
