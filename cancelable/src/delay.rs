@@ -53,7 +53,7 @@ impl Delay {
         Self::until(Instant::now(), false)
     }
 
-    fn until(at: Instant, is_virtual: bool) -> Self {
+    pub(crate) fn until(at: Instant, is_virtual: bool) -> Self {
         if is_virtual {
             Self::Virtual(virtual_sleep(at))
         } else {

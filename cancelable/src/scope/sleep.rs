@@ -62,18 +62,24 @@ impl Future for Sleep {
 #[track_caller]
 pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
     if clock::is_hand_driven() {
-        // Nobody watches a deadline by this clock while its thread is blocked: so as far as there first.
-        let first = current().remaining().map_or(d, |remaining| remaining.min(d));
-        block_on(sleep(first))?;
-        if first == d {
-            return Ok(());
-        }
-        check()?;
-        return block_on(sleep(d - first));
+        return sleep_by_hand(d);
     }
     let location = Location::caller();
     if !current().wait_timeout(d) {
         return Ok(());
     }
     with_frame(|frame| frame.and_then(|frame| frame.notice(location)).map_or(Ok(()), Err))
+}
+
+/// By moments, not by durations: another thread may move the clock at any time.
+#[track_caller]
+fn sleep_by_hand(d: Duration) -> Result<(), Cancelled> {
+    let end = clock::now().at.checked_add(d);
+    // Nobody watches a deadline by this clock while its thread is blocked: so as far as there first.
+    let deadline = current().deadline();
+    if let Some(deadline) = deadline.filter(|deadline| end.is_none_or(|end| *deadline < end)) {
+        block_on(guard(Delay::until(deadline, true)))?;
+        check()?;
+    }
+    block_on(guard(end.map_or(Delay::Never, |end| Delay::until(end, true))))
 }

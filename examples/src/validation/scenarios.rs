@@ -195,9 +195,8 @@ mod signals {
     mod imp {
         use std::sync::{Mutex, PoisonError};
 
-        use cancelable::CancelReason;
+        use cancelable::signal;
         use rustix::process::{Signal, getpid, kill_process};
-        use signal_hook::iterator::Signals;
 
         use super::*;
 
@@ -210,32 +209,21 @@ mod signals {
         }
 
         /// A scope that listens is stopped by a signal that the process sends itself.
-        fn by_signal<R: Runtime>(runtime: &R, signal: Signal) -> Checked {
+        fn by_signal<R: Runtime>(runtime: &R, sent_signal: Signal) -> Checked {
             // A signal is for the whole process; so there is one at a time.
             static ALONE: Mutex<()> = Mutex::new(());
             let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
             runtime.run(async move {
                 let (begun, began) = begun();
-                let scope = Scope::new();
+                let source = signal::unix([sent_signal.as_raw()]).map_err(|error| Miss::Failed(error.to_string()))?;
+                let scope = Scope::new().until(source);
                 let waiting = R::spawn(R::Code::scope(scope, wait::<R::Code>(begun)));
                 let token = R::Code::wait(began).await?;
-                let mut signals = Signals::new([signal.as_raw()]).map_err(|e| Miss::Failed(e.to_string()))?;
-                let handle = signals.handle();
-                let listener = thread::spawn({
-                    let token = token.clone();
-                    move || {
-                        for signal in &mut signals {
-                            token.cancel_with(CancelReason::signal(signal));
-                        }
-                    }
-                });
                 let sent = Instant::now();
-                kill_process(getpid(), signal).map_err(|error| Miss::Failed(error.to_string()))?;
+                kill_process(getpid(), sent_signal).map_err(|error| Miss::Failed(error.to_string()))?;
                 let stopped = stopped_by(R::Code::wait(waiting).await?, ReasonKind::Signal, &token)?;
-                handle.close();
-                drop(listener.join());
                 let number = stopped.why.reason().signal_number();
-                ensure(number == Some(signal.as_raw()), || {
+                ensure(number == Some(sent_signal.as_raw()), || {
                     format!("another signal: {}", stopped.why)
                 })?;
                 stopped.since(sent)
