@@ -39,6 +39,7 @@ impl Delay {
     }
 
     /// One that wakes `waker` from now on, without a look at the clock first: what has come already wakes it soon.
+    /// (By a virtual clock: from the first poll on.)
     pub(crate) fn armed(at: Instant, is_virtual: bool, waker: &Waker) -> Self {
         if is_virtual {
             // To be polled.

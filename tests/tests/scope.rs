@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::__private::Site;
+use cancelable::testing::Clock;
 use cancelable::{
     CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
     current, guard, is_cancelled, propagate, remaining, shield, shield_sync, sleep,
@@ -1755,4 +1756,91 @@ fn l21_a_panic_in_a_later_poll_cancels_the_token_that_this_poll_made() {
     assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))).is_err());
     assert_eq!(kind(&told.recv().unwrap()), Some(ReasonKind::Dropped));
     assert!(!outer.is_cancelled());
+}
+
+#[test]
+fn l15_a_deadline_goes_by_the_clock_it_began_under_also_if_the_token_is_made_elsewhere() {
+    let clock = Clock::new();
+    let mut future = Box::pin(Scope::new().timeout(LONG).run(async {
+        ready_after(1, ()).await;
+        // Needs the token, outside the clock's reach.
+        drop(current());
+        pending::<Outcome>().await
+    }));
+    let (count, waker) = CountingWaker::new();
+    clock.sync_scope(|| assert!(poll_with(&mut future, &waker).is_pending()));
+    // `ready_after` has woken it: another thread takes over.
+    assert!(poll_with(&mut future, &waker).is_pending());
+    let woken = count.count();
+    clock.advance(LONG);
+    assert!(count.count() > woken, "the clock wakes whoever polls it now");
+    let Poll::Ready(Err(error)) = poll_with(&mut future, &waker) else {
+        panic!("the deadline has passed")
+    };
+    assert!(error.is_timeout());
+}
+
+/// Panics in the poll of this number, and can be polled again; its remains see what is ambient.
+struct Panics {
+    in_poll: usize,
+    polls: usize,
+    needs_token: bool,
+    seen: Arc<Mutex<Vec<Option<ReasonKind>>>>,
+}
+
+impl Future for Panics {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
+        self.polls += 1;
+        if self.polls == self.in_poll {
+            if self.needs_token {
+                drop(current());
+            }
+            panic!("as it is meant to")
+        }
+        if self.polls > self.in_poll {
+            self.seen.lock().unwrap().push(kind(&current()));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        self.seen.lock().unwrap().push(kind(&current()));
+    }
+}
+
+#[test]
+fn l20_the_remains_of_a_body_that_panicked_see_its_token_whoever_needed_it_before() {
+    for in_poll in [1, 2] {
+        for needs_token in [false, true] {
+            for polled_again in [false, true] {
+                let seen = Arc::new(Mutex::new(Vec::new()));
+                let body = Panics {
+                    in_poll,
+                    polls: 0,
+                    needs_token,
+                    seen: Arc::clone(&seen),
+                };
+                let outer = CancellationToken::new();
+                let mut future = Box::pin(Scope::new().parent(&outer).run(body));
+                for _ in 1..in_poll {
+                    assert!(poll_once(&mut future).is_pending());
+                }
+                assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))).is_err());
+                if polled_again {
+                    drop(poll_once(&mut future));
+                }
+                drop(future);
+                let seen = seen.lock().unwrap();
+                assert!(
+                    !seen.is_empty() && seen.iter().all(|kind| *kind == Some(ReasonKind::Dropped)),
+                    "in poll {in_poll}, needed: {needs_token}, polled again: {polled_again}: {seen:?}"
+                );
+                assert!(!outer.is_cancelled());
+            }
+        }
+    }
 }

@@ -124,7 +124,7 @@ impl Origin for Dropped {
     }
 }
 
-/// The token of a region that has not needed one so far, for the length of a poll; or of a sync scope.
+/// The token of a region that has not needed one so far, for the length of a poll.
 pub(super) struct Unmade<'a> {
     origin: &'a dyn Origin,
     stand_in: Option<&'a CancellationToken>,
@@ -149,10 +149,6 @@ impl<'a> Unmade<'a> {
     }
 
     /// The token, if anyone needed it.
-    pub(super) fn if_made(&self) -> Option<&CancellationToken> {
-        self.made.get()
-    }
-
     pub(super) fn into_made(self) -> Option<CancellationToken> {
         self.made.into_inner()
     }

@@ -138,37 +138,36 @@ impl Drop for CancelOnUnwind<'_> {
 /// Cancels the token of a region whose body unwinds in its first poll, and leaves it with the region, so that the body's
 /// remains are dropped under it.
 struct UnmadeOnUnwind<'a> {
-    unmade: &'a Unmade<'a>,
+    /// Made now if nobody needed it before: destructors may.
+    token: &'a dyn Fn() -> CancellationToken,
     registered: Pin<&'a mut Option<Registered<CancellationToken>>>,
     nature: &'a Nature,
 }
 
 impl Drop for UnmadeOnUnwind<'_> {
     fn drop(&mut self) {
-        if let Some(token) = self.unmade.if_made() {
-            if self.nature.owns_token {
-                abandon_token(token, self.nature.location);
-            }
-            self.registered.set(Some(Registered::new(token.clone())));
+        let token = (self.token)();
+        if self.nature.owns_token {
+            abandon_token(&token, self.nature.location);
         }
+        self.registered.set(Some(Registered::new(token)));
     }
 }
 
 /// The same in a later poll, where the region is registered with what stands in for its token.
 struct LaterOnUnwind<'a> {
-    unmade: &'a Unmade<'a>,
+    token: &'a dyn Fn() -> CancellationToken,
     nature: &'a Nature,
     unwound: &'a mut Option<CancellationToken>,
 }
 
 impl Drop for LaterOnUnwind<'_> {
     fn drop(&mut self) {
-        if let Some(token) = self.unmade.if_made() {
-            if self.nature.owns_token {
-                abandon_token(token, self.nature.location);
-            }
-            *self.unwound = Some(token.clone());
+        let token = (self.token)();
+        if self.nature.owns_token {
+            abandon_token(&token, self.nature.location);
         }
+        *self.unwound = Some(token);
     }
 }
 
@@ -302,6 +301,8 @@ impl<M, F> Region<M, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             }
         }
+        live.deadline = None;
+        live.grace = None;
         live.leave();
     }
 }
@@ -464,6 +465,11 @@ where
             unreachable!("the region is running")
         };
         let stand_in = registered.get_ref().token();
+        if let Some(token) = live.unwound.take() {
+            // It panicked in the poll before, and is polled all the same.
+            self.settle(token);
+            return None;
+        }
         if stand_in.is_marked() || live.has_deadline_come(cx) {
             let token = origin.make_below(stand_in);
             self.settle(token);
@@ -477,7 +483,7 @@ where
             Some(cx.waker()),
         );
         let unwinding = LaterOnUnwind {
-            unmade: &unmade,
+            token: &|| frame.token().clone(),
             nature: &live.nature,
             unwound: &mut live.unwound,
         };
@@ -574,6 +580,7 @@ where
         }
         if live.is_foreign != is_foreign {
             // The two kinds have different places in the list.
+            live.waker = None;
             registered.as_mut().unregister();
         }
         if registered.as_mut().register(cx.waker(), is_foreign) {
@@ -610,7 +617,7 @@ where
                 frame.enter(|| drop(frame.token().clone()));
             }
             let unwinding = UnmadeOnUnwind {
-                unmade: &unmade,
+                token: &|| frame.token().clone(),
                 registered: this.registered.as_mut(),
                 nature,
             };
@@ -699,14 +706,20 @@ impl Live {
     /// Watches the token's deadline from this task, if nobody does so far. The token goes on wanting attention: whoever
     /// else asks it, or hangs on it, has it watched for everybody, by the timer thread. Few do, and this is cheaper.
     fn watch_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
-        self.deadline = None;
-        if token.is_quiet() {
-            return;
-        }
-        if let Some((at, is_virtual)) = token.own_unwatched_deadline() {
-            self.deadline = Some(Delay::armed(at, is_virtual, cx.waker()));
-            if is_virtual {
-                self.poll_deadline(token, cx);
+        let unwatched = if token.is_quiet() {
+            None
+        } else {
+            token.own_unwatched_deadline()
+        };
+        match unwatched {
+            None => self.deadline = None,
+            // Since before the token was made, and by the clock of that time.
+            Some(_) if self.deadline.is_some() => self.poll_deadline(token, cx),
+            Some((at, is_virtual)) => {
+                self.deadline = Some(Delay::armed(at, is_virtual, cx.waker()));
+                if is_virtual {
+                    self.poll_deadline(token, cx);
+                }
             }
         }
     }

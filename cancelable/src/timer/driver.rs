@@ -231,9 +231,9 @@ impl Driver {
         if !more {
             state.wake_at = state.wheel.next_expiry().unwrap_or(u64::MAX);
         }
-        drop(state);
-        // Before anyone is woken. Release: see `has_come`.
+        // Before the lock is released: who finds an alarm gone from the wheel finds that its time has come, too.
         self.reached.store(now, Ordering::Release);
+        drop(state);
         for waker in due {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
                 discard(payload);
