@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
-use crate::context::{About, Counts, Frame, with_frame};
+use crate::context::{About, Counts, Frame, count, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
@@ -197,16 +197,7 @@ impl Own {
     fn set_counted(&mut self, is_counted: bool) {
         if self.is_counted != is_counted {
             self.is_counted = is_counted;
-            let change = if is_counted {
-                Counts::ONE_FOREIGN
-            } else {
-                Counts::NOTHING.minus(Counts::ONE_FOREIGN)
-            };
-            with_frame(|outer| {
-                if let Some(outer) = outer {
-                    outer.add(change);
-                }
-            });
+            count(Counts::ONE_FOREIGN, is_counted);
         }
     }
 }

@@ -14,4 +14,4 @@ pub(crate) use carry::Carried;
 pub use carry::{propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{noticed, notices};
-pub(crate) use slot::{About, Counts, Frame, LazyToken, with as with_frame};
+pub(crate) use slot::{About, Counts, Frame, LazyToken, count, with as with_frame};

@@ -288,3 +288,14 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     // the stack.
     f(unsafe { innermost.as_ref() })
 }
+
+/// Adds `one` to what is pending inside the innermost frame, or takes it back. Without a frame no check point is outside, or
+/// none that will ever be polled on this thread again.
+pub(crate) fn count(one: Counts, is_pending: bool) {
+    let change = if is_pending { one } else { Counts::NOTHING.minus(one) };
+    with(|frame| {
+        if let Some(frame) = frame {
+            frame.add(change);
+        }
+    });
+}

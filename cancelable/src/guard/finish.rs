@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::context::{Counts, with_frame};
+use crate::context::{Counts, count, with_frame};
 use crate::error::Cancelled;
 
 /// What `#[cancelable(finish)]` makes of an await: fails if the token is cancelled before the first poll, and once it has
@@ -81,17 +81,7 @@ impl Hold {
             return;
         }
         self.held = held;
-        let change = if held {
-            Counts::ONE_HOLD
-        } else {
-            Counts::NOTHING.minus(Counts::ONE_HOLD)
-        };
-        // No frame: no check point is outside, or none that will ever be polled on this thread again.
-        with_frame(|frame| {
-            if let Some(frame) = frame {
-                frame.add(change);
-            }
-        });
+        count(Counts::ONE_HOLD, held);
     }
 }
 

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::time::Duration;
 
 use super::origin::{Dropped, Existing, Origin, Unmade};
-use crate::context::{About, Carried, Counts, Frame, probe, with_frame};
+use crate::context::{About, Carried, Counts, Frame, count, probe, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::{Before, Hold};
@@ -326,16 +326,7 @@ impl Live {
     fn set_foreign(&mut self, is_foreign: bool) {
         if self.is_foreign != is_foreign {
             self.is_foreign = is_foreign;
-            let change = if is_foreign {
-                Counts::ONE_FOREIGN
-            } else {
-                Counts::NOTHING.minus(Counts::ONE_FOREIGN)
-            };
-            with_frame(|outer| {
-                if let Some(outer) = outer {
-                    outer.add(change);
-                }
-            });
+            count(Counts::ONE_FOREIGN, is_foreign);
         }
     }
 }
