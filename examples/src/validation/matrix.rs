@@ -79,11 +79,19 @@ impl Times {
 impl Outcome {
     /// All runs of a cell, after one that is not timed, since it may have to start threads; up to the first that fails.
     fn of(runs: usize, run: impl Fn() -> Checked) -> Self {
+        /// A run that never began says nothing; so many in a row say that it never will.
+        const TRIES: usize = 10;
+        let run = || {
+            (1..TRIES)
+                .map(|_| run())
+                .find(|checked| !matches!(checked, Err(Miss::NotBegun)))
+                .unwrap_or_else(&run)
+        };
         let all = run().and_then(|_| (0..runs).map(|_| run()).collect());
         match all {
             Ok(times) => Self::Ok(Times::of(times)),
             Err(Miss::NotHere(why)) => Self::None { why: why.to_owned() },
-            Err(Miss::Failed(why)) => Self::Failed { why },
+            Err(miss) => Self::Failed { why: miss.to_string() },
         }
     }
 }

@@ -21,6 +21,10 @@ pub enum Miss {
     /// What came out is not what was promised.
     #[error("{0}")]
     Failed(String),
+    /// Something never began. Once in a while that is as it should be: on a busy machine a short deadline may have passed
+    /// before the body of its scope was to start.
+    #[error("something ended before it had begun or reported")]
+    NotBegun,
 }
 
 impl From<Lost> for Miss {
@@ -31,7 +35,7 @@ impl From<Lost> for Miss {
 
 impl From<oneshot::Canceled> for Miss {
     fn from(_: oneshot::Canceled) -> Self {
-        Self::Failed("something ended before it had begun or reported".to_owned())
+        Self::NotBegun
     }
 }
 
