@@ -172,6 +172,19 @@ fn a_sync_scope_that_is_left_in_time_is_a_scope_that_is_over() {
 }
 
 #[test]
+fn a_sync_scope_that_is_over_has_no_say_in_the_signals_of_the_next() {
+    let mut process = Process::start(&["sync, one after the other"]);
+    process.says("first runs");
+    process.is_sent(Signal::INT);
+    process.says("first cancelled: received SIGINT");
+    process.says("second runs");
+    process.is_sent(Signal::INT);
+    process.may_go_on();
+    process.says("second cancelled: received SIGINT");
+    process.ends();
+}
+
+#[test]
 fn a_signal_that_finds_the_scope_cancelled_ends_its_grace() {
     let mut process = Process::start(&["cancelled by hand"]);
     process.says("body runs");

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::origin::Origin;
-use super::source::{Insistent, Source, Start, Watch};
+use super::source::{Insistent, Source, Start, Watch, Watching};
 use crate::clock::{self, Now};
 use crate::context::{About, Frame};
 use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
@@ -52,6 +52,8 @@ pub struct Scope {
     links: Vec<CancellationToken>,
     /// Taken by the token.
     sources: Cell<Vec<Start>>,
+    /// What watches on the token's behalf, and is to be gone when the scope is over.
+    pub(in crate::scope) watching: Cell<Vec<Watching>>,
     /// Once it has begun, if it has a deadline.
     due: Cell<Option<Due>>,
     /// For sources that may fire again, and so end the grace.
@@ -76,6 +78,7 @@ impl Scope {
             about: About::default(),
             links: Vec::new(),
             sources: Cell::default(),
+            watching: Cell::default(),
             due: Cell::new(None),
             insistent: None,
         }
@@ -278,7 +281,7 @@ impl Origin for Scope {
             links: self.links.clone(),
         });
         for start in self.sources.take() {
-            start.begin(&token, self.insistent.as_deref());
+            start.begin(&token, self.insistent.as_deref(), Some(&self.watching));
         }
         if self.is_past() {
             token.attend();

@@ -53,8 +53,11 @@ impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
             cx,
             |result| result.unwrap_or_else(FromCancelled::from_cancelled),
         );
-        if let (Poll::Ready(_), Some(insistent)) = (&poll, &scope.insistent) {
-            insistent.release();
+        if poll.is_ready() {
+            drop(scope.watching.take());
+            if let Some(insistent) = &scope.insistent {
+                insistent.release();
+            }
         }
         poll
     }
@@ -164,6 +167,7 @@ impl Scope {
         let token = with_frame(|outer| self.begin().make(outer));
         let frame = Frame::new(&token, &self.about, None);
         let (value, _) = frame.enter(|| cancel_on_unwind(&token, location, || f(&token)));
+        drop(self.watching.take());
         end_token(&token, location);
         value
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 
 use crate::reason::CancelReason;
@@ -183,7 +184,7 @@ impl Watch {
     pub(crate) async fn fired(self) -> CancelReason {
         let token = CancellationToken::any(&self.links);
         for start in self.starts {
-            start.begin(&token, None);
+            start.begin(&token, None, None);
         }
         token.cancelled().await;
         token.reason().unwrap_or_else(CancelReason::manual)
@@ -201,7 +202,15 @@ impl fmt::Debug for Watch {
 impl Start {
     /// Watches on behalf of `token`, for as long as that is not cancelled; or, if it fires again, for as long as the
     /// scope's body runs.
-    pub(super) fn begin(self, token: &CancellationToken, insistent: Option<&Insistent>) {
+    ///
+    /// What ends with the token is put with `until_over` as well, to end with the scope at the latest: whoever cancels the
+    /// token may be busy telling others when the scope is over.
+    pub(super) fn begin(
+        self,
+        token: &CancellationToken,
+        insistent: Option<&Insistent>,
+        until_over: Option<&Cell<Vec<Watching>>>,
+    ) {
         let insistent = insistent.filter(|_| self.insists && self.target.is_none());
         let begun = (self.begin)(insistent.map(|insistent| insistent.scope));
         let fired = begun.fired;
@@ -223,7 +232,15 @@ impl Start {
             _vigil: vigil,
         };
         match insistent {
-            None => token.keep(kept),
+            None => {
+                let kept = Arc::new(Mutex::new(Some(kept)));
+                if let Some(until_over) = until_over {
+                    let mut all = until_over.take();
+                    all.push(Watching(Arc::clone(&kept)));
+                    until_over.set(all);
+                }
+                token.keep(Watching(kept));
+            }
             Some(insistent) => insistent.keep(kept),
         }
     }
@@ -243,6 +260,16 @@ async fn insist(fired: impl Future<Output = Fired>, token: CancellationToken, fo
             again.as_mut().await;
         }
         force.cancel();
+    }
+}
+
+/// What watches on behalf of a token: gone with the first of these that is dropped.
+pub(super) struct Watching(Arc<Mutex<Option<Kept>>>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(kept);
     }
 }
 

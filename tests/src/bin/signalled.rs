@@ -125,6 +125,30 @@ mod signalled {
                 });
                 say_outcome("scope", outcome);
             }
+            // Whoever cancels the first scope is busy telling others when the second begins.
+            ["sync, one after the other"] => {
+                let (go_on, gone_on) = std::sync::mpsc::channel::<()>();
+                let mut gone_on = Some(gone_on);
+                for who in ["first", "second"] {
+                    let outcome: Outcome = Scope::new().until(ctrl_c()).run_sync(|| {
+                        if let Some(gone_on) = gone_on.take() {
+                            current().on_cancel(move |_| drop(gone_on.recv())).detach();
+                        } else {
+                            say("second runs");
+                            wait();
+                            drop(go_on.send(()));
+                            return loop {
+                                check()?;
+                            };
+                        }
+                        say("first runs");
+                        loop {
+                            check()?;
+                        }
+                    });
+                    say_outcome(who, outcome);
+                }
+            }
             ["twice in one"] => futures::executor::block_on(async {
                 let scope = Scope::new()
                     .until(ctrl_c())
