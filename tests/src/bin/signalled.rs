@@ -131,17 +131,13 @@ mod signalled {
                 let mut gone_on = Some(gone_on);
                 for who in ["first", "second"] {
                     let outcome: Outcome = Scope::new().until(ctrl_c()).run_sync(|| {
+                        say(format_args!("{who} runs"));
                         if let Some(gone_on) = gone_on.take() {
-                            current().on_cancel(move |_| drop(gone_on.recv())).detach();
+                            current().on_cancel(move |_| gone_on.recv().unwrap()).detach();
                         } else {
-                            say("second runs");
                             wait();
-                            drop(go_on.send(()));
-                            return loop {
-                                check()?;
-                            };
+                            go_on.send(()).expect("the first is still being cancelled");
                         }
-                        say("first runs");
                         loop {
                             check()?;
                         }
