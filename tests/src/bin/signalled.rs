@@ -131,10 +131,13 @@ mod signalled {
                 let mut gone_on = Some(gone_on);
                 for who in ["first", "second"] {
                     let outcome: Outcome = Scope::new().until(ctrl_c()).run_sync(|| {
-                        say(format_args!("{who} runs"));
+                        let is_first = gone_on.is_some();
                         if let Some(gone_on) = gone_on.take() {
+                            // Before anyone knows that it runs: the thread that cancels is to be the one to wait.
                             current().on_cancel(move |_| gone_on.recv().unwrap()).detach();
-                        } else {
+                        }
+                        say(format_args!("{who} runs"));
+                        if !is_first {
                             wait();
                             go_on.send(()).expect("the first is still being cancelled");
                         }
