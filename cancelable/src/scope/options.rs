@@ -147,8 +147,7 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn until(mut self, source: impl Source) -> Self {
-        let mut watch = Watch::default();
-        source.attach(&mut watch);
+        let mut watch = Watch::of(source);
         self.links.append(&mut watch.links);
         if watch.starts.iter().any(|start| start.insists) {
             self.insistent.get_or_insert_default();
@@ -192,6 +191,15 @@ impl Scope {
         deadline.is_virtual = due.is_virtual;
         deadline.scope.clone_from(&self.about.name);
         Some(deadline)
+    }
+
+    /// What the scope hangs below, if anything; the frame outside has its token made for it.
+    fn parent_token<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> Option<&'f CancellationToken> {
+        match &self.parent {
+            Parent::Ambient => outer.map(Frame::token),
+            Parent::Given(parent) => Some(parent),
+            Parent::None => None,
+        }
     }
 
     /// Deadlines that nobody watches and links that nobody heard are looked at by the first check point.
@@ -245,10 +253,9 @@ impl Origin for Scope {
     }
 
     fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken {
-        match (&self.parent, outer) {
-            (Parent::Ambient, Some(outer)) => self.make_below(outer.token()),
-            (Parent::Given(parent), _) => self.make_below(parent),
-            (Parent::Ambient, None) | (Parent::None, _) => self.make_below(&CancellationToken::never()),
+        match self.parent_token(outer) {
+            Some(parent) => self.make_below(parent),
+            None => self.make_below(&CancellationToken::never()),
         }
     }
 
@@ -256,11 +263,7 @@ impl Origin for Scope {
         if !self.links.is_empty() {
             return None;
         }
-        let parent = match (&self.parent, outer) {
-            (Parent::Ambient, Some(outer)) => outer.token().clone(),
-            (Parent::Given(parent), _) => parent.clone(),
-            (Parent::Ambient, None) | (Parent::None, _) => CancellationToken::never(),
-        };
+        let parent = self.parent_token(outer).cloned().unwrap_or(CancellationToken::never());
         // Whoever hangs on a token relies on its deadline being watched; one that no thread can watch has to be asked for.
         let is_unwatched = !parent.is_quiet() && parent.attend();
         (!is_unwatched).then_some(parent)

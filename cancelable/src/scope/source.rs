@@ -147,6 +147,14 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// What one source watches for.
+    #[track_caller]
+    pub(crate) fn of(source: impl Source) -> Self {
+        let mut watch = Self::default();
+        source.attach(&mut watch);
+        watch
+    }
+
     /// Adds a source that is to begin with the scope; one that `insists` may fire again.
     pub(crate) fn add(&mut self, insists: bool, begin: impl FnOnce(Option<usize>) -> Begun + Send + 'static) {
         self.starts.push(Start {

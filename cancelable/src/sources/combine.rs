@@ -67,9 +67,7 @@ pub struct All<S>(S);
 impl<S: Sources> Source for Any<S> {
     #[track_caller]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
-        let mut watch = Watch::default();
-        self.attach(&mut watch);
-        watch.fired()
+        Watch::of(self).fired()
     }
 
     #[track_caller]
@@ -83,9 +81,7 @@ impl<S: Sources> Source for Any<S> {
 impl<S: Sources> Source for All<S> {
     #[track_caller]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
-        let mut watch = Watch::default();
-        self.attach(&mut watch);
-        watch.fired()
+        Watch::of(self).fired()
     }
 
     #[track_caller]
@@ -102,20 +98,13 @@ pub trait Sources {
     fn into_watches(self) -> Vec<Watch>;
 }
 
-#[track_caller]
-fn watch(source: impl Source) -> Watch {
-    let mut watch = Watch::default();
-    source.attach(&mut watch);
-    watch
-}
-
 impl<S: Source> Sources for Vec<S> {
     #[track_caller]
     fn into_watches(self) -> Vec<Watch> {
         // A closure would not pass the caller's line on.
         let mut watches = Vec::with_capacity(self.len());
         for source in self {
-            watches.push(watch(source));
+            watches.push(Watch::of(source));
         }
         watches
     }
@@ -126,7 +115,7 @@ impl<S: Source, const N: usize> Sources for [S; N] {
     fn into_watches(self) -> Vec<Watch> {
         let mut watches = Vec::with_capacity(N);
         for source in self {
-            watches.push(watch(source));
+            watches.push(Watch::of(source));
         }
         watches
     }
@@ -140,7 +129,7 @@ macro_rules! tuples {
                 fn into_watches(self) -> Vec<Watch> {
                     #[expect(non_snake_case, reason = "one identifier for a type and its value")]
                     let ($($source,)+) = self;
-                    vec![$(watch($source)),+]
+                    vec![$(Watch::of($source)),+]
                 }
             }
         )+
