@@ -5,12 +5,14 @@
 //! *Memory goes back.* Entries live in pages of [`PAGE`] each. A page in which the last entry is
 //! freed is given back to the allocator, except that about one page's worth of room is kept, so
 //! that a count swinging round a page border does not allocate each time: between giving a page
-//! back and needing it again lie at least [`PAGE`] insertions. The directory of pages (28 bytes
-//! each, 0.3 % of the entries) stays as long as it has been, until the last entry of all goes: then
+//! back and needing it again lie at least [`PAGE`] insertions. The directory of pages (36 bytes
+//! each, 0.4 % of the entries) stays as long as it has been, until the last entry of all goes: then
 //! everything is given back if the directory is longer than [`KEPT_DIRECTORY`].
 //!
 //! Entries cannot move, for keys hold their index, so one entry pins its page. New entries go into
 //! the pages that are there, so scattered survivors of a burst are joined before more is allocated.
+
+use std::mem;
 
 /// Entries per page: 10 KiB pages for a `Waker`.
 pub(super) const PAGE: usize = 1 << PAGE_BITS;
@@ -43,14 +45,14 @@ impl Key {
     }
 }
 
-/// One place: occupied while `payload` is there, otherwise on the free list.
+/// One place: occupied while `payload` is there, otherwise on its page's free list.
 struct Entry<T> {
     /// The tick it is due at.
     when: u64,
     /// `serial << HOME_BITS | home`, where `home` is the list it is linked into, in the wheel's
     /// numbering. Packed, for it saves 8 bytes of 48.
     tag: u64,
-    /// Neighbours in a circular list, the wheel's or the free one.
+    /// Neighbours in one of the wheel's circular lists; in the free list, `next` is the next free place of the page.
     prev: u32,
     next: u32,
     payload: Option<T>,
@@ -60,6 +62,11 @@ struct Page<T> {
     /// [`PAGE`] entries, or none once the page has been given back.
     entries: Box<[Entry<T>]>,
     live: u32,
+    /// The free place to be taken next: the one freed last, which is still in the cache. `NIL` if the page is full.
+    free: u32,
+    /// Neighbours in the circular list of pages that are not full.
+    prev: u32,
+    next: u32,
 }
 
 /// The store. All operations are O(1), amortised over pages where they allocate or free.
@@ -71,9 +78,9 @@ pub(super) struct Slab<T> {
     pages: Vec<Page<T>>,
     /// Directory places whose page was given back.
     released: Vec<u32>,
-    /// Head of the free list.
-    free: u32,
-    /// Length of the free list.
+    /// Head of the list of pages that are not full.
+    roomy: u32,
+    /// Free places.
     room: usize,
     live: usize,
     /// The serial number given out last.
@@ -86,51 +93,60 @@ impl<T> Slab<T> {
         Self {
             pages: Vec::new(),
             released: Vec::new(),
-            free: NIL,
+            roomy: NIL,
             room: 0,
             live: 0,
             serial: 0,
         }
     }
 
-    /// Stores `payload`, on no list yet and with home 0.
+    /// Stores `payload`, a list of its own so far.
     ///
     /// # Panics
     ///
     /// With more than four billion entries, which would be 170 GB of them.
-    pub(super) fn insert(&mut self, when: u64, payload: T) -> Key {
-        if self.free == NIL {
+    pub(super) fn insert(&mut self, when: u64, home: usize, payload: T) -> Key {
+        if self.roomy == NIL {
             self.add_page();
         }
-        let index = self.free;
-        self.free = self.unlink(self.free, index);
         self.room -= 1;
         self.live += 1;
         self.serial = (self.serial + 1) % SERIALS;
-        let serial = self.serial;
-        let page = &mut self.pages[index as usize >> PAGE_BITS];
+        let (number, serial) = (self.roomy, self.serial);
+        let page = &mut self.pages[number as usize];
+        let offset = page.free;
+        let index = number << PAGE_BITS | offset;
+        let entry = &mut page.entries[offset as usize];
+        page.free = entry.next;
         page.live += 1;
-        let entry = &mut page.entries[index as usize % PAGE];
         entry.when = when;
-        entry.tag = serial << HOME_BITS;
+        entry.tag = serial << HOME_BITS | home as u64;
+        (entry.prev, entry.next) = (index, index);
         entry.payload = Some(payload);
+        if page.free == NIL {
+            self.unlist(number);
+        }
         Key { index, serial }
     }
 
     /// Frees an entry that is on no list, and its page if that was the last one in it.
     pub(super) fn remove(&mut self, index: u32) -> T {
-        let page = &mut self.pages[index as usize >> PAGE_BITS];
-        let payload = page.entries[index as usize % PAGE].payload.take();
+        let (number, offset) = (index >> PAGE_BITS, index % PAGE as u32);
+        let page = &mut self.pages[number as usize];
+        let entry = &mut page.entries[offset as usize];
+        let payload = entry.payload.take();
         let payload = payload.expect("the wheel removes entries that are there");
+        entry.next = page.free;
+        page.free = offset;
         page.live -= 1;
-        let vacated = page.live == 0;
-        self.push_free(index);
+        let (was_full, is_vacated) = (entry.next == NIL, page.live == 0);
+        self.room += 1;
         self.live -= 1;
-        if self.live == 0 && self.pages.len() > KEPT_DIRECTORY {
-            self.start_afresh();
-        } else if vacated && self.room >= 2 * PAGE {
-            // So one vacated page is kept at most: with a second one, there is room of two.
-            self.release_page(index as usize >> PAGE_BITS);
+        if was_full {
+            self.list(number);
+        }
+        if is_vacated {
+            self.vacated(number);
         }
         payload
     }
@@ -160,18 +176,17 @@ impl<T> Slab<T> {
         (self.entry(index).tag % (1 << HOME_BITS)) as usize
     }
 
-    /// Notes the list the entry is on: a number below `1 << HOME_BITS`.
+    /// Notes the list the entry is to be on, a number below `1 << HOME_BITS`, and makes it one of its own for now.
     pub(super) fn set_home(&mut self, index: u32, home: usize) {
         let entry = self.entry_mut(index);
         entry.tag = entry.tag >> HOME_BITS << HOME_BITS | home as u64;
+        (entry.prev, entry.next) = (index, index);
     }
 
-    /// Appends an entry that is on no list to the list of `head`; returns the new head.
+    /// Appends an entry that is a list of its own to the list of `head`; returns the new head.
     #[must_use]
     pub(super) fn link(&mut self, head: u32, index: u32) -> u32 {
         if head == NIL {
-            let entry = self.entry_mut(index);
-            (entry.prev, entry.next) = (index, index);
             return index;
         }
         let tail = self.entry(head).prev;
@@ -220,37 +235,72 @@ impl<T> Slab<T> {
         &mut self.pages[index as usize >> PAGE_BITS].entries[index as usize % PAGE]
     }
 
-    /// Puts a place in front of the free list: the one used last is the one still in the cache.
-    fn push_free(&mut self, index: u32) {
-        let _ = self.link(self.free, index);
-        self.free = index;
-        self.room += 1;
+    /// Puts a page in front of those that are not full.
+    fn list(&mut self, number: u32) {
+        let (mut prev, mut next) = (number, number);
+        if self.roomy != NIL {
+            next = self.roomy;
+            prev = mem::replace(&mut self.pages[next as usize].prev, number);
+            self.pages[prev as usize].next = number;
+        }
+        let page = &mut self.pages[number as usize];
+        (page.prev, page.next) = (prev, next);
+        self.roomy = number;
+    }
+
+    /// Takes a page from those that are not full.
+    fn unlist(&mut self, number: u32) {
+        let &Page { prev, next, .. } = &self.pages[number as usize];
+        if next == number {
+            self.roomy = NIL;
+            return;
+        }
+        self.pages[prev as usize].next = next;
+        self.pages[next as usize].prev = prev;
+        if self.roomy == number {
+            self.roomy = next;
+        }
     }
 
     #[cold]
     fn add_page(&mut self) {
-        let vacant = |_| Entry {
+        let vacant = |offset| Entry {
             when: 0,
             tag: 0,
             prev: NIL,
-            next: NIL,
+            next: if offset + 1 < PAGE as u32 { offset + 1 } else { NIL },
             payload: None,
         };
-        let entries = (0..PAGE).map(vacant).collect();
-        let page = match self.released.pop() {
-            Some(page) => {
-                self.pages[page as usize].entries = entries;
-                page as usize
+        let page = Page {
+            entries: (0..PAGE as u32).map(vacant).collect(),
+            live: 0,
+            free: 0,
+            prev: NIL,
+            next: NIL,
+        };
+        let number = match self.released.pop() {
+            Some(number) => {
+                self.pages[number as usize] = page;
+                number
             }
             None => {
                 // The last page would hold the index that means `NIL`.
                 assert!(self.pages.len() < (NIL as usize) >> PAGE_BITS, "the timer is full");
-                self.pages.push(Page { entries, live: 0 });
-                self.pages.len() - 1
+                self.pages.push(page);
+                self.pages.len() as u32 - 1
             }
         };
-        for offset in (0..PAGE).rev() {
-            self.push_free((page << PAGE_BITS | offset) as u32);
+        self.room += PAGE;
+        self.list(number);
+    }
+
+    /// The last entry of a page has gone.
+    fn vacated(&mut self, number: u32) {
+        if self.live == 0 && self.pages.len() > KEPT_DIRECTORY {
+            self.start_afresh();
+        } else if self.room >= 2 * PAGE {
+            // So one vacated page is kept at most: with a second one, there is room of two.
+            self.release_page(number);
         }
     }
 
@@ -263,14 +313,11 @@ impl<T> Slab<T> {
         };
     }
 
-    /// O(PAGE), paid by the PAGE removals that emptied the page.
     #[cold]
-    fn release_page(&mut self, page: usize) {
-        for offset in 0..PAGE {
-            self.free = self.unlink(self.free, (page << PAGE_BITS | offset) as u32);
-            self.room -= 1;
-        }
-        self.pages[page].entries = Box::default();
-        self.released.push(page as u32);
+    fn release_page(&mut self, number: u32) {
+        self.unlist(number);
+        self.room -= PAGE;
+        self.pages[number as usize].entries = Box::default();
+        self.released.push(number);
     }
 }

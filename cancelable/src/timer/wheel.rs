@@ -68,8 +68,9 @@ impl<T> Wheel<T> {
     ///
     /// As [`Slab::insert`].
     pub(super) fn insert(&mut self, when: u64, payload: T) -> Key {
-        let key = self.slab.insert(when, payload);
-        self.place(key.index(), when);
+        let home = self.home_of(when);
+        let key = self.slab.insert(when, home, payload);
+        self.heads[home] = self.slab.link(self.heads[home], key.index());
         key
     }
 
@@ -123,7 +124,9 @@ impl<T> Wheel<T> {
             if when <= self.elapsed {
                 out.push(self.slab.remove(index));
             } else {
-                self.place(index, when);
+                let home = self.home_of(when);
+                self.slab.set_home(index, home);
+                self.heads[home] = self.slab.link(self.heads[home], index);
             }
         }
         self.due(now).is_some()
@@ -180,19 +183,16 @@ impl<T> Wheel<T> {
         Some(((level * SLOTS as u32 + slot) as usize, above | u64::from(slot) << shift))
     }
 
-    /// Links an entry that is on no list where it belongs, as seen from `elapsed`.
-    fn place(&mut self, index: u32, when: u64) {
-        let home = if when <= self.elapsed {
-            OVERDUE
-        } else {
-            let level = (self.elapsed ^ when).ilog2() / BITS;
-            let slot = (when >> (level * BITS)) as usize % SLOTS;
-            self.levels |= 1 << level;
-            self.slots[level as usize] |= 1 << slot;
-            level as usize * SLOTS + slot
-        };
-        self.slab.set_home(index, home);
-        self.heads[home] = self.slab.link(self.heads[home], index);
+    /// The list on which an entry belongs, as seen from `elapsed`; from now on it is taken to be occupied.
+    fn home_of(&mut self, when: u64) -> usize {
+        if when <= self.elapsed {
+            return OVERDUE;
+        }
+        let level = (self.elapsed ^ when).ilog2() / BITS;
+        let slot = (when >> (level * BITS)) as usize % SLOTS;
+        self.levels |= 1 << level;
+        self.slots[level as usize] |= 1 << slot;
+        level as usize * SLOTS + slot
     }
 
     /// Takes an entry off its list.
