@@ -12,10 +12,10 @@ use crate::timer::{self, Alarm};
 pub(crate) enum Delay {
     /// Too far away for the clock.
     Never,
-    Wall {
-        at: Instant,
-        alarm: Option<Alarm>,
-    },
+    /// Nobody watches it yet.
+    Wall(Instant),
+    /// Watched by the timer thread.
+    Armed(Alarm),
     Virtual(VirtualSleep),
 }
 
@@ -33,20 +33,20 @@ impl Delay {
     pub(crate) fn is_quiet(&self) -> bool {
         match self {
             Self::Never => true,
-            Self::Wall { alarm, .. } => alarm.as_ref().is_some_and(|alarm| !alarm.has_come()),
-            Self::Virtual(_) => false,
+            Self::Armed(alarm) => !alarm.has_come(),
+            Self::Wall(_) | Self::Virtual(_) => false,
         }
     }
 
-    /// One that wakes `waker` from now on, without a look at the clock first: what has come already wakes it soon.
-    /// (By a virtual clock: from the first poll on.)
-    pub(crate) fn armed(at: Instant, is_virtual: bool, waker: &Waker) -> Self {
-        if is_virtual {
+    /// Puts one into `slot` that wakes `waker` from now on, without a look at the clock first: what has come already wakes
+    /// it soon. (By a virtual clock: from the first poll on.) Made where it is to be, which is cheaper than to move it there.
+    pub(crate) fn arm(slot: &mut Option<Self>, at: Instant, is_virtual: bool, waker: &Waker) {
+        *slot = Some(if is_virtual {
             // To be polled.
-            return Self::until(at, true);
-        }
-        let alarm = Some(timer::arm(at, waker.clone()));
-        Self::Wall { at, alarm }
+            Self::until(at, true)
+        } else {
+            Self::Armed(timer::arm(at, waker.clone()))
+        });
     }
 
     /// Ready at once.
@@ -58,7 +58,7 @@ impl Delay {
         if is_virtual {
             Self::Virtual(virtual_sleep(at))
         } else {
-            Self::Wall { at, alarm: None }
+            Self::Wall(at)
         }
     }
 }
@@ -67,23 +67,18 @@ impl Future for Delay {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.get_mut() {
-            Self::Never => Poll::Pending,
-            Self::Virtual(sleep) => sleep.as_mut().poll(cx),
+        let this = self.get_mut();
+        let is_over = match this {
+            Self::Never => false,
+            Self::Virtual(sleep) => return sleep.as_mut().poll(cx),
             // The alarm says when it is time; the clock is asked only before there is one.
-            Self::Wall { at, alarm } => match alarm {
-                Some(armed) => {
-                    if armed.update(cx.waker()) {
-                        return Poll::Ready(());
-                    }
-                    Poll::Pending
-                }
-                None if Instant::now() >= *at => Poll::Ready(()),
-                None => {
-                    *alarm = Some(timer::arm(*at, cx.waker().clone()));
-                    Poll::Pending
-                }
-            },
-        }
+            Self::Armed(alarm) => alarm.update(cx.waker()),
+            Self::Wall(at) if Instant::now() >= *at => true,
+            &mut Self::Wall(at) => {
+                *this = Self::Armed(timer::arm(at, cx.waker().clone()));
+                false
+            }
+        };
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
     }
 }

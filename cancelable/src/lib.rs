@@ -14,6 +14,8 @@ mod clock;
 mod park;
 mod timer;
 
+mod delay;
+
 mod reason;
 
 mod cause;
@@ -25,7 +27,6 @@ mod context;
 
 mod guard;
 
-mod delay;
 mod scope;
 mod watcher;
 

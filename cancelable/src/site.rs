@@ -75,7 +75,7 @@ impl Site {
     /// is what notices.
     #[track_caller]
     pub fn enter_sync<R>(self, scope: Scope, body: impl FnOnce() -> R) -> R {
-        scope.enter_sync_with(|_| body())
+        scope.enter_sync(body)
     }
 
     /// As [`race`](crate::race()).

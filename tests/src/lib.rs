@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 pub use cancelable::testing::CountingWaker;
+use cancelable::{CancellationToken, ReasonKind};
 use futures::executor::{LocalPool, ThreadPool};
 
 /// Where a test runs.
@@ -236,4 +237,33 @@ impl<T> std::fmt::Debug for PollsInWaker<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PollsInWaker").finish_non_exhaustive()
     }
+}
+
+/// The kind of the reason it was cancelled for.
+pub fn kind(token: &CancellationToken) -> Option<ReasonKind> {
+    token.reason().map(|reason| reason.kind())
+}
+
+/// A runtime of tokio's whose clock stands still until all tasks wait for it.
+///
+/// # Panics
+///
+/// If it cannot be built.
+pub fn paused_tokio() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap()
+}
+
+/// How many children the token has, as its `Debug` output tells.
+///
+/// # Panics
+///
+/// If it is cancelled: then it has none.
+pub fn children(token: &CancellationToken) -> String {
+    let text = format!("{token:?}");
+    text.split("children: ")
+        .nth(1)
+        .unwrap()
+        .trim_end_matches(" }")
+        .to_owned()
 }

@@ -12,13 +12,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::__private::Site;
-use cancelable::testing::Clock;
 use cancelable::{
     CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
     current, guard, is_cancelled, propagate, remaining, shield, shield_sync, sleep,
 };
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use tests::{CountingWaker, DropFlag, PollsInWaker, Runtime, on_every_runtime, poll_once, poll_with, ready_after};
+use tests::{
+    CountingWaker, DropFlag, PollsInWaker, Runtime, kind, on_every_runtime, paused_tokio, poll_once, poll_with,
+    ready_after,
+};
 
 type Outcome = Result<(), Cancelled>;
 
@@ -899,15 +901,6 @@ impl Drop for SeesOwnToken {
     }
 }
 
-fn kind(token: &CancellationToken) -> Option<ReasonKind> {
-    token.reason().map(|reason| reason.kind())
-}
-
-fn paused_tokio() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().start_paused(true).build().unwrap()
-}
-
 #[test]
 fn l09_a_sync_scope_fails_at_every_check_and_keeps_a_value() {
     let value: Result<u32, Cancelled> = Scope::new().run_sync_with(|token| {
@@ -1625,222 +1618,4 @@ fn a_source_that_panics_leaves_the_scope_alone_and_the_others_watched() {
             }
         });
     assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
-}
-
-/// Runs `f` when dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
-fn children(token: &CancellationToken) -> String {
-    let text = format!("{token:?}");
-    text.split("children: ")
-        .nth(1)
-        .unwrap()
-        .trim_end_matches(" }")
-        .to_owned()
-}
-
-#[test]
-fn a_pending_scope_takes_no_place_in_the_tree_until_somebody_needs_its_token() {
-    let outer = CancellationToken::new();
-    outer.sync_scope(|| {
-        let seen = Arc::new(Mutex::new(None));
-        let sees = Arc::clone(&seen);
-        let mut future = Box::pin(Scope::new().name("late").timeout(LONG).run(async move {
-            ready_after(1, ()).await;
-            *sees.lock().unwrap() = Some(current());
-            guard(pending::<()>()).await
-        }));
-        let (count, waker) = CountingWaker::new();
-        assert!(poll_with(&mut future, &waker).is_pending());
-        assert_eq!(children(&outer), "0");
-        assert!(poll_with(&mut future, &waker).is_pending());
-        assert_eq!(children(&outer), "1", "made in the second poll");
-        let token = seen.lock().unwrap().clone().unwrap();
-        assert!(token.remaining().is_some(), "with the scope's deadline");
-        let before = count.count();
-        token.cancel_with("by its own token");
-        assert_eq!(count.count(), before + 1, "it is the one that the task waits for now");
-        let Poll::Ready(Err(error)) = poll_with(&mut future, &waker) else {
-            panic!("the guard fails in the poll after the cancel")
-        };
-        assert!(error.belongs_to(&token));
-        assert_eq!(error.scope_name(), Some("late"));
-        assert!(!outer.is_cancelled());
-    });
-}
-
-#[test]
-fn l11_a_pending_scope_without_a_token_is_woken_by_its_parent_and_ends() {
-    let outer = CancellationToken::new();
-    let mut future = Box::pin(Scope::new().parent(&outer).run(pending::<Outcome>()));
-    let (count, waker) = CountingWaker::new();
-    assert!(poll_with(&mut future, &waker).is_pending());
-    assert_eq!(children(&outer), "0");
-    outer.cancel_with("from outside");
-    assert_eq!(count.count(), 1);
-    let Poll::Ready(Err(error)) = poll_with(&mut future, &waker) else {
-        panic!("it ends in the poll after the cancel")
-    };
-    assert!(error.belongs_to(&outer));
-    assert_eq!(error.reason().to_string(), "from outside");
-}
-
-#[test]
-fn l15_a_pending_scope_without_a_token_claims_its_deadline() {
-    paused_tokio().block_on(async {
-        let outer = CancellationToken::new();
-        let before = tokio::time::Instant::now();
-        let scope = Scope::new().name("slow").timeout(LONG).run(pending::<Outcome>());
-        let error = outer.scope(scope).await.unwrap_err();
-        assert_eq!(before.elapsed(), LONG);
-        assert!(error.is_timeout() && !error.belongs_to(&outer));
-        assert_eq!(error.scope_name(), Some("slow"));
-        assert!(!outer.is_cancelled());
-    });
-}
-
-#[test]
-fn l16_destructors_of_a_dropped_body_see_a_cancelled_token_though_nobody_had_needed_one() {
-    let outer = CancellationToken::new();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let sees = Arc::clone(&seen);
-    let mut future = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(async move {
-        let _witness = OnDrop(|| sees.lock().unwrap().push(check().unwrap_err().kind()));
-        pending::<Outcome>().await
-    }));
-    assert!(poll_once(&mut future).is_pending());
-    drop(future);
-    assert_eq!(*seen.lock().unwrap(), [ReasonKind::Dropped]);
-    assert!(!outer.is_cancelled());
-    assert_eq!(children(&outer), "0");
-}
-
-#[test]
-fn l17_a_pending_scope_without_a_token_leaves_no_waker_behind() {
-    let outer = CancellationToken::new();
-    let (count, waker) = CountingWaker::new();
-    let mut ended = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(async {
-        ready_after(1, ()).await;
-        Ok::<(), Cancelled>(())
-    }));
-    assert!(poll_with(&mut ended, &waker).is_pending());
-    assert!(poll_with(&mut ended, &waker).is_ready());
-    let mut dropped = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(pending::<Outcome>()));
-    assert!(poll_with(&mut dropped, &waker).is_pending());
-    drop(dropped);
-    drop(waker);
-    let woken = count.count();
-    outer.cancel();
-    assert_eq!(count.count(), woken);
-    assert_eq!(Arc::strong_count(&count), 1, "wakers left behind");
-}
-
-#[test]
-fn l21_a_panic_in_a_later_poll_cancels_the_token_that_this_poll_made() {
-    let outer = CancellationToken::new();
-    let (tell, told) = mpsc::channel();
-    let mut future = Box::pin(Scope::new().parent(&outer).run(async move {
-        ready_after(1, ()).await;
-        tell.send(current()).unwrap();
-        panic!("in the second poll");
-        #[expect(unreachable_code, reason = "gives the body its type")]
-        Ok::<(), Cancelled>(())
-    }));
-    assert!(poll_once(&mut future).is_pending());
-    assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))).is_err());
-    assert_eq!(kind(&told.recv().unwrap()), Some(ReasonKind::Dropped));
-    assert!(!outer.is_cancelled());
-}
-
-#[test]
-fn l15_a_deadline_goes_by_the_clock_it_began_under_also_if_the_token_is_made_elsewhere() {
-    let clock = Clock::new();
-    let mut future = Box::pin(Scope::new().timeout(LONG).run(async {
-        ready_after(1, ()).await;
-        // Needs the token, outside the clock's reach.
-        drop(current());
-        pending::<Outcome>().await
-    }));
-    let (count, waker) = CountingWaker::new();
-    clock.sync_scope(|| assert!(poll_with(&mut future, &waker).is_pending()));
-    // `ready_after` has woken it: another thread takes over.
-    assert!(poll_with(&mut future, &waker).is_pending());
-    let woken = count.count();
-    clock.advance(LONG);
-    assert!(count.count() > woken, "the clock wakes whoever polls it now");
-    let Poll::Ready(Err(error)) = poll_with(&mut future, &waker) else {
-        panic!("the deadline has passed")
-    };
-    assert!(error.is_timeout());
-}
-
-/// Panics in the poll of this number, and can be polled again; its remains see what is ambient.
-struct Panics {
-    in_poll: usize,
-    polls: usize,
-    needs_token: bool,
-    seen: Arc<Mutex<Vec<Option<ReasonKind>>>>,
-}
-
-impl Future for Panics {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
-        self.polls += 1;
-        if self.polls == self.in_poll {
-            if self.needs_token {
-                drop(current());
-            }
-            panic!("as it is meant to")
-        }
-        if self.polls > self.in_poll {
-            self.seen.lock().unwrap().push(kind(&current()));
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Panics {
-    fn drop(&mut self) {
-        self.seen.lock().unwrap().push(kind(&current()));
-    }
-}
-
-#[test]
-fn l20_the_remains_of_a_body_that_panicked_see_its_token_whoever_needed_it_before() {
-    for in_poll in [1, 2] {
-        for needs_token in [false, true] {
-            for polled_again in [false, true] {
-                let seen = Arc::new(Mutex::new(Vec::new()));
-                let body = Panics {
-                    in_poll,
-                    polls: 0,
-                    needs_token,
-                    seen: Arc::clone(&seen),
-                };
-                let outer = CancellationToken::new();
-                let mut future = Box::pin(Scope::new().parent(&outer).run(body));
-                for _ in 1..in_poll {
-                    assert!(poll_once(&mut future).is_pending());
-                }
-                assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))).is_err());
-                if polled_again {
-                    drop(poll_once(&mut future));
-                }
-                drop(future);
-                let seen = seen.lock().unwrap();
-                assert!(
-                    !seen.is_empty() && seen.iter().all(|kind| *kind == Some(ReasonKind::Dropped)),
-                    "in poll {in_poll}, needed: {needs_token}, polled again: {polled_again}: {seen:?}"
-                );
-                assert!(!outer.is_cancelled());
-            }
-        }
-    }
 }

@@ -13,6 +13,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::probe;
+use crate::clock::Glance;
 use crate::error::Cancelled;
 use crate::token::{CancellationToken, StateRef};
 
@@ -72,6 +73,10 @@ impl About {
 pub(crate) trait LazyToken {
     /// The token, made now if need be, as seen from inside the frame `outer`.
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
+    /// The token, if it has been made.
+    fn made(&self) -> Option<&CancellationToken>;
+    /// Can it be told, without having the token made or its deadline watched by a thread, that it is not cancelled?
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool;
 }
 
 /// The token of a frame, now or when it is needed.
@@ -96,14 +101,7 @@ pub(crate) struct Frame<'a> {
 impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn new(token: &'a CancellationToken, about: &'a About, waker: Option<&'a Waker>) -> Self {
-        Self {
-            state: Cell::new(observed(token.state_ref())),
-            token: TokenOf::Made(token),
-            about,
-            waker,
-            counts: Cell::new(Counts::NOTHING),
-            outer: Cell::new(ptr::null()),
-        }
+        Self::with(token.state_ref(), TokenOf::Made(token), about, waker)
     }
 
     /// A frame whose token has not been made: until then check points ask `state`, which must not be quiet if the token
@@ -115,9 +113,14 @@ impl<'a> Frame<'a> {
         about: &'a About,
         waker: Option<&'a Waker>,
     ) -> Self {
+        Self::with(state, TokenOf::Lazy(token), about, waker)
+    }
+
+    #[inline(always)]
+    fn with(state: StateRef<'a>, token: TokenOf<'a>, about: &'a About, waker: Option<&'a Waker>) -> Self {
         Self {
             state: Cell::new(observed(state)),
-            token: TokenOf::Lazy(token),
+            token,
             about,
             waker,
             counts: Cell::new(Counts::NOTHING),
@@ -159,10 +162,16 @@ impl<'a> Frame<'a> {
     /// Would a cancel of the frame outside, as it was entered, wake `waker` as well? So also if there is none.
     #[inline]
     pub(crate) fn outer_wakes(&self, waker: &Waker) -> bool {
+        self.outer().is_none_or(|outer| outer.wakes(waker))
+    }
+
+    /// The frame that this one was entered in; `None` before that, too.
+    #[inline]
+    fn outer(&self) -> Option<&Frame<'a>> {
         let outer: *const Frame<'a> = self.outer.get().cast();
-        // SAFETY: set by `enter` of this frame, which is over; whatever was entered outside it is so still, for this frame
-        // lies further up the stack.
-        unsafe { outer.as_ref() }.is_none_or(|outer| outer.wakes(waker))
+        // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, also when that is over, for it
+        // lies further down this thread's stack than this frame does.
+        unsafe { outer.as_ref() }
     }
 
     /// The frame's token; made now if it was not.
@@ -171,12 +180,19 @@ impl<'a> Frame<'a> {
         match self.token {
             TokenOf::Made(token) => token,
             TokenOf::Lazy(token) => {
-                let outer: *const Frame<'a> = self.outer.get().cast();
-                // SAFETY: as in `outer_wakes`; null before this frame is entered.
-                let token = token.get(unsafe { outer.as_ref() });
+                let token = token.get(self.outer());
                 self.state.set(observed(token.state_ref()));
                 token
             }
+        }
+    }
+
+    /// Is `token` this frame's? Does not have one made.
+    #[inline]
+    pub(crate) fn is_of(&self, token: &CancellationToken) -> bool {
+        match self.token {
+            TokenOf::Made(own) => own == token,
+            TokenOf::Lazy(own) => own.made().is_some_and(|own| own == token),
         }
     }
 
@@ -192,9 +208,33 @@ impl<'a> Frame<'a> {
         self.state.get().is_quiet()
     }
 
+    /// As [`is_quiet`](Self::is_quiet); and if not, whether a closer look finds nothing either, without having a token made.
+    #[inline(always)]
+    pub(crate) fn is_clear(&self) -> bool {
+        self.is_quiet() || self.looks_clear()
+    }
+
+    #[inline(never)]
+    fn looks_clear(&self) -> bool {
+        self.looks_clear_at(&Glance::default())
+    }
+
+    /// As [`is_clear`](Self::is_clear), for one who looks at the clock as well.
+    pub(crate) fn is_clear_at(&self, glance: &Glance) -> bool {
+        self.is_quiet() || self.looks_clear_at(glance)
+    }
+
+    fn looks_clear_at(&self, glance: &Glance) -> bool {
+        match self.token {
+            // An observer is to see every check point.
+            TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(self.outer(), glance),
+            TokenOf::Made(_) => false,
+        }
+    }
+
     /// Is the frame's token cancelled? Looks closer if it must.
     pub(crate) fn is_cancelled(&self) -> bool {
-        !self.is_quiet() && self.token().is_cancelled()
+        !self.is_clear() && self.token().is_cancelled()
     }
 
     #[inline(always)]
@@ -230,7 +270,7 @@ impl<'a> Frame<'a> {
         if probe::is_watched() && !self.token().is_marked() {
             probe::check_point(location);
         }
-        let cancelled = self.token().is_cancelled();
+        let cancelled = self.is_cancelled();
         if cancelled {
             probe::noticed(location);
         }
@@ -260,10 +300,7 @@ impl<'a> Frame<'a> {
             if let Some(found) = ask(frame) {
                 return Some(found);
             }
-            let outer: *const Frame<'a> = frame.outer.get().cast();
-            // SAFETY: the frames outside an entered frame are entered too, hence on this thread's stack below it, and
-            // stay there at least as long as it is borrowed.
-            frame = unsafe { outer.as_ref() }?;
+            frame = frame.outer()?;
         }
     }
 }

@@ -105,9 +105,7 @@ impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
         let grace = with_frame(|frame| frame.and_then(|frame| frame.grace()));
         this.region.as_mut().set_grace(grace);
         let region = this.region.as_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            region.poll_region(|start| start(&Child), cx, |result| result)
-        }));
+        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(|| &Child, cx, |result| result)));
         match polled {
             Ok(Poll::Pending) => Step::Pending,
             Ok(Poll::Ready(Ok(output))) => {

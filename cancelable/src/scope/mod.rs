@@ -6,6 +6,7 @@
 mod ambient;
 mod branches;
 mod group;
+mod listening;
 mod options;
 mod origin;
 mod race;

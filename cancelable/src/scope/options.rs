@@ -6,9 +6,10 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use super::listening::Listening;
 use super::origin::Origin;
-use super::source::{Insistent, Source, Start, Watch, Watching};
-use crate::clock::{self, Now};
+use super::source::{Source, Watch};
+use crate::clock::{self, Glance, Now};
 use crate::context::{About, Frame};
 use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
 
@@ -49,15 +50,9 @@ pub struct Scope {
     timeout: Option<(Duration, &'static Location<'static>)>,
     deadline: Option<(Instant, &'static Location<'static>)>,
     pub(in crate::scope) about: About,
-    links: Vec<CancellationToken>,
-    /// Taken by the token.
-    sources: Cell<Vec<Start>>,
-    /// What watches on the token's behalf, and is to be gone when the scope is over.
-    pub(in crate::scope) watching: Cell<Vec<Watching>>,
     /// Once it has begun, if it has a deadline.
     due: Cell<Option<Due>>,
-    /// For sources that may fire again, and so end the grace.
-    pub(in crate::scope) insistent: Option<Box<Insistent>>,
+    pub(in crate::scope) listening: Option<Box<Listening>>,
 }
 
 #[derive(Debug)]
@@ -76,11 +71,8 @@ impl Scope {
             timeout: None,
             deadline: None,
             about: About::default(),
-            links: Vec::new(),
-            sources: Cell::default(),
-            watching: Cell::default(),
             due: Cell::new(None),
-            insistent: None,
+            listening: None,
         }
     }
 
@@ -130,7 +122,7 @@ impl Scope {
 
     /// Cancels the scope with this token too, besides its parent. May be given several times.
     pub fn link(mut self, token: CancellationToken) -> Self {
-        self.links.push(token);
+        self.listening.get_or_insert_default().link(token);
         self
     }
 
@@ -147,21 +139,49 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn until(mut self, source: impl Source) -> Self {
-        let mut watch = Watch::of(source);
-        self.links.append(&mut watch.links);
-        if watch.starts.iter().any(|start| start.insists) {
-            self.insistent.get_or_insert_default();
-        }
-        self.sources.get_mut().append(&mut watch.starts);
+        self.listening.get_or_insert_default().add(Watch::of(source));
         self
     }
 
     /// The scope begins, if it has not: its deadline counts from now.
     pub(super) fn begin(&self) -> &dyn Origin {
         if (self.timeout.is_some() || self.deadline.is_some()) && self.due.get().is_none() {
-            self.due.set(self.due_from(clock::now()));
+            let (at, now) = match self.deadline {
+                // By which clock it is meant, that of its scope, decides whether it is past.
+                Some(_) => {
+                    let now = clock::now();
+                    (now.at, Some(now))
+                }
+                None => clock::beginning(),
+            };
+            let is_virtual = now.is_some_and(|now| now.is_virtual);
+            let unsettled = now.is_none().then_some(at);
+            let due = self.due_from(Now { at, is_virtual });
+            self.due.set(due.map(|due| Due { unsettled, ..due }));
         }
         self
+    }
+
+    /// The deadline, by the clock in force.
+    fn due(&self) -> Option<Due> {
+        self.due_at(&Glance::default())
+    }
+
+    /// The same, for one who wants to know the time as well.
+    fn due_at(&self, glance: &Glance) -> Option<Due> {
+        let due = self.due.get()?;
+        let Some(wall) = due.unsettled else {
+            return Some(due);
+        };
+        let now = clock::since(wall);
+        let due = if now.is_virtual {
+            self.due_from(now)
+        } else {
+            glance.take(now.at);
+            Some(Due { unsettled: None, ..due })
+        };
+        self.due.set(due);
+        due
     }
 
     /// The earlier one of timeout and deadline.
@@ -177,12 +197,13 @@ impl Scope {
             by_timeout: timeout == Some(at),
             is_virtual: now.is_virtual,
             is_past: at <= now.at,
+            unsettled: None,
         })
     }
 
     /// What the token is to know of its deadline.
     fn token_deadline(&self) -> Option<Deadline> {
-        let due = self.due.get()?;
+        let due = self.due()?;
         let (after, location) = match (self.timeout, self.deadline) {
             (Some((after, location)), _) if due.by_timeout => (Some(after), location),
             (_, deadline) => (None, deadline?.1),
@@ -204,7 +225,11 @@ impl Scope {
 
     /// Deadlines that nobody watches and links that nobody heard are looked at by the first check point.
     fn has_more_than_a_parent(&self) -> bool {
-        self.due.get().is_some() || !self.links.is_empty()
+        self.due.get().is_some() || !self.links().is_empty()
+    }
+
+    fn links(&self) -> &[CancellationToken] {
+        self.listening.as_ref().map_or(&[], |listening| listening.links())
     }
 
     /// Was it too late when it began?
@@ -220,6 +245,15 @@ struct Due {
     by_timeout: bool,
     is_virtual: bool,
     is_past: bool,
+    /// What the wall's clock said at the beginning, if `at` is by that, and nobody has asked whether it is in force.
+    unsettled: Option<Instant>,
+}
+
+impl Due {
+    /// Is it still to come, for certain?
+    fn is_ahead(self, glance: &Glance) -> bool {
+        !self.is_past && !self.is_virtual && glance.now() < self.at
+    }
 }
 
 /// Of a scope that has begun.
@@ -235,12 +269,17 @@ impl Origin for Scope {
         }
     }
 
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+        let parent = match &self.parent {
+            Parent::Ambient => outer.is_none_or(|outer| outer.is_clear_at(glance)),
+            Parent::Given(parent) => parent.is_quiet(),
+            Parent::None => true,
+        };
+        parent && self.links().is_empty() && self.due_at(glance).is_none_or(|due| due.is_ahead(glance))
+    }
+
     fn is_needed_at_once(&self) -> bool {
-        // Sources are watched on behalf of a token; somebody else cancels it.
-        let sources = self.sources.take();
-        let is_needed = !sources.is_empty();
-        self.sources.set(sources);
-        is_needed
+        self.listening.as_ref().is_some_and(|listening| listening.has_sources())
     }
 
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
@@ -249,7 +288,7 @@ impl Origin for Scope {
             Parent::Given(parent) => parent.is_cancelled(),
             Parent::None => false,
         };
-        parent || self.is_past() || self.links.iter().any(CancellationToken::is_cancelled)
+        parent || self.is_past() || self.links().iter().any(CancellationToken::is_cancelled)
     }
 
     fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken {
@@ -260,13 +299,10 @@ impl Origin for Scope {
     }
 
     fn stand_in(&self, outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
-        if !self.links.is_empty() {
+        if !self.links().is_empty() {
             return None;
         }
-        let parent = self.parent_token(outer).cloned().unwrap_or(CancellationToken::never());
-        // Whoever hangs on a token relies on its deadline being watched; one that no thread can watch has to be asked for.
-        let is_unwatched = !parent.is_quiet() && parent.attend();
-        (!is_unwatched).then_some(parent)
+        Some(self.parent_token(outer).cloned().unwrap_or(CancellationToken::never()))
     }
 
     fn state_below<'f>(&'f self, stand_in: &'f CancellationToken) -> StateRef<'f> {
@@ -281,10 +317,10 @@ impl Origin for Scope {
         let token = parent.child_with(ChildOptions {
             name: self.about.name.clone(),
             deadline: self.token_deadline(),
-            links: self.links.clone(),
+            links: self.links().to_vec(),
         });
-        for start in self.sources.take() {
-            start.begin(&token, self.insistent.as_deref(), Some(&self.watching));
+        if let Some(listening) = &self.listening {
+            listening.begin(&token);
         }
         if self.is_past() {
             token.attend();
@@ -293,7 +329,7 @@ impl Origin for Scope {
     }
 
     fn deadline(&self) -> Option<(Instant, bool)> {
-        self.due.get().map(|due| (due.at, due.is_virtual))
+        self.due().map(|due| (due.at, due.is_virtual))
     }
 }
 
@@ -305,7 +341,7 @@ impl fmt::Debug for Scope {
             .field("timeout", &self.timeout.map(|(after, _)| after))
             .field("deadline", &self.deadline.map(|(at, _)| at))
             .field("grace", &self.about.grace)
-            .field("links", &self.links)
+            .field("links", &self.links())
             .finish_non_exhaustive()
     }
 }

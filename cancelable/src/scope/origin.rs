@@ -3,13 +3,16 @@
 //! Most scopes are over before anyone asked for their token: nobody called `current`, started a task, opened a child
 //! scope, or met a check point while a deadline was pending. Such a scope needs no node in the tree. Until there is one,
 //! its check points ask the state of its parent, or, if it has a deadline, a state that always sends them to have a closer
-//! look, which makes the token; and while its body is pending its task waits for the parent's cancel.
+//! look: at the parent and at the clock, or, once the body has been pending, at the alarm. Only if they look very often is the
+//! token made, for looking at that is cheaper. While the body is pending its task waits for the parent's cancel.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 use std::time::Instant;
 
+use crate::clock::Glance;
 use crate::context::{Frame, LazyToken};
+use crate::delay::Delay;
 use crate::reason::CancelReason;
 use crate::token::{CancellationToken, StateRef};
 
@@ -17,6 +20,8 @@ use crate::token::{CancellationToken, StateRef};
 pub(crate) trait Origin {
     /// What to ask until there is a token.
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f>;
+    /// Can it be told, without having the token made, that it would not be cancelled?
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool;
     /// Is there no waiting until somebody needs the token?
     fn is_needed_at_once(&self) -> bool {
         false
@@ -53,6 +58,10 @@ impl Origin for Root {
         StateRef::never()
     }
 
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
+        true
+    }
+
     fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
         false
     }
@@ -74,6 +83,10 @@ impl Origin for Child {
         outer.map_or(StateRef::never(), Frame::state)
     }
 
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+        outer.is_none_or(|outer| outer.is_clear_at(glance))
+    }
+
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
         outer.is_some_and(Frame::is_cancelled)
     }
@@ -89,6 +102,10 @@ pub(super) struct Existing<'a>(pub(super) &'a CancellationToken);
 impl Origin for Existing<'_> {
     fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
         self.0.state_ref()
+    }
+
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
+        self.0.is_quiet()
     }
 
     fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
@@ -111,6 +128,10 @@ impl Origin for Dropped {
         StateRef::wants_attention()
     }
 
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
+        false
+    }
+
     fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
         true
     }
@@ -127,38 +148,120 @@ impl Origin for Dropped {
 /// The token of a region that has not needed one so far, for the length of a poll.
 pub(super) struct Unmade<'a> {
     origin: &'a dyn Origin,
-    stand_in: Option<&'a CancellationToken>,
+    below: Option<Below<'a>>,
     made: OnceCell<CancellationToken>,
+    looks: Looks,
+}
+
+/// How often check points of one poll may still look closer, which takes some nanoseconds, instead of having done what makes
+/// the next ones cheap.
+struct Looks(Cell<u32>);
+
+impl Looks {
+    /// At the clock, which costs ten times as much as at what the timer's thread has written.
+    const AT_THE_CLOCK: u32 = 8;
+    const AT_AN_ALARM: u32 = 64;
+
+    fn new(left: u32) -> Self {
+        Self(Cell::new(left))
+    }
+
+    fn may_look(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
+/// What a pending region has in the place of its token.
+#[derive(Clone, Copy)]
+pub(super) struct Below<'a> {
+    pub(super) stand_in: &'a CancellationToken,
+    /// The frame outside is the stand-in's.
+    pub(super) is_riding: bool,
+    pub(super) deadline: Option<&'a Delay>,
 }
 
 impl<'a> Unmade<'a> {
     pub(super) fn new(origin: &'a dyn Origin) -> Self {
         Self {
             origin,
-            stand_in: None,
+            below: None,
             made: OnceCell::new(),
+            looks: Looks::new(Looks::AT_THE_CLOCK),
         }
     }
 
     /// In a later poll than the first.
-    pub(super) fn below(stand_in: &'a CancellationToken, origin: &'a dyn Origin) -> Self {
+    pub(super) fn below(below: Below<'a>, origin: &'a dyn Origin) -> Self {
         Self {
-            stand_in: Some(stand_in),
+            below: Some(below),
+            looks: Looks::new(Looks::AT_AN_ALARM),
             ..Self::new(origin)
         }
     }
 
     /// The token, if anyone needed it.
-    pub(super) fn into_made(self) -> Option<CancellationToken> {
-        self.made.into_inner()
+    pub(super) fn take_made(&mut self) -> Option<CancellationToken> {
+        self.made.take()
     }
 }
 
 impl LazyToken for Unmade<'_> {
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken {
-        self.made.get_or_init(|| match self.stand_in {
-            Some(stand_in) => self.origin.make_below(stand_in),
+        self.made.get_or_init(|| match self.below {
+            Some(below) => self.origin.make_below(below.stand_in),
             None => self.origin.make(outer),
         })
+    }
+
+    fn made(&self) -> Option<&CancellationToken> {
+        self.made.get()
+    }
+
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+        if self.made.get().is_some() || !self.looks.may_look() {
+            return false;
+        }
+        let Some(below) = self.below else {
+            return self.origin.is_clear(outer, glance);
+        };
+        let is_parent_clear = match outer {
+            Some(outer) if below.is_riding => outer.is_clear_at(glance),
+            _ => below.stand_in.is_quiet(),
+        };
+        is_parent_clear && below.deadline.is_none_or(Delay::is_quiet)
+    }
+}
+
+/// The token of a region with a deadline of its own, which its task watches, and which is all that the token wants attention
+/// for: check points may look at that, and spare the timer's thread.
+pub(super) struct Watched<'a> {
+    token: &'a CancellationToken,
+    deadline: &'a Delay,
+    looks: Looks,
+}
+
+impl<'a> Watched<'a> {
+    pub(super) fn new(token: &'a CancellationToken, deadline: &'a Delay) -> Self {
+        Self {
+            token,
+            deadline,
+            looks: Looks::new(Looks::AT_AN_ALARM),
+        }
+    }
+}
+
+impl LazyToken for Watched<'_> {
+    fn get(&self, _: Option<&Frame<'_>>) -> &CancellationToken {
+        self.token
+    }
+
+    fn made(&self) -> Option<&CancellationToken> {
+        Some(self.token)
+    }
+
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
+        self.looks.may_look() && self.deadline.is_quiet() && !self.token.is_marked()
     }
 }

@@ -5,19 +5,20 @@
 //! check point itself, it fails as they do.
 
 use std::future::Future;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr;
 use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::time::Duration;
 
-use super::origin::{Dropped, Existing, Origin, Unmade};
-use crate::context::{About, Carried, Counts, Frame, count, probe, with_frame};
+use super::origin::{Below, Dropped, Existing, Origin, Unmade, Watched};
+use crate::context::{About, Carried, Counts, Frame, LazyToken, count, probe, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::{Before, Hold};
 use crate::reason::CancelReason;
-use crate::token::{CancellationToken, Registered};
+use crate::token::{CancellationToken, Registered, Unwatched};
 
 /// Makes the body, once the token is there.
 pub(crate) trait Make<F> {
@@ -57,8 +58,9 @@ pub(crate) struct Nature {
 pin_project_lite::pin_project! {
     /// A body that is made when the region is first polled, and its token.
     pub(crate) struct Region<M, F> {
+        // Of a region that has not begun, or is done: with no token.
         #[pin]
-        registered: Option<Registered<CancellationToken>>,
+        registered: Registered<CancellationToken>,
         #[pin]
         body: Body<M, F>,
         live: Live,
@@ -84,12 +86,16 @@ pin_project_lite::pin_project! {
 /// Everything about a running region that need not be pinned.
 struct Live {
     nature: Nature,
+    /// It has been pending, and is not done: `registered` is with its token.
+    is_begun: bool,
     /// Nobody has needed the token so far: `registered` is with what stands in for it.
     is_unmade: bool,
     /// The token of a body that unwound when `registered` was with its stand-in.
     unwound: Option<CancellationToken>,
-    /// The waker that is registered.
+    /// The waker that is registered, or, if it rides, the one that the deadline's alarm wakes.
     waker: Option<SameWaker>,
+    /// Without a token and not registered, for the scope outside is polled by the same task and woken by the same cancel.
+    is_riding: bool,
     /// It is not the one of the frame outside, so check points out there count us.
     is_foreign: bool,
     hold: Hold,
@@ -97,6 +103,8 @@ struct Live {
     inside: Counts,
     /// The token's own deadline, if this task is the one that watches it.
     deadline: Option<Delay>,
+    /// The token wants attention for that only.
+    is_alone: bool,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     grace: Option<Delay>,
 }
@@ -123,24 +131,13 @@ impl SameWaker {
     }
 }
 
-/// Cancels a region's own token if its body unwinds.
-struct CancelOnUnwind<'a> {
-    token: &'a CancellationToken,
-    location: &'static Location<'static>,
-}
-
-impl Drop for CancelOnUnwind<'_> {
-    fn drop(&mut self) {
-        abandon_token(self.token, self.location);
-    }
-}
-
 /// Cancels the token of a region whose body unwinds in its first poll, and leaves it with the region, so that the body's
 /// remains are dropped under it.
 struct UnmadeOnUnwind<'a> {
     /// Made now if nobody needed it before: destructors may.
     token: &'a dyn Fn() -> CancellationToken,
-    registered: Pin<&'a mut Option<Registered<CancellationToken>>>,
+    registered: Pin<&'a mut Registered<CancellationToken>>,
+    is_begun: &'a mut bool,
     nature: &'a Nature,
 }
 
@@ -150,7 +147,8 @@ impl Drop for UnmadeOnUnwind<'_> {
         if self.nature.owns_token {
             abandon_token(&token, self.nature.location);
         }
-        self.registered.set(Some(Registered::new(token)));
+        self.registered.as_mut().adopt(token);
+        *self.is_begun = true;
     }
 }
 
@@ -178,23 +176,49 @@ fn abandon_token(token: &CancellationToken, location: &'static Location<'static>
     }
 }
 
-/// Runs `f` with the token cancelled as `Dropped` should it unwind.
-pub(super) fn cancel_on_unwind<R>(
-    token: &CancellationToken,
-    location: &'static Location<'static>,
-    f: impl FnOnce() -> R,
-) -> R {
-    let guard = CancelOnUnwind { token, location };
-    let result = f();
-    std::mem::forget(guard);
-    result
-}
-
 /// A scope is over: stragglers that still hold its token are told.
 pub(super) fn end_token(token: &CancellationToken, location: &'static Location<'static>) {
     if !token.is_unshared() && !token.is_cancelled() {
         token.cancel_with(CancelReason::scope_ended(location));
     }
+}
+
+/// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
+/// cancelled from the start, and handed its frame.
+pub(super) fn enter_sync<R>(
+    origin: &dyn Origin,
+    about: &About,
+    location: &'static Location<'static>,
+    f: impl FnOnce(bool, &Frame<'_>) -> R,
+) -> R {
+    struct OnUnwind<'a>(&'a Unmade<'a>, &'static Location<'static>);
+
+    impl Drop for OnUnwind<'_> {
+        fn drop(&mut self) {
+            if let Some(token) = self.0.made() {
+                abandon_token(token, self.1);
+            }
+        }
+    }
+
+    with_frame(|outer| {
+        let is_cancelled = origin.is_cancelled(outer) || probe::is_watched();
+        let mut unmade = Unmade::new(origin);
+        let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
+        let (value, _) = frame.enter(|| {
+            if origin.is_needed_at_once() {
+                frame.token();
+            }
+            let unwinding = OnUnwind(&unmade, location);
+            let value = f(is_cancelled, &frame);
+            mem::forget(unwinding);
+            value
+        });
+        if let Some(token) = unmade.take_made() {
+            end_token(&token, location);
+        }
+        value
+    })
 }
 
 impl Nature {
@@ -213,7 +237,7 @@ impl Nature {
 
         let unwinding = OnUnwind(self, token);
         let result = frame.enter(f);
-        std::mem::forget(unwinding);
+        mem::forget(unwinding);
         result
     }
 }
@@ -221,13 +245,16 @@ impl Nature {
 impl<M, F> Region<M, F> {
     pub(crate) fn new(nature: Nature, make: M) -> Self {
         Self {
-            registered: None,
+            registered: Registered::new(CancellationToken::never()),
             body: Body::Fresh { make },
             live: Live {
                 nature,
+                is_begun: false,
                 is_unmade: false,
                 unwound: None,
                 waker: None,
+                is_riding: false,
+                is_alone: false,
                 is_foreign: false,
                 hold: Hold::new(),
                 inside: Counts::NOTHING,
@@ -259,20 +286,13 @@ impl<M, F> Region<M, F> {
     pub(super) fn supersede(self: Pin<&mut Self>) -> bool {
         let mut this = self.project();
         this.live.nature.is_check_point = true;
-        match this.registered.as_ref().as_pin_ref() {
-            Some(registered) => {
-                let location = this.live.nature.location;
-                registered
-                    .get_ref()
-                    .token()
-                    .cancel_with(CancelReason::superseded(location));
-                true
-            }
-            None => {
-                this.body.set(Body::Done);
-                false
-            }
+        if this.live.is_begun {
+            let reason = CancelReason::superseded(this.live.nature.location);
+            this.registered.token().cancel_with(reason);
+        } else {
+            this.body.set(Body::Done);
         }
+        this.live.is_begun
     }
 
     /// The region goes away: dropped, or done. Cancels first and drops the body after, so that a destructor that waits
@@ -281,7 +301,9 @@ impl<M, F> Region<M, F> {
         let this = self.project();
         let live = this.live;
         let mut body = this.body;
-        if let Some(mut registered) = this.registered.as_pin_mut() {
+        // Otherwise it never was pending, or has cleaned up when it was done.
+        if live.is_begun {
+            let mut registered = this.registered;
             registered.as_mut().unregister();
             let is_running = matches!(body.as_mut().project(), BodyProj::Running { .. });
             let token = live.unwound.as_ref().unwrap_or_else(|| registered.token());
@@ -300,10 +322,10 @@ impl<M, F> Region<M, F> {
                 }
                 Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             }
+            live.deadline = None;
+            live.grace = None;
+            live.leave();
         }
-        live.deadline = None;
-        live.grace = None;
-        live.leave();
     }
 }
 
@@ -315,6 +337,25 @@ impl Live {
         change == Counts::NOTHING
             && self.is_foreign == is_foreign
             && self.waker.as_ref().is_some_and(|waker| waker.is(cx.waker()))
+    }
+
+    /// As a check point inside does, a region without a token leaves the waiting for its parent to the scope outside, if
+    /// that has the parent as its token: polled in the same poll, that registers this very waker.
+    #[inline]
+    fn can_ride(stand_in: &CancellationToken, waker: &Waker) -> bool {
+        let is_outside = |outer: &Frame<'_>| (stand_in.is_never() || outer.is_of(stand_in)) && outer.wakes(waker);
+        with_frame(|outer| outer.map_or(stand_in.is_never(), is_outside))
+    }
+
+    /// It has been carried off, or is polled under another waker than the scope outside.
+    #[inline]
+    fn has_lost_its_ride(&self, stand_in: &CancellationToken, cx: &Context<'_>) -> bool {
+        self.is_riding && !Self::can_ride(stand_in, cx.waker())
+    }
+
+    /// What check points may look at instead of having the token attended to.
+    fn watched(&self) -> Option<&Delay> {
+        self.deadline.as_ref().filter(|_| self.is_alone)
     }
 
     /// Takes back what check points outside have counted.
@@ -348,26 +389,24 @@ where
     M: Make<F>,
     F: Future,
 {
-    /// Polls the body. On the first poll, `begin` hands the origin of the region's token to its argument. `end` makes
-    /// the caller's output; called in here, it leaves one less result to be moved and looked at on every poll.
+    /// Polls the body. `begin` says, while there is no token, where it comes from. `end` makes the caller's output; called
+    /// where the result is, it leaves less to be moved and looked at on every poll.
     #[inline]
-    pub(crate) fn poll_region<R>(
+    pub(crate) fn poll_region<'o, R>(
         mut self: Pin<&mut Self>,
-        begin: impl FnOnce(&mut dyn FnMut(&dyn Origin)),
+        begin: impl FnOnce() -> &'o dyn Origin,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         let this = self.as_mut().project();
         let live = this.live;
-        let (Some(registered), BodyProj::Running { future }) =
-            (this.registered.as_ref().as_pin_ref(), this.body.project())
-        else {
-            return self.poll_at_the_ends(begin, cx).map(end);
+        let BodyProj::Running { future } = this.body.project() else {
+            return self.poll_at_the_ends(begin, cx, end);
         };
-        let token = registered.get_ref().token();
-        // Not `is_cancelled`, which would have the deadline watched: a body that is ready at once need not pay for that.
-        if live.is_unmade || token.is_marked() || live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
-            return self.poll_with_care(begin, cx).map(end);
+        let registered = this.registered.into_ref();
+        let token = registered.token();
+        if live.is_unmade || !token.is_quiet() {
+            return self.poll_with_care(begin, cx, end);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || future.poll(cx));
@@ -385,43 +424,44 @@ where
 
     /// The first poll, or one too many.
     #[inline(never)]
-    fn poll_at_the_ends(
-        mut self: Pin<&mut Self>,
-        begin: impl FnOnce(&mut dyn FnMut(&dyn Origin)),
+    fn poll_at_the_ends<'o, R>(
+        self: Pin<&mut Self>,
+        begin: impl FnOnce() -> &'o dyn Origin,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<F::Output, Cancelled>> {
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
         assert!(
             matches!(self.body, Body::Fresh { .. }),
             "a scope, shield or ambient future was polled after it had completed"
         );
-        let mut poll = Poll::Pending;
-        begin(&mut |origin| poll = self.as_mut().first_poll(origin, cx));
-        poll
+        self.first_poll(begin(), cx, end)
     }
 
-    /// A poll that has more to see to than the body: a token that may have to be made, a deadline that has come, or a cancel.
+    /// A poll that has more to see to than the body: a token that may have to be made, a deadline, or a cancel.
     #[inline(never)]
-    fn poll_with_care(
+    fn poll_with_care<'o, R>(
         mut self: Pin<&mut Self>,
-        begin: impl FnOnce(&mut dyn FnMut(&dyn Origin)),
+        begin: impl FnOnce() -> &'o dyn Origin,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<F::Output, Cancelled>> {
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
         if self.live.is_unmade {
-            let mut poll = None;
-            begin(&mut |origin| poll = self.as_mut().poll_unmade(origin, cx));
-            if let Some(poll) = poll {
-                return poll;
+            let origin = begin();
+            if !self.as_mut().is_made(origin, cx) {
+                return self.poll_unmade(origin, cx, end);
             }
         }
         let this = self.as_mut().project();
         let live = this.live;
-        let (Some(registered), BodyProj::Running { future }) =
-            (this.registered.as_ref().as_pin_ref(), this.body.project())
-        else {
+        let BodyProj::Running { future } = this.body.project() else {
             unreachable!("the region is running")
         };
-        let token = registered.get_ref().token();
-        live.poll_deadline(token, cx);
+        let registered = this.registered.into_ref();
+        let token = registered.token();
+        if live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
+            live.poll_deadline(token, cx);
+        }
+        // Not `is_cancelled`, which would have the deadline watched by a thread: this task does.
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
         let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
@@ -431,42 +471,58 @@ where
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
         };
-        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
+        let watched = live.watched().map(|deadline| Watched::new(token, deadline));
+        let (about, waker) = (&live.nature.about, Some(cx.waker()));
+        let frame = match &watched {
+            Some(watched) => Frame::lazy(watched, token.state_ref(), about, waker),
+            None => Frame::new(token, about, waker),
+        };
         let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
         if let Poll::Ready(output) = poll {
             self.finish();
-            return Poll::Ready(Ok(output));
+            return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
         if !cancelled && live.is_as_before(change, is_foreign, cx) {
             return Poll::Pending;
         }
-        self.pending(&before, change, is_foreign, cx).map(Err)
+        self.pending(&before, change, is_foreign, cx)
+            .map(|cancelled| end(Err(cancelled)))
     }
 
-    /// A poll while nobody has needed the token. `None`: now somebody does, and it is there.
-    fn poll_unmade(
+    /// Does the region need its token before this poll? Then it is made.
+    fn is_made(mut self: Pin<&mut Self>, origin: &dyn Origin, cx: &mut Context<'_>) -> bool {
+        let this = self.as_mut().project();
+        let live = this.live;
+        let stand_in = this.registered.as_ref().get_ref().token();
+        let token = match live.unwound.take() {
+            // It panicked in the poll before, and is polled all the same.
+            Some(token) => token,
+            None if stand_in.is_marked() || live.has_lost_its_ride(stand_in, cx) || live.has_deadline_come(cx) => {
+                origin.make_below(stand_in)
+            }
+            None => return false,
+        };
+        self.settle(token);
+        true
+    }
+
+    /// A poll while nobody has needed the token.
+    fn poll_unmade<R>(
         mut self: Pin<&mut Self>,
         origin: &dyn Origin,
         cx: &mut Context<'_>,
-    ) -> Option<Poll<Result<F::Output, Cancelled>>> {
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
         let this = self.as_mut().project();
         let (live, mut body) = (this.live, this.body);
-        let Some(registered) = this.registered.as_ref().as_pin_ref() else {
-            unreachable!("the region is running")
+        let stand_in = this.registered.as_ref().get_ref().token();
+        let below = Below {
+            stand_in,
+            is_riding: live.is_riding,
+            deadline: live.deadline.as_ref(),
         };
-        let stand_in = registered.get_ref().token();
-        if let Some(token) = live.unwound.take() {
-            // It panicked in the poll before, and is polled all the same.
-            self.settle(token);
-            return None;
-        }
-        if stand_in.is_marked() || live.has_deadline_come(cx) {
-            let token = origin.make_below(stand_in);
-            self.settle(token);
-            return None;
-        }
-        let unmade = Unmade::below(stand_in, origin);
+        let mut unmade = Unmade::below(below, origin);
         let frame = Frame::lazy(
             &unmade,
             origin.state_below(stand_in),
@@ -479,36 +535,34 @@ where
             unwound: &mut live.unwound,
         };
         let (poll, change) = frame.enter(|| poll_body(body.as_mut(), cx));
-        std::mem::forget(unwinding);
+        mem::forget(unwinding);
         let is_foreign = !frame.outer_wakes(cx.waker());
-        match (poll, unmade.into_made()) {
+        match (poll, unmade.take_made()) {
             (Poll::Ready(output), made) => {
                 if let (Some(token), true) = (made, live.nature.owns_token) {
                     end_token(&token, live.nature.location);
                 }
                 self.finish();
-                Some(Poll::Ready(Ok(output)))
+                Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(change, is_foreign, cx) => Some(Poll::Pending),
+            (Poll::Pending, None) if live.is_as_before(change, is_foreign, cx) => Poll::Pending,
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
                 }
-                let poll = self.pending(&Before::default(), change, is_foreign, cx);
-                Some(poll.map(Err))
+                self.pending(&Before::default(), change, is_foreign, cx)
+                    .map(|cancelled| end(Err(cancelled)))
             }
         }
     }
 
     /// The token has been made: it is what the region waits for from now on.
     fn settle(self: Pin<&mut Self>, token: CancellationToken) {
-        let mut this = self.project();
+        let this = self.project();
         let live = this.live;
-        if let Some(stand_in) = this.registered.as_mut().as_pin_mut() {
-            stand_in.unregister();
-        }
-        this.registered.set(Some(Registered::new(token)));
+        this.registered.adopt(token);
         live.is_unmade = false;
+        live.is_riding = false;
         live.waker = None;
     }
 
@@ -523,9 +577,7 @@ where
     ) -> Poll<Cancelled> {
         let this = self.as_mut().project();
         let live = this.live;
-        let Some(mut registered) = this.registered.as_pin_mut() else {
-            unreachable!("a region has a token once it has started")
-        };
+        let mut registered = this.registered;
         let token = registered.token();
         live.inside = live.inside.plus(change);
         if live.nature.shields {
@@ -569,6 +621,12 @@ where
             // It is to wake this waker from now on.
             live.poll_deadline(token, cx);
         }
+        if live.is_riding {
+            // The waker is kept by the alarm; without one, there is none to be kept.
+            let is_kept = live.deadline.as_ref().is_some_and(Delay::is_quiet);
+            live.waker = is_kept.then(|| SameWaker::of(cx.waker()));
+            return Poll::Pending;
+        }
         if live.is_foreign != is_foreign {
             // The two kinds have different places in the list.
             live.waker = None;
@@ -585,11 +643,12 @@ where
     }
 
     /// The first poll, which makes the token only if it must.
-    fn first_poll(
+    fn first_poll<R>(
         mut self: Pin<&mut Self>,
         origin: &dyn Origin,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<F::Output, Cancelled>> {
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
         with_frame(|outer| {
             let mut this = self.as_mut().project();
             let (nature, mut body) = (&this.live.nature, this.body);
@@ -597,11 +656,11 @@ where
                 unreachable!("only a fresh region is polled for the first time")
             };
             let is_cancelled = nature.is_check_point && (origin.is_cancelled(outer) || probe::is_watched());
-            let unmade = Unmade::new(origin);
+            let mut unmade = Unmade::new(origin);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
             if is_cancelled {
                 if let Some(cancelled) = frame.enter(|| frame.notice(nature.location)).0 {
-                    return Poll::Ready(Err(cancelled));
+                    return Poll::Ready(end(Err(cancelled)));
                 }
             }
             if origin.is_needed_at_once() {
@@ -610,6 +669,7 @@ where
             let unwinding = UnmadeOnUnwind {
                 token: &|| frame.token().clone(),
                 registered: this.registered.as_mut(),
+                is_begun: &mut this.live.is_begun,
                 nature,
             };
             let (poll, change) = frame.enter(|| {
@@ -617,34 +677,41 @@ where
                 body.set(Body::Running { future });
                 poll_body(body.as_mut(), cx)
             });
-            std::mem::forget(unwinding);
+            mem::forget(unwinding);
             if let Poll::Ready(output) = poll {
-                if let Some(token) = unmade.into_made() {
+                if let Some(token) = unmade.take_made() {
                     if nature.owns_token {
                         end_token(&token, nature.location);
                     }
                 }
-                return Poll::Ready(Ok(output));
+                return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
+            let live = this.live;
             let stand_in = || {
-                let stand_in = origin.stand_in(outer);
-                this.live.is_unmade = stand_in.is_some();
-                this.live.deadline = stand_in
-                    .as_ref()
-                    .and_then(|_| origin.deadline())
-                    .map(|(at, is_virtual)| Delay::armed(at, is_virtual, cx.waker()));
-                stand_in
+                let stand_in = origin.stand_in(outer)?;
+                live.is_riding = Live::can_ride(&stand_in, cx.waker());
+                // Whoever waits for a token relies on its deadline being watched; one that no thread can watch has to be
+                // asked for.
+                if !live.is_riding && !stand_in.is_quiet() && stand_in.attend() {
+                    return None;
+                }
+                live.is_unmade = true;
+                if let Some((at, is_virtual)) = origin.deadline() {
+                    Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
+                }
+                Some(stand_in)
             };
             let token = unmade
-                .into_made()
+                .take_made()
                 .or_else(stand_in)
                 .unwrap_or_else(|| origin.make(outer));
-            this.registered.set(Some(Registered::new(token)));
+            this.registered.adopt(token);
+            live.is_begun = true;
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
                 .pending(&Before::default(), change, is_foreign, cx)
-                .map(Err)
+                .map(|cancelled| end(Err(cancelled)))
         })
     }
 
@@ -652,19 +719,17 @@ where
     fn finish(self: Pin<&mut Self>) {
         let this = self.project();
         let live = this.live;
-        let (mut body, mut registration) = (this.body, this.registered);
-        let Some(mut registered) = registration.as_mut().as_pin_mut() else {
-            return;
-        };
-        registered.as_mut().unregister();
+        let (mut body, mut registered) = (this.body, this.registered);
         if !live.is_unmade {
+            registered.as_mut().unregister();
             let token = registered.token();
             Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             if live.nature.owns_token {
                 end_token(token, live.nature.location);
             }
         }
-        registration.set(None);
+        registered.as_mut().adopt(CancellationToken::never());
+        live.is_begun = false;
         live.deadline = None;
         live.grace = None;
         live.leave();
@@ -705,9 +770,17 @@ impl Live {
         match unwatched {
             None => self.deadline = None,
             // Since before the token was made, and by the clock of that time.
-            Some(_) if self.deadline.is_some() => self.poll_deadline(token, cx),
-            Some((at, is_virtual)) => {
-                self.deadline = Some(Delay::armed(at, is_virtual, cx.waker()));
+            Some(Unwatched { is_alone, .. }) if self.deadline.is_some() => {
+                self.is_alone = is_alone;
+                self.poll_deadline(token, cx);
+            }
+            Some(Unwatched {
+                at,
+                is_virtual,
+                is_alone,
+            }) => {
+                self.is_alone = is_alone;
+                Delay::arm(&mut self.deadline, at, is_virtual, cx.waker());
                 if is_virtual {
                     self.poll_deadline(token, cx);
                 }
@@ -755,8 +828,8 @@ where
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         let this = self.project();
-        let token = &*this.token;
-        this.region.poll_region(|start| start(&Existing(token)), cx, end)
+        let existing = Existing(this.token);
+        this.region.poll_region(|| &existing, cx, end)
     }
 }
 

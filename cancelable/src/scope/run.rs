@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::options::Scope;
-use super::region::{Given, Make, Nature, Region, With, cancel_on_unwind, end_token};
-use crate::context::{Frame, with_frame};
+use super::region::{Given, Make, Nature, Region, With, enter_sync};
+use crate::context::Frame;
 use crate::error::FromCancelled;
 use crate::token::CancellationToken;
 
@@ -40,26 +40,38 @@ impl<M, F> Run<M, F> {
 impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut this = self.project();
-        if let Some(insistent) = &mut this.scope.insistent {
-            if insistent.is_forced(cx) {
-                this.region.as_mut().force();
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if self.scope.listening.is_none() {
+            return self.poll_body(cx);
         }
-        let scope = &*this.scope;
-        let poll = this.region.poll_region(
-            |start| start(scope.begin()),
-            cx,
-            |result| result.unwrap_or_else(FromCancelled::from_cancelled),
-        );
-        if poll.is_ready() {
-            drop(scope.watching.take());
-            if let Some(insistent) = &scope.insistent {
-                insistent.release();
-            }
+        let this = self.as_mut().project();
+        if this
+            .scope
+            .listening
+            .as_mut()
+            .is_some_and(|listening| listening.is_forced(cx))
+        {
+            this.region.force();
+        }
+        let poll = self.as_mut().poll_body(cx);
+        if let (true, Some(listening)) = (poll.is_ready(), &self.scope.listening) {
+            listening.end();
         }
         poll
+    }
+}
+
+impl<M: Make<F>, F: Future<Output: FromCancelled>> Run<M, F> {
+    /// Apart, so that a scope which listens to nothing hands its output on without looking at it.
+    #[inline(never)]
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let scope = &*this.scope;
+        this.region.poll_region(
+            || scope.begin(),
+            cx,
+            |result| result.unwrap_or_else(FromCancelled::from_cancelled),
+        )
     }
 }
 
@@ -132,43 +144,43 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn run_sync<T: FromCancelled>(self, f: impl FnOnce() -> T) -> T {
-        self.run_sync_with(|_| f())
+        self.run_sync_at(Location::caller(), |_| f())
     }
 
     /// As [`run_sync`](Self::run_sync), handing the scope's token to the body.
     #[track_caller]
     pub fn run_sync_with<T: FromCancelled>(self, f: impl FnOnce(&CancellationToken) -> T) -> T {
-        self.run_sync_at(Location::caller(), f)
+        self.run_sync_at(Location::caller(), |frame| f(frame.token()))
     }
 
-    /// As [`run_sync_with`](Self::run_sync_with), for a body that the user's line `location` has started elsewhere.
+    /// As [`run_sync`](Self::run_sync), for a body that the user's line `location` has started elsewhere.
     pub(super) fn run_sync_at<T: FromCancelled>(
         self,
         location: &'static Location<'static>,
-        f: impl FnOnce(&CancellationToken) -> T,
+        f: impl FnOnce(&Frame<'_>) -> T,
     ) -> T {
-        self.enter_sync_at(location, |token| {
-            match with_frame(|frame| frame.and_then(|frame| frame.notice(location))) {
+        self.enter_sync_at(location, |is_cancelled, frame| {
+            match is_cancelled.then(|| frame.notice(location)).flatten() {
                 Some(cancelled) => T::from_cancelled(cancelled),
-                None => f(token),
+                None => f(frame),
             }
         })
     }
 
     /// Runs a closure of any type, also in a scope that is cancelled already: its first check point is what notices.
     #[track_caller]
-    pub(crate) fn enter_sync_with<R>(self, f: impl FnOnce(&CancellationToken) -> R) -> R {
-        self.enter_sync_at(Location::caller(), f)
+    pub(crate) fn enter_sync<R>(self, f: impl FnOnce() -> R) -> R {
+        self.enter_sync_at(Location::caller(), |_, _| f())
     }
 
-    fn enter_sync_at<R>(mut self, location: &'static Location<'static>, f: impl FnOnce(&CancellationToken) -> R) -> R {
-        // Nobody can drop the body from outside, so there is nothing to force.
-        self.insistent = None;
-        let token = with_frame(|outer| self.begin().make(outer));
-        let frame = Frame::new(&token, &self.about, None);
-        let (value, _) = frame.enter(|| cancel_on_unwind(&token, location, || f(&token)));
-        drop(self.watching.take());
-        end_token(&token, location);
+    fn enter_sync_at<R>(mut self, location: &'static Location<'static>, f: impl FnOnce(bool, &Frame<'_>) -> R) -> R {
+        if let Some(listening) = &mut self.listening {
+            listening.never_force();
+        }
+        let value = enter_sync(self.begin(), &self.about, location, f);
+        if let Some(listening) = &self.listening {
+            listening.end();
+        }
         value
     }
 }

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use super::options::Scope;
 use super::origin::Root;
-use super::region::{Given, Nature, Region, cancel_on_unwind, end_token};
-use crate::context::{About, Frame};
+use super::region::{Given, Nature, Region, enter_sync};
+use crate::context::About;
 use crate::error::FromCancelled;
-use crate::token::CancellationToken;
 
 /// Runs a future without its seeing the cancellation of the code outside; not even one that has come already.
 ///
@@ -74,7 +73,7 @@ impl<F: Future> Future for Shield<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.project().region.poll_region(
-            |start| start(&Root),
+            || &Root,
             cx,
             |result| match result {
                 Ok(output) => output,
@@ -128,7 +127,7 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
         let this = self.project();
         let scope = &*this.scope;
         this.region.poll_region(
-            |start| start(scope.begin()),
+            || scope.begin(),
             cx,
             |result| result.unwrap_or_else(FromCancelled::from_cancelled),
         )
@@ -149,12 +148,7 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
 /// ```
 #[track_caller]
 pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
-    let location = Location::caller();
-    let token = CancellationToken::new();
-    let frame = Frame::new(&token, About::NOTHING, None);
-    let (result, _) = frame.enter(|| cancel_on_unwind(&token, location, f));
-    end_token(&token, location);
-    result
+    enter_sync(&Root, About::NOTHING, Location::caller(), |_, _| f())
 }
 
 /// As [`shield_sync`], with a bound that the check points inside observe; what `shield!(timeout = …, { … })` expands to.

@@ -56,6 +56,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// # Panics
 ///
 /// With four billion alarms armed.
+#[inline(always)]
 pub(crate) fn arm(at: Instant, waker: Waker) -> Alarm {
     SHARED.arm(at, waker)
 }
@@ -195,7 +196,8 @@ impl Driver {
         }
     }
 
-    /// As [`arm`], on this driver.
+    /// As [`arm`], on this driver. Inlined, so that the alarm is made where it is to be.
+    #[inline(always)]
     pub(super) fn arm(&'static self, at: Instant, waker: Waker) -> Alarm {
         let when = self.first_tick_at(at);
         let mut state = self.lock();

@@ -41,6 +41,12 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         }
     }
 
+    /// Takes another token; registers nothing with that yet.
+    pub(crate) fn adopt(mut self: Pin<&mut Self>, token: T) {
+        self.as_mut().unregister();
+        *self.project().token = token;
+    }
+
     pub(crate) fn token(&self) -> &CancellationToken {
         self.token.borrow()
     }
@@ -72,6 +78,10 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
         let waiter = this.waiter.into_ref().get_ref();
+        // SAFETY: ours, and asked only if it is in no list (W3).
+        if !waiter.is_linked() && unsafe { waiter.is_idle() } {
+            return false;
+        }
         // SAFETY: ours, and listed with this node or not at all.
         let in_time = unsafe { token.node.delist(waiter) };
         // SAFETY: ours, and in no list by now (W3).

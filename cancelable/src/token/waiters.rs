@@ -88,6 +88,15 @@ impl<L> Waiter<L> {
         unsafe { std::mem::replace(&mut (*self.entry()).notify, notify) }
     }
 
+    /// Is there nothing to do?
+    ///
+    /// # Safety
+    /// W2: as for [`replace`](Self::replace).
+    pub(super) unsafe fn is_idle(&self) -> bool {
+        // SAFETY: exclusive by W2.
+        matches!(unsafe { &(*self.entry()).notify }, Notify::Idle)
+    }
+
     /// Makes the list the owner of a boxed waiter.
     ///
     /// # Safety

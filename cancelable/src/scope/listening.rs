@@ -1,0 +1,70 @@
+//! What a scope hears of besides its parent and its deadline. Few scopes have any, so it is kept apart from the rest.
+
+use std::cell::Cell;
+use std::task::Context;
+
+use super::source::{Insistent, Start, Watch, Watching};
+use crate::token::CancellationToken;
+
+/// Links and sources of a scope, and what watches for it while it runs.
+#[derive(Default)]
+pub(super) struct Listening {
+    links: Vec<CancellationToken>,
+    /// Taken by the token.
+    sources: Cell<Vec<Start>>,
+    /// What watches on the token's behalf, and is to be gone when the scope is over.
+    watching: Cell<Vec<Watching>>,
+    /// For sources that may fire again, and so end the grace.
+    insistent: Option<Insistent>,
+}
+
+impl Listening {
+    pub(super) fn link(&mut self, token: CancellationToken) {
+        self.links.push(token);
+    }
+
+    pub(super) fn add(&mut self, mut watch: Watch) {
+        self.links.append(&mut watch.links);
+        if watch.starts.iter().any(|start| start.insists) {
+            self.insistent.get_or_insert_default();
+        }
+        self.sources.get_mut().append(&mut watch.starts);
+    }
+
+    pub(super) fn links(&self) -> &[CancellationToken] {
+        &self.links
+    }
+
+    /// Are there sources that have not begun? They are watched on behalf of a token; somebody else cancels it.
+    pub(super) fn has_sources(&self) -> bool {
+        let sources = self.sources.take();
+        let is_any = !sources.is_empty();
+        self.sources.set(sources);
+        is_any
+    }
+
+    /// Has the sources watched on behalf of `token`, the scope's.
+    pub(super) fn begin(&self, token: &CancellationToken) {
+        for start in self.sources.take() {
+            start.begin(token, self.insistent.as_ref(), Some(&self.watching));
+        }
+    }
+
+    /// Has a source ended the grace? If not, the task is woken when one does.
+    pub(super) fn is_forced(&mut self, cx: &mut Context<'_>) -> bool {
+        self.insistent.as_mut().is_some_and(|insistent| insistent.is_forced(cx))
+    }
+
+    /// Nobody can drop the body from outside, so there is nothing to force.
+    pub(super) fn never_force(&mut self) {
+        self.insistent = None;
+    }
+
+    /// The scope is over: nobody watches any more.
+    pub(super) fn end(&self) {
+        drop(self.watching.take());
+        if let Some(insistent) = &self.insistent {
+            insistent.release();
+        }
+    }
+}
