@@ -1,14 +1,14 @@
 //! The only file that names `std::sync` atomics and locks, or loom's in their place.
 //!
 //! Everything that the token core synchronises with comes from here, so that a model built with
-//! `--cfg cancelable_loom` explores all of it: the state words, the locks, the cells that hold lists and causes, and
-//! the parking of a blocked thread. (The timer thread stands outside the models and uses the standard library directly;
-//! so do `Arc`s that become wakers, which `std::task` wants to be its own.)
+//! `--cfg cancelable_loom` explores all of it: the state words, the locks, the cells that hold lists and causes, the
+//! parking of a blocked thread, and the timer's lock, bell and clock. (Wakers and the clocks of runtimes stand outside the
+//! models; so do `Arc`s that become wakers, which `std::task` wants to be its own.)
 
 #[cfg(not(cancelable_loom))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) use std::thread::{Thread, current as current_thread, park, park_timeout};
 
     /// `std`'s cell with loom's closure interface.
@@ -69,8 +69,8 @@ mod imp {
 #[cfg(cancelable_loom)]
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) use loom::thread::{Thread, current as current_thread, park};
 
     /// Loom has no time: a timed wait is one that may end at any moment.

@@ -12,6 +12,11 @@
 //! - D2. The thread is told (the bell is rung) only if it is parked and `wake_at` was lowered, once
 //!   per parking. If it is not parked it reads `wake_at` before it next goes to sleep, under the
 //!   same lock, so no deadline is missed.
+//! - D3. What is due is taken from the wheel, and its time told (`reached`), under one hold of the
+//!   lock: who finds an alarm gone from the wheel finds that its time has come, and so does who is
+//!   woken by it.
+//!
+//! `tests/loom.rs` has models of these.
 //!
 //! Disarming does not raise `wake_at`. The thread may so wake for nothing, at most once per tick
 //! that was waited for; in return arming and disarming by turns, as timeouts round quick work do,
@@ -22,14 +27,14 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, PoisonError};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::slab::Key;
 use super::wheel::Wheel;
+use crate::primitive::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock};
 
 /// Entries expired or moved under one hold of the lock: bounds how long [`arm`] may have to wait.
 pub(super) const BATCH: usize = 64;
@@ -82,8 +87,7 @@ impl Alarm {
     #[must_use]
     #[inline]
     pub(crate) fn has_come(&self) -> bool {
-        // Acquire: whoever was woken by it sees it as well.
-        self.driver.reached.load(Ordering::Acquire) >= self.when
+        self.driver.has_reached(self.when)
     }
 
     /// Has the deadline come, and the waker been taken to be woken?
@@ -233,7 +237,7 @@ impl Driver {
         if !more {
             state.wake_at = state.wheel.next_expiry().unwrap_or(u64::MAX);
         }
-        // Before the lock is released: who finds an alarm gone from the wheel finds that its time has come, too.
+        // Before the lock is released (D3).
         self.reached.store(now, Ordering::Release);
         drop(state);
         for waker in due {
@@ -242,6 +246,12 @@ impl Driver {
             }
         }
         more
+    }
+
+    /// Has what is due at this tick been woken, or is it being?
+    pub(super) fn has_reached(&self, tick: u64) -> bool {
+        // Acquire: whoever was woken by it sees it as well.
+        self.reached.load(Ordering::Acquire) >= tick
     }
 
     /// What the thread does, for ever. The clock is read for each batch, so that wakers which arm
@@ -254,7 +264,7 @@ impl Driver {
     }
 
     /// Waits until `wake_at` has come, following it when it is lowered meanwhile.
-    fn park(&self) {
+    pub(super) fn park(&self) {
         let mut state = self.lock();
         loop {
             // Time since the origin, on both sides: no `Instant` that could be out of range.
@@ -293,9 +303,8 @@ impl Driver {
             .saturating_add(since.subsec_millis().into())
     }
 
-    /// No user code runs under the lock, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Tick 0, for tests that make up their own time.

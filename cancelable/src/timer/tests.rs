@@ -3,6 +3,8 @@
 //! Nothing here sleeps to let something happen, and nothing asserts that it happened soon.
 
 mod driver;
+#[cfg(cancelable_loom)]
+mod loom;
 mod wheel;
 
 use std::fmt::Debug;
