@@ -6,7 +6,7 @@
 use crate::args::{self, Options, Value};
 use crate::check;
 use crate::diag::Errors;
-use crate::paths::{Library, at, located_call, variable};
+use crate::paths::{Library, at, located_call};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::escapes;
 use crate::rewrite::exit::{Edge, Exit};
@@ -23,18 +23,11 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 
 /// ```text
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
-/// Output: {
-///             let run = Site.run(
-///                 Site.scope().timeout(Duration::from_millis(5000)).name("fetch"),
-///                 async move { BODY },
-///             );
-///             async move {
-///                 match run.await {
-///                     Ok(value) => value,
-///                     Err(cancelled) => from_cancelled::<_>(cancelled),
-///                 }
-///             }
-///         }
+/// Output: Site.run_or(
+///             Site.scope().timeout(Duration::from_millis(5000)).name("fetch"),
+///             async move { BODY },
+///             |cancelled| from_cancelled::<_>(cancelled),
+///         )
 ///
 /// Input:  cancel_scope!(token = stop, || -> T { BODY })
 /// Output: Site.enter_sync(Site.scope(), || -> T {
@@ -68,19 +61,8 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     }
     let edge = body.edge();
     let block = body.tokens(library, binding);
-    let run = library.located("run", quote!(#builder, #block), span);
-    let result = library.private("Result", span);
-    let [running, value, cancelled] = ["run", "value", "cancelled"].map(|name| variable(name, span));
-    let converted = edge.convert(library, &cancelled);
-    quote_spanned!(at(span)=> {
-        let #running = #run;
-        async move {
-            match #running.await {
-                #result::Ok(#value) => #value,
-                #result::Err(#cancelled) => #converted,
-            }
-        }
-    })
+    let converter = edge.converter(library, span);
+    library.located("run_or", quote!(#builder, #block, #converter), span)
 }
 
 /// ```text

@@ -71,6 +71,16 @@ impl Site {
         scope.run(Wrapped { body })
     }
 
+    /// The same, with what makes a value of its type where it has none.
+    #[track_caller]
+    pub fn run_or<F, O>(self, scope: Scope, body: F, otherwise: O) -> impl Future<Output = F::Output>
+    where
+        F: Future,
+        O: Fn(Cancelled) -> F::Output,
+    {
+        scope.run_or(body, otherwise)
+    }
+
     /// Runs a closure of any type in a scope, also when that is cancelled already: the closure's first check point
     /// is what notices.
     #[track_caller]

@@ -166,18 +166,18 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
 /// ```text
 /// Input:  #[cancelable(timeout = "5s")] async fn f(a: A) -> R { BODY }
 /// Output: async fn f(a: A) -> R {
-///             match Site.run(Site.scope().timeout(Duration::from_millis(5000)), async move {
-///                 let a = a;
-///                 {
-///                     if let Some(dead) = None::<R> { return dead; }      // tells the block its type
-///                     BODY
-///                 }
-///             })
+///             Site.run_or(
+///                 Site.scope().timeout(Duration::from_millis(5000)),
+///                 async move {
+///                     let a = a;
+///                     {
+///                         if let Some(dead) = None::<R> { return dead; }      // tells the block its type
+///                         BODY
+///                     }
+///                 },
+///                 |cancelled| from_cancelled::<R>(cancelled),
+///             )
 ///             .await
-///             {
-///                 Ok(value) => value,
-///                 Err(cancelled) => from_cancelled::<R>(cancelled),
-///             }
 ///         }
 /// ```
 /// With `or = OR`, a check point of the body cannot make a value of `R`, and cannot leave the block without one. So it
@@ -209,25 +209,17 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
     let tokens = tokens(plan);
     insert_after_items(&mut block, plan.edge.dead_return(library));
     let inner = quote_spanned!(at(name)=> async #capture { #rebindings #tokens #block });
-    let (result, private) = (library.private("Result", name), |of: &str| library.private(of, name));
-    let value = variable("value", name);
     match or {
         None => {
-            let run = library.located("run", quote!(#builder, #inner), name);
-            let cancelled = variable("cancelled", name);
-            let converted = plan.edge.convert(library, &cancelled);
-            quote_spanned!(at(name)=>
-                #prelude
-                match #run.await {
-                    #result::Ok(#value) => #value,
-                    #result::Err(#cancelled) => #converted,
-                }
-            )
+            let converter = plan.edge.converter(library, name);
+            let run = library.located("run_or", quote!(#builder, #inner, #converter), name);
+            quote_spanned!(at(name)=> #prelude #run.await)
         }
         Some(or) => {
             let or = or_value(plan, &or);
             let slot = variable(GIVE_UP_SLOT, name);
-            let gave_up = private("GaveUp");
+            let [gave_up, result] = ["GaveUp", "Result"].map(|of| library.private(of, name));
+            let value = variable("value", name);
             let watched = quote_spanned!(at(name)=> #slot.watch(#inner));
             let run = library.located("run", quote!(#builder, #watched), name);
             quote_spanned!(at(name)=>

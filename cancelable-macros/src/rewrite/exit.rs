@@ -65,6 +65,16 @@ impl Edge {
     }
 
     /// ```text
+    /// Output: |cancelled| from_cancelled::<R>(cancelled)
+    /// ```
+    /// The function itself, handed on, would have its type blamed twice: where it is named, and as what it is called with.
+    pub(crate) fn converter(&self, library: &Library, span: Span) -> TokenStream {
+        let cancelled = variable("cancelled", span);
+        let converted = self.convert(library, &cancelled);
+        quote_spanned!(at(span)=> |#cancelled| #converted)
+    }
+
+    /// ```text
     /// Output: if let Some(dead) = None::<R> { return dead; }
     /// ```
     /// Tells an `async` block its type. Spanned at that type, so that a mismatch in the body is told of the user's

@@ -8,21 +8,23 @@ use std::task::{Context, Poll};
 use super::options::Scope;
 use super::region::{Given, Make, Nature, Region, With, enter_sync};
 use crate::context::Frame;
-use crate::error::FromCancelled;
+use crate::error::{Cancelled, FromCancelled};
 use crate::token::CancellationToken;
 
 pin_project_lite::pin_project! {
     /// The future of [`Scope::run`].
     #[must_use = "futures do nothing unless polled"]
-    struct Run<M, F> {
+    struct Run<M, F, O> {
         scope: Scope,
         #[pin]
         region: Region<M, F>,
+        // What to return in the body's place.
+        otherwise: O,
     }
 }
 
-impl<M, F> Run<M, F> {
-    fn new(scope: Scope, location: &'static Location<'static>, make: M) -> Self {
+impl<M, F, O> Run<M, F, O> {
+    fn new(scope: Scope, location: &'static Location<'static>, make: M, otherwise: O) -> Self {
         let nature = Nature {
             is_check_point: true,
             owns_token: true,
@@ -33,11 +35,17 @@ impl<M, F> Run<M, F> {
         Self {
             scope,
             region: Region::new(nature, make),
+            otherwise,
         }
     }
 }
 
-impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
+impl<M, F, O> Future for Run<M, F, O>
+where
+    M: Make<F>,
+    F: Future,
+    O: Fn(Cancelled) -> F::Output,
+{
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -61,17 +69,19 @@ impl<M: Make<F>, F: Future<Output: FromCancelled>> Future for Run<M, F> {
     }
 }
 
-impl<M: Make<F>, F: Future<Output: FromCancelled>> Run<M, F> {
+impl<M, F, O> Run<M, F, O>
+where
+    M: Make<F>,
+    F: Future,
+    O: Fn(Cancelled) -> F::Output,
+{
     /// Apart, so that a scope which listens to nothing hands its output on without looking at it.
     #[inline(never)]
     fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let scope = &*this.scope;
-        this.region.poll_region(
-            || scope.begin(),
-            cx,
-            |result| result.unwrap_or_else(FromCancelled::from_cancelled),
-        )
+        let (scope, otherwise) = (&*this.scope, &*this.otherwise);
+        this.region
+            .poll_region(|| scope.begin(), cx, |result| result.unwrap_or_else(otherwise))
     }
 }
 
@@ -96,7 +106,17 @@ impl Scope {
     where
         F::Output: FromCancelled,
     {
-        Run::new(self, Location::caller(), Given(f))
+        self.run_or(f, FromCancelled::from_cancelled)
+    }
+
+    /// As [`run`](Self::run), with what to return if there is no value of the body's.
+    #[track_caller]
+    pub(crate) fn run_or<F, O>(self, f: F, otherwise: O) -> impl Future<Output = F::Output>
+    where
+        F: Future,
+        O: Fn(Cancelled) -> F::Output,
+    {
+        Run::new(self, Location::caller(), Given(f), otherwise)
     }
 
     /// As [`run`](Self::run), handing the scope's token to the body.
@@ -121,7 +141,7 @@ impl Scope {
         Fut: Future,
         Fut::Output: FromCancelled,
     {
-        Run::new(self, Location::caller(), With(f))
+        Run::new(self, Location::caller(), With(f), FromCancelled::from_cancelled)
     }
 
     /// Runs a closure in this scope, on this thread, now.

@@ -7,8 +7,8 @@ async fn scope_async(
     list: Vec<u32>,
     cancelable_argument3: (u32, u32),
 ) -> Result<u32, Error> {
-    match ::cancelable::__private::Site
-        .run(
+    ::cancelable::__private::Site
+        .run_or(
             ::cancelable::__private::Site
                 .scope()
                 .name("fetch")
@@ -64,14 +64,9 @@ async fn scope_async(
                     Ok(a)
                 }
             },
+            |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
+                Result<u32, Error>,
+            >(cancelable_cancelled),
         )
         .await
-    {
-        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
-            ::cancelable::__private::from_cancelled::<
-                Result<u32, Error>,
-            >(cancelable_cancelled)
-        }
-    }
 }

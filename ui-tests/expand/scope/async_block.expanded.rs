@@ -1,32 +1,25 @@
 async fn async_block() {
-    {
-        let cancelable_run = ::cancelable::__private::Site
-            .run(
-                ::cancelable::__private::Site
-                    .scope()
-                    .timeout(::cancelable::__private::Duration::from_millis(5000u64))
-                    .name("fetch"),
-                async move {
-                    match ::cancelable::__private::Site.guard(fetch(&url)).await {
-                        ::cancelable::__private::Result::Ok(cancelable_value) => {
-                            cancelable_value
-                        }
-                        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
-                            return ::cancelable::__private::from_cancelled::<
-                                _,
-                            >(cancelable_cancelled);
-                        }
+    ::cancelable::__private::Site
+        .run_or(
+            ::cancelable::__private::Site
+                .scope()
+                .timeout(::cancelable::__private::Duration::from_millis(5000u64))
+                .name("fetch"),
+            async move {
+                match ::cancelable::__private::Site.guard(fetch(&url)).await {
+                    ::cancelable::__private::Result::Ok(cancelable_value) => {
+                        cancelable_value
                     }
-                },
-            );
-        async move {
-            match cancelable_run.await {
-                ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-                ::cancelable::__private::Result::Err(cancelable_cancelled) => {
-                    ::cancelable::__private::from_cancelled::<_>(cancelable_cancelled)
+                    ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                        return ::cancelable::__private::from_cancelled::<
+                            _,
+                        >(cancelable_cancelled);
+                    }
                 }
-            }
-        }
-    }
+            },
+            |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
+                _,
+            >(cancelable_cancelled),
+        )
         .await;
 }

@@ -1,37 +1,28 @@
 async fn async_closure() {
-    {
-        let cancelable_run = ::cancelable::__private::Site
-            .run(
-                ::cancelable::__private::Site.scope().deadline(at),
-                async {
-                    let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
-                        ::cancelable::__private::CancellationToken,
-                    >();
-                    {
-                        #[allow(
-                            unreachable_code,
-                            clippy::diverging_sub_expression,
-                            clippy::let_unit_value
-                        )]
-                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                            Result<u32, Error>,
-                        > {
-                            return cancelable_dead;
-                        }
-                        Ok(3)
-                    }
-                },
-            );
-        async move {
-            match cancelable_run.await {
-                ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-                ::cancelable::__private::Result::Err(cancelable_cancelled) => {
-                    ::cancelable::__private::from_cancelled::<
+    ::cancelable::__private::Site
+        .run_or(
+            ::cancelable::__private::Site.scope().deadline(at),
+            async {
+                let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
+                    ::cancelable::__private::CancellationToken,
+                >();
+                {
+                    #[allow(
+                        unreachable_code,
+                        clippy::diverging_sub_expression,
+                        clippy::let_unit_value
+                    )]
+                    if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
                         Result<u32, Error>,
-                    >(cancelable_cancelled)
+                    > {
+                        return cancelable_dead;
+                    }
+                    Ok(3)
                 }
-            }
-        }
-    }
+            },
+            |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
+                Result<u32, Error>,
+            >(cancelable_cancelled),
+        )
         .await;
 }

@@ -3,8 +3,8 @@
 **Cancelable.** Check points: entry. Options: `name = "boxed"`.*/
 fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
     Box::pin(async move {
-        match ::cancelable::__private::Site
-            .run(
+        ::cancelable::__private::Site
+            .run_or(
                 ::cancelable::__private::Site.scope().name("boxed"),
                 async move {
                     {
@@ -21,15 +21,10 @@ fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
                         Some(n)
                     }
                 },
+                |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
+                    Option<u32>,
+                >(cancelable_cancelled),
             )
             .await
-        {
-            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
-                ::cancelable::__private::from_cancelled::<
-                    Option<u32>,
-                >(cancelable_cancelled)
-            }
-        }
     })
 }
