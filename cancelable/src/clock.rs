@@ -37,27 +37,6 @@ pub(crate) fn now() -> Now {
     }
 }
 
-/// A moment at which something begins that may be over before anybody needs to know by which clock. Reads one clock, where
-/// [`now`] has to read two; `None`: by the wall's, and whether that is the one in force is for [`since`] to say.
-pub(crate) fn beginning() -> (Instant, Option<Now>) {
-    if cfg!(feature = "tokio") && !is_hand_driven() {
-        return (Instant::now(), None);
-    }
-    let now = now();
-    (now.at, Some(now))
-}
-
-/// As [`now`], where the wall's clock is known to have said `wall` a moment ago, on this thread and in this runtime.
-pub(crate) fn since(wall: Instant) -> Now {
-    #[cfg(feature = "tokio")]
-    return tokio_clock::since(wall);
-    #[cfg(not(feature = "tokio"))]
-    Now {
-        at: wall.max(Instant::now()),
-        is_virtual: false,
-    }
-}
-
 /// One look at the wall's clock, taken when it is first needed, for all who ask at the same moment.
 #[derive(Default)]
 pub(crate) struct Glance(OnceCell<Instant>);
@@ -65,11 +44,6 @@ pub(crate) struct Glance(OnceCell<Instant>);
 impl Glance {
     pub(crate) fn now(&self) -> Instant {
         *self.0.get_or_init(Instant::now)
-    }
-
-    /// Somebody has just read it.
-    pub(crate) fn take(&self, now: Instant) {
-        self.0.get_or_init(|| now);
     }
 }
 
@@ -153,11 +127,7 @@ mod tokio_clock {
     /// readings of the wall's. A clock that has been moved by less than a millisecond has not been moved by a timer; and
     /// only a current-thread runtime can be paused.
     pub(super) fn now() -> Now {
-        since(Instant::now())
-    }
-
-    /// The same, where the first reading of the wall's clock has been taken already.
-    pub(super) fn since(before: Instant) -> Now {
+        let before = Instant::now();
         let at = time::Instant::now().into_std();
         let is_close = at >= before && at - before < Duration::from_millis(1);
         Now {

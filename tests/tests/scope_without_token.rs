@@ -1,17 +1,19 @@
 //! Scopes that nobody has asked for their token: they have none, and must not differ from those that do.
 //!
-//! Such a scope looks at its parent and at its clock instead, and leaves the waiting for its parent to the scope outside
+//! Such a scope looks at its parent and at the clock instead, and waits for its parent
 //! (`cancelable/src/scope/origin.rs`). What is observed here is the tree: a token takes a place in it, what stands in does not.
 
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::testing::Clock;
-use cancelable::{CancellationToken, Cancelled, ReasonKind, Scope, check, current, guard, is_cancelled, shield_sync};
+use cancelable::{
+    CancellationToken, Cancelled, ReasonKind, Scope, check, condition, current, guard, is_cancelled, shield_sync,
+};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tests::{CountingWaker, children, kind, paused_tokio, poll_once, poll_with, ready_after};
 
@@ -38,7 +40,7 @@ fn waiting(scope: Scope) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
 fn poll_inside(
     token: &CancellationToken,
     inner: &mut Pin<Box<dyn Future<Output = Outcome> + Send>>,
-    waker: &std::task::Waker,
+    waker: &Waker,
 ) -> Poll<Outcome> {
     let mut poll = Poll::Pending;
     let mut outside = Box::pin(token.scope(poll_fn(|cx| {
@@ -260,24 +262,6 @@ fn l20_the_remains_of_a_body_that_panicked_see_its_token_whoever_needed_it_befor
 }
 
 #[test]
-fn l11_a_scope_that_leaves_the_waiting_to_the_scope_outside_is_woken_with_it_once_and_ends() {
-    for scope in [Scope::new as fn() -> Scope, || Scope::new().timeout(LONG)] {
-        let outer = CancellationToken::new();
-        let mut future = Box::pin(outer.scope(scope().run(pending::<Outcome>())));
-        let (count, waker) = CountingWaker::new();
-        assert!(poll_with(&mut future, &waker).is_pending());
-        assert!(poll_with(&mut future, &waker).is_pending());
-        assert_eq!(children(&outer), "0");
-        outer.cancel();
-        assert_eq!(count.count(), 1, "one registration serves both");
-        let Poll::Ready(Err(error)) = poll_with(&mut future, &waker) else {
-            panic!("it ends in the poll after the cancel")
-        };
-        assert!(error.belongs_to(&outer));
-    }
-}
-
-#[test]
 fn l11_a_scope_that_is_carried_out_of_the_scope_outside_waits_for_its_parent_by_itself() {
     let (outer, other) = (CancellationToken::new(), CancellationToken::new());
     let mut inner = waiting(Scope::new().timeout(LONG));
@@ -292,7 +276,11 @@ fn l11_a_scope_that_is_carried_out_of_the_scope_outside_waits_for_its_parent_by_
     assert_eq!(second.count(), 0, "it is not the parent");
     assert!(poll_with(&mut inner, &waker).is_pending(), "and no scope at all");
     outer.cancel();
-    assert_eq!((first.count(), second.count()), (0, 1));
+    assert_eq!(
+        (first.count(), second.count()),
+        (0, 1),
+        "told under the waker of its last poll"
+    );
     let Poll::Ready(Err(error)) = poll_with(&mut inner, &waker) else {
         panic!("it ends in the poll after the cancel")
     };
@@ -303,7 +291,7 @@ fn l11_a_scope_that_is_carried_out_of_the_scope_outside_waits_for_its_parent_by_
 fn l11_a_scope_that_is_carried_off_after_the_cancel_sees_it_in_its_next_poll() {
     let outer = CancellationToken::new();
     let mut inner = waiting(Scope::new());
-    assert!(poll_inside(&outer, &mut inner, std::task::Waker::noop()).is_pending());
+    assert!(poll_inside(&outer, &mut inner, Waker::noop()).is_pending());
     outer.cancel();
     assert!(matches!(poll_once(&mut inner), Poll::Ready(Err(error)) if error.belongs_to(&outer)));
 }
@@ -425,19 +413,18 @@ fn check_points_look_closer_some_times_before_they_have_the_token_made() {
         assert_eq!(children(&outer), "0");
     });
     let mut future = Box::pin(outer.scope(Scope::new().timeout(LONG).run(async {
-        ready_after(1, ()).await;
-        for _ in 0..60 {
-            check()?;
+        for _ in 0..3 {
+            ready_after(1, ()).await;
+            guard(async {}).await?;
         }
-        assert_eq!(children(&outer), "0", "a glance at the alarm is cheap");
+        assert_eq!(children(&outer), "0");
         for _ in 0..10 {
             check()?;
         }
-        assert_eq!(children(&outer), "1");
+        assert_eq!(children(&outer), "1", "polls share the number");
         Ok::<_, Cancelled>(())
     })));
-    assert!(poll_once(&mut future).is_pending());
-    assert!(matches!(poll_once(&mut future), Poll::Ready(Ok(()))));
+    while poll_once(&mut future).is_pending() {}
 }
 
 #[test]
@@ -509,4 +496,362 @@ fn l19_a_timeout_counts_by_the_paused_clock_also_if_that_runs_ahead_and_the_body
             assert_eq!(began.elapsed(), LONG, "to the moment");
         }
     });
+}
+
+// Who lives longer than whom, and who is polled by whom.
+
+#[test]
+fn l11_a_scope_is_woken_also_if_the_scope_outside_is_over_or_gone_or_new_for_each_poll() {
+    let inner = || waiting(Scope::new());
+    // Over in the poll in which the inner one became pending.
+    let (outer, mut scope) = (CancellationToken::new(), inner());
+    let (count, waker) = CountingWaker::new();
+    assert!(poll_inside(&outer, &mut scope, &waker).is_pending());
+    outer.cancel();
+    assert_eq!(count.count(), 1);
+    // New for each poll.
+    let (outer, mut scope) = (CancellationToken::new(), inner());
+    let token = outer.clone();
+    let mut task = Box::pin(poll_fn(move |cx| pin!(token.scope(scope.as_mut())).poll(cx)));
+    let (count, waker) = CountingWaker::new();
+    assert!(poll_with(&mut task, &waker).is_pending());
+    outer.cancel();
+    assert_eq!(count.count(), 1);
+    // Dropped while pending, which cancels what is below.
+    let mut scope = inner();
+    let (count, waker) = CountingWaker::new();
+    let mut dropped = Box::pin(Scope::new().run(scope.as_mut()));
+    assert!(poll_with(&mut dropped, &waker).is_pending());
+    drop(dropped);
+    assert!(count.count() > 0);
+    assert!(matches!(poll_once(&mut scope), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Dropped));
+}
+
+/// An async body that blocks its thread on async code, within one of tokio's `block_on`s: both have the same waker.
+fn bridged<Fut>(
+    scope: impl FnOnce(&CancellationToken) -> Scope + Send + 'static,
+    cancels: bool,
+    inner: impl FnOnce(mpsc::Sender<()>) -> Fut + Send + 'static,
+) where
+    Fut: Future<Output = Outcome> + Send,
+{
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+    let (token, (polled, was_polled)) = (CancellationToken::new(), mpsc::channel());
+    let canceller = cancels.then(|| {
+        let token = token.clone();
+        std::thread::spawn(move || {
+            was_polled.recv().unwrap();
+            token.cancel();
+        })
+    });
+    let outcome = runtime.block_on(
+        scope(&token)
+            .run(async { tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(inner(polled))) }),
+    );
+    assert!(outcome.is_err());
+    if let Some(canceller) = canceller {
+        canceller.join().unwrap();
+    }
+}
+
+/// Says when it is polled, and is pending.
+fn telling(polled: mpsc::Sender<()>) -> impl Future<Output = Outcome> {
+    poll_fn(move |_| {
+        let _ = polled.send(());
+        Poll::Pending
+    })
+}
+
+#[test]
+fn l11_async_code_that_is_blocked_on_inside_a_poll_is_woken_though_it_has_the_waker_of_that_poll() {
+    let below = |token: &CancellationToken| Scope::new().parent(token);
+    bridged(below, true, |polled| Scope::new().run(telling(polled)));
+    bridged(below, true, |polled| async { guard(telling(polled)).await? });
+    bridged(
+        |_| Scope::new().timeout(SHORT),
+        false,
+        |_| Scope::new().run(sleep_for_ever()),
+    );
+    bridged(
+        |_| Scope::new().timeout(SHORT),
+        false,
+        |_| async { guard(sleep_for_ever()).await? },
+    );
+}
+
+#[test]
+fn l15_the_deadline_outside_ends_an_inner_scope_that_is_polled_without_a_pause() {
+    for pauses in [0, 1] {
+        let mut future = Box::pin(Scope::new().timeout(SHORT).run(async {
+            ready_after(pauses, ()).await;
+            let mut inner = waiting(Scope::new());
+            poll_fn(|cx| {
+                loop {
+                    if let Poll::Ready(outcome) = inner.as_mut().poll(cx) {
+                        return Poll::Ready(outcome);
+                    }
+                }
+            })
+            .await
+        }));
+        let outcome = loop {
+            if let Poll::Ready(outcome) = poll_once(&mut future) {
+                break outcome;
+            }
+        };
+        assert!(outcome.unwrap_err().is_timeout());
+    }
+}
+
+#[test]
+fn l15_of_three_nested_deadlines_each_may_be_the_first() {
+    for which in 0..3 {
+        let limit = |level| if level == which { SHORT } else { LONG };
+        let outcome: Outcome = futures::executor::block_on(Scope::new().name("a").timeout(limit(0)).run(async {
+            ready_after(2, ()).await;
+            let b = Scope::new().name("b").timeout(limit(1)).run(async {
+                ready_after(2, ()).await;
+                let c = Scope::new().name("c").timeout(limit(2)).run(async {
+                    ready_after(2, ()).await;
+                    guard(pending::<()>()).await
+                });
+                c.await
+            });
+            b.await
+        }));
+        let text = outcome.unwrap_err().to_string();
+        assert!(text.contains(["\"a\"", "\"b\"", "\"c\""][which]), "{text}");
+    }
+}
+
+#[test]
+fn l15_the_deadline_outside_ends_an_inner_scope_that_was_carried_off_though_the_outer_one_is_not_polled() {
+    let inner = Arc::new(Mutex::new(waiting(Scope::new())));
+    let inside = Arc::clone(&inner);
+    let body = poll_fn(move |cx| inside.lock().unwrap().as_mut().poll(cx));
+    let mut outer = Box::pin(Scope::new().timeout(SHORT).run(body));
+    assert!(poll_once(&mut outer).is_pending());
+    let (count, waker) = CountingWaker::new();
+    let ended = std::thread::spawn(move || {
+        let mut inner = inner.lock().unwrap();
+        if let Poll::Ready(outcome) = poll_with(&mut inner, &waker) {
+            return Poll::Ready(outcome);
+        }
+        while count.count() == 0 {
+            std::hint::spin_loop();
+        }
+        poll_with(&mut inner, &waker)
+    });
+    assert!(matches!(ended.join().unwrap(), Poll::Ready(Err(error)) if error.is_timeout()));
+}
+
+// Clocks.
+
+#[test]
+fn l15_the_first_check_point_after_the_deadline_fails_also_if_the_timers_thread_is_busy() {
+    let busy = CancellationToken::new();
+    let (entered, is_entered) = mpsc::channel();
+    let (leave, may_leave) = mpsc::channel::<()>();
+    let held = busy.on_cancel(move |_| {
+        entered.send(()).unwrap();
+        let _ = may_leave.recv();
+    });
+    let at = Instant::now() + SHORT;
+    let mut future = Box::pin(Scope::new().deadline(at).run(async {
+        ready_after(1, ()).await;
+        check()?;
+        spin_until(at);
+        check()
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    busy.cancel_after(Duration::from_micros(1));
+    is_entered.recv().unwrap();
+    let second = poll_once(&mut future);
+    leave.send(()).unwrap();
+    held.detach();
+    assert!(matches!(second, Poll::Ready(Err(error)) if error.is_timeout()));
+}
+
+/// Moves tokio's paused clock in the middle of a poll.
+fn advance_now(by: Duration) {
+    let _ = poll_once(&mut Box::pin(tokio::time::advance(by)));
+}
+
+#[test]
+fn l19_a_timeout_counts_from_the_first_poll_also_if_the_paused_clock_is_moved_in_it() {
+    const TEN: Duration = Duration::from_secs(10);
+    paused_tokio().block_on(async {
+        let began = tokio::time::Instant::now();
+        let outcome: Outcome = Scope::new()
+            .timeout(TEN)
+            .run(async {
+                tokio::time::advance(TEN / 2).await;
+                sleep_for_ever().await
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        assert_eq!(began.elapsed(), TEN);
+        let passed: Outcome = Scope::new()
+            .timeout(TEN)
+            .run(async {
+                advance_now(TEN * 2);
+                check()
+            })
+            .await;
+        assert!(passed.unwrap_err().is_timeout());
+        let passed: Outcome = Scope::new().timeout(TEN).run_sync(|| {
+            advance_now(TEN * 2);
+            check()
+        });
+        assert!(passed.unwrap_err().is_timeout());
+        let left: Result<Option<Duration>, Cancelled> = Scope::new()
+            .timeout(TEN)
+            .run(async {
+                advance_now(TEN / 2);
+                Ok(cancelable::remaining())
+            })
+            .await;
+        assert_eq!(left.unwrap(), Some(TEN / 2));
+    });
+}
+
+#[test]
+fn l19_a_paused_clock_that_is_ahead_by_less_than_the_first_poll_takes_is_still_the_one() {
+    paused_tokio().block_on(async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let began = tokio::time::Instant::now();
+        let outcome: Outcome = Scope::new()
+            .timeout(LONG)
+            .run(async {
+                spin_until(Instant::now() + SHORT);
+                sleep_for_ever().await
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        assert_eq!(began.elapsed(), LONG);
+    });
+}
+
+#[test]
+fn l19_a_deadline_goes_by_the_clock_of_where_it_began_whatever_runtimes_are_inside() {
+    let outcome: Outcome = Scope::new().timeout(SHORT).run_sync(|| {
+        paused_tokio().block_on(async {
+            tokio::time::sleep(LONG).await;
+            check()
+        })?;
+        spin_until(Instant::now() + SHORT);
+        check()
+    });
+    assert!(outcome.unwrap_err().is_timeout());
+}
+
+// User code that asks for the token which is being made.
+
+/// Asks for the ambient token when it is woken.
+struct Asking;
+
+impl Wake for Asking {
+    fn wake(self: Arc<Self>) {
+        let _ = current();
+    }
+}
+
+#[test]
+fn l04_a_waker_that_asks_for_the_token_may_be_woken_while_that_is_being_made() {
+    let waker = Waker::from(Arc::new(Asking));
+    let mut future = Box::pin(Scope::new().timeout(SHORT).run_with(|_| async {
+        ready_after(1, ()).await;
+        Scope::new().run_sync(|| {
+            loop {
+                check()?;
+            }
+        })
+    }));
+    assert!(poll_with(&mut future, &waker).is_pending());
+    let second: Poll<Outcome> = poll_with(&mut future, &waker);
+    assert!(
+        matches!(&second, Poll::Ready(Err(error)) if error.is_timeout()),
+        "{second:?}"
+    );
+}
+
+#[test]
+fn l04_a_callback_that_asks_for_the_token_may_run_while_that_is_being_made() {
+    let clock = Clock::new();
+    clock.sync_scope(|| {
+        let outcome: Outcome = Scope::new().timeout(LONG).run_sync_with(|outer| {
+            outer.on_cancel(|_| assert!(current().is_cancelled())).detach();
+            Scope::new().run_sync(|| {
+                clock.advance(LONG);
+                check()
+            })
+        });
+        assert!(outcome.unwrap_err().is_timeout());
+        let hand = clock.clone();
+        let mut future = Box::pin(Scope::new().timeout(LONG).run_with(|outer| async move {
+            outer.on_cancel(|_| assert!(current().is_cancelled())).detach();
+            let inner = Scope::new().run(async move {
+                hand.advance(LONG);
+                check()
+            });
+            inner.await
+        }));
+        assert!(matches!(poll_once(&mut future), Poll::Ready(Err(error)) if error.is_timeout()));
+    });
+}
+
+#[test]
+fn a_source_may_ask_for_the_token_that_it_is_watched_for() {
+    let clock = Clock::new();
+    clock.sync_scope(|| {
+        let asks = || {
+            let _ = current();
+            true
+        };
+        let outcome: Outcome = Scope::new().until(condition(SHORT, asks)).run_sync(|| {
+            clock.advance(SHORT);
+            check()
+        });
+        assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
+    });
+}
+
+#[test]
+fn l09_a_scope_whose_source_fires_as_it_begins_does_not_start_its_body() {
+    let clock = Clock::new();
+    clock.sync_scope(|| {
+        let begun = || Scope::new().until(condition(SHORT, || true));
+        let sync: Outcome = begun().run_sync(|| unreachable!("the body does not start"));
+        assert!(sync.is_err());
+        let body = async { unreachable!("the body does not start") };
+        assert!(matches!(
+            poll_once(&mut Box::pin(begun().run(body))),
+            Poll::Ready(Outcome::Err(_))
+        ));
+    });
+}
+
+#[test]
+fn l20_a_body_that_is_not_started_is_dropped_under_its_token() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for is_sync in [true, false] {
+        let parent = CancellationToken::new();
+        parent.cancel();
+        let remains = OnDrop(|| seen.lock().unwrap().push(kind(&current())));
+        let scope = Scope::new().parent(&parent);
+        let outcome: Outcome = if is_sync {
+            scope.run_sync(move || {
+                let _remains = remains;
+                Ok(())
+            })
+        } else {
+            futures::executor::block_on(scope.run(async move {
+                let _remains = remains;
+                Ok(())
+            }))
+        };
+        assert!(outcome.is_err());
+    }
+    assert_eq!(*seen.lock().unwrap(), [Some(ReasonKind::Manual); 2]);
 }

@@ -73,10 +73,9 @@ impl About {
 pub(crate) trait LazyToken {
     /// The token, made now if need be, as seen from inside the frame `outer`.
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
-    /// The token, if it has been made.
-    fn made(&self) -> Option<&CancellationToken>;
-    /// Can it be told, without having the token made or its deadline watched by a thread, that it is not cancelled?
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool;
+    /// Can it be told, without having the token made, that it would not be cancelled? With a glance at the clock, if there is
+    /// to be one.
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
 }
 
 /// The token of a frame, now or when it is needed.
@@ -187,15 +186,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Is `token` this frame's? Does not have one made.
-    #[inline]
-    pub(crate) fn is_of(&self, token: &CancellationToken) -> bool {
-        match self.token {
-            TokenOf::Made(own) => own == token,
-            TokenOf::Lazy(own) => own.made().is_some_and(|own| own == token),
-        }
-    }
-
     /// What check points of this frame ask.
     #[inline(always)]
     pub(crate) fn state(&self) -> StateRef<'a> {
@@ -209,22 +199,24 @@ impl<'a> Frame<'a> {
     }
 
     /// As [`is_quiet`](Self::is_quiet); and if not, whether a closer look finds nothing either, without having a token made.
+    /// For an await that has begun: at the clock it need not look, as it fails only if it is pending, when the scope does.
     #[inline(always)]
-    pub(crate) fn is_clear(&self) -> bool {
-        self.is_quiet() || self.looks_clear()
+    pub(crate) fn is_clear(&self, has_begun: bool) -> bool {
+        self.is_quiet() || self.looks_clear(has_begun)
     }
 
     #[inline(never)]
-    fn looks_clear(&self) -> bool {
-        self.looks_clear_at(&Glance::default())
+    fn looks_clear(&self, has_begun: bool) -> bool {
+        let glance = Glance::default();
+        self.looks_clear_at((!has_begun).then_some(&glance))
     }
 
     /// As [`is_clear`](Self::is_clear), for one who looks at the clock as well.
-    pub(crate) fn is_clear_at(&self, glance: &Glance) -> bool {
+    pub(crate) fn is_clear_at(&self, glance: Option<&Glance>) -> bool {
         self.is_quiet() || self.looks_clear_at(glance)
     }
 
-    fn looks_clear_at(&self, glance: &Glance) -> bool {
+    fn looks_clear_at(&self, glance: Option<&Glance>) -> bool {
         match self.token {
             // An observer is to see every check point.
             TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(self.outer(), glance),
@@ -234,7 +226,7 @@ impl<'a> Frame<'a> {
 
     /// Is the frame's token cancelled? Looks closer if it must.
     pub(crate) fn is_cancelled(&self) -> bool {
-        !self.is_clear() && self.token().is_cancelled()
+        !self.is_clear(false) && self.token().is_cancelled()
     }
 
     #[inline(always)]
@@ -247,11 +239,13 @@ impl<'a> Frame<'a> {
     }
 
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
+    ///
+    /// Only if it is the very one that the frame's poll was given, handed on. One that would wake the same task may be that
+    /// of another executor on this thread, which runs inside the poll and parks before the scope has registered: tokio's
+    /// `block_on`s share a waker.
     #[inline]
     pub(crate) fn wakes(&self, waker: &Waker) -> bool {
-        // Mostly it is the very same one, handed from poll to poll.
-        self.waker
-            .is_some_and(|own| ptr::eq(own, waker) || own.will_wake(waker))
+        self.waker.is_some_and(|own| ptr::eq(own, waker))
     }
 
     /// The error of a check point at `location` in this frame, if its token is cancelled.

@@ -159,7 +159,7 @@ impl<F: Future> Future for Guard<F> {
         with_frame(|frame| {
             let this = self.as_mut().project();
             // The usual case: nothing cancelled, nothing special inside.
-            if this.stage.is_boxed() || frame.is_some_and(|frame| !frame.is_clear()) {
+            if this.stage.is_boxed() || frame.is_some_and(|frame| !frame.is_clear(!this.stage.is_fresh())) {
                 return self.poll_with_care(frame, cx);
             }
             let counts = frame.map_or(Counts::NOTHING, Frame::counts);

@@ -6,11 +6,46 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::region::{Ambient, Given, Nature};
+use super::nature::Nature;
+use super::origin::Existing;
+use super::region::{Given, Make, Region};
 use super::shield::{Shield, shield};
 use crate::context::Carried;
 use crate::error::Cancelled;
 use crate::token::CancellationToken;
+
+pin_project_lite::pin_project! {
+    /// A future under a token that exists already, or under the one that is ambient where it was made.
+    struct Ambient<M, F> {
+        token: CancellationToken,
+        #[pin]
+        region: Region<M, F>,
+    }
+}
+
+impl<M, F> Ambient<M, F>
+where
+    M: Make<F>,
+    F: Future,
+{
+    fn new(token: CancellationToken, nature: Nature, make: M) -> Self {
+        Self {
+            token,
+            region: Region::new(nature, make),
+        }
+    }
+
+    #[inline]
+    fn poll_ambient<R>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
+        let this = self.project();
+        let existing = Existing(this.token);
+        this.region.poll_region(|| &existing, cx, end)
+    }
+}
 
 pin_project_lite::pin_project! {
     /// A future under a token; made by [`CancellationToken::scope`] and

@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::nature::Nature;
 use super::origin::Child;
-use super::region::{Given, Nature, Region};
+use super::region::{Given, Region};
 use crate::context::{About, with_frame};
 
 /// A panic on its way to whoever polls.

@@ -5,8 +5,11 @@
 
 mod ambient;
 mod branches;
+mod enter;
 mod group;
 mod listening;
+mod live;
+mod nature;
 mod options;
 mod origin;
 mod race;

@@ -146,42 +146,9 @@ impl Scope {
     /// The scope begins, if it has not: its deadline counts from now.
     pub(super) fn begin(&self) -> &dyn Origin {
         if (self.timeout.is_some() || self.deadline.is_some()) && self.due.get().is_none() {
-            let (at, now) = match self.deadline {
-                // By which clock it is meant, that of its scope, decides whether it is past.
-                Some(_) => {
-                    let now = clock::now();
-                    (now.at, Some(now))
-                }
-                None => clock::beginning(),
-            };
-            let is_virtual = now.is_some_and(|now| now.is_virtual);
-            let unsettled = now.is_none().then_some(at);
-            let due = self.due_from(Now { at, is_virtual });
-            self.due.set(due.map(|due| Due { unsettled, ..due }));
+            self.due.set(self.due_from(clock::now()));
         }
         self
-    }
-
-    /// The deadline, by the clock in force.
-    fn due(&self) -> Option<Due> {
-        self.due_at(&Glance::default())
-    }
-
-    /// The same, for one who wants to know the time as well.
-    fn due_at(&self, glance: &Glance) -> Option<Due> {
-        let due = self.due.get()?;
-        let Some(wall) = due.unsettled else {
-            return Some(due);
-        };
-        let now = clock::since(wall);
-        let due = if now.is_virtual {
-            self.due_from(now)
-        } else {
-            glance.take(now.at);
-            Some(Due { unsettled: None, ..due })
-        };
-        self.due.set(due);
-        due
     }
 
     /// The earlier one of timeout and deadline.
@@ -197,13 +164,12 @@ impl Scope {
             by_timeout: timeout == Some(at),
             is_virtual: now.is_virtual,
             is_past: at <= now.at,
-            unsettled: None,
         })
     }
 
     /// What the token is to know of its deadline.
     fn token_deadline(&self) -> Option<Deadline> {
-        let due = self.due()?;
+        let due = self.due.get()?;
         let (after, location) = match (self.timeout, self.deadline) {
             (Some((after, location)), _) if due.by_timeout => (Some(after), location),
             (_, deadline) => (None, deadline?.1),
@@ -245,14 +211,12 @@ struct Due {
     by_timeout: bool,
     is_virtual: bool,
     is_past: bool,
-    /// What the wall's clock said at the beginning, if `at` is by that, and nobody has asked whether it is in force.
-    unsettled: Option<Instant>,
 }
 
 impl Due {
-    /// Is it still to come, for certain?
-    fn is_ahead(self, glance: &Glance) -> bool {
-        !self.is_past && !self.is_virtual && glance.now() < self.at
+    /// Is it still to come? Only the wall's clock can be asked, and only if there is to be a glance at it.
+    fn is_ahead(self, glance: Option<&Glance>) -> bool {
+        !self.is_past && !self.is_virtual && glance.is_none_or(|glance| glance.now() < self.at)
     }
 }
 
@@ -269,13 +233,17 @@ impl Origin for Scope {
         }
     }
 
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
         let parent = match &self.parent {
             Parent::Ambient => outer.is_none_or(|outer| outer.is_clear_at(glance)),
             Parent::Given(parent) => parent.is_quiet(),
             Parent::None => true,
         };
-        parent && self.links().is_empty() && self.due_at(glance).is_none_or(|due| due.is_ahead(glance))
+        parent && self.links().is_empty() && self.is_ahead(glance)
+    }
+
+    fn is_ahead(&self, glance: Option<&Glance>) -> bool {
+        self.due.get().is_none_or(|due| due.is_ahead(glance))
     }
 
     fn is_needed_at_once(&self) -> bool {
@@ -302,7 +270,10 @@ impl Origin for Scope {
         if !self.links().is_empty() {
             return None;
         }
-        Some(self.parent_token(outer).cloned().unwrap_or(CancellationToken::never()))
+        let parent = self.parent_token(outer).cloned().unwrap_or(CancellationToken::never());
+        // Whoever hangs on a token relies on its deadline being watched; one that no thread can watch has to be asked for.
+        let is_unwatched = !parent.is_quiet() && parent.attend();
+        (!is_unwatched).then_some(parent)
     }
 
     fn state_below<'f>(&'f self, stand_in: &'f CancellationToken) -> StateRef<'f> {
@@ -314,22 +285,24 @@ impl Origin for Scope {
     }
 
     fn make_below(&self, parent: &CancellationToken) -> CancellationToken {
-        let token = parent.child_with(ChildOptions {
+        parent.child_with(ChildOptions {
             name: self.about.name.clone(),
             deadline: self.token_deadline(),
             links: self.links().to_vec(),
-        });
+        })
+    }
+
+    fn begun(&self, token: &CancellationToken) {
         if let Some(listening) = &self.listening {
-            listening.begin(&token);
+            listening.begin(token);
         }
         if self.is_past() {
             token.attend();
         }
-        token
     }
 
     fn deadline(&self) -> Option<(Instant, bool)> {
-        self.due().map(|due| (due.at, due.is_virtual))
+        self.due.get().map(|due| (due.at, due.is_virtual))
     }
 }
 

@@ -21,18 +21,24 @@ pub(crate) trait Origin {
     /// What to ask until there is a token.
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f>;
     /// Can it be told, without having the token made, that it would not be cancelled?
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool;
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
+    /// The same, of its own deadline alone.
+    fn is_ahead(&self, _glance: Option<&Glance>) -> bool {
+        true
+    }
     /// Is there no waiting until somebody needs the token?
     fn is_needed_at_once(&self) -> bool {
         false
     }
     /// Would the token be cancelled from the start?
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool;
-    /// Makes the token. Called once.
+    /// Makes the token.
     fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken;
+    /// The token has been made, and is where everybody finds it: has what is watched on its behalf watched from now on.
+    fn begun(&self, _token: &CancellationToken) {}
 
     /// What the task of a pending region may wait for, instead of having its token made: the parent. The region keeps it,
-    /// and asks the two below from then on. `None`: the token is needed.
+    /// and asks the three below from then on. `None`: the token is needed.
     fn stand_in(&self, _outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
         None
     }
@@ -58,7 +64,7 @@ impl Origin for Root {
         StateRef::never()
     }
 
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
         true
     }
 
@@ -83,7 +89,7 @@ impl Origin for Child {
         outer.map_or(StateRef::never(), Frame::state)
     }
 
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
         outer.is_none_or(|outer| outer.is_clear_at(glance))
     }
 
@@ -104,7 +110,7 @@ impl Origin for Existing<'_> {
         self.0.state_ref()
     }
 
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
         self.0.is_quiet()
     }
 
@@ -128,7 +134,7 @@ impl Origin for Dropped {
         StateRef::wants_attention()
     }
 
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
         false
     }
 
@@ -145,63 +151,60 @@ impl Origin for Dropped {
     }
 }
 
+/// How often check points of one region look closer at a scope with a deadline, which takes a reading of the clock, before its
+/// token is made: that costs as much as a dozen of them, and is cheaper to ask by far.
+pub(super) const LOOKS: u8 = 8;
+
 /// The token of a region that has not needed one so far, for the length of a poll.
 pub(super) struct Unmade<'a> {
     origin: &'a dyn Origin,
     below: Option<Below<'a>>,
     made: OnceCell<CancellationToken>,
-    looks: Looks,
-}
-
-/// How often check points of one poll may still look closer, which takes some nanoseconds, instead of having done what makes
-/// the next ones cheap.
-struct Looks(Cell<u32>);
-
-impl Looks {
-    /// At the clock, which costs ten times as much as at what the timer's thread has written.
-    const AT_THE_CLOCK: u32 = 8;
-    const AT_AN_ALARM: u32 = 64;
-
-    fn new(left: u32) -> Self {
-        Self(Cell::new(left))
-    }
-
-    fn may_look(&self) -> bool {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
-        left > 0
-    }
+    looks: Cell<u8>,
 }
 
 /// What a pending region has in the place of its token.
 #[derive(Clone, Copy)]
 pub(super) struct Below<'a> {
     pub(super) stand_in: &'a CancellationToken,
-    /// The frame outside is the stand-in's.
-    pub(super) is_riding: bool,
     pub(super) deadline: Option<&'a Delay>,
 }
 
 impl<'a> Unmade<'a> {
-    pub(super) fn new(origin: &'a dyn Origin) -> Self {
+    pub(super) fn new(origin: &'a dyn Origin, looks: u8) -> Self {
         Self {
             origin,
             below: None,
             made: OnceCell::new(),
-            looks: Looks::new(Looks::AT_THE_CLOCK),
+            looks: Cell::new(looks),
         }
     }
 
     /// In a later poll than the first.
-    pub(super) fn below(below: Below<'a>, origin: &'a dyn Origin) -> Self {
+    pub(super) fn below(below: Below<'a>, origin: &'a dyn Origin, looks: u8) -> Self {
         Self {
             below: Some(below),
-            looks: Looks::new(Looks::AT_AN_ALARM),
-            ..Self::new(origin)
+            ..Self::new(origin, looks)
         }
     }
 
+    /// How often check points may look closer in later polls.
+    pub(super) fn looks(&self) -> u8 {
+        self.looks.get()
+    }
+
+    fn may_look(&self) -> bool {
+        let left = self.looks.get();
+        self.looks.set(left.saturating_sub(1));
+        left > 0
+    }
+
     /// The token, if anyone needed it.
+    pub(super) fn made(&self) -> Option<&CancellationToken> {
+        self.made.get()
+    }
+
+    /// The same, to be kept.
     pub(super) fn take_made(&mut self) -> Option<CancellationToken> {
         self.made.take()
     }
@@ -209,59 +212,34 @@ impl<'a> Unmade<'a> {
 
 impl LazyToken for Unmade<'_> {
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken {
-        self.made.get_or_init(|| match self.below {
+        if let Some(token) = self.made.get() {
+            return token;
+        }
+        // Deadlines outside may turn out to have passed, which runs callbacks and wakers, and these may ask for this very
+        // token: then it is there by the time we come back, and ours, which nobody has seen, goes.
+        let token = match self.below {
             Some(below) => self.origin.make_below(below.stand_in),
             None => self.origin.make(outer),
-        })
+        };
+        let is_ours = self.made.set(token).is_ok();
+        let token = self.made.get_or_init(|| unreachable!("it has just been set"));
+        if is_ours {
+            self.origin.begun(token);
+        }
+        token
     }
 
-    fn made(&self) -> Option<&CancellationToken> {
-        self.made.get()
-    }
-
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
-        if self.made.get().is_some() || !self.looks.may_look() {
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
+        if self.made.get().is_some() || (glance.is_some() && !self.may_look()) {
             return false;
         }
-        let Some(below) = self.below else {
-            return self.origin.is_clear(outer, glance);
-        };
-        let is_parent_clear = match outer {
-            Some(outer) if below.is_riding => outer.is_clear_at(glance),
-            _ => below.stand_in.is_quiet(),
-        };
-        is_parent_clear && below.deadline.is_none_or(Delay::is_quiet)
-    }
-}
-
-/// The token of a region with a deadline of its own, which its task watches, and which is all that the token wants attention
-/// for: check points may look at that, and spare the timer's thread.
-pub(super) struct Watched<'a> {
-    token: &'a CancellationToken,
-    deadline: &'a Delay,
-    looks: Looks,
-}
-
-impl<'a> Watched<'a> {
-    pub(super) fn new(token: &'a CancellationToken, deadline: &'a Delay) -> Self {
-        Self {
-            token,
-            deadline,
-            looks: Looks::new(Looks::AT_AN_ALARM),
+        match self.below {
+            Some(below) => {
+                let is_ahead = below.deadline.is_none_or(Delay::is_quiet);
+                // What the timer's thread has seen is not all there is to see: that may be busy with others.
+                is_ahead && below.stand_in.is_quiet() && glance.is_none_or(|_| self.origin.is_ahead(glance))
+            }
+            None => self.origin.is_clear(outer, glance),
         }
-    }
-}
-
-impl LazyToken for Watched<'_> {
-    fn get(&self, _: Option<&Frame<'_>>) -> &CancellationToken {
-        self.token
-    }
-
-    fn made(&self) -> Option<&CancellationToken> {
-        Some(self.token)
-    }
-
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
-        self.looks.may_look() && self.deadline.is_quiet() && !self.token.is_marked()
     }
 }

@@ -1,24 +1,25 @@
 //! `Region`: a future with an ambient token, the one machine behind scopes, shields and tokens made ambient.
 //!
-//! It enters its frame for every poll and for every drop of its body; it registers its task with its token whenever it
-//! returns pending under a new waker, which is what spares the check points inside from registering; and, if it is a
-//! check point itself, it fails as they do.
+//! It enters its frame for every poll and for every drop of its body; it registers its task with its token, or with what
+//! stands in for that, whenever it returns pending under a new waker, which is what spares the check points inside from
+//! registering; and, if it is a check point itself, it fails as they do.
 
 use std::future::Future;
 use std::mem;
-use std::panic::Location;
 use std::pin::Pin;
-use std::ptr;
-use std::task::{Context, Poll, RawWakerVTable, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::origin::{Below, Dropped, Existing, Origin, Unmade, Watched};
-use crate::context::{About, Carried, Counts, Frame, LazyToken, count, probe, with_frame};
+use super::enter::starts_cancelled;
+use super::live::{Live, SameWaker};
+use super::nature::{Nature, abandon_token, end_token};
+use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
+use crate::context::{Counts, Frame, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
-use crate::guard::{Before, Hold};
+use crate::guard::Before;
 use crate::reason::CancelReason;
-use crate::token::{CancellationToken, Registered, Unwatched};
+use crate::token::{CancellationToken, Registered};
 
 /// Makes the body, once the token is there.
 pub(crate) trait Make<F> {
@@ -41,18 +42,6 @@ impl<C: FnOnce(CancellationToken) -> F, F> Make<F> for With<C> {
     fn make(self, token: impl FnOnce() -> CancellationToken) -> F {
         self.0(token())
     }
-}
-
-/// What a region is, decided when it is made.
-pub(crate) struct Nature {
-    /// It fails when its token is cancelled and its body pending.
-    pub(crate) is_check_point: bool,
-    /// Its token is its own: ended with it, cancelled by its drop.
-    pub(crate) owns_token: bool,
-    /// While pending it holds outer check points off.
-    pub(crate) shields: bool,
-    pub(crate) about: About,
-    pub(crate) location: &'static Location<'static>,
 }
 
 pin_project_lite::pin_project! {
@@ -83,162 +72,25 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Everything about a running region that need not be pinned.
-struct Live {
-    nature: Nature,
-    /// It has been pending, and is not done: `registered` is with its token.
-    is_begun: bool,
-    /// Nobody has needed the token so far: `registered` is with what stands in for it.
-    is_unmade: bool,
-    /// The token of a body that unwound when `registered` was with its stand-in.
-    unwound: Option<CancellationToken>,
-    /// The waker that is registered, or, if it rides, the one that the deadline's alarm wakes.
-    waker: Option<SameWaker>,
-    /// Without a token and not registered, for the scope outside is polled by the same task and woken by the same cancel.
-    is_riding: bool,
-    /// It is not the one of the frame outside, so check points out there count us.
-    is_foreign: bool,
-    hold: Hold,
-    /// What is pending inside.
-    inside: Counts,
-    /// The token's own deadline, if this task is the one that watches it.
-    deadline: Option<Delay>,
-    /// The token wants attention for that only.
-    is_alone: bool,
-    /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
-    grace: Option<Delay>,
-}
-
-/// Tells a waker again that has been cloned elsewhere, where it is kept as long as this is asked: as
-/// [`Waker::will_wake`], without a clone of its own.
-#[derive(Clone, Copy)]
-struct SameWaker {
-    data: usize,
-    vtable: &'static RawWakerVTable,
-}
-
-impl SameWaker {
-    fn of(waker: &Waker) -> Self {
-        Self {
-            data: waker.data().addr(),
-            vtable: waker.vtable(),
-        }
-    }
-
-    #[inline]
-    fn is(&self, waker: &Waker) -> bool {
-        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
-    }
-}
-
-/// Cancels the token of a region whose body unwinds in its first poll, and leaves it with the region, so that the body's
-/// remains are dropped under it.
-struct UnmadeOnUnwind<'a> {
+/// Cancels the token of a region whose body unwinds while it had no token to itself, and leaves it with the region, so that the
+/// body's remains are dropped under it.
+struct OnUnwind<'a> {
     /// Made now if nobody needed it before: destructors may.
-    token: &'a dyn Fn() -> CancellationToken,
-    registered: Pin<&'a mut Registered<CancellationToken>>,
-    is_begun: &'a mut bool,
-    nature: &'a Nature,
-}
-
-impl Drop for UnmadeOnUnwind<'_> {
-    fn drop(&mut self) {
-        let token = (self.token)();
-        if self.nature.owns_token {
-            abandon_token(&token, self.nature.location);
-        }
-        self.registered.as_mut().adopt(token);
-        *self.is_begun = true;
-    }
-}
-
-/// The same in a later poll, where the region is registered with what stands in for its token.
-struct LaterOnUnwind<'a> {
     token: &'a dyn Fn() -> CancellationToken,
     nature: &'a Nature,
     unwound: &'a mut Option<CancellationToken>,
+    is_begun: &'a mut bool,
+    is_unmade: &'a mut bool,
 }
 
-impl Drop for LaterOnUnwind<'_> {
+impl Drop for OnUnwind<'_> {
     fn drop(&mut self) {
         let token = (self.token)();
         if self.nature.owns_token {
             abandon_token(&token, self.nature.location);
         }
         *self.unwound = Some(token);
-    }
-}
-
-#[cold]
-fn abandon_token(token: &CancellationToken, location: &'static Location<'static>) {
-    if !token.is_cancelled() {
-        token.cancel_with(CancelReason::dropped_at(location));
-    }
-}
-
-/// A scope is over: stragglers that still hold its token are told.
-pub(super) fn end_token(token: &CancellationToken, location: &'static Location<'static>) {
-    if !token.is_unshared() && !token.is_cancelled() {
-        token.cancel_with(CancelReason::scope_ended(location));
-    }
-}
-
-/// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
-/// cancelled from the start, and handed its frame.
-pub(super) fn enter_sync<R>(
-    origin: &dyn Origin,
-    about: &About,
-    location: &'static Location<'static>,
-    f: impl FnOnce(bool, &Frame<'_>) -> R,
-) -> R {
-    struct OnUnwind<'a>(&'a Unmade<'a>, &'static Location<'static>);
-
-    impl Drop for OnUnwind<'_> {
-        fn drop(&mut self) {
-            if let Some(token) = self.0.made() {
-                abandon_token(token, self.1);
-            }
-        }
-    }
-
-    with_frame(|outer| {
-        let is_cancelled = origin.is_cancelled(outer) || probe::is_watched();
-        let mut unmade = Unmade::new(origin);
-        let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
-        let (value, _) = frame.enter(|| {
-            if origin.is_needed_at_once() {
-                frame.token();
-            }
-            let unwinding = OnUnwind(&unmade, location);
-            let value = f(is_cancelled, &frame);
-            mem::forget(unwinding);
-            value
-        });
-        if let Some(token) = unmade.take_made() {
-            end_token(&token, location);
-        }
-        value
-    })
-}
-
-impl Nature {
-    /// Runs `f` in the frame of the region's `token`; if it unwinds, that is cancelled, provided it is the region's own.
-    #[inline]
-    fn enter<R>(&self, frame: &Frame<'_>, token: &CancellationToken, f: impl FnOnce() -> R) -> (R, Counts) {
-        struct OnUnwind<'a>(&'a Nature, &'a CancellationToken);
-
-        impl Drop for OnUnwind<'_> {
-            fn drop(&mut self) {
-                if self.0.owns_token {
-                    abandon_token(self.1, self.0.location);
-                }
-            }
-        }
-
-        let unwinding = OnUnwind(self, token);
-        let result = frame.enter(f);
-        mem::forget(unwinding);
-        result
+        (*self.is_begun, *self.is_unmade) = (true, true);
     }
 }
 
@@ -247,20 +99,7 @@ impl<M, F> Region<M, F> {
         Self {
             registered: Registered::new(CancellationToken::never()),
             body: Body::Fresh { make },
-            live: Live {
-                nature,
-                is_begun: false,
-                is_unmade: false,
-                unwound: None,
-                waker: None,
-                is_riding: false,
-                is_alone: false,
-                is_foreign: false,
-                hold: Hold::new(),
-                inside: Counts::NOTHING,
-                deadline: None,
-                grace: None,
-            },
+            live: Live::new(nature),
         }
     }
 
@@ -287,8 +126,11 @@ impl<M, F> Region<M, F> {
         let mut this = self.project();
         this.live.nature.is_check_point = true;
         if this.live.is_begun {
+            // A branch has its token once it has been pending, or has unwound.
+            debug_assert!(!this.live.is_unmade || this.live.unwound.is_some());
             let reason = CancelReason::superseded(this.live.nature.location);
-            this.registered.token().cancel_with(reason);
+            let token = this.live.unwound.as_ref().unwrap_or_else(|| this.registered.token());
+            token.cancel_with(reason);
         } else {
             this.body.set(Body::Done);
         }
@@ -312,7 +154,7 @@ impl<M, F> Region<M, F> {
                     // Destructors may ask for it, and see it cancelled.
                     let (stand_in, location) = (token.clone(), live.nature.location);
                     let dropped = Dropped { stand_in, location };
-                    let unmade = Unmade::new(&dropped);
+                    let unmade = Unmade::new(&dropped, 0);
                     let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
                     frame.enter(|| body.as_mut().project_replace(Body::Done));
                 }
@@ -325,49 +167,6 @@ impl<M, F> Region<M, F> {
             live.deadline = None;
             live.grace = None;
             live.leave();
-        }
-    }
-}
-
-impl Live {
-    /// The usual end of a poll that began without a cancel and is pending: nothing begun or ended inside, and registered
-    /// with this waker already. A cancel that came in its middle has woken that, so there will be another poll.
-    #[inline]
-    fn is_as_before(&self, change: Counts, is_foreign: bool, cx: &Context<'_>) -> bool {
-        change == Counts::NOTHING
-            && self.is_foreign == is_foreign
-            && self.waker.as_ref().is_some_and(|waker| waker.is(cx.waker()))
-    }
-
-    /// As a check point inside does, a region without a token leaves the waiting for its parent to the scope outside, if
-    /// that has the parent as its token: polled in the same poll, that registers this very waker.
-    #[inline]
-    fn can_ride(stand_in: &CancellationToken, waker: &Waker) -> bool {
-        let is_outside = |outer: &Frame<'_>| (stand_in.is_never() || outer.is_of(stand_in)) && outer.wakes(waker);
-        with_frame(|outer| outer.map_or(stand_in.is_never(), is_outside))
-    }
-
-    /// It has been carried off, or is polled under another waker than the scope outside.
-    #[inline]
-    fn has_lost_its_ride(&self, stand_in: &CancellationToken, cx: &Context<'_>) -> bool {
-        self.is_riding && !Self::can_ride(stand_in, cx.waker())
-    }
-
-    /// What check points may look at instead of having the token attended to.
-    fn watched(&self) -> Option<&Delay> {
-        self.deadline.as_ref().filter(|_| self.is_alone)
-    }
-
-    /// Takes back what check points outside have counted.
-    fn leave(&mut self) {
-        self.hold.set(false);
-        self.set_foreign(false);
-    }
-
-    fn set_foreign(&mut self, is_foreign: bool) {
-        if self.is_foreign != is_foreign {
-            self.is_foreign = is_foreign;
-            count(Counts::ONE_FOREIGN, is_foreign);
         }
     }
 }
@@ -471,12 +270,7 @@ where
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
         };
-        let watched = live.watched().map(|deadline| Watched::new(token, deadline));
-        let (about, waker) = (&live.nature.about, Some(cx.waker()));
-        let frame = match &watched {
-            Some(watched) => Frame::lazy(watched, token.state_ref(), about, waker),
-            None => Frame::new(token, about, waker),
-        };
+        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
         if let Poll::Ready(output) = poll {
             self.finish();
@@ -498,8 +292,10 @@ where
         let token = match live.unwound.take() {
             // It panicked in the poll before, and is polled all the same.
             Some(token) => token,
-            None if stand_in.is_marked() || live.has_lost_its_ride(stand_in, cx) || live.has_deadline_come(cx) => {
-                origin.make_below(stand_in)
+            None if stand_in.is_marked() || live.has_deadline_come(cx) => {
+                let token = origin.make_below(stand_in);
+                origin.begun(&token);
+                token
             }
             None => return false,
         };
@@ -519,24 +315,26 @@ where
         let stand_in = this.registered.as_ref().get_ref().token();
         let below = Below {
             stand_in,
-            is_riding: live.is_riding,
             deadline: live.deadline.as_ref(),
         };
-        let mut unmade = Unmade::below(below, origin);
+        let mut unmade = Unmade::below(below, origin, live.looks);
         let frame = Frame::lazy(
             &unmade,
             origin.state_below(stand_in),
             &live.nature.about,
             Some(cx.waker()),
         );
-        let unwinding = LaterOnUnwind {
+        let unwinding = OnUnwind {
             token: &|| frame.token().clone(),
             nature: &live.nature,
             unwound: &mut live.unwound,
+            is_begun: &mut live.is_begun,
+            is_unmade: &mut live.is_unmade,
         };
         let (poll, change) = frame.enter(|| poll_body(body.as_mut(), cx));
         mem::forget(unwinding);
         let is_foreign = !frame.outer_wakes(cx.waker());
+        live.looks = unmade.looks();
         match (poll, unmade.take_made()) {
             (Poll::Ready(output), made) => {
                 if let (Some(token), true) = (made, live.nature.owns_token) {
@@ -562,7 +360,6 @@ where
         let live = this.live;
         this.registered.adopt(token);
         live.is_unmade = false;
-        live.is_riding = false;
         live.waker = None;
     }
 
@@ -621,12 +418,6 @@ where
             // It is to wake this waker from now on.
             live.poll_deadline(token, cx);
         }
-        if live.is_riding {
-            // The waker is kept by the alarm; without one, there is none to be kept.
-            let is_kept = live.deadline.as_ref().is_some_and(Delay::is_quiet);
-            live.waker = is_kept.then(|| SameWaker::of(cx.waker()));
-            return Poll::Pending;
-        }
         if live.is_foreign != is_foreign {
             // The two kinds have different places in the list.
             live.waker = None;
@@ -650,30 +441,37 @@ where
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         with_frame(|outer| {
-            let mut this = self.as_mut().project();
-            let (nature, mut body) = (&this.live.nature, this.body);
+            let this = self.as_mut().project();
+            let (live, mut body) = (this.live, this.body);
+            let nature = &live.nature;
             let BodyReplace::Fresh { make } = body.as_mut().project_replace(Body::Done) else {
                 unreachable!("only a fresh region is polled for the first time")
             };
-            let is_cancelled = nature.is_check_point && (origin.is_cancelled(outer) || probe::is_watched());
-            let mut unmade = Unmade::new(origin);
+            let mut unmade = Unmade::new(origin, LOOKS);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
-            if is_cancelled {
-                if let Some(cancelled) = frame.enter(|| frame.notice(nature.location)).0 {
+            let is_cancelled = starts_cancelled(origin, outer, &frame);
+            let mut make = Some(make);
+            if is_cancelled && nature.is_check_point {
+                let noticed = frame.enter(|| {
+                    // What is dropped unused is dropped in here, too.
+                    frame.notice(nature.location).inspect(|_| make = None)
+                });
+                if let Some(cancelled) = noticed.0 {
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            if origin.is_needed_at_once() {
-                frame.enter(|| drop(frame.token().clone()));
-            }
-            let unwinding = UnmadeOnUnwind {
+            let unwinding = OnUnwind {
                 token: &|| frame.token().clone(),
-                registered: this.registered.as_mut(),
-                is_begun: &mut this.live.is_begun,
                 nature,
+                unwound: &mut live.unwound,
+                is_begun: &mut live.is_begun,
+                is_unmade: &mut live.is_unmade,
             };
             let (poll, change) = frame.enter(|| {
-                let future = make.make(|| frame.token().clone());
+                let future = make.map(|make| make.make(|| frame.token().clone()));
+                let Some(future) = future else {
+                    unreachable!("it has not been dropped")
+                };
                 body.set(Body::Running { future });
                 poll_body(body.as_mut(), cx)
             });
@@ -687,15 +485,9 @@ where
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
-            let live = this.live;
+            live.looks = unmade.looks();
             let stand_in = || {
                 let stand_in = origin.stand_in(outer)?;
-                live.is_riding = Live::can_ride(&stand_in, cx.waker());
-                // Whoever waits for a token relies on its deadline being watched; one that no thread can watch has to be
-                // asked for.
-                if !live.is_riding && !stand_in.is_quiet() && stand_in.attend() {
-                    return None;
-                }
                 live.is_unmade = true;
                 if let Some((at, is_virtual)) = origin.deadline() {
                     Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
@@ -733,126 +525,5 @@ where
         live.deadline = None;
         live.grace = None;
         live.leave();
-    }
-}
-
-impl Live {
-    /// If not, this task will be woken when it has.
-    fn has_deadline_come(&mut self, cx: &mut Context<'_>) -> bool {
-        let deadline = self.deadline.as_mut();
-        deadline.is_some_and(|deadline| !deadline.is_quiet() && Pin::new(deadline).poll(cx).is_ready())
-    }
-
-    fn poll_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
-        if let Some(deadline) = &mut self.deadline {
-            if Pin::new(deadline).poll(cx).is_ready() {
-                if self.is_unmade {
-                    // It is made in the next poll.
-                    cx.waker().wake_by_ref();
-                    return;
-                }
-                self.deadline = None;
-                if let Some(reason) = token.deadline_reason() {
-                    token.expire(reason);
-                }
-            }
-        }
-    }
-
-    /// Watches the token's deadline from this task, if nobody does so far. The token goes on wanting attention: whoever
-    /// else asks it, or hangs on it, has it watched for everybody, by the timer thread. Few do, and this is cheaper.
-    fn watch_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
-        let unwatched = if token.is_quiet() {
-            None
-        } else {
-            token.own_unwatched_deadline()
-        };
-        match unwatched {
-            None => self.deadline = None,
-            // Since before the token was made, and by the clock of that time.
-            Some(Unwatched { is_alone, .. }) if self.deadline.is_some() => {
-                self.is_alone = is_alone;
-                self.poll_deadline(token, cx);
-            }
-            Some(Unwatched {
-                at,
-                is_virtual,
-                is_alone,
-            }) => {
-                self.is_alone = is_alone;
-                Delay::arm(&mut self.deadline, at, is_virtual, cx.waker());
-                if is_virtual {
-                    self.poll_deadline(token, cx);
-                }
-            }
-        }
-    }
-
-    /// Has a cancelled body outstayed its grace?
-    fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        let after = self.nature.about.grace;
-        let grace = match (&mut self.grace, after) {
-            (Some(grace), _) => grace,
-            (none, Some(after)) => none.insert(Delay::after(after)),
-            (None, None) => return false,
-        };
-        Pin::new(grace).poll(cx).is_ready()
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A future under a token that exists already, or under the one that is ambient where it was made.
-    pub(crate) struct Ambient<M, F> {
-        token: CancellationToken,
-        #[pin]
-        region: Region<M, F>,
-    }
-}
-
-impl<M, F> Ambient<M, F>
-where
-    M: Make<F>,
-    F: Future,
-{
-    pub(crate) fn new(token: CancellationToken, nature: Nature, make: M) -> Self {
-        Self {
-            token,
-            region: Region::new(nature, make),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn poll_ambient<R>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
-    ) -> Poll<R> {
-        let this = self.project();
-        let existing = Existing(this.token);
-        this.region.poll_region(|| &existing, cx, end)
-    }
-}
-
-impl Nature {
-    /// A token made ambient and nothing more.
-    pub(crate) fn ambient(location: &'static Location<'static>) -> Self {
-        Self {
-            is_check_point: false,
-            owns_token: false,
-            shields: false,
-            about: About::default(),
-            location,
-        }
-    }
-
-    pub(crate) fn carried(carried: Carried, location: &'static Location<'static>) -> (CancellationToken, Self) {
-        let (token, about) = carried.into_parts();
-        (
-            token,
-            Self {
-                about,
-                ..Self::ambient(location)
-            },
-        )
     }
 }

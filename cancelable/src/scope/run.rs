@@ -5,8 +5,10 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::enter::enter_sync;
+use super::nature::Nature;
 use super::options::Scope;
-use super::region::{Given, Make, Nature, Region, With, enter_sync};
+use super::region::{Given, Make, Region, With};
 use crate::context::Frame;
 use crate::error::{Cancelled, FromCancelled};
 use crate::token::CancellationToken;

@@ -7,9 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::enter::enter_sync;
+use super::nature::Nature;
 use super::options::Scope;
 use super::origin::Root;
-use super::region::{Given, Nature, Region, enter_sync};
+use super::region::{Given, Region};
 use crate::context::About;
 use crate::error::FromCancelled;
 

@@ -167,11 +167,6 @@ impl CancellationToken {
         self.node.state().is_cancelled()
     }
 
-    #[inline]
-    pub(crate) fn is_never(&self) -> bool {
-        self.node.is_never()
-    }
-
     /// The word that [`is_quiet`](Self::is_quiet) looks at.
     #[inline(always)]
     pub(crate) fn state_ref(&self) -> StateRef<'_> {

@@ -49,6 +49,7 @@ pub(super) struct TreeLock {
 }
 
 /// Locks the trees of this stripe.
+#[inline]
 pub(super) fn lock_stripe(stripe: usize) -> TreeLock {
     TreeLock {
         _guard: lock(&LOCKS[stripe & (STRIPES - 1)].0),

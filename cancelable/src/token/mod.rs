@@ -39,7 +39,7 @@ pub use drop_guard::{DropGuard, DropGuardRef};
 pub use handle::CancellationToken;
 pub(crate) use handle::StateRef;
 pub(crate) use registered::Registered;
+pub(crate) use timeout::ChildOptions;
 #[cfg(feature = "tokio-util")]
 pub(crate) use timeout::WeakToken;
-pub(crate) use timeout::{ChildOptions, Unwatched};
 pub use wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned};

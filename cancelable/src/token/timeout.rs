@@ -128,24 +128,14 @@ impl CancellationToken {
         attend(&self.node)
     }
 
-    /// The token's own deadline, if no timer thread watches it.
-    pub(crate) fn own_unwatched_deadline(&self) -> Option<Unwatched> {
-        let mut own = None;
-        let mut is_alone = true;
-        self.node.for_each_upwards(|node, extras| {
-            let deadline = extras.and_then(|extras| extras.deadline.as_ref());
-            let unwatched = deadline.filter(|deadline| matches!(deadline.watch, Watch::Nobody));
-            if node.address() == self.node.address() {
-                own = unwatched.map(|deadline| (deadline.at, deadline.is_virtual));
-            } else {
-                is_alone &= unwatched.is_none();
-            }
-        });
-        own.map(|(at, is_virtual)| Unwatched {
-            at,
-            is_virtual,
-            is_alone,
-        })
+    /// The token's own deadline, if no timer thread watches it, and whether it goes by a virtual clock.
+    pub(crate) fn own_unwatched_deadline(&self) -> Option<(Instant, bool)> {
+        self.node
+            .with_extras(|extras| {
+                let deadline = extras.deadline.as_ref()?;
+                matches!(deadline.watch, Watch::Nobody).then_some((deadline.at, deadline.is_virtual))
+            })
+            .flatten()
     }
 
     /// Keeps something that works on this token's behalf until it is cancelled, or gone.
@@ -175,15 +165,6 @@ impl CancellationToken {
             .with_extras(|extras| extras.deadline.as_ref().map(Deadline::reason))
             .flatten()
     }
-}
-
-/// A deadline that no timer thread watches.
-pub(crate) struct Unwatched {
-    pub(crate) at: Instant,
-    /// It goes by a clock that no thread can watch.
-    pub(crate) is_virtual: bool,
-    /// The token wants attention for it and for nothing else, neither an ancestor's.
-    pub(crate) is_alone: bool,
 }
 
 /// Knows a token without keeping it.

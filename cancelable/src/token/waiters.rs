@@ -83,9 +83,16 @@ impl<L> Waiter<L> {
     ///
     /// # Safety
     /// W2: the caller owns the waiter and it is in no list, or it holds the lock of the tree whose list it is in.
+    #[inline]
     pub(super) unsafe fn replace(&self, notify: Notify<L>) -> Notify<L> {
         // SAFETY: exclusive by W2.
-        unsafe { std::mem::replace(&mut (*self.entry()).notify, notify) }
+        let slot = unsafe { &mut (*self.entry()).notify };
+        if let Notify::Idle = slot {
+            // Most were idle before: what is not there need not be moved.
+            *slot = notify;
+            return Notify::Idle;
+        }
+        std::mem::replace(slot, notify)
     }
 
     /// Is there nothing to do?

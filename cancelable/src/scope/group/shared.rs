@@ -16,8 +16,8 @@ use crate::error::Cancelled;
 use crate::guard::Hold;
 use crate::primitive::{Arc, Mutex, lock};
 use crate::reason::CancelReason;
+use crate::scope::nature::end_token;
 use crate::scope::options::Scope;
-use crate::scope::region::end_token;
 use crate::token::CancellationToken;
 
 /// How a closure or a future came out that may have panicked.

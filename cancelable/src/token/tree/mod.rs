@@ -179,11 +179,18 @@ impl Clone for Handle {
 }
 
 impl Drop for Handle {
+    #[inline]
     fn drop(&mut self) {
-        if !self.is_never() && !drop_alone(self.0) {
-            if let Some(last) = give_up(self.0) {
-                release(last);
-            }
+        if !self.is_never() {
+            drop_counted(self.0);
+        }
+    }
+}
+
+fn drop_counted(node: NonNull<Node>) {
+    if !drop_alone(node) {
+        if let Some(last) = give_up(node) {
+            release(last);
         }
     }
 }
@@ -246,6 +253,7 @@ impl Handle {
         self.node().handles.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(super) fn lock(&self) -> TreeLock {
         // The stripe never changes, so any load will do.
         lock_stripe(self.state().stripe())

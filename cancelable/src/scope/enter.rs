@@ -1,0 +1,54 @@
+//! Beginning a scope: is it cancelled from the start; and sync scopes, which are over when they return.
+
+use std::mem;
+use std::panic::Location;
+
+use super::nature::{abandon_token, end_token};
+use super::origin::{LOOKS, Origin, Unmade};
+use crate::context::{About, Frame, probe, with_frame};
+
+/// Would the token of `frame`, which is about to be entered, be cancelled from the start? Has what cancels it begin, if that
+/// cannot wait. (An observer is shown the check point in any case.)
+pub(super) fn starts_cancelled(origin: &dyn Origin, outer: Option<&Frame<'_>>, frame: &Frame<'_>) -> bool {
+    let is_cancelled = origin.is_cancelled(outer);
+    if origin.is_needed_at_once() {
+        let is_marked = frame.enter(|| frame.token().is_marked()).0;
+        return is_cancelled || is_marked || probe::is_watched();
+    }
+    is_cancelled || probe::is_watched()
+}
+
+/// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
+/// cancelled from the start, and handed its frame.
+pub(super) fn enter_sync<R>(
+    origin: &dyn Origin,
+    about: &About,
+    location: &'static Location<'static>,
+    f: impl FnOnce(bool, &Frame<'_>) -> R,
+) -> R {
+    struct OnUnwind<'a>(&'a Unmade<'a>, &'static Location<'static>);
+
+    impl Drop for OnUnwind<'_> {
+        fn drop(&mut self) {
+            if let Some(token) = self.0.made() {
+                abandon_token(token, self.1);
+            }
+        }
+    }
+
+    with_frame(|outer| {
+        let mut unmade = Unmade::new(origin, LOOKS);
+        let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
+        let is_cancelled = starts_cancelled(origin, outer, &frame);
+        let (value, _) = frame.enter(|| {
+            let unwinding = OnUnwind(&unmade, location);
+            let value = f(is_cancelled, &frame);
+            mem::forget(unwinding);
+            value
+        });
+        if let Some(token) = unmade.take_made() {
+            end_token(&token, location);
+        }
+        value
+    })
+}

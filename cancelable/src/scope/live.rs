@@ -1,0 +1,153 @@
+//! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
+
+use std::pin::Pin;
+use std::ptr;
+use std::task::{Context, RawWakerVTable, Waker};
+
+use super::nature::Nature;
+use super::origin::LOOKS;
+use crate::context::{Counts, count};
+use crate::delay::Delay;
+use crate::guard::Hold;
+use crate::token::CancellationToken;
+
+/// The state of a region, from before its first poll to its end.
+pub(super) struct Live {
+    pub(super) nature: Nature,
+    /// It has been pending, and is not done: `registered` is with its token.
+    pub(super) is_begun: bool,
+    /// Nobody has needed the token so far: `registered` is with what stands in for it.
+    pub(super) is_unmade: bool,
+    /// The token of a body that unwound when `registered` was with its stand-in.
+    pub(super) unwound: Option<CancellationToken>,
+    /// The waker that is registered.
+    pub(super) waker: Option<SameWaker>,
+    /// It is not the one of the frame outside, so check points out there count us.
+    pub(super) is_foreign: bool,
+    pub(super) hold: Hold,
+    /// What is pending inside.
+    pub(super) inside: Counts,
+    /// The token's own deadline, if this task is the one that watches it.
+    pub(super) deadline: Option<Delay>,
+    /// How often check points may still look closer before the token is made.
+    pub(super) looks: u8,
+    /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
+    pub(super) grace: Option<Delay>,
+}
+
+/// Tells a waker again that has been cloned elsewhere, where it is kept as long as this is asked: as
+/// [`Waker::will_wake`], without a clone of its own.
+#[derive(Clone, Copy)]
+pub(super) struct SameWaker {
+    data: usize,
+    vtable: &'static RawWakerVTable,
+}
+
+impl SameWaker {
+    pub(super) fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: waker.vtable(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is(&self, waker: &Waker) -> bool {
+        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
+    }
+}
+
+impl Live {
+    /// Of a region that has not begun.
+    pub(super) fn new(nature: Nature) -> Self {
+        Self {
+            nature,
+            is_begun: false,
+            is_unmade: false,
+            unwound: None,
+            waker: None,
+            looks: LOOKS,
+            is_foreign: false,
+            hold: Hold::new(),
+            inside: Counts::NOTHING,
+            deadline: None,
+            grace: None,
+        }
+    }
+
+    /// The usual end of a poll that began without a cancel and is pending: nothing begun or ended inside, and registered
+    /// with this waker already. A cancel that came in its middle has woken that, so there will be another poll.
+    #[inline]
+    pub(super) fn is_as_before(&self, change: Counts, is_foreign: bool, cx: &Context<'_>) -> bool {
+        change == Counts::NOTHING
+            && self.is_foreign == is_foreign
+            && self.waker.as_ref().is_some_and(|waker| waker.is(cx.waker()))
+    }
+
+    /// Takes back what check points outside have counted.
+    pub(super) fn leave(&mut self) {
+        self.hold.set(false);
+        self.set_foreign(false);
+    }
+
+    pub(super) fn set_foreign(&mut self, is_foreign: bool) {
+        if self.is_foreign != is_foreign {
+            self.is_foreign = is_foreign;
+            count(Counts::ONE_FOREIGN, is_foreign);
+        }
+    }
+
+    /// If not, this task will be woken when it has.
+    pub(super) fn has_deadline_come(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = self.deadline.as_mut();
+        deadline.is_some_and(|deadline| !deadline.is_quiet() && Pin::new(deadline).poll(cx).is_ready())
+    }
+
+    pub(super) fn poll_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        if let Some(deadline) = &mut self.deadline {
+            if Pin::new(deadline).poll(cx).is_ready() {
+                if self.is_unmade {
+                    // It is made in the next poll.
+                    cx.waker().wake_by_ref();
+                    return;
+                }
+                self.deadline = None;
+                if let Some(reason) = token.deadline_reason() {
+                    token.expire(reason);
+                }
+            }
+        }
+    }
+
+    /// Watches the token's deadline from this task, if nobody does so far. The token goes on wanting attention: whoever
+    /// else asks it, or hangs on it, has it watched for everybody, by the timer thread. Few do, and this is cheaper.
+    pub(super) fn watch_deadline(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        let unwatched = if token.is_quiet() {
+            None
+        } else {
+            token.own_unwatched_deadline()
+        };
+        match unwatched {
+            None => self.deadline = None,
+            // Since before the token was made, and by the clock of that time.
+            Some(_) if self.deadline.is_some() => self.poll_deadline(token, cx),
+            Some((at, is_virtual)) => {
+                Delay::arm(&mut self.deadline, at, is_virtual, cx.waker());
+                if is_virtual {
+                    self.poll_deadline(token, cx);
+                }
+            }
+        }
+    }
+
+    /// Has a cancelled body outstayed its grace?
+    pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let after = self.nature.about.grace;
+        let grace = match (&mut self.grace, after) {
+            (Some(grace), _) => grace,
+            (none, Some(after)) => none.insert(Delay::after(after)),
+            (None, None) => return false,
+        };
+        Pin::new(grace).poll(cx).is_ready()
+    }
+}

@@ -1,0 +1,78 @@
+//! What a region is, and how its token ends.
+
+use std::mem;
+use std::panic::Location;
+
+use crate::context::{About, Carried, Counts, Frame};
+use crate::reason::CancelReason;
+use crate::token::CancellationToken;
+
+/// What a region is, decided when it is made.
+pub(crate) struct Nature {
+    /// It fails when its token is cancelled and its body pending.
+    pub(crate) is_check_point: bool,
+    /// Its token is its own: ended with it, cancelled by its drop.
+    pub(crate) owns_token: bool,
+    /// While pending it holds outer check points off.
+    pub(crate) shields: bool,
+    pub(crate) about: About,
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl Nature {
+    /// Runs `f` in the frame of the region's `token`; if it unwinds, that is cancelled, provided it is the region's own.
+    #[inline]
+    pub(super) fn enter<R>(&self, frame: &Frame<'_>, token: &CancellationToken, f: impl FnOnce() -> R) -> (R, Counts) {
+        struct OnUnwind<'a>(&'a Nature, &'a CancellationToken);
+
+        impl Drop for OnUnwind<'_> {
+            fn drop(&mut self) {
+                if self.0.owns_token {
+                    abandon_token(self.1, self.0.location);
+                }
+            }
+        }
+
+        let unwinding = OnUnwind(self, token);
+        let result = frame.enter(f);
+        mem::forget(unwinding);
+        result
+    }
+
+    /// A token made ambient and nothing more.
+    pub(crate) fn ambient(location: &'static Location<'static>) -> Self {
+        Self {
+            is_check_point: false,
+            owns_token: false,
+            shields: false,
+            about: About::default(),
+            location,
+        }
+    }
+
+    pub(crate) fn carried(carried: Carried, location: &'static Location<'static>) -> (CancellationToken, Self) {
+        let (token, about) = carried.into_parts();
+        (
+            token,
+            Self {
+                about,
+                ..Self::ambient(location)
+            },
+        )
+    }
+}
+
+/// What stops a scope short cancels its token, unless that has a reason already.
+#[cold]
+pub(super) fn abandon_token(token: &CancellationToken, location: &'static Location<'static>) {
+    if !token.is_cancelled() {
+        token.cancel_with(CancelReason::dropped_at(location));
+    }
+}
+
+/// A scope is over: stragglers that still hold its token are told.
+pub(super) fn end_token(token: &CancellationToken, location: &'static Location<'static>) {
+    if !token.is_unshared() && !token.is_cancelled() {
+        token.cancel_with(CancelReason::scope_ended(location));
+    }
+}
