@@ -9,7 +9,7 @@ use crate::context::{About, Frame, probe, with_frame};
 
 /// Would the token of `frame`, which is about to be entered, be cancelled from the start? Has what cancels it begin, if that
 /// cannot wait. (An observer is shown the check point in any case.)
-pub(super) fn starts_cancelled(origin: &dyn Origin, outer: Option<&Frame<'_>>, frame: &Frame<'_>) -> bool {
+pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>, frame: &Frame<'_>) -> bool {
     let is_cancelled = origin.is_cancelled(outer);
     if origin.is_needed_at_once() {
         let is_marked = frame.enter(|| frame.token().is_marked()).0;
@@ -21,14 +21,14 @@ pub(super) fn starts_cancelled(origin: &dyn Origin, outer: Option<&Frame<'_>>, f
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
 /// cancelled from the start, and handed its frame.
 pub(super) fn enter_sync<R>(
-    origin: &dyn Origin,
+    origin: &impl Origin,
     about: &About,
     location: &'static Location<'static>,
     f: impl FnOnce(bool, &Frame<'_>) -> R,
 ) -> R {
-    struct OnUnwind<'a>(&'a Unmade<'a>, &'static Location<'static>);
+    struct OnUnwind<'a, O: Origin>(&'a Unmade<'a, O>, &'static Location<'static>);
 
-    impl Drop for OnUnwind<'_> {
+    impl<O: Origin> Drop for OnUnwind<'_, O> {
         fn drop(&mut self) {
             if let Some(token) = self.0.made() {
                 abandon_token(token, self.1);

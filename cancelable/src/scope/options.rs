@@ -144,7 +144,7 @@ impl Scope {
     }
 
     /// The scope begins, if it has not: its deadline counts from now.
-    pub(super) fn begin(&self) -> &dyn Origin {
+    pub(super) fn begin(&self) -> &Self {
         if (self.timeout.is_some() || self.deadline.is_some()) && self.due.get().is_none() {
             self.due.set(self.due_from(clock::now()));
         }

@@ -156,8 +156,8 @@ impl Origin for Dropped {
 pub(super) const LOOKS: u8 = 8;
 
 /// The token of a region that has not needed one so far, for the length of a poll.
-pub(super) struct Unmade<'a> {
-    origin: &'a dyn Origin,
+pub(super) struct Unmade<'a, O> {
+    origin: &'a O,
     below: Option<Below<'a>>,
     made: OnceCell<CancellationToken>,
     looks: Cell<u8>,
@@ -170,8 +170,8 @@ pub(super) struct Below<'a> {
     pub(super) deadline: Option<&'a Delay>,
 }
 
-impl<'a> Unmade<'a> {
-    pub(super) fn new(origin: &'a dyn Origin, looks: u8) -> Self {
+impl<'a, O: Origin> Unmade<'a, O> {
+    pub(super) fn new(origin: &'a O, looks: u8) -> Self {
         Self {
             origin,
             below: None,
@@ -181,7 +181,7 @@ impl<'a> Unmade<'a> {
     }
 
     /// In a later poll than the first.
-    pub(super) fn below(below: Below<'a>, origin: &'a dyn Origin, looks: u8) -> Self {
+    pub(super) fn below(below: Below<'a>, origin: &'a O, looks: u8) -> Self {
         Self {
             below: Some(below),
             ..Self::new(origin, looks)
@@ -210,7 +210,7 @@ impl<'a> Unmade<'a> {
     }
 }
 
-impl LazyToken for Unmade<'_> {
+impl<O: Origin> LazyToken for Unmade<'_, O> {
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken {
         if let Some(token) = self.made.get() {
             return token;

@@ -191,9 +191,9 @@ where
     /// Polls the body. `begin` says, while there is no token, where it comes from. `end` makes the caller's output; called
     /// where the result is, it leaves less to be moved and looked at on every poll.
     #[inline]
-    pub(crate) fn poll_region<'o, R>(
+    pub(crate) fn poll_region<'o, O: Origin + 'o, R>(
         mut self: Pin<&mut Self>,
-        begin: impl FnOnce() -> &'o dyn Origin,
+        begin: impl FnOnce() -> &'o O,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
@@ -223,9 +223,9 @@ where
 
     /// The first poll, or one too many.
     #[inline(never)]
-    fn poll_at_the_ends<'o, R>(
+    fn poll_at_the_ends<'o, O: Origin + 'o, R>(
         self: Pin<&mut Self>,
-        begin: impl FnOnce() -> &'o dyn Origin,
+        begin: impl FnOnce() -> &'o O,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
@@ -238,9 +238,9 @@ where
 
     /// A poll that has more to see to than the body: a token that may have to be made, a deadline, or a cancel.
     #[inline(never)]
-    fn poll_with_care<'o, R>(
+    fn poll_with_care<'o, O: Origin + 'o, R>(
         mut self: Pin<&mut Self>,
-        begin: impl FnOnce() -> &'o dyn Origin,
+        begin: impl FnOnce() -> &'o O,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
@@ -285,7 +285,7 @@ where
     }
 
     /// Does the region need its token before this poll? Then it is made.
-    fn is_made(mut self: Pin<&mut Self>, origin: &dyn Origin, cx: &mut Context<'_>) -> bool {
+    fn is_made(mut self: Pin<&mut Self>, origin: &impl Origin, cx: &mut Context<'_>) -> bool {
         let this = self.as_mut().project();
         let live = this.live;
         let stand_in = this.registered.as_ref().get_ref().token();
@@ -306,7 +306,7 @@ where
     /// A poll while nobody has needed the token.
     fn poll_unmade<R>(
         mut self: Pin<&mut Self>,
-        origin: &dyn Origin,
+        origin: &impl Origin,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
@@ -436,7 +436,7 @@ where
     /// The first poll, which makes the token only if it must.
     fn first_poll<R>(
         mut self: Pin<&mut Self>,
-        origin: &dyn Origin,
+        origin: &impl Origin,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
