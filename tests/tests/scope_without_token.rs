@@ -6,6 +6,7 @@
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use cancelable::{
     CancellationToken, Cancelled, ReasonKind, Scope, check, condition, current, guard, is_cancelled, shield_sync,
 };
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use proptest::prelude::*;
 use tests::{CountingWaker, children, kind, paused_tokio, poll_once, poll_with, ready_after};
 
 type Outcome = Result<(), Cancelled>;
@@ -854,4 +856,77 @@ fn l20_a_body_that_is_not_started_is_dropped_under_its_token() {
         assert!(outcome.is_err());
     }
     assert_eq!(*seen.lock().unwrap(), [Some(ReasonKind::Manual); 2]);
+}
+
+/// Where and how a scope is polled.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    /// Within no scope, its parent's, or another's.
+    inside: usize,
+    /// Which task polls.
+    task: usize,
+    /// What becomes of the scope outside: over in this poll, dropped after it, or kept.
+    outside: usize,
+    /// Does the body ask for its token?
+    asks: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn l11_wherever_a_scope_has_been_polled_the_task_that_did_so_last_is_woken_by_its_parent(
+        first in (0..2_usize, 0..3_usize, any::<bool>()),
+        visits in prop::collection::vec((0..3_usize, 0..2_usize, 0..3_usize, any::<bool>()), 0..6),
+        has_deadline in any::<bool>(),
+        by_child in any::<bool>(),
+    ) {
+        let (parent, other) = (CancellationToken::new(), CancellationToken::new());
+        let places = [None, Some(parent.clone()), Some(other.clone())];
+        let tasks = [CountingWaker::new(), CountingWaker::new()];
+        let asks = Arc::new(AtomicBool::new(false));
+        let scope = if has_deadline { Scope::new().timeout(LONG) } else { Scope::new() };
+        let asked = Arc::clone(&asks);
+        let body = poll_fn(move |_| {
+            if asked.load(Ordering::Relaxed) {
+                let _ = current();
+            }
+            Poll::<Outcome>::Pending
+        });
+        let inner = Arc::new(Mutex::new(Box::pin(scope.run(body)) as Pin<Box<dyn Future<Output = Outcome> + Send>>));
+        let mut kept = Vec::new();
+        // The first poll decides whose child it is.
+        let first = Visit { inside: 1, task: first.0, outside: first.1, asks: first.2 };
+        let later = visits.into_iter().map(|(inside, task, outside, asks)| Visit { inside, task, outside, asks });
+        let mut last = first.task;
+        for visit in std::iter::once(first).chain(later) {
+            asks.store(visit.asks, Ordering::Relaxed);
+            last = visit.task;
+            let waker = &tasks[visit.task].1;
+            let Some(token) = &places[visit.inside] else {
+                prop_assert!(poll_with(&mut inner.lock().unwrap(), waker).is_pending());
+                continue;
+            };
+            let polled = Arc::clone(&inner);
+            let is_over = visit.outside == 0;
+            let mut outside = Box::pin(token.scope(poll_fn(move |cx| {
+                assert!(polled.lock().unwrap().as_mut().poll(cx).is_pending());
+                if is_over { Poll::Ready(()) } else { Poll::Pending }
+            })));
+            prop_assert_eq!(poll_with(&mut outside, waker).is_ready(), is_over);
+            if visit.outside == 2 {
+                kept.push(outside);
+            }
+        }
+        other.cancel();
+        let before = tasks[last].0.count();
+        if by_child {
+            parent.child_token().cancel();
+            prop_assert_eq!(tasks[last].0.count(), before, "a sibling is none of its business");
+        }
+        parent.cancel();
+        prop_assert!(tasks[last].0.count() > before);
+        let poll = poll_with(&mut inner.lock().unwrap(), &tasks[last].1);
+        prop_assert!(matches!(poll, Poll::Ready(Err(error)) if error.belongs_to(&parent)));
+    }
 }
