@@ -19,8 +19,8 @@ use crate::token::{CancellationToken, Registered};
 /// dropped there and then, unless something inside it is still unwinding from the same cancel, shielded, or finishing.
 ///
 /// Without an ambient token it does nothing. It registers nothing by itself either: the scope's task is woken by the
-/// scope. (Under a waker that is not the scope's, as in `FuturesUnordered`, it does register, for as long as it is
-/// pending.)
+/// scope. (Under another waker than the one that the scope was polled with, as in `FuturesUnordered` or in a `block_on`
+/// within a poll, it does register, for as long as it is pending.)
 ///
 /// # Errors
 ///
