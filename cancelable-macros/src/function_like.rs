@@ -6,7 +6,7 @@
 use crate::args::{self, Options, Value};
 use crate::check;
 use crate::diag::Errors;
-use crate::paths::{Library, at, located_call};
+use crate::paths::{Library, at, located_call, variable};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::escapes;
 use crate::rewrite::exit::{Edge, Exit};
@@ -23,18 +23,21 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 
 /// ```text
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
-/// Output: Site.run_or(
-///             Site.scope().timeout(Duration::from_millis(5000)).name("fetch"),
-///             async move { BODY },
-///             |cancelled| from_cancelled::<_>(cancelled),
-///         )
+/// Output: {
+///             let scope = Site.scope().timeout(Duration::from_millis(5000)).name("fetch");
+///             Site.run_or(scope, async move { BODY }, |cancelled| from_cancelled::<_>(cancelled))
+///         }
 ///
 /// Input:  cancel_scope!(token = stop, || -> T { BODY })
-/// Output: Site.enter_sync(Site.scope(), || -> T {
-///             let stop = token_parameter::<CancellationToken>();
-///             { if let Err(cancelled) = Site.check() { return from_cancelled::<T>(cancelled) } BODY }
-///         })
+/// Output: {
+///             let scope = Site.scope();
+///             Site.enter_sync(scope, || -> T {
+///                 let stop = token_parameter::<CancellationToken>();
+///                 { if let Err(cancelled) = Site.check() { return from_cancelled::<T>(cancelled) } BODY }
+///             })
+///         }
 /// ```
+/// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
 /// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
 /// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
 pub(crate) fn cancel_scope(input: TokenStream) -> TokenStream {
@@ -54,15 +57,18 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     let steps = options.into_vec().into_iter().filter_map(check::step).collect();
     let builder = OwnScope { steps }.builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
-    if body.asynchronous.is_none() {
+    let scope = variable("scope", span);
+    let run = if body.asynchronous.is_none() {
         body.add_entry_check(library);
         let block = body.tokens(library, binding);
-        return library.located("enter_sync", quote!(#builder, #block), span);
-    }
-    let edge = body.edge();
-    let block = body.tokens(library, binding);
-    let converter = edge.converter(library, span);
-    library.located("run_or", quote!(#builder, #block, #converter), span)
+        library.located("enter_sync", quote!(#scope, #block), span)
+    } else {
+        let edge = body.edge();
+        let block = body.tokens(library, binding);
+        let converter = edge.converter(library, span);
+        library.located("run_or", quote!(#scope, #block, #converter), span)
+    };
+    quote_spanned!(at(span)=> { let #scope = #builder; #run })
 }
 
 /// ```text
@@ -70,10 +76,10 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
 /// Output: shield(async { BODY })
 ///
 /// Input:  shield!(timeout = "5s", async { BODY })
-/// Output: shield(async { BODY }).timeout(Duration::from_millis(5000))
+/// Output: { let limit = Duration::from_millis(5000); shield(async { BODY }).timeout(limit) }
 ///
 /// Input:  shield!({ BODY })                          shield!(timeout = "5s", { BODY })
-/// Output: shield_sync(|| { BODY })                   Site.shield_sync_timeout(Duration::from_millis(5000), || { BODY })
+/// Output: shield_sync(|| { BODY })                   { let limit = …; Site.shield_sync_timeout(limit, || { BODY }) }
 /// ```
 /// Only a timeout can fail a check point inside, so only with one does the body get any.
 pub(crate) fn shield(input: TokenStream) -> TokenStream {
@@ -99,12 +105,16 @@ fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mu
     match (asynchronous, timeout) {
         (true, None) => function("shield"),
         (false, None) => function("shield_sync"),
-        (true, Some((option, duration))) => {
-            let shield = function("shield");
-            let limit = located_call("timeout", duration, option);
-            quote!(#shield #limit)
+        (asynchronous, Some((option, duration))) => {
+            let limit = variable("limit", span);
+            let shield = if asynchronous {
+                let (shield, limited) = (function("shield"), located_call("timeout", &limit, option));
+                quote!(#shield #limited)
+            } else {
+                library.located("shield_sync_timeout", quote!(#limit, #block), option)
+            };
+            quote_spanned!(at(span)=> { let #limit = #duration; #shield })
         }
-        (false, Some((option, duration))) => library.located("shield_sync_timeout", quote!(#duration, #block), option),
     }
 }
 

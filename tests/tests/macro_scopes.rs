@@ -365,3 +365,66 @@ mod combined {
         assert_eq!(block_on(fastest(1)).unwrap(), 6);
     }
 }
+
+mod options_that_borrow {
+    //! What an option borrows for a moment is given back before the body runs.
+    use super::*;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cancelable(timeout = *lock(limit))]
+    async fn asynchronous(limit: &Mutex<Duration>) -> Result<bool, Cancelled> {
+        Ok(limit.try_lock().is_ok())
+    }
+
+    #[cancelable(timeout = *lock(limit))]
+    fn synchronous(limit: &Mutex<Duration>) -> Result<bool, Cancelled> {
+        Ok(limit.try_lock().is_ok())
+    }
+
+    #[cancelable(timeout = *lock(limit), or = false)]
+    async fn with_another_value(limit: &Mutex<Duration>) -> bool {
+        limit.try_lock().is_ok()
+    }
+
+    #[test]
+    fn a_lock_for_the_length_of_a_timeout_is_free_in_the_body() {
+        let limit = Mutex::new(LONG);
+        let is_free = || Ok::<_, Cancelled>(limit.try_lock().is_ok());
+        block_on(async {
+            assert!(
+                cancel_scope!(timeout = *lock(&limit), async { is_free() })
+                    .await
+                    .unwrap()
+            );
+            assert!(shield!(timeout = *lock(&limit), async { is_free() }).await.unwrap());
+            assert!(asynchronous(&limit).await.unwrap());
+            assert!(with_another_value(&limit).await);
+        });
+        assert!(cancel_scope!(timeout = *lock(&limit), || -> Result<bool, Cancelled> { is_free() }).unwrap());
+        assert!(shield!(timeout = *lock(&limit), || -> Result<bool, Cancelled> { is_free() }).unwrap());
+        assert!(synchronous(&limit).unwrap());
+        let parent = Mutex::new(CancellationToken::new());
+        let free = cancel_scope!(parent = &*lock(&parent), || -> Option<bool> {
+            Some(parent.try_lock().is_ok())
+        });
+        assert_eq!(free, Some(true));
+    }
+
+    #[test]
+    fn a_future_round_such_an_option_is_send() {
+        fn is_send(_: impl Send) {}
+        let limit = Mutex::new(LONG);
+        is_send(async {
+            cancel_scope!(timeout = *lock(&limit), async { Ok::<_, Cancelled>(ready(0).await) })
+                .await
+                .unwrap();
+        });
+        is_send(asynchronous(&limit));
+    }
+}

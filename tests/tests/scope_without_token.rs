@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use cancelable::testing::Clock;
 use cancelable::{
-    CancellationToken, Cancelled, ReasonKind, Scope, check, condition, current, guard, is_cancelled, shield_sync,
+    CancellationToken, Cancelled, ReasonKind, Scope, check, condition, current, guard, is_cancelled, race, shield,
+    shield_sync,
 };
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use proptest::prelude::*;
@@ -607,6 +608,34 @@ fn l15_the_deadline_outside_ends_an_inner_scope_that_is_polled_without_a_pause()
 }
 
 #[test]
+fn l15_a_deadline_ends_code_that_polls_a_pending_await_without_a_pause() {
+    async fn busy(pauses: usize) -> Outcome {
+        ready_after(pauses, ()).await;
+        let mut waiting = pin!(guard(pending::<()>()));
+        loop {
+            if let Poll::Ready(noticed) = futures::poll!(waiting.as_mut()) {
+                return noticed;
+            }
+        }
+    }
+    fn finish(future: impl Future<Output = Outcome>) {
+        let mut future = Box::pin(future);
+        let outcome = loop {
+            if let Poll::Ready(outcome) = poll_once(&mut future) {
+                break outcome;
+            }
+        };
+        assert!(outcome.unwrap_err().is_timeout());
+    }
+    for pauses in [0, 1] {
+        finish(Scope::new().timeout(SHORT).run(busy(pauses)));
+        finish(Scope::new().timeout(SHORT).run(Scope::new().run(busy(pauses))));
+        finish(shield(busy(pauses)).timeout(SHORT));
+        finish(Scope::new().timeout(SHORT).run(race([busy(pauses)])));
+    }
+}
+
+#[test]
 fn l15_of_three_nested_deadlines_each_may_be_the_first() {
     for which in 0..3 {
         let limit = |level| if level == which { SHORT } else { LONG };
@@ -856,6 +885,41 @@ fn l20_a_body_that_is_not_started_is_dropped_under_its_token() {
         assert!(outcome.is_err());
     }
     assert_eq!(*seen.lock().unwrap(), [Some(ReasonKind::Manual); 2]);
+}
+
+#[test]
+fn l21_a_destructor_that_panics_after_the_value_cancels_the_token() {
+    struct Ready<'a> {
+        kept: &'a Mutex<Option<CancellationToken>>,
+        is_second: bool,
+    }
+
+    impl Future for Ready<'_> {
+        type Output = Outcome;
+
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
+            if self.is_second {
+                return Poll::Ready(Ok(()));
+            }
+            self.is_second = true;
+            *self.kept.lock().unwrap() = Some(current());
+            Poll::Pending
+        }
+    }
+
+    impl Drop for Ready<'_> {
+        fn drop(&mut self) {
+            panic!("the destructor");
+        }
+    }
+
+    let kept = Mutex::new(None);
+    let is_second = false;
+    let mut future = Box::pin(Scope::new().run(Ready { kept: &kept, is_second }));
+    assert!(poll_once(&mut future).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))).is_err());
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    assert_eq!(kind(kept.lock().unwrap().as_ref().unwrap()), Some(ReasonKind::Dropped));
 }
 
 /// Where and how a scope is polled.

@@ -138,12 +138,15 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 /// ```text
 /// Input:  #[cancelable(timeout = "5s")] fn f() -> R { BODY }
 /// Output: fn f() -> R {
-///             Site.enter_sync(Site.scope().timeout(Duration::from_millis(5000)), || -> R {
+///             let scope = Site.scope().timeout(Duration::from_millis(5000));
+///             Site.enter_sync(scope, || -> R {
 ///                 if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) }
 ///                 BODY
 ///             })
 ///         }
 /// ```
+/// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
+///
 /// The closure runs in any case: it is its first check that does not start the body of a scope that is over already.
 /// So a cancel is seen inside it and nowhere else, and leaves as in a function without a scope, also by `or`.
 fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
@@ -159,15 +162,17 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
     let builder = scope.builder(library, name);
     let output = plan.edge.ty();
     let closure = quote_spanned!(at(name)=> || -> #output { #inner });
-    let entered = library.located("enter_sync", quote!(#builder, #closure), name);
-    quote!(#prelude #entered)
+    let scope = variable("scope", name);
+    let entered = library.located("enter_sync", quote!(#scope, #closure), name);
+    quote_spanned!(at(name)=> #prelude let #scope = #builder; #entered)
 }
 
 /// ```text
 /// Input:  #[cancelable(timeout = "5s")] async fn f(a: A) -> R { BODY }
 /// Output: async fn f(a: A) -> R {
+///             let scope = Site.scope().timeout(Duration::from_millis(5000));
 ///             Site.run_or(
-///                 Site.scope().timeout(Duration::from_millis(5000)),
+///                 scope,
 ///                 async move {
 ///                     let a = a;
 ///                     {
@@ -185,7 +190,8 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
 ///
 /// ```text
 /// Output: let gave_up = &GaveUp::new();
-///         match Site.run(SCOPE, gave_up.watch(async { … { BODY } })).await {
+///         let scope = SCOPE;
+///         match Site.run(scope, gave_up.watch(async { … { BODY } })).await {
 ///             Ok(Ok(value)) => return value,
 ///             Ok(Err(_)) | Err(_) => {}
 ///         }
@@ -206,14 +212,15 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
     };
     let library = &plan.library;
     let builder = scope.builder(library, name);
+    let scope = variable("scope", name);
     let tokens = tokens(plan);
     insert_after_items(&mut block, plan.edge.dead_return(library));
     let inner = quote_spanned!(at(name)=> async #capture { #rebindings #tokens #block });
     match or {
         None => {
             let converter = plan.edge.converter(library, name);
-            let run = library.located("run_or", quote!(#builder, #inner, #converter), name);
-            quote_spanned!(at(name)=> #prelude #run.await)
+            let run = library.located("run_or", quote!(#scope, #inner, #converter), name);
+            quote_spanned!(at(name)=> #prelude let #scope = #builder; #run.await)
         }
         Some(or) => {
             let or = or_value(plan, &or);
@@ -221,9 +228,10 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
             let [gave_up, result] = ["GaveUp", "Result"].map(|of| library.private(of, name));
             let value = variable("value", name);
             let watched = quote_spanned!(at(name)=> #slot.watch(#inner));
-            let run = library.located("run", quote!(#builder, #watched), name);
+            let run = library.located("run", quote!(#scope, #watched), name);
             quote_spanned!(at(name)=>
                 #prelude
+                let #scope = #builder;
                 let #slot = &#gave_up::new();
                 match #run.await {
                     #result::Ok(#result::Ok(#value)) => return #value,

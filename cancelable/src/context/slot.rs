@@ -198,8 +198,8 @@ impl<'a> Frame<'a> {
         self.state.get().is_quiet()
     }
 
-    /// As [`is_quiet`](Self::is_quiet); and if not, whether a closer look finds nothing either, without having a token made.
-    /// For an await that has begun: at the clock it need not look, as it fails only if it is pending, when the scope does.
+    /// As [`is_quiet`](Self::is_quiet); and if not, whether a closer look finds nothing either, without having a token made. At
+    /// the clock, too; but not yet for an await that has begun, for if it is ready it does not fail.
     #[inline(always)]
     pub(crate) fn is_clear(&self, has_begun: bool) -> bool {
         self.is_quiet() || self.looks_clear(has_begun)

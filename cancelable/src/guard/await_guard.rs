@@ -165,10 +165,12 @@ impl<F: Future> Future for Guard<F> {
             let counts = frame.map_or(Counts::NOTHING, Frame::counts);
             let poll = this.inner.poll(cx);
             if poll.is_pending() {
+                // One that had begun has not looked at the clock so far, and may be polled without end.
+                let is_late = !this.stage.is_fresh() && frame.is_some_and(|frame| !frame.is_clear(false));
                 this.stage.start();
                 if let Some(frame) = frame {
                     // A cancel that came meanwhile is the scope's to see: it has this task polled again.
-                    if frame.counts() != counts || !frame.wakes(cx.waker()) {
+                    if frame.counts() != counts || !frame.wakes(cx.waker()) || is_late {
                         return self.pending(frame, counts, &Before::default(), cx).map(Err);
                     }
                 }

@@ -7,15 +7,14 @@ use super::nature::{abandon_token, end_token};
 use super::origin::{LOOKS, Origin, Unmade};
 use crate::context::{About, Frame, probe, with_frame};
 
-/// Would the token of `frame`, which is about to be entered, be cancelled from the start? Has what cancels it begin, if that
-/// cannot wait. (An observer is shown the check point in any case.)
-pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>, frame: &Frame<'_>) -> bool {
-    let is_cancelled = origin.is_cancelled(outer);
-    if origin.is_needed_at_once() {
-        let is_marked = frame.enter(|| frame.token().is_marked()).0;
-        return is_cancelled || is_marked || probe::is_watched();
-    }
-    is_cancelled || probe::is_watched()
+/// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
+pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) -> bool {
+    origin.is_cancelled(outer) || probe::is_watched()
+}
+
+/// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
+pub(super) fn is_cancelled_at_once(origin: &impl Origin, frame: &Frame<'_>) -> bool {
+    origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked()).0
 }
 
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
@@ -37,9 +36,11 @@ pub(super) fn enter_sync<R>(
     }
 
     with_frame(|outer| {
+        // Asked before the frame is made, which it may turn quiet.
+        let is_cancelled = starts_cancelled(origin, outer);
         let mut unmade = Unmade::new(origin, LOOKS);
         let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
-        let is_cancelled = starts_cancelled(origin, outer, &frame);
+        let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let (value, _) = frame.enter(|| {
             let unwinding = OnUnwind(&unmade, location);
             let value = f(is_cancelled, &frame);

@@ -151,8 +151,8 @@ impl Origin for Dropped {
     }
 }
 
-/// How often check points of one region look closer at a scope with a deadline, which takes a reading of the clock, before its
-/// token is made: that costs as much as a dozen of them, and is cheaper to ask by far.
+/// How often check points of one region look closer, at a deadline of its own or of what is outside, which takes a reading of the
+/// clock, before its token is made: that costs as much as a dozen of them, and is cheaper to ask by far.
 pub(super) const LOOKS: u8 = 8;
 
 /// The token of a region that has not needed one so far, for the length of a poll.

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::enter::starts_cancelled;
+use super::enter::{is_cancelled_at_once, starts_cancelled};
 use super::live::{Live, SameWaker};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
@@ -292,14 +292,11 @@ where
         let token = match live.unwound.take() {
             // It panicked in the poll before, and is polled all the same.
             Some(token) => token,
-            None if stand_in.is_marked() || live.has_deadline_come(cx) => {
-                let token = origin.make_below(stand_in);
-                origin.begun(&token);
-                token
-            }
+            None if stand_in.is_marked() || live.has_deadline_come(cx) => origin.make_below(stand_in),
             None => return false,
         };
-        self.settle(token);
+        self.as_mut().settle(token);
+        origin.begun(self.project().registered.token());
         true
     }
 
@@ -447,9 +444,11 @@ where
             let BodyReplace::Fresh { make } = body.as_mut().project_replace(Body::Done) else {
                 unreachable!("only a fresh region is polled for the first time")
             };
+            // Asked before the frame is made, which it may turn quiet.
+            let is_cancelled = starts_cancelled(origin, outer);
             let mut unmade = Unmade::new(origin, LOOKS);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
-            let is_cancelled = starts_cancelled(origin, outer, &frame);
+            let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
             let mut make = Some(make);
             if is_cancelled && nature.is_check_point {
                 let noticed = frame.enter(|| {
@@ -515,7 +514,9 @@ where
         if !live.is_unmade {
             registered.as_mut().unregister();
             let token = registered.token();
-            Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
+            let frame = Frame::new(token, &live.nature.about, None);
+            live.nature
+                .enter(&frame, token, || body.as_mut().project_replace(Body::Done));
             if live.nature.owns_token {
                 end_token(token, live.nature.location);
             }

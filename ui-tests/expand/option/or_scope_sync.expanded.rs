@@ -2,9 +2,10 @@
 
 **Cancelable.** Check points: entry. Options: `or = ()`, `name = "or"`.*/
 fn or_scope_sync() {
+    let cancelable_scope = ::cancelable::__private::Site.scope().name("or");
     ::cancelable::__private::Site
         .enter_sync(
-            ::cancelable::__private::Site.scope().name("or"),
+            cancelable_scope,
             || -> () {
                 'cancelled: {
                     #[allow(

@@ -7,14 +7,15 @@ async fn scope_async(
     list: Vec<u32>,
     cancelable_argument3: (u32, u32),
 ) -> Result<u32, Error> {
+    let cancelable_scope = ::cancelable::__private::Site
+        .scope()
+        .name("fetch")
+        .timeout(::cancelable::__private::Duration::from_millis(5000u64))
+        .grace(limit)
+        .link(::cancelable::__private::linked(&self.stop));
     ::cancelable::__private::Site
         .run_or(
-            ::cancelable::__private::Site
-                .scope()
-                .name("fetch")
-                .timeout(::cancelable::__private::Duration::from_millis(5000u64))
-                .grace(limit)
-                .link(::cancelable::__private::linked(&self.stop)),
+            cancelable_scope,
             async move {
                 #[allow(
                     unknown_lints,

@@ -2,11 +2,12 @@
 
 **Cancelable.** Check points: entry. Options: `timeout = "1500ms"`.*/
 fn scope_sync(&mut self, n: u32) -> Result<u32, Error> {
+    let cancelable_scope = ::cancelable::__private::Site
+        .scope()
+        .timeout(::cancelable::__private::Duration::from_millis(1500u64));
     ::cancelable::__private::Site
         .enter_sync(
-            ::cancelable::__private::Site
-                .scope()
-                .timeout(::cancelable::__private::Duration::from_millis(1500u64)),
+            cancelable_scope,
             || -> Result<u32, Error> {
                 {
                     if ::cancelable::__private::Site.is_cancelled() {

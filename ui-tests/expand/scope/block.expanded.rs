@@ -1,14 +1,20 @@
 fn block() {
-    ::cancelable::__private::Site
-        .enter_sync(
-            ::cancelable::__private::Site.scope().detached().until(signal::ctrl_c()),
-            || {
-                if ::cancelable::__private::Site.is_cancelled() {
-                    return ::cancelable::__private::from_cancelled::<
-                        _,
-                    >(::cancelable::__private::Site.cancelled());
-                }
-                tokenize(page)?
-            },
-        );
+    {
+        let cancelable_scope = ::cancelable::__private::Site
+            .scope()
+            .detached()
+            .until(signal::ctrl_c());
+        ::cancelable::__private::Site
+            .enter_sync(
+                cancelable_scope,
+                || {
+                    if ::cancelable::__private::Site.is_cancelled() {
+                        return ::cancelable::__private::from_cancelled::<
+                            _,
+                        >(::cancelable::__private::Site.cancelled());
+                    }
+                    tokenize(page)?
+                },
+            )
+    };
 }

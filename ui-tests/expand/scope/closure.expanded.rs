@@ -1,29 +1,32 @@
 fn closure() {
-    ::cancelable::__private::Site
-        .enter_sync(
-            ::cancelable::__private::Site
-                .scope()
-                .parent(&&token)
-                .grace(::cancelable::__private::Duration::from_millis(1000u64)),
-            || -> Option<u32> {
-                let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
-                    ::cancelable::__private::CancellationToken,
-                >();
-                {
-                    if ::cancelable::__private::Site.is_cancelled() {
-                        return ::cancelable::__private::from_cancelled::<
-                            Option<u32>,
-                        >(::cancelable::__private::Site.cancelled());
-                    }
-                    for n in 0..3 {
+    {
+        let cancelable_scope = ::cancelable::__private::Site
+            .scope()
+            .parent(&&token)
+            .grace(::cancelable::__private::Duration::from_millis(1000u64));
+        ::cancelable::__private::Site
+            .enter_sync(
+                cancelable_scope,
+                || -> Option<u32> {
+                    let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
+                        ::cancelable::__private::CancellationToken,
+                    >();
+                    {
                         if ::cancelable::__private::Site.is_cancelled() {
                             return ::cancelable::__private::from_cancelled::<
                                 Option<u32>,
                             >(::cancelable::__private::Site.cancelled());
                         }
+                        for n in 0..3 {
+                            if ::cancelable::__private::Site.is_cancelled() {
+                                return ::cancelable::__private::from_cancelled::<
+                                    Option<u32>,
+                                >(::cancelable::__private::Site.cancelled());
+                            }
+                        }
+                        None
                     }
-                    None
-                }
-            },
-        );
+                },
+            )
+    };
 }

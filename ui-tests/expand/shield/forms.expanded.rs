@@ -1,30 +1,38 @@
 async fn forms() {
     ::cancelable::__private::shield(async move { cleanup().await }).await;
-    ::cancelable::__private::shield(async {
-            match ::cancelable::__private::Site.guard(cleanup()).await {
-                ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-                ::cancelable::__private::Result::Err(cancelable_cancelled) => {
-                    return ::cancelable::__private::from_cancelled::<
-                        _,
-                    >(cancelable_cancelled);
-                }
-            }
-        })
-        .timeout(::cancelable::__private::Duration::from_millis(5000u64))
-        .await;
-    ::cancelable::__private::shield_sync(|| { flush() });
-    ::cancelable::__private::Site
-        .shield_sync_timeout(
-            ::cancelable::__private::Duration::from_millis(5000u64),
-            || -> Result<(), Error> {
-                for n in 0..3 {
-                    if ::cancelable::__private::Site.is_cancelled() {
+    {
+        let cancelable_limit = ::cancelable::__private::Duration::from_millis(5000u64);
+        ::cancelable::__private::shield(async {
+                match ::cancelable::__private::Site.guard(cleanup()).await {
+                    ::cancelable::__private::Result::Ok(cancelable_value) => {
+                        cancelable_value
+                    }
+                    ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                         return ::cancelable::__private::from_cancelled::<
-                            Result<(), Error>,
-                        >(::cancelable::__private::Site.cancelled());
+                            _,
+                        >(cancelable_cancelled);
                     }
                 }
-                Ok(())
-            },
-        );
+            })
+            .timeout(cancelable_limit)
+    }
+        .await;
+    ::cancelable::__private::shield_sync(|| { flush() });
+    {
+        let cancelable_limit = ::cancelable::__private::Duration::from_millis(5000u64);
+        ::cancelable::__private::Site
+            .shield_sync_timeout(
+                cancelable_limit,
+                || -> Result<(), Error> {
+                    for n in 0..3 {
+                        if ::cancelable::__private::Site.is_cancelled() {
+                            return ::cancelable::__private::from_cancelled::<
+                                Result<(), Error>,
+                            >(::cancelable::__private::Site.cancelled());
+                        }
+                    }
+                    Ok(())
+                },
+            )
+    };
 }
