@@ -133,7 +133,8 @@ fn awaits(c: &mut Criterion) {
     awaits!(c, "await_pending_once_inlined", drive_inlined, _i => Once(black_box(false)));
 }
 
-/// Polls until it is ready, whether it was woken or not.
+/// Polls until it is ready, whether it was woken or not. Inlined, so that the future is made where it is polled.
+#[inline(always)]
 fn poll_to_the_end<F: Future>(cx: &mut Context<'_>, future: F) -> F::Output {
     let mut future = pin!(future);
     loop {

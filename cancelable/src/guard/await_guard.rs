@@ -165,13 +165,12 @@ impl<F: Future> Future for Guard<F> {
             let counts = frame.map_or(Counts::NOTHING, Frame::counts);
             let poll = this.inner.poll(cx);
             if poll.is_pending() {
-                // One that had begun has not looked at the clock so far, and may be polled without end.
-                let is_late = !this.stage.is_fresh() && frame.is_some_and(|frame| !frame.is_clear(false));
+                let was_fresh = this.stage.is_fresh();
                 this.stage.start();
                 if let Some(frame) = frame {
                     // A cancel that came meanwhile is the scope's to see: it has this task polled again.
-                    if frame.counts() != counts || !frame.wakes(cx.waker()) || is_late {
-                        return self.pending(frame, counts, &Before::default(), cx).map(Err);
+                    if frame.counts() != counts || !frame.wakes(cx.waker()) || !frame.is_quiet() {
+                        return self.pending_unless_usual(frame, counts, was_fresh, cx).map(Err);
                     }
                 }
             }
@@ -216,6 +215,23 @@ impl<F: Future> Guard<F> {
             }
             Poll::Pending => self.pending(frame, counts, &before, cx).map(Err),
         }
+    }
+
+    /// The end of a pending poll that was not under a quiet token throughout, or not a usual one.
+    #[inline(never)]
+    fn pending_unless_usual(
+        self: Pin<&mut Self>,
+        frame: &Frame<'_>,
+        counts_before: Counts,
+        was_fresh: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Cancelled> {
+        // One that had begun has not looked at the clock so far, and may be polled without end.
+        let is_usual = frame.counts() == counts_before && frame.wakes(cx.waker());
+        if is_usual && (was_fresh || frame.is_clear(false)) {
+            return Poll::Pending;
+        }
+        self.pending(frame, counts_before, &Before::default(), cx)
     }
 
     #[cold]
