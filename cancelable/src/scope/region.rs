@@ -57,7 +57,10 @@ pin_project_lite::pin_project! {
 
     impl<M, F> PinnedDrop for Region<M, F> {
         fn drop(this: Pin<&mut Self>) {
-            this.abandon();
+            // Otherwise it never was pending, or has cleaned up when it was done.
+            if this.live.is_begun {
+                this.abandon();
+            }
         }
     }
 }
@@ -143,31 +146,28 @@ impl<M, F> Region<M, F> {
         let this = self.project();
         let live = this.live;
         let mut body = this.body;
-        // Otherwise it never was pending, or has cleaned up when it was done.
-        if live.is_begun {
-            let mut registered = this.registered;
-            registered.as_mut().unregister();
-            let is_running = matches!(body.as_mut().project(), BodyProj::Running { .. });
-            let token = live.unwound.as_ref().unwrap_or_else(|| registered.token());
-            if live.is_unmade && live.unwound.is_none() {
-                if is_running {
-                    // Destructors may ask for it, and see it cancelled.
-                    let (stand_in, location) = (token.clone(), live.nature.location);
-                    let dropped = Dropped { stand_in, location };
-                    let unmade = Unmade::new(&dropped, 0);
-                    let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
-                    frame.enter(|| body.as_mut().project_replace(Body::Done));
-                }
-            } else {
-                if is_running && live.nature.owns_token {
-                    abandon_token(token, live.nature.location);
-                }
-                Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
+        let mut registered = this.registered;
+        registered.as_mut().unregister();
+        let is_running = matches!(body.as_mut().project(), BodyProj::Running { .. });
+        let token = live.unwound.as_ref().unwrap_or_else(|| registered.token());
+        if live.is_unmade && live.unwound.is_none() {
+            if is_running {
+                // Destructors may ask for it, and see it cancelled.
+                let (stand_in, location) = (token.clone(), live.nature.location);
+                let dropped = Dropped { stand_in, location };
+                let unmade = Unmade::new(&dropped, 0);
+                let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
+                frame.enter(|| body.as_mut().project_replace(Body::Done));
             }
-            live.deadline = None;
-            live.grace = None;
-            live.leave();
+        } else {
+            if is_running && live.nature.owns_token {
+                abandon_token(token, live.nature.location);
+            }
+            Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
         }
+        live.deadline = None;
+        live.grace = None;
+        live.leave();
     }
 }
 

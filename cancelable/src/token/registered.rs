@@ -74,14 +74,20 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     }
 
     /// Takes the waker back; `false` if it had been told or was never registered.
+    #[inline]
     pub(crate) fn unregister(self: Pin<&mut Self>) -> bool {
-        let this = self.project();
-        let token: &CancellationToken = (*this.token).borrow();
-        let waiter = this.waiter.into_ref().get_ref();
+        let waiter = self.as_ref().project_ref().waiter.get_ref();
         // SAFETY: ours, and asked only if it is in no list (W3).
         if !waiter.is_linked() && unsafe { waiter.is_idle() } {
             return false;
         }
+        self.unregister_waker()
+    }
+
+    fn unregister_waker(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        let token: &CancellationToken = (*this.token).borrow();
+        let waiter = this.waiter.into_ref().get_ref();
         // SAFETY: ours, and listed with this node or not at all.
         let in_time = unsafe { token.node.delist(waiter) };
         // SAFETY: ours, and in no list by now (W3).

@@ -71,6 +71,7 @@ impl<L> Waiter<L> {
     }
 
     /// Is it in a list? For the owner: `false` means that nobody else will touch it any more (W3).
+    #[inline]
     pub(super) fn is_linked(&self) -> bool {
         self.linked.load(Ordering::Acquire)
     }
@@ -99,6 +100,7 @@ impl<L> Waiter<L> {
     ///
     /// # Safety
     /// W2: as for [`replace`](Self::replace).
+    #[inline]
     pub(super) unsafe fn is_idle(&self) -> bool {
         // SAFETY: exclusive by W2.
         matches!(unsafe { &(*self.entry()).notify }, Notify::Idle)
