@@ -1,10 +1,10 @@
 //! Where a region's token comes from, and making it only when somebody needs it.
 //!
-//! Most scopes are over before anyone asked for their token: nobody called `current`, started a task, opened a child
-//! scope, or met a check point while a deadline was pending. Such a scope needs no node in the tree. Until there is one,
-//! its check points ask the state of its parent, or, if it has a deadline, a state that always sends them to have a closer
-//! look: at the parent and at the clock, or, once the body has been pending, at the alarm. Only if they look very often is the
-//! token made, for looking at that is cheaper. While the body is pending its task waits for the parent's cancel.
+//! Most scopes are over before anyone asked for their token: nobody called `current`, started a task, or had a child scope
+//! pending. Such a scope needs no node in the tree. Until there is one, its check points ask the state of its parent, or, if
+//! it has a deadline, a state that always sends them to have a closer look: at the parent, at the clock, and, once the body
+//! has been pending, at the alarm. If they look often the token is made, for looking at that is cheaper. While the body is
+//! pending its task waits for the parent's cancel.
 
 use std::cell::{Cell, OnceCell};
 use std::panic::Location;

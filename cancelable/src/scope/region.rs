@@ -445,7 +445,7 @@ where
                 unreachable!("only a fresh region is polled for the first time")
             };
             // Asked before the frame is made, which it may turn quiet.
-            let is_cancelled = starts_cancelled(origin, outer);
+            let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
             let mut unmade = Unmade::new(origin, LOOKS);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
             let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
