@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
 pub use cancelable::testing::CountingWaker;
 use cancelable::{CancellationToken, ReasonKind};
@@ -144,6 +144,28 @@ pub fn poll_with<F: Future + ?Sized>(future: &mut Pin<Box<F>>, waker: &Waker) ->
 /// Polls once with a waker that does nothing.
 pub fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     poll_with(future, Waker::noop())
+}
+
+/// A waker that does nothing but run `f` whenever it is cloned.
+pub fn waker_that_is_cloned_with(f: impl Fn() + Send + Sync + 'static) -> Waker {
+    struct OnClone(Box<dyn Fn() + Send + Sync>);
+    const VTABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            // SAFETY: as below; the clone is a second reference.
+            unsafe { Arc::increment_strong_count(data.cast::<OnClone>()) };
+            // SAFETY: as below, and kept by the waker that is being cloned.
+            (unsafe { &*data.cast::<OnClone>() }.0)();
+            RawWaker::new(data, &VTABLE)
+        },
+        // SAFETY: as below; waking by value gives the reference up.
+        |data| drop(unsafe { Arc::from_raw(data.cast::<OnClone>()) }),
+        |_| {},
+        // SAFETY: as below.
+        |data| drop(unsafe { Arc::from_raw(data.cast::<OnClone>()) }),
+    );
+    let data = Arc::into_raw(Arc::new(OnClone(Box::new(f))));
+    // SAFETY: the table treats the pointer as the reference to an `Arc<OnClone>` that it is.
+    unsafe { Waker::from_raw(RawWaker::new(data.cast(), &VTABLE)) }
 }
 
 /// Pending for `n` polls (waking its task each time), then ready with `value`.

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use cancelable::__private::Site;
 use cancelable::{
     CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
-    current, guard, is_cancelled, propagate, remaining, shield, shield_sync, sleep,
+    current, guard, is_cancelled, propagate, race, remaining, shield, shield_sync, sleep,
 };
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tests::{
     CountingWaker, DropFlag, PollsInWaker, Runtime, kind, on_every_runtime, paused_tokio, poll_once, poll_with,
-    ready_after,
+    ready_after, waker_that_is_cloned_with,
 };
 
 type Outcome = Result<(), Cancelled>;
@@ -456,6 +456,78 @@ fn l12_a_member_that_waits_for_what_is_inside_it_is_told_before_what_is_outside(
         token.cancel();
         assert!(task.take_output().is_some(), "held up");
         assert_eq!(log.lock().unwrap().len(), members, "dropped untold");
+    }
+}
+
+/// One member under a waker of its own, whose owner polls it in its first poll and then not before the third.
+fn in_turns(mut member: Pin<Box<dyn Future<Output = Outcome>>>, waker: Waker) -> impl Future<Output = Outcome> {
+    let mut turn = 0;
+    poll_fn(move |cx| {
+        turn += 1;
+        if turn == 2 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        member.as_mut().poll(&mut Context::from_waker(&waker))
+    })
+}
+
+/// What a member may have round its await, and what it is called.
+type Wrap = (
+    &'static str,
+    fn(Pin<Box<dyn Future<Output = Outcome>>>, &CancellationToken) -> Pin<Box<dyn Future<Output = Outcome>>>,
+);
+
+const WRAPS: [Wrap; 7] = [
+    ("guard", |member, _| Box::pin(async { guard(member).await? })),
+    ("scope", |member, _| Box::pin(Scope::new().run(member))),
+    ("scope with a timeout", |member, _| {
+        Box::pin(Scope::new().timeout(LONG).run(member))
+    }),
+    ("with_cancellation", |member, token| {
+        let member = member.with_cancellation(token);
+        Box::pin(async { member.await? })
+    }),
+    ("token.scope", |member, token| Box::pin(token.scope(member))),
+    ("race", |member, _| Box::pin(race([member]))),
+    ("scope in a race", |member, _| {
+        Box::pin(race([Scope::new().run(member)]))
+    }),
+];
+
+#[test]
+fn l12_a_cancel_that_comes_while_a_member_registers_still_surfaces_inside_it() {
+    for (name, wrap) in WRAPS {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let token = CancellationToken::new();
+        let canceller = token.clone();
+        // A waker is cloned where a task is about to register: after it has looked at the token, and before it is listed.
+        let waker = waker_that_is_cloned_with(move || canceller.cancel());
+        let member = wrap(Box::pin(member(1, Arc::clone(&log))), &token);
+        let mut future = Box::pin(in_turns(member, waker).with_cancellation(&token));
+        assert!(poll_once(&mut future).is_pending(), "{name}");
+        assert!(token.is_cancelled(), "{name}: nobody has registered");
+        let polls = (0..20).find(|_| poll_once(&mut future).is_ready());
+        assert!(polls.is_some(), "{name}: held up");
+        assert_eq!(*log.lock().unwrap(), [1], "{name}: dropped untold");
+    }
+}
+
+#[test]
+fn l12_a_cancel_that_comes_in_the_first_poll_of_a_member_still_surfaces_inside_it() {
+    for (name, wrap) in WRAPS {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let token = CancellationToken::new();
+        let canceller = token.clone();
+        let cancels = async move { canceller.cancel() };
+        let both = futures::future::join(member(1, Arc::clone(&log)), cancels);
+        let member = wrap(Box::pin(async { both.await.0 }), &token);
+        let (_, waker) = CountingWaker::new();
+        let mut future = Box::pin(in_turns(member, waker).with_cancellation(&token));
+        assert!(poll_once(&mut future).is_pending(), "{name}");
+        let polls = (0..20).find(|_| poll_once(&mut future).is_ready());
+        assert!(polls.is_some(), "{name}: held up");
+        assert_eq!(*log.lock().unwrap(), [1], "{name}: dropped untold");
     }
 }
 

@@ -97,6 +97,13 @@ impl Live {
         }
     }
 
+    /// The token was cancelled before what is inside could see it: have it polled again. Not registered perhaps, but it counts:
+    /// it has to be polled under this waker before what is outside may drop it.
+    pub(super) fn let_notice(&mut self, is_foreign: bool, cx: &Context<'_>) {
+        self.set_foreign(is_foreign);
+        cx.waker().wake_by_ref();
+    }
+
     /// If not, this task will be woken when it has.
     pub(super) fn has_deadline_come(&mut self, cx: &mut Context<'_>) -> bool {
         let deadline = self.deadline.as_mut();

@@ -379,12 +379,8 @@ where
         }
         if let Some(cause) = token.marked_cause() {
             if !before.cancelled {
-                // It came in the middle of this poll: let what is inside notice first. Not registered perhaps, but to be
-                // polled under this waker before what is outside may drop it.
-                if live.nature.is_check_point {
-                    live.set_foreign(is_foreign);
-                }
-                cx.waker().wake_by_ref();
+                // It came in the middle of this poll.
+                live.let_notice(is_foreign, cx);
                 return Poll::Pending;
             }
             if !live.nature.is_check_point {
@@ -424,8 +420,8 @@ where
             live.waker = Some(SameWaker::of(cx.waker()));
             live.set_foreign(is_foreign);
         } else {
-            // Cancelled since the body was polled: let what is inside notice first.
-            cx.waker().wake_by_ref();
+            // Cancelled since.
+            live.let_notice(is_foreign, cx);
         }
         Poll::Pending
     }

@@ -4,8 +4,10 @@ mod program;
 mod real;
 mod reference;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use cancelable::CancellationToken;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
@@ -169,6 +171,97 @@ fn run_on(runtime: Runtime, node: &Node) {
     check_orderly(node, &world);
 }
 
+/// Cancels from a thread that waits for nothing else, so that the cancel falls into the first polls: between any two steps
+/// of theirs, if it is done often enough.
+fn run_beside(canceller: &Canceller, node: &Node) {
+    let world = real::World::new();
+    let mut future = real::build(node, &mut 0, false, &world);
+    let (counter, waker) = CountingWaker::new();
+    canceller.cancel_soon(world.given(0));
+    let mut seen = usize::MAX;
+    loop {
+        let woken = counter.count();
+        let told = canceller.is_idle();
+        if woken != seen {
+            seen = woken;
+            if poll_with(&mut future, &waker).is_ready() {
+                break;
+            }
+        } else {
+            assert!(!told || counter.count() > seen, "not woken");
+            std::hint::spin_loop();
+        }
+    }
+    canceller.finish();
+    check_orderly(node, &world);
+}
+
+/// A thread that cancels one token after the other.
+#[derive(Default)]
+struct Canceller {
+    next: Mutex<Option<CancellationToken>>,
+    is_busy: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Canceller {
+    /// Runs `f` with one.
+    fn run<R>(f: impl FnOnce(&Self) -> R) -> R {
+        struct Over<'a>(&'a Canceller);
+
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.is_over.store(true, Ordering::SeqCst);
+            }
+        }
+
+        let this = Self::default();
+        std::thread::scope(|scope| {
+            // Also if `f` panics.
+            let over = Over(&this);
+            scope.spawn(|| this.work());
+            let result = f(over.0);
+            drop(over);
+            result
+        })
+    }
+
+    fn work(&self) {
+        let mut random = 1_u64;
+        while !self.is_over.load(Ordering::SeqCst) {
+            if !self.is_busy.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+                continue;
+            }
+            if let Some(token) = self.next.lock().unwrap().take() {
+                // Any length of time that such a program's first polls may take.
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                (0..random % 256).for_each(|_| std::hint::spin_loop());
+                token.cancel();
+            }
+            self.is_busy.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn cancel_soon(&self, token: CancellationToken) {
+        *self.next.lock().unwrap() = Some(token);
+        self.is_busy.store(true, Ordering::SeqCst);
+    }
+
+    /// Has it cancelled what it was given, and woken everyone?
+    fn is_idle(&self) -> bool {
+        !self.is_busy.load(Ordering::SeqCst)
+    }
+
+    fn finish(&self) {
+        while !self.is_idle() {
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// `PROPTEST_CASES` says how many, for a run at length.
 fn config(cases: u32) -> ProptestConfig {
     let at_length = std::env::var("PROPTEST_CASES")
@@ -200,6 +293,17 @@ proptest! {
     fn orderly_programs_are_unwound_by_an_executor_that_polls_inside_the_waker(node in orderly_program()) {
         run_in_wakers(&node);
     }
+}
+
+#[test]
+fn orderly_programs_are_unwound_whenever_another_thread_cancels() {
+    Canceller::run(|canceller| {
+        proptest!(config(10_000), |(node in orderly_program())| {
+            for _ in 0..8 {
+                run_beside(canceller, &node);
+            }
+        });
+    });
 }
 
 proptest! {

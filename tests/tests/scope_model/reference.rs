@@ -707,6 +707,7 @@ impl Stretch {
                 // What is inside notices, or nothing does; in the next poll, if the cancel came in the middle of this one.
                 // (In its first poll it does not ask what was before, and is polled once more.)
                 if !before.cancelled || is_first_poll {
+                    self.foreign = is_foreign;
                     world.wake(waker);
                 }
                 return None;
