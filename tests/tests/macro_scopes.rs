@@ -428,3 +428,77 @@ mod options_that_borrow {
         is_send(asynchronous(&limit));
     }
 }
+
+mod borrows {
+    //! A sync function with a scope of its own may return what it borrows from its arguments.
+    use super::*;
+
+    fn step(rest: &mut &[u8]) -> Result<u8, Cancelled> {
+        let (first, others) = rest.split_first().ok_or_else(|| check().unwrap_err())?;
+        *rest = others;
+        Ok(*first)
+    }
+
+    #[cancelable(timeout = "1h")]
+    fn from_a_mutable_argument<'h>(mut rest: &'h [u8]) -> Result<(u8, &'h [u8]), Cancelled> {
+        let first = step(&mut rest)?;
+        Ok((first, rest))
+    }
+
+    #[cancelable(timeout = "1h", or = (0, &[]))]
+    fn with_another_value<'h>(mut rest: &'h [u8]) -> (u8, &'h [u8]) {
+        let first = step(&mut rest).unwrap_or(0);
+        (first, rest)
+    }
+
+    #[cancelable(timeout = "1h")]
+    fn from_a_pattern<'h>((mut dst, n): (&'h mut [u8], usize)) -> Result<&'h mut [u8], Cancelled> {
+        dst[n] = 1;
+        let both: &mut &'h mut [u8] = &mut dst;
+        both[0] = 2;
+        Ok(dst)
+    }
+
+    struct Parser {
+        text: String,
+        at: usize,
+    }
+
+    impl Parser {
+        #[cancelable(name = "next")]
+        fn next(&mut self, mut n: usize) -> Result<&mut str, Cancelled> {
+            n += self.at;
+            self.at = n;
+            Ok(&mut self.text[..n])
+        }
+
+        #[cancelable(name = self.text.clone())]
+        fn into_text(mut self) -> Result<String, Cancelled> {
+            self.text.push('!');
+            Ok(self.text)
+        }
+
+        #[cancelable(name = self.text)]
+        fn into_position(self) -> Result<usize, Cancelled> {
+            Ok(self.at)
+        }
+    }
+
+    #[test]
+    fn that_outlive_the_scope() {
+        assert_eq!(from_a_mutable_argument(&[1, 2, 3]).unwrap(), (1, &[2, 3][..]));
+        assert_eq!(with_another_value(&[1, 2, 3]), (1, &[2, 3][..]));
+        assert_eq!(from_a_pattern((&mut [0, 0, 0], 2)).unwrap(), [2, 0, 1]);
+        let mut parser = Parser {
+            text: "text".to_owned(),
+            at: 1,
+        };
+        assert_eq!(parser.next(2).unwrap(), "tex");
+        assert_eq!(parser.into_text().unwrap(), "text!");
+        let parser = Parser {
+            text: "text".to_owned(),
+            at: 1,
+        };
+        assert_eq!(parser.into_position().unwrap(), 1);
+    }
+}

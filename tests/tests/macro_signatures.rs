@@ -796,4 +796,119 @@ mod drop_order {
             Ok(())
         }
     }
+
+    /// The same of sync functions.
+    macro_rules! same_order_sync {
+        ($($name:ident: [$($options:tt)*] ($($arguments:tt)*) $body:block)*) => {$(
+            #[test]
+            fn $name() {
+                #[allow(unused_variables, clippy::all)]
+                fn plain($($arguments)*) -> Result<(), Cancelled> $body
+
+                #[cancelable($($options)*)]
+                #[allow(unused_variables, clippy::all)]
+                fn annotated($($arguments)*) -> Result<(), Cancelled> $body
+
+                let log = RefCell::new(vec![]);
+                let d = |name| D(Log(&log), name);
+                plain(d("a"), d("b"), d("c"), (d("d"), d("e")), d("f")).unwrap();
+                let expected = log.take();
+                annotated(d("a"), d("b"), d("c"), (d("d"), d("e")), d("f")).unwrap();
+                assert_eq!(log.take(), expected);
+            }
+        )*};
+    }
+
+    same_order_sync! {
+        sync_in_place: [] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), mut f: D<'_>) {
+            let x = D(a.0, "x");
+            f.1 = "g";
+            let y = D(a.0, "y");
+            Ok(())
+        }
+
+        sync_in_a_scope: [name = "scope"] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), mut f: D<'_>) {
+            let x = D(a.0, "x");
+            f.1 = "g";
+            let y = D(a.0, "y");
+            Ok(())
+        }
+
+        sync_moved_in_a_scope: [name = "scope"] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), f: D<'_>) {
+            drop(d);
+            let b = b;
+            drop(a);
+            Ok(())
+        }
+
+        sync_in_a_scope_or: [name = "scope", or = cancelable::check()] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), mut f: D<'_>) {
+            let x = D(a.0, "x");
+            f.1 = "g";
+            drop(d);
+            Ok(())
+        }
+    }
+
+    fn name(d: &D<'_>) -> &'static str {
+        d.1
+    }
+
+    #[allow(dead_code)]
+    struct Three<'a> {
+        a: D<'a>,
+        b: D<'a>,
+        c: D<'a>,
+    }
+
+    impl Three<'_> {
+        fn plain(self, _: D<'_>) -> Result<(), Cancelled> {
+            assert_eq!(name(&self.b), "b");
+            drop(self.c);
+            Ok(())
+        }
+
+        #[cancelable(name = "scope")]
+        fn annotated(self, _: D<'_>) -> Result<(), Cancelled> {
+            assert_eq!(name(&self.b), "b");
+            drop(self.c);
+            Ok(())
+        }
+
+        async fn plain_async(self, _: D<'_>) -> Result<(), Cancelled> {
+            assert_eq!(name(&self.b), "b");
+            drop(self.c);
+            Ok(())
+        }
+
+        #[cancelable(name = "scope")]
+        async fn annotated_async(self, _: D<'_>) -> Result<(), Cancelled> {
+            assert_eq!(name(&self.b), "b");
+            drop(self.c);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn of_a_receiver_used_in_part() {
+        let log = RefCell::new(vec![]);
+        let d = |name| D(Log(&log), name);
+        let three = || Three {
+            a: d("a"),
+            b: d("b"),
+            c: d("c"),
+        };
+        three().plain(d("d")).unwrap();
+        let expected = log.take();
+        three().annotated(d("d")).unwrap();
+        assert_eq!(log.take(), expected);
+
+        block_on(three().plain_async(d("d"))).unwrap();
+        assert_eq!(log.take(), expected);
+        block_on(three().annotated_async(d("d"))).unwrap();
+        assert_eq!(log.take(), expected);
+        drop(three().plain_async(d("d")));
+        let expected = log.take();
+        drop(three().annotated_async(d("d")));
+        assert_eq!(log.take(), expected);
+    }
 }

@@ -136,10 +136,11 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 }
 
 /// ```text
-/// Input:  #[cancelable(timeout = "5s")] fn f() -> R { BODY }
-/// Output: fn f() -> R {
+/// Input:  #[cancelable(timeout = "5s")] fn f(mut a: A) -> R { BODY }
+/// Output: fn f(a: A) -> R {
 ///             let scope = Site.scope().timeout(Duration::from_millis(5000));
-///             Site.enter_sync(scope, || -> R {
+///             Site.enter_sync(scope, move || -> R {
+///                 let mut a = a;
 ///                 if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) }
 ///                 BODY
 ///             })
@@ -148,8 +149,12 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 /// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
 ///
 /// The closure runs in any case: it is its first check that does not start the body of a scope that is over already.
-/// So a cancel is seen inside it and nowhere else, and leaves as in a function without a scope, also by `or`.
+/// So a cancel is seen inside it and nowhere else, and leaves as in a function without a scope, also by `or`. It takes the
+/// arguments along, for what it returns may borrow from them.
 fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
+    let turns = plan.every.iter().chain(&plan.yield_every);
+    // `or` is evaluated in there, too.
+    let rebindings = signature::move_arguments(&mut plan.function.sig, scope, turns, None).rebindings;
     let tokens = tokens(plan);
     let inner = match plan.or.take() {
         None => {
@@ -161,7 +166,7 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
     let library = &plan.library;
     let builder = scope.builder(library, name);
     let output = plan.edge.ty();
-    let closure = quote_spanned!(at(name)=> || -> #output { #inner });
+    let closure = quote_spanned!(at(name)=> move || -> #output { #rebindings #inner });
     let scope = variable("scope", name);
     let entered = library.located("enter_sync", quote!(#scope, #closure), name);
     quote_spanned!(at(name)=> #prelude let #scope = #builder; #entered)

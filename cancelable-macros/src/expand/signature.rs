@@ -1,4 +1,4 @@
-//! Arguments of an `async fn` whose body moves into its scope's future.
+//! Arguments of a function whose body moves into its scope's future, or into the closure that its scope runs.
 //!
 //! ```text
 //! Input:  async fn f(mut a: A, (b, c): (B, C), _: D) -> R { BODY }
@@ -7,8 +7,8 @@
 //!         }
 //! ```
 //! Each argument is moved in, in order, whether the body names it or not: then they are dropped in the order, and
-//! within the scope, that a plain `async fn` would drop them in, and the future borrows none of them (which it would
-//! need `Sync` for, to be `Send`). Those that options name are left to the body to take, or not: an option may have used
+//! within the scope, that a plain function would drop them in, and the future borrows none of them (which it would
+//! need `Sync` for, to be `Send`); nor does the closure, whose result may borrow from one. Those that options name are left to the body to take, or not: an option may have used
 //! them up, as `name = title` uses up a `String`.
 
 use crate::duration::DurationValue;
@@ -19,7 +19,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, FnArg, Pat, PatIdent, Signature};
+use syn::{Expr, FnArg, Pat, PatIdent, ReceiverKind, Signature};
 
 /// What moving the arguments in takes.
 pub(crate) struct Moved {
@@ -62,8 +62,14 @@ pub(crate) fn move_arguments<'a>(
     let mut capture = true;
     for (index, input) in sig.inputs.iter_mut().enumerate() {
         let argument = match input {
-            FnArg::Receiver(_) => {
+            FnArg::Receiver(receiver) => {
                 capture &= !mentioned_by_or.name("self");
+                let is_value = !matches!(receiver.kind, ReceiverKind::Reference(..));
+                if is_value && capture && !mentioned_by_options.name("self") {
+                    // As a whole, also if the body names but some of its fields.
+                    let receiver = &receiver.self_token;
+                    rebindings.extend(quote_spanned!(at(receiver.span())=> let _ = &#receiver;));
+                }
                 continue;
             }
             FnArg::Typed(argument) => argument,
