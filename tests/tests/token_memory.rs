@@ -58,10 +58,27 @@ fn calls<T>(f: impl FnOnce() -> T) -> (usize, T) {
 }
 
 /// The timer keeps its entries in pages, and a page while anything in it lives: from here on there is one, with room for
-/// all that these tests need.
+/// all that these tests need. And each thread keeps a few entries that it does not need any more for the next deadlines: from
+/// here on this one has as many as it keeps.
 fn start_timer() {
     static ALARM: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
     ALARM.cancel_after(Duration::from_secs(7_200));
+    let many: Vec<_> = (0..100).map(|_| CancellationToken::new()).collect();
+    many.iter()
+        .for_each(|token| token.cancel_after(Duration::from_secs(7_200)));
+}
+
+#[test]
+fn what_a_thread_keeps_of_past_deadlines_is_bounded() {
+    start_timer();
+    let deadlines = |n: usize| {
+        let many: Vec<_> = (0..n).map(|_| CancellationToken::new()).collect();
+        many.iter()
+            .for_each(|token| token.cancel_after(Duration::from_secs(3_600)));
+    };
+    for n in [1, 10, 100] {
+        assert_eq!(left(|| deadlines(n)), 0, "{n}");
+    }
 }
 
 /// Bytes that `f` leaves behind.

@@ -105,6 +105,7 @@ impl Live {
     }
 
     /// If not, this task will be woken when it has.
+    #[inline]
     pub(super) fn has_deadline_come(&mut self, cx: &mut Context<'_>) -> bool {
         let deadline = self.deadline.as_mut();
         deadline.is_some_and(|deadline| !deadline.is_quiet() && Pin::new(deadline).poll(cx).is_ready())

@@ -3,18 +3,31 @@
 //! A tick is a millisecond since the driver's origin: a deadline is rounded up to one, the present
 //! down, so that nothing fires early.
 //!
+//! # What is in the wheel
+//!
+//! The wheel holds *slots*. Who waits has one: [`Armed`]. Who does not wait any more may keep its slot, [`Idle`], which stays in
+//! the wheel as it is; and if it is armed again before the time for which it is *listed* there, for that time or a later one,
+//! neither the wheel nor its lock is touched: what is waited for stands in the slot's [`Ticket`], under a lock that hardly
+//! anybody else takes. When the time has come, the thread lists the slot anew if its ticket says later, or lets go of it
+//! if it is idle. (Timers that are pushed back when they expire, instead of whenever their deadline moves, are an old trick of
+//! network stacks, where nearly all of them are cancelled.)
+//!
+//! Locks are taken in this order: the driver's, then a ticket's.
+//!
 //! # How the thread sleeps
 //!
 //! `wake_at` is the tick until which the thread sleeps, under the lock.
 //!
-//! - D1. While the thread is parked, `wake_at` is not later than any armed deadline. Arming lowers
-//!   it; only the thread raises it, to [`Wheel::next_expiry`], after it has seen to everything due.
+//! - D1. While the thread is parked, `wake_at` is not later than any tick at which a slot is listed, and a slot is listed no
+//!   later than its ticket says. Listing lowers it; only the thread raises it, to [`Wheel::next_expiry`], after it has seen to
+//!   everything due.
 //! - D2. The thread is told (the bell is rung) only if it is parked and `wake_at` was lowered, once
 //!   per parking. If it is not parked it reads `wake_at` before it next goes to sleep, under the
 //!   same lock, so no deadline is missed.
-//! - D3. What is due is taken from the wheel, and its time told (`reached`), under one hold of the
-//!   lock: who finds an alarm gone from the wheel finds that its time has come, and so does who is
-//!   woken by it.
+//! - D3. A slot says that its time has come before its waker is taken, under one hold of the ticket's lock: who finds its waker
+//!   gone finds that its time has come, and so does who is woken by it.
+//! - D4. A slot is taken from the wheel, and its ticket says so, under one hold of both locks: who arms it again then lists it
+//!   again.
 //!
 //! `tests/loom.rs` has models of these.
 //!
@@ -23,99 +36,127 @@
 //! rings the bell once per timeout's length and not once per timeout.
 
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{LazyLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::slab::Key;
 use super::wheel::Wheel;
-use crate::primitive::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock};
+use crate::primitive::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock};
 
-/// Entries expired or moved under one hold of the lock: bounds how long [`arm`] may have to wait.
+/// Entries expired or moved under one hold of the lock: bounds how long [`Driver::arm`] may have to wait.
 pub(super) const BATCH: usize = 64;
 
 /// The thread looks at the clock at least this often: some platforms do not take longer waits.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Arms an alarm on the timer of this process: `waker` is woken when `at` has come.
-///
-/// A deadline in the past is woken by the timer's thread at its next turn, never by this call: the
-/// caller is not re-entered. One too far ahead for the clock is kept and never comes. O(1); takes
-/// the timer's lock, reads no clock, and allocates once in 256 alarms at most.
-///
-/// # If the thread cannot be started
-///
-/// The alarm is armed all the same, and starting is tried again at every further use of the timer:
-/// [`arm`], [`Alarm::update`]. The thread's first act is to fire what is
-/// overdue, so a deadline may come late but is not dropped. There is no error to return because
-/// there is nobody to take it (`cancel_after` cannot fail), and because an error would have to mean
-/// that the deadline is not kept.
-///
-/// A process made by `fork` without `exec` has no timer thread and does not notice.
-///
-/// # Panics
-///
-/// With four billion alarms armed.
-#[inline(always)]
-pub(crate) fn arm(at: Instant, waker: Waker) -> Alarm {
-    SHARED.arm(at, waker)
-}
-
-/// The timer of this process.
-static SHARED: LazyLock<Driver> = LazyLock::new(|| Driver::new(spawn));
-
-/// A deadline that is being waited for; made by [`arm`].
-///
-/// Dropping it disarms: O(1), the entry is freed and the waker dropped before the drop returns,
-/// outside the timer's lock. A wake that the timer's thread has begun is not waited for, so the
-/// waker may be woken once more, as any waker may. Dropping it after it has fired is fine.
-#[must_use = "dropping an alarm disarms it"]
-pub(crate) struct Alarm {
+/// What a deadline is waited for with.
+struct Slot {
     driver: &'static Driver,
-    key: Key,
-    when: u64,
+    /// What it was last armed for has come (D3).
+    has_come: AtomicBool,
+    ticket: Mutex<Ticket>,
 }
 
-impl Alarm {
-    /// Has the deadline come, as far as the timer's thread knows? If so, `Instant::now()` is not before it; if not, the
-    /// waker will be woken after this has become true. One atomic load.
-    #[must_use]
+/// What a slot is there for.
+struct Ticket {
+    /// What is waited for.
+    at: Instant,
+    /// Who waits; nobody if it has fired, or is idle.
+    waker: Option<Waker>,
+    /// The time for which the slot is in the wheel, if it is there. Written under the driver's lock as well (D4).
+    listed_at: Option<Instant>,
+}
+
+impl Slot {
+    fn ticket(&self) -> MutexGuard<'_, Ticket> {
+        lock(&self.ticket)
+    }
+
+    /// The tick at which the slot is listed has come: takes the waker if it is time, or says until when the slot is to stay.
+    fn come(&self, now: u64, due: &mut Vec<Waker>) -> Option<u64> {
+        let mut ticket = self.ticket();
+        if ticket.waker.is_some() {
+            let when = self.driver.first_tick_at(ticket.at);
+            if when > now {
+                ticket.listed_at = Some(ticket.at);
+                return Some(when);
+            }
+            // Release: so that the clock, to who reads it, has gone as far.
+            self.has_come.store(true, Ordering::Release);
+        }
+        ticket.listed_at = None;
+        due.extend(ticket.waker.take());
+        None
+    }
+}
+
+/// The owner's end of a slot. Dropping it takes the slot from the wheel.
+struct Handle {
+    slot: Arc<Slot>,
+    /// Of the slot's entry, as long as it is listed.
+    key: Key,
+}
+
+impl Handle {
+    /// Nobody waits any more. The waker is user code: to be dropped when no lock is held.
     #[inline]
-    pub(crate) fn has_come(&self) -> bool {
-        self.driver.has_reached(self.when)
+    fn take_waker(&self) -> Option<Waker> {
+        self.slot.ticket().waker.take()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut ticket = self.slot.ticket();
+        let (waker, is_listed) = (ticket.waker.take(), ticket.listed_at.is_some());
+        drop(ticket);
+        if is_listed {
+            let slot = self.slot.driver.lock().wheel.remove(self.key);
+            drop(slot);
+        }
+        drop(waker);
+    }
+}
+
+/// A deadline that is being waited for.
+///
+/// Dropping it disarms: O(1), the entry is freed and the waker dropped before the drop returns, outside the timer's locks. A
+/// wake that the timer's thread has begun is not waited for, so the waker may be woken once more, as any waker may. Dropping it
+/// after it has fired is fine.
+#[must_use = "dropping an alarm disarms it"]
+pub(super) struct Armed {
+    handle: Handle,
+}
+
+impl Armed {
+    /// As [`Alarm::has_come`](super::Alarm::has_come).
+    #[inline]
+    pub(super) fn has_come(&self) -> bool {
+        self.handle.slot.has_come.load(Ordering::Acquire)
     }
 
     /// Has the deadline come, and the waker been taken to be woken?
     #[cfg(test)]
     pub(super) fn has_fired(&self) -> bool {
-        let mut state = self.driver.lock();
-        let armed = state.wheel.contains(self.key);
-        let start = armed && state.claim_start();
-        drop(state);
-        if start {
-            self.driver.start();
+        let has_fired = self.handle.slot.ticket().waker.is_none();
+        if !has_fired {
+            self.handle.slot.driver.serve();
         }
-        !armed
+        has_fired
     }
 
-    /// Makes `waker` the one to wake, and returns whether the alarm has fired.
-    ///
-    /// `true` means that it came too late: nothing will wake `waker`, so a future returns ready.
-    /// Nothing is cloned if [`Waker::will_wake`] says that the present one does as well. O(1);
-    /// takes the timer's lock, but neither clones nor drops a waker under it.
+    /// As [`Alarm::update`](super::Alarm::update).
     #[must_use = "if the alarm has fired, nothing will wake this waker"]
-    pub(crate) fn update(&mut self, waker: &Waker) -> bool {
-        let mut state = self.driver.lock();
-        let current = state.wheel.get_mut(self.key).map(|current| current.will_wake(waker));
-        let start = current.is_some() && state.claim_start();
-        drop(state);
-        if start {
-            self.driver.start();
+    pub(super) fn update(&mut self, waker: &Waker) -> bool {
+        let slot = &*self.handle.slot;
+        let current = slot.ticket().waker.as_ref().map(|current| current.will_wake(waker));
+        if current.is_some() {
+            slot.driver.serve();
         }
         match current {
             None => return true,
@@ -123,29 +164,43 @@ impl Alarm {
             Some(false) => {}
         }
         let mut waker = waker.clone();
-        let mut state = self.driver.lock();
-        let armed = state
-            .wheel
-            .get_mut(self.key)
-            .map(|slot| mem::swap(slot, &mut waker))
-            .is_some();
-        drop(state);
+        let mut ticket = slot.ticket();
+        let in_time = ticket.waker.as_mut().map(|slot| mem::swap(slot, &mut waker)).is_some();
+        drop(ticket);
         // `waker`, the old or the unused one, is dropped here, without the lock.
-        !armed
+        !in_time
+    }
+
+    /// Disarms, and keeps the slot.
+    #[inline]
+    pub(super) fn rest(self) -> Idle {
+        drop(self.handle.take_waker());
+        Idle { handle: self.handle }
     }
 }
 
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        let waker = self.driver.lock().wheel.remove(self.key);
-        // In a statement of its own: the guard above is gone by now.
-        drop(waker);
-    }
+/// A slot that nobody waits with. Dropping it takes it from the wheel.
+pub(super) struct Idle {
+    handle: Handle,
 }
 
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alarm").field("key", &self.key).finish_non_exhaustive()
+impl Idle {
+    /// As [`Driver::arm`], with this slot: without the driver's lock, if it is listed early enough.
+    #[inline]
+    pub(super) fn arm(self, at: Instant, waker: Waker) -> Armed {
+        let mut handle = self.handle;
+        let driver = handle.slot.driver;
+        let mut ticket = handle.slot.ticket();
+        ticket.at = at;
+        ticket.waker = Some(waker);
+        handle.slot.has_come.store(false, Ordering::Relaxed);
+        let is_early_enough = ticket.listed_at.is_some_and(|listed_at| listed_at <= at);
+        drop(ticket);
+        if !is_early_enough {
+            driver.list(&mut handle, at);
+        }
+        driver.serve();
+        Armed { handle }
     }
 }
 
@@ -157,28 +212,19 @@ pub(super) struct Driver {
     /// Tick 0.
     origin: Instant,
     state: Mutex<State>,
-    /// What is due at this tick is being woken or has been. Only the thread writes it.
-    reached: AtomicU64,
+    /// Is there a thread, or is somebody starting it?
+    served: AtomicBool,
     /// Rung when `State::wake_at` was lowered while the thread was parked.
     bell: Condvar,
     spawn: Spawn,
 }
 
 struct State {
-    wheel: Wheel<Waker>,
+    wheel: Wheel<Arc<Slot>>,
     /// Until when the thread sleeps; `u64::MAX` for ever. See D1.
     wake_at: u64,
     /// Is the thread waiting for the bell, and has nobody rung it yet? See D2.
     parked: bool,
-    /// Is there a thread, or is somebody starting it?
-    served: bool,
-}
-
-impl State {
-    /// `true` for the one caller who is to start the thread, once it has let go of the lock.
-    fn claim_start(&mut self) -> bool {
-        !mem::replace(&mut self.served, true)
-    }
 }
 
 impl Driver {
@@ -189,40 +235,53 @@ impl Driver {
             wheel: Wheel::new(),
             wake_at: u64::MAX,
             parked: false,
-            served: false,
         };
         Self {
             origin: Instant::now(),
             state: Mutex::new(state),
-            reached: AtomicU64::new(0),
+            served: AtomicBool::new(false),
             bell: Condvar::new(),
             spawn: start,
         }
     }
 
-    /// As [`arm`], on this driver. Inlined, so that the alarm is made where it is to be.
-    #[inline(always)]
-    pub(super) fn arm(&'static self, at: Instant, waker: Waker) -> Alarm {
-        let when = self.first_tick_at(at);
+    /// As [`arm`](super::arm), on this driver.
+    #[inline(never)]
+    pub(super) fn arm(&'static self, at: Instant, waker: Waker) -> Armed {
+        let ticket = Ticket {
+            at,
+            waker: Some(waker),
+            listed_at: None,
+        };
+        let slot = Arc::new(Slot {
+            driver: self,
+            has_come: AtomicBool::new(false),
+            ticket: Mutex::new(ticket),
+        });
+        let mut handle = Handle { slot, key: Key::NONE };
+        self.list(&mut handle, at);
+        self.serve();
+        Armed { handle }
+    }
+
+    /// Has a slot in the wheel for this time, and no longer where it may be now.
+    #[inline(never)]
+    fn list(&self, handle: &mut Handle, at: Instant) {
+        let tick = self.first_tick_at(at);
         let mut state = self.lock();
-        let key = state.wheel.insert(when, waker);
+        let old = state.wheel.remove(handle.key);
+        handle.key = state
+            .wheel
+            .insert(tick, old.unwrap_or_else(|| Arc::clone(&handle.slot)));
+        handle.slot.ticket().listed_at = Some(at);
         let mut ring = false;
-        if when < state.wake_at {
-            state.wake_at = when;
+        if tick < state.wake_at {
+            state.wake_at = tick;
             ring = mem::take(&mut state.parked);
         }
-        let start = state.claim_start();
         drop(state);
         if ring {
             self.bell.notify_one();
-        }
-        if start {
-            self.start();
-        }
-        Alarm {
-            driver: self,
-            key,
-            when,
         }
     }
 
@@ -233,12 +292,10 @@ impl Driver {
         let now = self.last_tick_at(now);
         let mut due = Vec::with_capacity(BATCH);
         let mut state = self.lock();
-        let more = state.wheel.advance(now, BATCH, &mut due);
+        let more = state.wheel.advance(now, BATCH, |slot| slot.come(now, &mut due));
         if !more {
             state.wake_at = state.wheel.next_expiry().unwrap_or(u64::MAX);
         }
-        // Before the lock is released (D3).
-        self.reached.store(now, Ordering::Release);
         drop(state);
         for waker in due {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
@@ -246,12 +303,6 @@ impl Driver {
             }
         }
         more
-    }
-
-    /// Has what is due at this tick been woken, or is it being?
-    pub(super) fn has_reached(&self, tick: u64) -> bool {
-        // Acquire: whoever was woken by it sees it as well.
-        self.reached.load(Ordering::Acquire) >= tick
     }
 
     /// What the thread does, for ever. The clock is read for each batch, so that wakers which arm
@@ -280,10 +331,18 @@ impl Driver {
         }
     }
 
-    /// Starts the thread; to be called by the one that claimed it.
+    /// Starts the thread if there is none. If it cannot be started, it is tried again by the next who comes here.
+    #[inline]
+    fn serve(&'static self) {
+        if !self.served.load(Ordering::Relaxed) {
+            self.start();
+        }
+    }
+
+    #[cold]
     fn start(&'static self) {
-        if (self.spawn)(self).is_err() {
-            self.lock().served = false;
+        if !self.served.swap(true, Ordering::Relaxed) && (self.spawn)(self).is_err() {
+            self.served.store(false, Ordering::Relaxed);
         }
     }
 
@@ -313,7 +372,7 @@ impl Driver {
         self.origin
     }
 
-    /// Number of alarms armed.
+    /// Number of slots in the wheel.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().wheel.len()

@@ -14,8 +14,9 @@
 //!    armed. Firing is O(1) amortised: an entry is moved at most once per level of the wheel.
 //! 4. *No lock is held while a waker is cloned, woken or dropped*, so a waker may arm, update or
 //!    drop alarms, or cancel a whole tree of tokens.
-//! 5. *Bounded.* A dropped or fired alarm frees its entry and its waker at once; what a burst of a
-//!    million took is given back as they go (see [`slab`] for how, and for what is kept).
+//! 5. *Bounded.* A dropped or fired alarm frees its waker at once, and its entry too, except that a thread keeps the entries
+//!    of up to 16 dropped ones for the next. What a burst of a million took is given back as they go (see [`slab`] for how,
+//!    and for what is kept).
 //!
 //! What it does not promise: punctuality beyond the scheduler's, an order among alarms of the same
 //! tick, and that a waker stays silent once its alarm is dropped (a wake may be under way on the
@@ -25,9 +26,11 @@
 //!
 //! - [`slab`]: entries in pages that never move, keys that go stale, lists threaded through them;
 //! - [`wheel`]: the hierarchical timing wheel; no clock, no lock, no thread;
-//! - [`driver`]: a mutex, a condition variable, the clock and the thread round a wheel.
+//! - [`driver`]: a mutex, a condition variable, the clock and the thread round a wheel;
+//! - [`alarm`]: the driver of this process, and what each thread keeps of it.
 #![deny(unsafe_code)]
 
+mod alarm;
 mod driver;
 mod slab;
 mod wheel;
@@ -35,4 +38,4 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use driver::{Alarm, arm};
+pub(crate) use alarm::{Alarm, arm};

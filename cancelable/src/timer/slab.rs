@@ -1,6 +1,6 @@
 //! The entries of a wheel: pages that never move, keys that go stale, lists threaded through.
 //!
-//! An entry is 40 bytes for a [`Waker`](std::task::Waker), so a million alarms take 40 MB.
+//! An entry is 32 bytes for an [`Arc`](std::sync::Arc), so a million alarms take 32 MB, and what they point to.
 //!
 //! *Memory goes back.* Entries live in pages of [`PAGE`] each. A page in which the last entry is
 //! freed is given back to the allocator, except that about one page's worth of room is kept, so
@@ -14,7 +14,7 @@
 
 use std::mem;
 
-/// Entries per page: 10 KiB pages for a `Waker`.
+/// Entries per page: 8 KiB pages for an `Arc`.
 pub(super) const PAGE: usize = 1 << PAGE_BITS;
 const PAGE_BITS: u32 = 8;
 
@@ -39,6 +39,9 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// The name of nothing. (Serial numbers begin at 1.)
+    pub(super) const NONE: Self = Self { index: 0, serial: 0 };
+
     /// The place of the entry, as the list operations use it.
     pub(super) fn index(self) -> u32 {
         self.index
@@ -104,7 +107,7 @@ impl<T> Slab<T> {
     ///
     /// # Panics
     ///
-    /// With more than four billion entries, which would be 170 GB of them.
+    /// With more than four billion entries, which would be 137 GB of them.
     pub(super) fn insert(&mut self, when: u64, home: usize, payload: T) -> Key {
         if self.roomy == NIL {
             self.add_page();
@@ -159,6 +162,7 @@ impl<T> Slab<T> {
     }
 
     /// The payload of the key's entry, if that still exists.
+    #[cfg(test)]
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         if !self.contains(key) {
             return None;
@@ -166,7 +170,13 @@ impl<T> Slab<T> {
         self.entry_mut(key.index).payload.as_mut()
     }
 
-    /// The tick given at insertion.
+    /// The payload of an entry.
+    pub(super) fn payload(&self, index: u32) -> &T {
+        let payload = self.entry(index).payload.as_ref();
+        payload.expect("the wheel asks of entries that are there")
+    }
+
+    /// The tick it is due at.
     pub(super) fn when(&self, index: u32) -> u64 {
         self.entry(index).when
     }
@@ -176,9 +186,11 @@ impl<T> Slab<T> {
         (self.entry(index).tag % (1 << HOME_BITS)) as usize
     }
 
-    /// Notes the list the entry is to be on, a number below `1 << HOME_BITS`, and makes it one of its own for now.
-    pub(super) fn set_home(&mut self, index: u32, home: usize) {
+    /// Notes the tick of an entry and the list it is to be on, a number below `1 << HOME_BITS`, and makes it one of its own
+    /// for now.
+    pub(super) fn set_home(&mut self, index: u32, when: u64, home: usize) {
         let entry = self.entry_mut(index);
+        entry.when = when;
         entry.tag = entry.tag >> HOME_BITS << HOME_BITS | home as u64;
         (entry.prev, entry.next) = (index, index);
     }

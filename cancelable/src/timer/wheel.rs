@@ -89,6 +89,7 @@ impl<T> Wheel<T> {
     }
 
     /// The payload of an entry that has neither expired nor been removed. O(1).
+    #[cfg(test)]
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         self.slab.get_mut(key)
     }
@@ -105,15 +106,16 @@ impl<T> Wheel<T> {
         self.first_slot().map(|(_, start)| start)
     }
 
-    /// Lets time pass to tick `now`, in at most `steps` steps; pushes what has expired to `out`.
+    /// Lets time pass to tick `now`, in at most `steps` steps; asks `later` of each entry whose tick has come whether it is to
+    /// stay, until another tick, and drops those that are not.
     ///
-    /// A step expires an entry or moves it down; the work is O(steps), and O(1) amortised for an
+    /// A step expires an entry or moves it; the work is O(steps), and O(1) amortised for an
     /// entry. Returns whether something is left to do for this `now`: call again, with other calls
     /// in between if need be. Entries come by tick, those of a tick as they were inserted unless
     /// steps ran out in between; overdue ones come last, so that a payload which is inserted as
     /// overdue again and again cannot keep others from expiring. Time does not go back: an earlier
     /// `now` than before has no effect of its own.
-    pub(super) fn advance(&mut self, now: u64, steps: usize, out: &mut Vec<T>) -> bool {
+    pub(super) fn advance(&mut self, now: u64, steps: usize, mut later: impl FnMut(&T) -> Option<u64>) -> bool {
         for _ in 0..steps {
             let Some(home) = self.due(now) else {
                 return false;
@@ -121,12 +123,18 @@ impl<T> Wheel<T> {
             let index = self.heads[home];
             let when = self.slab.when(index);
             self.detach(index);
-            if when <= self.elapsed {
-                out.push(self.slab.remove(index));
+            let when = if when <= self.elapsed {
+                later(self.slab.payload(index))
             } else {
-                let home = self.home_of(when);
-                self.slab.set_home(index, home);
-                self.heads[home] = self.slab.link(self.heads[home], index);
+                Some(when)
+            };
+            match when {
+                None => drop(self.slab.remove(index)),
+                Some(when) => {
+                    let home = self.home_of(when);
+                    self.slab.set_home(index, when, home);
+                    self.heads[home] = self.slab.link(self.heads[home], index);
+                }
             }
         }
         self.due(now).is_some()

@@ -10,7 +10,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::driver::{self, Alarm, BATCH, Driver, Spawn};
+use super::super::driver::{self, Armed, BATCH, Driver, Spawn};
 use super::Probe;
 
 /// A driver for ever, as alarms refer to one.
@@ -191,7 +191,7 @@ fn waker_may_arm_and_disarm_while_woken_and_while_dropped() {
     struct Reenters {
         driver: &'static Driver,
         /// Dropped with the waker.
-        _inner: Option<Alarm>,
+        _inner: Option<Armed>,
     }
     impl Wake for Reenters {
         fn wake(self: Arc<Self>) {
@@ -235,6 +235,67 @@ fn failed_thread_start_is_tried_again_and_overdue_alarms_fire() {
     assert_eq!(TRIED.load(SeqCst), 4);
 }
 
+// Slots that are kept ---------------------------------------------------------------------------
+
+#[test]
+fn resting_slot_stays_listed_without_its_waker_until_its_tick_or_its_end() {
+    let driver = by_hand();
+    let probe = Probe::new(|| {});
+    let [first, second] = [1_000, 2_000].map(|at| driver.arm(micros(driver, at), probe.clone().into()).rest());
+    assert_eq!((Arc::strong_count(&probe), driver.len()), (1, 2));
+    turn_until_idle(driver, micros(driver, 1_000));
+    assert_eq!((probe.woken(), driver.len()), (0, 1));
+    drop(second);
+    assert_eq!(driver.len(), 0);
+    // It is listed again when it is needed.
+    let armed = first.arm(micros(driver, 3_000), probe.clone().into());
+    assert_eq!(driver.len(), 1);
+    turn_until_idle(driver, micros(driver, 3_000));
+    assert_eq!((probe.woken(), armed.has_fired(), driver.len()), (1, true, 0));
+}
+
+#[test]
+fn slot_armed_again_fires_at_the_new_time_whether_that_is_earlier_or_later() {
+    let driver = by_hand();
+    let mut now = 0;
+    for (listed, armed_for) in [(5, 9), (5, 5), (9, 5), (1, 700), (700, 1), (64, 65), (0, 3), (3, 0)] {
+        let at = |ms: u64| micros(driver, (now + ms) * 1_000);
+        let [old, new] = [Probe::new(|| {}), Probe::new(|| {})];
+        let idle = driver.arm(at(listed), old.clone().into()).rest();
+        let armed = idle.arm(at(armed_for), new.clone().into());
+        if armed_for > 0 {
+            turn_until_idle(driver, at(armed_for - 1));
+            assert_eq!((new.woken(), armed.has_come()), (0, false), "{listed} {armed_for}");
+        }
+        turn_until_idle(driver, at(armed_for));
+        assert_eq!((old.woken(), new.woken()), (0, 1), "{listed} {armed_for}");
+        assert!(armed.has_come() && armed.has_fired());
+        drop(armed);
+        turn_until_idle(driver, at(listed.max(armed_for)));
+        assert_eq!(
+            (Arc::strong_count(&old), Arc::strong_count(&new), driver.len()),
+            (1, 1, 0)
+        );
+        now += listed.max(armed_for);
+    }
+}
+
+#[test]
+fn slot_pushed_back_again_and_again_is_moved_in_the_wheel_only_when_its_tick_comes() {
+    let driver = by_hand();
+    let probe = Probe::new(|| {});
+    let mut armed = driver.arm(micros(driver, 1_000), probe.clone().into());
+    for ms in 0..10_000 {
+        armed = armed
+            .rest()
+            .arm(micros(driver, (ms + 50) * 1_000), probe.clone().into());
+        turn_until_idle(driver, micros(driver, ms * 1_000));
+        assert_eq!((probe.woken(), driver.len()), (0, 1));
+    }
+    turn_until_idle(driver, micros(driver, 10_049_000));
+    assert_eq!((probe.woken(), armed.has_fired()), (1, true));
+}
+
 // Races, and the thread ---------------------------------------------------------------------------
 
 /// Runs `turns` on a second thread, at the same time as `meanwhile` on this one.
@@ -258,7 +319,7 @@ fn every_alarm_is_woken_or_freed_when_disarming_races_with_firing() {
         let at = micros(driver, 1_000 * round);
         let probes: Vec<_> = (0..N).map(|_| Probe::new(|| {})).collect();
         let arm = |probe: &Arc<Probe>| driver.arm(at, probe.clone().into());
-        let alarms: Vec<Alarm> = probes.iter().map(arm).collect();
+        let alarms: Vec<Armed> = probes.iter().map(arm).collect();
         let (mut kept, mut fired) = (Vec::new(), Vec::new());
         race(
             || turn_until_idle(driver, at),
@@ -274,7 +335,7 @@ fn every_alarm_is_woken_or_freed_when_disarming_races_with_firing() {
                 }
             },
         );
-        assert!(kept.iter().all(Alarm::has_fired));
+        assert!(kept.iter().all(Armed::has_fired));
         assert!(fired.iter().all(|&n| probes[n].woken() == 1));
         assert!(probes.iter().all(|probe| probe.woken() <= 1));
         assert!(probes.iter().all(|probe| Arc::strong_count(probe) == 1));

@@ -3,38 +3,60 @@
 //! Time is made up: the thread is one call of `turn`, or of `park`. Run by `.ci/token-proof loom`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use loom::thread::spawn;
 
-use super::super::driver::Driver;
+use super::super::driver::{Armed, Driver};
 
 /// Explores `model`, handing it a driver whose time is made up.
-fn explore(model: impl Fn(&'static Driver) + Send + Sync + 'static) {
+fn explore(model: impl Fn(&'static Time) + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
-    builder.check(move || model(Box::leak(Box::new(Driver::new(|_| Ok(()))))));
+    builder.check(move || {
+        let driver = Box::leak(Box::new(Driver::new(|_| Ok(()))));
+        let now = AtomicU64::new(0);
+        model(Box::leak(Box::new(Time { driver, now })));
+    });
 }
 
-/// A tick's beginning.
-fn tick(driver: &Driver, tick: u64) -> Instant {
-    driver.origin() + Duration::from_millis(tick)
+/// A driver, and how far its time has gone: outside the model.
+struct Time {
+    driver: &'static Driver,
+    now: AtomicU64,
+}
+
+impl Time {
+    /// A tick's beginning.
+    fn tick(&self, tick: u64) -> Instant {
+        self.driver.origin() + Duration::from_millis(tick)
+    }
+
+    fn arm(&self, tick: u64, count: &Arc<Count>) -> Armed {
+        self.driver.arm(self.tick(tick), count.waker())
+    }
+
+    /// What the timer's thread does when this tick has come.
+    fn turn(&self, tick: u64) {
+        self.now.fetch_max(tick, SeqCst);
+        while self.driver.turn(self.tick(tick)) {}
+    }
 }
 
 /// Counts how often it is woken, and whether it is woken before its time. Outside the model: read when the threads have been
 /// joined.
 struct Count {
-    driver: &'static Driver,
+    time: &'static Time,
     tick: u64,
     woken: AtomicUsize,
 }
 
 impl Count {
-    fn at(driver: &'static Driver, tick: u64) -> Arc<Self> {
+    fn at(time: &'static Time, tick: u64) -> Arc<Self> {
         let woken = AtomicUsize::new(0);
-        Arc::new(Self { driver, tick, woken })
+        Arc::new(Self { time, tick, woken })
     }
 
     fn woken(&self) -> usize {
@@ -48,17 +70,17 @@ impl Count {
 
 impl Wake for Count {
     fn wake(self: Arc<Self>) {
-        assert!(self.driver.has_reached(self.tick), "who is woken must see why");
+        assert!(self.time.now.load(SeqCst) >= self.tick, "woken early");
         self.woken.fetch_add(1, SeqCst);
     }
 }
 
 #[test]
 fn a_waker_given_in_time_is_woken_and_one_that_comes_too_late_sees_that_the_time_has_come() {
-    explore(|driver| {
-        let [old, new] = [0; 2].map(|_| Count::at(driver, 1));
-        let mut alarm = driver.arm(tick(driver, 1), old.waker());
-        let turn = spawn(move || while driver.turn(tick(driver, 1)) {});
+    explore(|time| {
+        let [old, new] = [0; 2].map(|_| Count::at(time, 1));
+        let mut alarm = time.arm(1, &old);
+        let turn = spawn(move || time.turn(1));
         let is_late = alarm.update(&new.waker());
         if is_late {
             assert!(alarm.has_come());
@@ -71,12 +93,12 @@ fn a_waker_given_in_time_is_woken_and_one_that_comes_too_late_sees_that_the_time
 
 #[test]
 fn who_finds_that_the_time_has_not_come_is_woken_when_it_has() {
-    explore(|driver| {
-        let count = Count::at(driver, 1);
-        let alarm = driver.arm(tick(driver, 1), count.waker());
+    explore(|time| {
+        let count = Count::at(time, 1);
+        let alarm = time.arm(1, &count);
         let turn = spawn(move || {
-            while driver.turn(tick(driver, 0)) {}
-            while driver.turn(tick(driver, 1)) {}
+            time.turn(0);
+            time.turn(1);
         });
         let had_come = alarm.has_come();
         turn.join().unwrap();
@@ -87,31 +109,97 @@ fn who_finds_that_the_time_has_not_come_is_woken_when_it_has() {
 
 #[test]
 fn a_dropped_alarm_lets_its_waker_go_whether_it_was_woken_or_not() {
-    explore(|driver| {
-        let (gone, stays) = (Count::at(driver, 1), Count::at(driver, 1));
-        let alarm = driver.arm(tick(driver, 1), gone.waker());
-        let _stays = driver.arm(tick(driver, 1), stays.waker());
-        let turn = spawn(move || while driver.turn(tick(driver, 1)) {});
+    explore(|time| {
+        let (gone, stays) = (Count::at(time, 1), Count::at(time, 1));
+        let alarm = time.arm(1, &gone);
+        let _stays = time.arm(1, &stays);
+        let turn = spawn(move || time.turn(1));
         drop(alarm);
         turn.join().unwrap();
         assert!(gone.woken() <= 1);
         assert_eq!(stays.woken(), 1);
         assert_eq!([&gone, &stays].map(Arc::strong_count), [1, 1]);
-        assert_eq!(driver.len(), 0);
+        assert_eq!(time.driver.len(), 0);
+    });
+}
+
+#[test]
+fn a_slot_that_is_armed_again_as_it_leaves_the_wheel_is_woken_at_its_new_time_and_once() {
+    explore(|time| {
+        let (old, new) = (Count::at(time, 1), Count::at(time, 2));
+        let idle = time.arm(1, &old).rest();
+        let turn = spawn(move || time.turn(1));
+        let armed = idle.arm(time.tick(2), new.waker());
+        turn.join().unwrap();
+        assert!(!armed.has_come());
+        assert_eq!([old.woken(), new.woken()], [0, 0]);
+        time.turn(2);
+        assert!(armed.has_come());
+        assert_eq!([old.woken(), new.woken()], [0, 1]);
+        drop(armed);
+        assert_eq!([&old, &new].map(Arc::strong_count), [1, 1]);
+        assert_eq!(time.driver.len(), 0);
+    });
+}
+
+#[test]
+fn a_slot_that_is_armed_for_earlier_than_it_is_listed_is_woken_in_time() {
+    explore(|time| {
+        let count = Count::at(time, 1);
+        let idle = time.arm(2, &count).rest();
+        let turn = spawn(move || time.turn(2));
+        let armed = idle.arm(time.tick(1), count.waker());
+        time.turn(1);
+        assert!(armed.has_come());
+        turn.join().unwrap();
+        assert_eq!(count.woken(), 1);
+        drop(armed);
+        assert_eq!((Arc::strong_count(&count), time.driver.len()), (1, 0));
+    });
+}
+
+#[test]
+fn an_alarm_that_rests_as_it_fires_lets_its_waker_go() {
+    explore(|time| {
+        let count = Count::at(time, 1);
+        let armed = time.arm(1, &count);
+        let turn = spawn(move || time.turn(1));
+        let idle = armed.rest();
+        turn.join().unwrap();
+        assert!(count.woken() <= 1);
+        assert_eq!(Arc::strong_count(&count), 1);
+        drop(idle);
+        assert_eq!(time.driver.len(), 0);
+    });
+}
+
+#[test]
+fn a_thread_that_sleeps_until_an_idle_slot_is_told_of_a_deadline_that_comes_first() {
+    explore(|time| {
+        let count = Count::at(time, 0);
+        let idle = time.arm(3_600_000, &count).rest();
+        let thread = spawn(move || {
+            time.driver.park();
+            time.turn(0);
+        });
+        let armed = idle.arm(time.tick(0), count.waker());
+        thread.join().unwrap();
+        assert_eq!(count.woken(), 1);
+        drop(armed);
     });
 }
 
 #[test]
 fn a_thread_that_goes_to_sleep_is_told_of_a_deadline_that_comes_first() {
-    explore(|driver| {
-        let count = Count::at(driver, 0);
-        let far = driver.arm(driver.origin() + Duration::from_secs(3600), count.waker());
+    explore(|time| {
+        let count = Count::at(time, 0);
+        let far = time.arm(3_600_000, &count);
         let thread = spawn(move || {
             // Without an end, if the bell is not rung: loom's waits do not time out.
-            driver.park();
-            while driver.turn(tick(driver, 0)) {}
+            time.driver.park();
+            time.turn(0);
         });
-        let near = driver.arm(tick(driver, 0), count.waker());
+        let near = time.arm(0, &count);
         thread.join().unwrap();
         assert_eq!(count.woken(), 1);
         drop((far, near));

@@ -7,10 +7,18 @@ use proptest::prelude::*;
 use super::super::slab::{Key, PAGE};
 use super::super::wheel::Wheel;
 
+/// Lets time pass; nothing stays longer than it was to.
+fn advance<T: Clone>(wheel: &mut Wheel<T>, now: u64, steps: usize, out: &mut Vec<T>) -> bool {
+    wheel.advance(now, steps, |payload| {
+        out.push(payload.clone());
+        None
+    })
+}
+
 /// Lets time pass to `now` in small bites; what expired, in order.
-fn expire<T>(wheel: &mut Wheel<T>, now: u64) -> Vec<T> {
+fn expire<T: Clone>(wheel: &mut Wheel<T>, now: u64) -> Vec<T> {
     let mut out = Vec::new();
-    while wheel.advance(now, 7, &mut out) {}
+    while advance(wheel, now, 7, &mut out) {}
     out
 }
 
@@ -20,6 +28,8 @@ enum Op {
     Insert { delta: u64, past: bool },
     /// Several pages full, on ticks from `now + delta` on.
     Burst { delta: u64 },
+    /// The one picked of all ever inserted, when its tick has come, is to stay until so much later, if it is there then.
+    Postpone(prop::sample::Index, u64),
     /// That many of all keys ever given out, stale ones too, from the one picked.
     Remove(prop::sample::Index, usize),
     /// Time moves on by `delta`; with `calls`, only so many bites of what is due are taken.
@@ -42,6 +52,7 @@ fn op() -> impl Strategy<Value = Op> {
         10 => (delta(), prop::bool::weighted(0.1))
             .prop_map(|(delta, past)| Op::Insert { delta, past }),
         1 => (0..5_000_u64).prop_map(|delta| Op::Burst { delta }),
+        4 => (any::<prop::sample::Index>(), delta()).prop_map(|(which, delta)| Op::Postpone(which, delta)),
         6 => (any::<prop::sample::Index>(), prop_oneof![3 => Just(1), 1 => 0..3 * PAGE])
             .prop_map(|(first, count)| Op::Remove(first, count)),
         4 => (prop_oneof![9 => 0..5_000_u64, 1 => delta()], prop::option::of(0..4_usize))
@@ -56,6 +67,8 @@ struct Model {
     now: u64,
     /// What is armed: number of the insertion → tick.
     armed: BTreeMap<usize, u64>,
+    /// By how much, once.
+    postponed: BTreeMap<usize, u64>,
     keys: Vec<Key>,
 }
 
@@ -66,6 +79,22 @@ impl Model {
         self.armed.insert(id, when);
     }
 
+    /// The tick of this one has come: does it stay?
+    fn later(&mut self, id: usize, out: &mut Vec<usize>) -> Option<u64> {
+        if let Some(delta) = self.postponed.remove(&id) {
+            let later = self.now.checked_add(delta).filter(|&later| later > self.now);
+            if let Some(later) = later {
+                assert!(
+                    self.armed.insert(id, later).is_some_and(|tick| tick <= self.now),
+                    "asked early"
+                );
+                return Some(later);
+            }
+        }
+        out.push(id);
+        None
+    }
+
     /// Advances both; all that is due comes out, nothing else, and in order.
     fn advance(&mut self, wheel: &mut Wheel<usize>, now: u64, calls: Option<usize>) {
         let before = self.now;
@@ -73,7 +102,7 @@ impl Model {
         let (mut out, mut more, mut left) = (Vec::new(), true, calls.unwrap_or(usize::MAX));
         while more && left > 0 {
             let len = out.len();
-            more = wheel.advance(self.now, 5, &mut out);
+            more = wheel.advance(self.now, 5, |&id| self.later(id, &mut out));
             assert!(out.len() - len <= 5);
             left -= 1;
         }
@@ -133,6 +162,10 @@ proptest! {
                         model.insert(&mut wheel, when);
                     }
                 }
+                Op::Postpone(which, delta) => {
+                    let which = which.index(model.keys.len().max(1));
+                    model.postponed.insert(which, delta);
+                }
                 Op::Remove(first, count) => {
                     let first = first.index(model.keys.len().max(1));
                     for (id, &key) in model.keys.iter().enumerate().skip(first).take(count) {
@@ -154,7 +187,7 @@ proptest! {
                 }
                 Op::Back(by) => {
                     let mut out = Vec::new();
-                    wheel.advance(model.now.saturating_sub(by), 3, &mut out);
+                    wheel.advance(model.now.saturating_sub(by), 3, |&id| model.later(id, &mut out));
                     prop_assert!(out.iter().all(|id| model.armed.remove(id).expect("expired twice") <= model.now));
                 }
             }
@@ -223,7 +256,10 @@ fn slot_that_was_drained_is_not_due_when_it_is_used_again() {
     assert_eq!(expire(&mut wheel, 64), []);
     wheel.insert(64 + 5, 69);
     let mut out = Vec::new();
-    assert_eq!((wheel.next_expiry(), wheel.advance(68, 7, &mut out)), (Some(69), false));
+    assert_eq!(
+        (wheel.next_expiry(), advance(&mut wheel, 68, 7, &mut out)),
+        (Some(69), false)
+    );
     assert_eq!(out, []);
     assert_eq!(expire(&mut wheel, 69), [69]);
 }
@@ -236,7 +272,7 @@ fn overdue_entry_that_always_comes_back_does_not_hold_up_others() {
     wheel.insert(20, "later");
     let mut out = Vec::new();
     for _ in 0..2 {
-        assert!(wheel.advance(30, 1, &mut out) || out.len() == 2);
+        assert!(advance(&mut wheel, 30, 1, &mut out) || out.len() == 2);
         wheel.insert(0, "overdue");
     }
     assert!(out.contains(&"later"));
