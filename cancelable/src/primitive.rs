@@ -2,7 +2,7 @@
 //!
 //! Everything that the token core synchronises with comes from here, so that a model built with
 //! `--cfg cancelable_loom` explores all of it: the state words, the locks, the cells that hold lists and causes, the
-//! parking of a blocked thread, and the timer's lock, bell and clock. (Wakers and the clocks of runtimes stand outside the
+//! parking of a blocked thread, and the timer's locks, bell and clock. (Wakers and the clocks of runtimes stand outside the
 //! models; so do `Arc`s that become wakers, which `std::task` wants to be its own.)
 
 #[cfg(not(cancelable_loom))]

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::pin::pin;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -58,25 +58,30 @@ fn calls<T>(f: impl FnOnce() -> T) -> (usize, T) {
 }
 
 /// The timer keeps its entries in pages, and a page while anything in it lives: from here on there is one, with room for
-/// all that these tests need. And each thread keeps a few entries that it does not need any more for the next deadlines: from
-/// here on this one has as many as it keeps.
-fn start_timer() {
+/// all that one of these tests needs at a time. And each thread keeps a few entries that it does not need any more for the next
+/// deadlines: from here on this one has as many as it keeps.
+#[must_use = "so long nobody else uses the timer"]
+fn start_timer() -> impl Sized {
     static ALARM: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     ALARM.cancel_after(Duration::from_secs(7_200));
-    let many: Vec<_> = (0..100).map(|_| CancellationToken::new()).collect();
-    many.iter()
-        .for_each(|token| token.cancel_after(Duration::from_secs(7_200)));
+    deadlines(20);
+    turn
+}
+
+/// Sets so many, and drops them.
+fn deadlines(n: usize) {
+    let many: Vec<_> = (0..n).map(|_| CancellationToken::new()).collect();
+    for token in &many {
+        token.cancel_after(Duration::from_secs(3_600));
+    }
 }
 
 #[test]
 fn what_a_thread_keeps_of_past_deadlines_is_bounded() {
-    start_timer();
-    let deadlines = |n: usize| {
-        let many: Vec<_> = (0..n).map(|_| CancellationToken::new()).collect();
-        many.iter()
-            .for_each(|token| token.cancel_after(Duration::from_secs(3_600)));
-    };
-    for n in [1, 10, 100] {
+    let _turn = start_timer();
+    for n in [1, 10, 100, 200] {
         assert_eq!(left(|| deadlines(n)), 0, "{n}");
     }
 }
@@ -193,7 +198,7 @@ fn everything_is_given_back() {
         );
         (root, child, below, callback)
     };
-    start_timer();
+    let _turn = start_timer();
     assert_eq!(left(everything), 0, "uncancelled");
     let cancelled = || {
         let family = everything();
@@ -205,7 +210,7 @@ fn everything_is_given_back() {
 
 #[test]
 fn a_cancelled_token_keeps_nothing_alive_but_its_reason() {
-    start_timer();
+    let _turn = start_timer();
     let (alone, token) = live(|| {
         let token = CancellationToken::new();
         token.cancel();

@@ -13,21 +13,30 @@ use std::time::Instant;
 use super::driver::{Armed, Driver, Idle, spawn};
 
 /// How many slots a thread keeps.
-const KEPT: usize = 16;
+const KEPT: usize = 8;
 
 /// The timer of this process.
 static SHARED: LazyLock<Driver> = LazyLock::new(|| Driver::new(spawn));
 
 thread_local! {
     /// The one kept last is taken first. No user code runs while it is borrowed.
-    static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
+    static IDLE: RefCell<Kept> = const { RefCell::new(Kept(Vec::new())) };
+}
+
+struct Kept(Vec<Idle>);
+
+impl Drop for Kept {
+    /// The thread is going away. It waits for no lock: in a process made by `fork`, a thread that is not there may hold it.
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Idle::leave);
+    }
 }
 
 /// Arms an alarm on the timer of this process: `waker` is woken when `at` has come.
 ///
 /// A deadline in the past is woken by the timer's thread at its next turn, never by this call: the
-/// caller is not re-entered. One too far ahead for the clock is kept and never comes. O(1); reads no clock; takes
-/// the timer's lock, and allocates, only if this thread keeps no slot that is in the wheel early enough.
+/// caller is not re-entered. One too far ahead for the clock is kept and never comes. O(1); reads no clock. Arms the slot that
+/// this thread kept last, and takes the driver's lock only if that is not in the wheel early enough. Allocates if there is none.
 ///
 /// # If the thread cannot be started
 ///
@@ -44,7 +53,7 @@ thread_local! {
 /// With four billion alarms armed.
 #[inline]
 pub(crate) fn arm(at: Instant, waker: Waker) -> Alarm {
-    let idle = IDLE.try_with(|idle| idle.borrow_mut().pop()).ok().flatten();
+    let idle = IDLE.try_with(|idle| idle.borrow_mut().0.pop()).ok().flatten();
     Alarm(Some(match idle {
         Some(idle) => idle.arm(at, waker),
         None => SHARED.arm(at, waker),
@@ -97,7 +106,7 @@ fn disarm(armed: Armed) {
     let idle = armed.rest();
     // One too many, or one whose thread is going away, is dropped.
     let surplus = IDLE.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
+        let kept = &mut kept.borrow_mut().0;
         if kept.len() < KEPT {
             kept.push(idle);
             None

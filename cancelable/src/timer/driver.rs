@@ -18,28 +18,29 @@
 //!
 //! `wake_at` is the tick until which the thread sleeps, under the lock.
 //!
-//! - D1. While the thread is parked, `wake_at` is not later than any tick at which a slot is listed, and a slot is listed no
-//!   later than its ticket says. Listing lowers it; only the thread raises it, to [`Wheel::next_expiry`], after it has seen to
-//!   everything due.
+//! - D1. While the thread is parked, `wake_at` is not later than any tick at which a slot is listed; and once arming has
+//!   returned, a slot is listed no later than its ticket says. Listing lowers `wake_at`; only the thread raises it, to
+//!   [`Wheel::next_expiry`], after it has seen to everything due.
 //! - D2. The thread is told (the bell is rung) only if it is parked and `wake_at` was lowered, once
 //!   per parking. If it is not parked it reads `wake_at` before it next goes to sleep, under the
 //!   same lock, so no deadline is missed.
 //! - D3. A slot says that its time has come before its waker is taken, under one hold of the ticket's lock: who finds its waker
 //!   gone finds that its time has come, and so does who is woken by it.
-//! - D4. A slot is taken from the wheel, and its ticket says so, under one hold of both locks: who arms it again then lists it
-//!   again.
+//! - D4. A slot is put into the wheel, or taken from it, and its ticket says so, under one hold of both locks: who arms one that
+//!   has left lists it again.
 //!
 //! `tests/loom.rs` has models of these.
 //!
-//! Disarming does not raise `wake_at`. The thread may so wake for nothing, at most once per tick
-//! that was waited for; in return arming and disarming by turns, as timeouts round quick work do,
-//! rings the bell once per timeout's length and not once per timeout.
+//! Disarming does not raise `wake_at`, and leaves the slot listed. The thread so wakes for nothing: for each slot that is kept,
+//! once per timeout's length at its tick, and a few times on the way there (once for each level of the wheel that it goes down).
+//! In return arming and disarming by turns, as timeouts round quick work do, rings the bell once per timeout's length and not
+//! once per timeout.
 
 use std::any::Any;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -98,7 +99,7 @@ impl Slot {
 /// The owner's end of a slot. Dropping it takes the slot from the wheel.
 struct Handle {
     slot: Arc<Slot>,
-    /// Of the slot's entry, as long as it is listed.
+    /// Of the slot's entry, as long as it is listed; [`Key::NONE`] before and after.
     key: Key,
 }
 
@@ -112,6 +113,9 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if self.key == Key::NONE {
+            return;
+        }
         let mut ticket = self.slot.ticket();
         let (waker, is_listed) = (ticket.waker.take(), ticket.listed_at.is_some());
         drop(ticket);
@@ -185,6 +189,18 @@ pub(super) struct Idle {
 }
 
 impl Idle {
+    /// As dropping it, but waits for no lock: what cannot be taken from the wheel now stays there until its tick.
+    pub(super) fn leave(mut self) {
+        let key = mem::replace(&mut self.handle.key, Key::NONE);
+        let slot = self
+            .handle
+            .slot
+            .driver
+            .try_lock()
+            .and_then(|mut state| state.wheel.remove(key));
+        drop(slot);
+    }
+
     /// As [`Driver::arm`], with this slot: without the driver's lock, if it is listed early enough.
     #[inline]
     pub(super) fn arm(self, at: Instant, waker: Waker) -> Armed {
@@ -366,6 +382,14 @@ impl Driver {
         lock(&self.state)
     }
 
+    fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Tick 0, for tests that make up their own time.
     #[cfg(test)]
     pub(super) fn origin(&self) -> Instant {
@@ -376,6 +400,13 @@ impl Driver {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().wheel.len()
+    }
+
+    /// Runs `f` while the driver is locked.
+    #[cfg(test)]
+    pub(super) fn locked<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _state = self.lock();
+        f()
     }
 
     /// Is the thread asleep, with nobody having rung the bell?

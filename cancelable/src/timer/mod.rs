@@ -11,12 +11,13 @@
 //! 2. *Never lost.* Every alarm that is not dropped is woken, once, also if arming raced with the
 //!    thread going to sleep, and also if other wakers panic.
 //! 3. *O(1).* [`arm`] and dropping an [`Alarm`] touch a fixed number of entries, however many are
-//!    armed. Firing is O(1) amortised: an entry is moved at most once per level of the wheel.
+//!    armed. Firing is O(1) amortised: an entry is moved at most once per level of the wheel, and listed anew at most once per
+//!    timeout's length, however often its slot has been armed meanwhile.
 //! 4. *No lock is held while a waker is cloned, woken or dropped*, so a waker may arm, update or
 //!    drop alarms, or cancel a whole tree of tokens.
-//! 5. *Bounded.* A dropped or fired alarm frees its waker at once, and its entry too, except that a thread keeps the entries
-//!    of up to 16 dropped ones for the next. What a burst of a million took is given back as they go (see [`slab`] for how,
-//!    and for what is kept).
+//! 5. *Bounded.* A dropped or fired alarm frees its waker at once, and its slot too, except that a thread keeps up to 8 of
+//!    those that were dropped on it, in the wheel until their tick or its own end. What a burst of a million took is given
+//!    back as they go (see [`slab`] for how, and for what is kept).
 //!
 //! What it does not promise: punctuality beyond the scheduler's, an order among alarms of the same
 //! tick, and that a waker stays silent once its alarm is dropped (a wake may be under way on the

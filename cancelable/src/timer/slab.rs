@@ -1,6 +1,7 @@
 //! The entries of a wheel: pages that never move, keys that go stale, lists threaded through.
 //!
-//! An entry is 32 bytes for an [`Arc`](std::sync::Arc), so a million alarms take 32 MB, and what they point to.
+//! An entry is 32 bytes for an [`Arc`](std::sync::Arc), so a million alarms take 32 MB, and 100 MB for the slots that they
+//! point to.
 //!
 //! *Memory goes back.* Entries live in pages of [`PAGE`] each. A page in which the last entry is
 //! freed is given back to the allocator, except that about one page's worth of room is kept, so
@@ -9,7 +10,8 @@
 //! each, 0.4 % of the entries) stays as long as it has been, until the last entry of all goes: then
 //! everything is given back if the directory is longer than [`KEPT_DIRECTORY`].
 //!
-//! Entries cannot move, for keys hold their index, so one entry pins its page. New entries go into
+//! Entries cannot move, for keys hold their index, so one entry pins its page, and one anywhere the directory: also that of an
+//! idle slot, which a thread keeps, until its tick. New entries go into
 //! the pages that are there, so scattered survivors of a burst are joined before more is allocated.
 
 use std::mem;

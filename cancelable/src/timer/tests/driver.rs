@@ -10,7 +10,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::driver::{self, Armed, BATCH, Driver, Spawn};
+use super::super::driver::{self, Armed, BATCH, Driver, Idle, Spawn};
 use super::Probe;
 
 /// A driver for ever, as alarms refer to one.
@@ -294,6 +294,101 @@ fn slot_pushed_back_again_and_again_is_moved_in_the_wheel_only_when_its_tick_com
     }
     turn_until_idle(driver, micros(driver, 10_049_000));
     assert_eq!((probe.woken(), armed.has_fired()), (1, true));
+}
+
+#[test]
+fn slot_listed_anew_by_the_thread_is_armed_in_time_for_between_its_old_and_its_new_tick() {
+    let driver = by_hand();
+    let probe = Probe::new(|| {});
+    let arm = |idle: Idle, at| idle.arm(micros(driver, at), probe.clone().into());
+    let armed = driver.arm(micros(driver, 10_000), probe.clone().into());
+    let armed = arm(armed.rest(), 20_000);
+    turn_until_idle(driver, micros(driver, 10_000));
+    let armed = arm(armed.rest(), 15_000);
+    turn_until_idle(driver, micros(driver, 15_000));
+    assert_eq!((probe.woken(), armed.has_fired()), (1, true));
+}
+
+#[test]
+fn slot_is_in_the_wheel_once_wherever_it_is_moved() {
+    let driver = by_hand();
+    let mut armed = driver.arm(micros(driver, 9_000), Waker::noop().clone());
+    for at in [5_000, 3_000, 7_000, 1_000] {
+        armed = armed.rest().arm(micros(driver, at), Waker::noop().clone());
+        assert_eq!(driver.len(), 1);
+    }
+    drop(armed);
+    assert_eq!(driver.len(), 0);
+}
+
+#[test]
+fn slot_that_has_fired_knows_nothing_of_it_when_it_is_armed_again() {
+    let driver = by_hand();
+    let armed = driver.arm(micros(driver, 1_000), Waker::noop().clone());
+    turn_until_idle(driver, micros(driver, 1_000));
+    assert!(armed.has_come());
+    let armed = armed.rest().arm(micros(driver, 2_000), Waker::noop().clone());
+    assert!(!armed.has_come() && !armed.has_fired());
+    turn_until_idle(driver, micros(driver, 2_000));
+    assert!(armed.has_come() && armed.has_fired());
+}
+
+#[test]
+fn slot_armed_again_tries_to_start_the_thread_again() {
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    let driver = leaked(|driver| {
+        TRIED.fetch_add(1, SeqCst);
+        spawn_if(false, driver)
+    });
+    let armed = driver.arm(micros(driver, 1_000), Waker::noop().clone());
+    let armed = armed.rest().arm(micros(driver, 1_000), Waker::noop().clone());
+    assert_eq!(TRIED.load(SeqCst), 2);
+    drop(armed);
+}
+
+#[test]
+fn slot_that_is_left_waits_for_no_lock_and_is_gone_now_or_at_its_tick() {
+    let driver = by_hand();
+    let idle = |at| driver.arm(micros(driver, at), Waker::noop().clone()).rest();
+    idle(1_000).leave();
+    assert_eq!(driver.len(), 0);
+    let idle = idle(1_000);
+    driver.locked(|| idle.leave());
+    assert_eq!(driver.len(), 1);
+    turn_until_idle(driver, micros(driver, 1_000));
+    assert_eq!(driver.len(), 0);
+}
+
+#[test]
+fn no_lock_is_held_while_a_waker_is_dropped() {
+    /// When it is dropped, has the driver's turn done by another thread, which would wait for a lock that is held here.
+    struct Turns(&'static Driver);
+
+    impl Wake for Turns {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Turns {
+        fn drop(&mut self) {
+            let driver = self.0;
+            let (done, is_done) = channel();
+            thread::spawn(move || {
+                turn_until_idle(driver, micros(driver, 1_000));
+                done.send(()).expect("waited for");
+            });
+            let is_done = is_done.recv_timeout(Duration::from_secs(30));
+            assert!(is_done.is_ok(), "a lock is held");
+        }
+    }
+
+    let waker = |driver| Waker::from(Arc::new(Turns(driver)));
+    let armed = |driver: &'static Driver| driver.arm(micros(driver, 1_000), waker(driver));
+    drop(armed(by_hand()));
+    drop(armed(by_hand()).rest());
+    assert!(!armed(by_hand()).update(Waker::noop()));
+    let driver = by_hand();
+    let idle = armed(driver).rest();
+    drop(idle.arm(micros(driver, 1_000), waker(driver)));
 }
 
 // Races, and the thread ---------------------------------------------------------------------------

@@ -159,6 +159,24 @@ fn a_slot_that_is_armed_for_earlier_than_it_is_listed_is_woken_in_time() {
 }
 
 #[test]
+fn a_slot_that_is_moved_as_its_new_tick_comes_can_be_armed_again() {
+    explore(|time| {
+        let [old, new] = [1, 3].map(|tick| Count::at(time, tick));
+        let idle = time.arm(4, &old).rest();
+        let turn = spawn(move || time.turn(1));
+        let idle = idle.arm(time.tick(1), old.waker()).rest();
+        let armed = idle.arm(time.tick(3), new.waker());
+        turn.join().unwrap();
+        time.turn(3);
+        assert!(old.woken() <= 1);
+        assert_eq!(new.woken(), 1);
+        drop(armed);
+        assert_eq!([&old, &new].map(Arc::strong_count), [1, 1]);
+        assert_eq!(time.driver.len(), 0);
+    });
+}
+
+#[test]
 fn an_alarm_that_rests_as_it_fires_lets_its_waker_go() {
     explore(|time| {
         let count = Count::at(time, 1);
