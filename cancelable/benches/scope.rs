@@ -7,31 +7,22 @@
 
 #![allow(missing_docs, reason = "criterion's macros")]
 
+mod common;
+
 use std::future::{Future, poll_fn, ready};
 use std::hint::black_box;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::{CancellationToken, Cancelled, Scope, cancel_scope, check, guard};
+use common::{HOUR, Once, drive, poll_to_the_end};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// How many awaits one measured future makes.
 const AWAITS: u32 = 1000;
-
-/// Drives a future that wakes itself, without an executor, but as one.
-fn drive<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let mut future: Pin<&mut dyn Future<Output = F::Output>> = black_box(future.as_mut());
-    let mut cx = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-    }
-}
 
 /// The same, as seen by an optimiser that knows the future.
 fn drive_inlined<F: Future>(future: F) -> F::Output {
@@ -41,22 +32,6 @@ fn drive_inlined<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-    }
-}
-
-/// Pending once.
-struct Once(bool);
-
-impl Future for Once {
-    type Output = u32;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
-        if self.0 {
-            return Poll::Ready(1);
-        }
-        self.0 = true;
-        Poll::Pending
     }
 }
 
@@ -134,23 +109,12 @@ fn awaits(c: &mut Criterion) {
     awaits!(c, "await_pending_once_inlined", drive_inlined, _i => Once(black_box(false)));
 }
 
-/// Polls until it is ready, whether it was woken or not. Inlined, so that the future is made where it is polled.
-#[inline(always)]
-fn poll_to_the_end<F: Future>(cx: &mut Context<'_>, future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return output;
-        }
-    }
-}
-
 /// A sync scope with a deadline and a check point in it.
 fn sync_scope(c: &mut Criterion) {
     CancellationToken::new().sync_scope(|| {
         c.bench_function("sync_scope/scope", |b| {
             b.iter(|| {
-                Scope::new().timeout(Duration::from_secs(3600)).run_sync(|| {
+                Scope::new().timeout(HOUR).run_sync(|| {
                     check()?;
                     Ok::<_, Cancelled>(black_box(1))
                 })
@@ -160,7 +124,6 @@ fn sync_scope(c: &mut Criterion) {
 }
 
 fn scopes(c: &mut Criterion) {
-    const HOUR: Duration = Duration::from_secs(3600);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -210,7 +173,6 @@ fn scopes(c: &mut Criterion) {
 
 /// The same, pending once, by two threads that have nothing in common but what the library has for all.
 fn scopes_on_two_threads(c: &mut Criterion) {
-    const HOUR: Duration = Duration::from_secs(3600);
     /// How long the slower of two threads takes for so many turns, each in a runtime of its own.
     fn time(turns: u64, turn: impl Fn(&mut Context<'_>) + Sync) -> Duration {
         let barrier = Barrier::new(2);

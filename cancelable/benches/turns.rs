@@ -1,0 +1,241 @@
+//! What awaits and scopes cost, beside the peers, on a machine that others use too: each is run for a few microseconds by
+//! turns, again and again, and what counts is each one's best turn. (Medians are those of the neighbours, on such a machine.)
+//!
+//! `cargo bench -p cancelable --bench turns` prints the README's rows; a number after it says how many turns.
+
+mod common;
+
+use std::future::{poll_fn, ready};
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use cancelable::{CancellationToken, Cancelled, Scope, cancel_scope, check, guard};
+use common::{HOUR, Once, drive, poll_to_the_end};
+use tokio_util::sync::CancellationToken as Theirs;
+
+/// How often one is run in a turn.
+const RUNS: u32 = 2_000;
+
+/// What is measured: a name, and what runs it so many times.
+type Entry<'a> = (&'static str, Box<dyn Fn(u32) + 'a>);
+
+/// The best turn of each, in ns a run.
+fn best(turns: u32, entries: &[Entry<'_>]) -> Vec<f64> {
+    let mut best = vec![f64::MAX; entries.len()];
+    for _ in 0..turns {
+        for ((_, run), best) in entries.iter().zip(&mut best) {
+            let start = Instant::now();
+            run(RUNS);
+            *best = best.min(start.elapsed().as_nanos() as f64 / f64::from(RUNS));
+        }
+    }
+    best
+}
+
+/// Sums up the awaits of a future, each in a function of its own.
+macro_rules! awaits {
+    ($i:ident => $future:expr, $ours:ident, $theirs:ident) => {
+        [
+            Box::new(|runs: u32| {
+                black_box(drive(async {
+                    let mut sum = 0;
+                    for $i in 0..runs {
+                        sum += $future.await;
+                    }
+                    sum
+                }));
+            }) as Box<dyn Fn(u32) + '_>,
+            Box::new(|runs: u32| {
+                let all = drive($ours.scope(async {
+                    let mut sum = 0;
+                    for $i in 0..runs {
+                        sum += guard($future).await?;
+                    }
+                    Ok::<_, Cancelled>(sum)
+                }));
+                assert!(black_box(all).is_ok());
+            }),
+            Box::new(|runs: u32| {
+                let all = drive(async {
+                    let mut sum = 0;
+                    for $i in 0..runs {
+                        sum += $theirs.run_until_cancelled($future).await?;
+                    }
+                    Some(sum)
+                });
+                assert!(black_box(all).is_some());
+            }),
+        ]
+    };
+}
+
+fn one_scope(cx: &mut Context<'_>, pending: bool) {
+    let scope = Scope::new().timeout(HOUR);
+    let output = poll_to_the_end(
+        cx,
+        scope.run(async { Ok::<_, Cancelled>(Once(!black_box(pending)).await) }),
+    );
+    assert!(black_box(output).is_ok());
+}
+
+fn one_cancel_scope(cx: &mut Context<'_>, pending: bool) {
+    let scope = cancel_scope!(timeout = HOUR, async {
+        Ok::<_, Cancelled>(Once(!black_box(pending)).await)
+    });
+    assert!(black_box(poll_to_the_end(cx, scope)).is_ok());
+}
+
+fn two_nested(cx: &mut Context<'_>, pending: bool) {
+    let scope = Scope::new().timeout(HOUR).run(async {
+        let inner = async { guard(Once(!black_box(pending))).await };
+        guard(Scope::new().timeout(HOUR).run(inner)).await?
+    });
+    assert!(black_box(poll_to_the_end(cx, scope)).is_ok());
+}
+
+fn one_of_theirs(cx: &mut Context<'_>, parent: &Theirs, pending: bool) {
+    let child = parent.child_token();
+    let timeout = tokio::time::timeout(HOUR, child.run_until_cancelled(Once(!black_box(pending))));
+    assert!(black_box(poll_to_the_end(cx, timeout)).is_ok());
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
+}
+
+/// Runs `f` so many times within one poll of a task.
+fn within<'a>(
+    runtime: &'a tokio::runtime::Runtime,
+    parent: &'a CancellationToken,
+    f: impl Fn(&mut Context<'_>) + 'a,
+) -> Box<dyn Fn(u32) + 'a> {
+    Box::new(move |runs| {
+        runtime.block_on(parent.scope(poll_fn(|cx| {
+            (0..runs).for_each(|_| f(cx));
+            Poll::Ready(())
+        })));
+    })
+}
+
+/// The best turn of the slower of two threads that have nothing in common but what the library has for all.
+fn best_of_two_threads(turns: u32, f: impl Fn(&mut Context<'_>, &Theirs) + Sync) -> f64 {
+    let barrier = Barrier::new(2);
+    let work = || {
+        let (runtime, ours, theirs) = (runtime(), CancellationToken::new(), Theirs::new());
+        let run = within(&runtime, &ours, |cx| f(cx, &theirs));
+        let turn = |_| {
+            barrier.wait();
+            let start = Instant::now();
+            run(50 * RUNS);
+            start.elapsed().as_nanos() as f64 / f64::from(50 * RUNS)
+        };
+        (0..turns).map(turn).collect::<Vec<_>>()
+    };
+    std::thread::scope(|threads| {
+        let both = [threads.spawn(work), threads.spawn(work)].map(|thread| thread.join().expect("no panic"));
+        both[0]
+            .iter()
+            .zip(&both[1])
+            .map(|(a, b)| a.max(*b))
+            .fold(f64::MAX, f64::min)
+    })
+}
+
+fn main() {
+    let turns = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(100);
+    let (ours, theirs, runtime) = (CancellationToken::new(), Theirs::new(), runtime());
+    let [ready_plain, ready_guard, ready_theirs] = awaits!(i => ready(black_box(i)), ours, theirs);
+    let [pending_plain, pending_guard, pending_theirs] = awaits!(_i => Once(black_box(false)), ours, theirs);
+    let flag = std::sync::atomic::AtomicBool::new(false);
+    let mut entries: Vec<Entry<'_>> = vec![
+        ("await, ready: plain", ready_plain),
+        ("await, ready: guard", ready_guard),
+        ("await, ready: run_until_cancelled", ready_theirs),
+        ("await, pending once: plain", pending_plain),
+        ("await, pending once: guard", pending_guard),
+        ("await, pending once: run_until_cancelled", pending_theirs),
+        (
+            "an atomic load",
+            Box::new(|runs| {
+                for _ in 0..runs {
+                    black_box(black_box(&flag).load(std::sync::atomic::Ordering::Acquire));
+                }
+            }),
+        ),
+        (
+            "sync scope, one check",
+            Box::new(|runs| {
+                ours.sync_scope(|| {
+                    for _ in 0..runs {
+                        let output = Scope::new().timeout(HOUR).run_sync(|| {
+                            check()?;
+                            Ok::<_, Cancelled>(black_box(1))
+                        });
+                        assert!(output.is_ok());
+                    }
+                });
+            }),
+        ),
+    ];
+    for (pending, names) in [
+        (
+            false,
+            [
+                "scope, ready",
+                "cancel_scope!, ready",
+                "two nested, ready",
+                "theirs, ready",
+            ],
+        ),
+        (
+            true,
+            [
+                "scope, pending",
+                "cancel_scope!, pending",
+                "two nested, pending",
+                "theirs, pending",
+            ],
+        ),
+    ] {
+        let theirs = &theirs;
+        entries.push((names[0], within(&runtime, &ours, move |cx| one_scope(cx, pending))));
+        entries.push((
+            names[1],
+            within(&runtime, &ours, move |cx| one_cancel_scope(cx, pending)),
+        ));
+        entries.push((names[2], within(&runtime, &ours, move |cx| two_nested(cx, pending))));
+        entries.push((
+            names[3],
+            within(&runtime, &ours, move |cx| one_of_theirs(cx, theirs, pending)),
+        ));
+    }
+    let best = best(turns, &entries);
+    println!("| best of {turns} turns | ns |\n|---|---:|");
+    for ((name, _), best) in entries.iter().zip(&best) {
+        println!("| {name} | {best:.2} |");
+    }
+    let two_ours = best_of_two_threads(turns / 10 + 1, |cx, _| one_scope(cx, true));
+    let two_theirs = best_of_two_threads(turns / 10 + 1, |cx, theirs| one_of_theirs(cx, theirs, true));
+    println!("| scope, pending, on two threads at once | {two_ours:.2} |\n| theirs, the same | {two_theirs:.2} |\n");
+
+    let ns = |name: &str| best[entries.iter().position(|entry| entry.0 == name).expect("an entry")];
+    println!("| figure | wanted | here |\n|---|---|---|");
+    for (kind, addition, times) in [("ready", 1.5, 15.0), ("pending once", 5.0, 12.0)] {
+        let of = |who| ns(&format!("await, {kind}: {who}"));
+        let (ours, theirs) = (of("guard") - of("plain"), of("run_until_cancelled") - of("plain"));
+        println!(
+            "| await, {kind} | ≤ +{addition} ns, ≥ {times} × | {ours:+.2} ns, {:.0} × |",
+            theirs / ours
+        );
+    }
+    for (kind, ratio) in [("ready", 0.5), ("pending", 0.7)] {
+        let here = ns(&format!("scope, {kind}")) / ns(&format!("theirs, {kind}"));
+        println!("| scope, {kind} | ≤ {ratio} | {here:.2} |");
+    }
+    println!("| scope, pending, two threads | | {:.2} |", two_ours / two_theirs);
+}
