@@ -38,7 +38,7 @@ pub(super) fn enter_sync<R>(
     with_frame(|outer| {
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer);
-        let mut unmade = Unmade::new(origin, LOOKS);
+        let mut unmade = Unmade::new(origin, about, LOOKS);
         let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let (value, _) = frame.enter(|| {

@@ -12,6 +12,7 @@ mod live;
 mod nature;
 mod options;
 mod origin;
+mod plan;
 mod race;
 mod region;
 mod run;

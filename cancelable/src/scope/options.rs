@@ -1,17 +1,14 @@
 //! `Scope`, the builder: what a scope is told before it begins.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::listening::Listening;
-use super::origin::Origin;
+use super::plan::{Parent, Plan};
 use super::source::{Source, Watch};
-use crate::clock::{self, Glance, Now};
-use crate::context::{About, Frame};
-use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
+use crate::context::About;
+use crate::token::CancellationToken;
 
 /// A stretch of code with a token of its own: a child of the ambient one, with perhaps a deadline, a grace and a name.
 ///
@@ -46,20 +43,8 @@ use crate::token::{CancellationToken, ChildOptions, Deadline, StateRef};
 /// ```
 #[must_use = "a scope does nothing until it is given something to `run`"]
 pub struct Scope {
-    parent: Parent,
-    timeout: Option<(Duration, &'static Location<'static>)>,
-    deadline: Option<(Instant, &'static Location<'static>)>,
+    pub(in crate::scope) plan: Plan,
     pub(in crate::scope) about: About,
-    /// Once it has begun, if it has a deadline.
-    due: Cell<Option<Due>>,
-    pub(in crate::scope) listening: Option<Box<Listening>>,
-}
-
-#[derive(Debug)]
-enum Parent {
-    Ambient,
-    Given(CancellationToken),
-    None,
 }
 
 impl Scope {
@@ -67,12 +52,8 @@ impl Scope {
     #[track_caller]
     pub fn new() -> Self {
         Self {
-            parent: Parent::Ambient,
-            timeout: None,
-            deadline: None,
+            plan: Plan::default(),
             about: About::default(),
-            due: Cell::new(None),
-            listening: None,
         }
     }
 
@@ -82,7 +63,7 @@ impl Scope {
     /// Zero cancels before the body starts. A duration too long for the clock, such as [`Duration::MAX`], is no deadline.
     #[track_caller]
     pub fn timeout(mut self, after: Duration) -> Self {
-        self.timeout = Some((after, Location::caller()));
+        self.plan.timeout = Some((after, Location::caller()));
         self
     }
 
@@ -90,7 +71,7 @@ impl Scope {
     /// the earlier of the two counts.
     #[track_caller]
     pub fn deadline(mut self, at: Instant) -> Self {
-        self.deadline = Some((at, Location::caller()));
+        self.plan.deadline = Some((at, Location::caller()));
         self
     }
 
@@ -104,13 +85,13 @@ impl Scope {
 
     /// Hangs the scope below this token instead of the ambient one.
     pub fn parent(mut self, parent: &CancellationToken) -> Self {
-        self.parent = Parent::Given(parent.clone());
+        self.plan.parent = Parent::Given(parent.clone());
         self
     }
 
     /// Hangs the scope below nothing: only its own deadline and its own token end it.
     pub fn detached(mut self) -> Self {
-        self.parent = Parent::None;
+        self.plan.parent = Parent::None;
         self
     }
 
@@ -122,7 +103,7 @@ impl Scope {
 
     /// Cancels the scope with this token too, besides its parent. May be given several times.
     pub fn link(mut self, token: CancellationToken) -> Self {
-        self.listening.get_or_insert_default().link(token);
+        self.plan.listening.get_or_insert_default().link(token);
         self
     }
 
@@ -139,170 +120,8 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn until(mut self, source: impl Source) -> Self {
-        self.listening.get_or_insert_default().add(Watch::of(source));
+        self.plan.listening.get_or_insert_default().add(Watch::of(source));
         self
-    }
-
-    /// The scope begins, if it has not: its deadline counts from now.
-    pub(super) fn begin(&self) -> &Self {
-        if (self.timeout.is_some() || self.deadline.is_some()) && self.due.get().is_none() {
-            self.due.set(self.due_from(clock::now()));
-        }
-        self
-    }
-
-    /// The earlier one of timeout and deadline.
-    fn due_from(&self, now: Now) -> Option<Due> {
-        let timeout = self.timeout.and_then(|(after, _)| now.at.checked_add(after));
-        let deadline = self.deadline.map(|(at, _)| at);
-        let at = match (timeout, deadline) {
-            (Some(timeout), Some(deadline)) => timeout.min(deadline),
-            (timeout, deadline) => timeout.or(deadline)?,
-        };
-        Some(Due {
-            at,
-            by_timeout: timeout == Some(at),
-            is_virtual: now.is_virtual,
-            is_past: at <= now.at,
-        })
-    }
-
-    /// What the token is to know of its deadline.
-    fn token_deadline(&self) -> Option<Deadline> {
-        let due = self.due.get()?;
-        let (after, location) = match (self.timeout, self.deadline) {
-            (Some((after, location)), _) if due.by_timeout => (Some(after), location),
-            (_, deadline) => (None, deadline?.1),
-        };
-        let mut deadline = Deadline::new(due.at, after, location);
-        deadline.is_virtual = due.is_virtual;
-        deadline.scope.clone_from(&self.about.name);
-        Some(deadline)
-    }
-
-    /// What the scope hangs below, if anything; the frame outside has its token made for it.
-    fn parent_token<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> Option<&'f CancellationToken> {
-        match &self.parent {
-            Parent::Ambient => outer.map(Frame::token),
-            Parent::Given(parent) => Some(parent),
-            Parent::None => None,
-        }
-    }
-
-    /// Deadlines that nobody watches and links that nobody heard are looked at by the first check point.
-    fn has_more_than_a_parent(&self) -> bool {
-        self.due.get().is_some() || !self.links().is_empty()
-    }
-
-    fn links(&self) -> &[CancellationToken] {
-        self.listening.as_ref().map_or(&[], |listening| listening.links())
-    }
-
-    /// Was it too late when it began?
-    fn is_past(&self) -> bool {
-        self.due.get().is_some_and(|due| due.is_past)
-    }
-}
-
-/// The deadline of a scope that has begun.
-#[derive(Clone, Copy)]
-struct Due {
-    at: Instant,
-    by_timeout: bool,
-    is_virtual: bool,
-    is_past: bool,
-}
-
-impl Due {
-    /// Is it still to come? Only the wall's clock can be asked, and only if there is to be a glance at it.
-    fn is_ahead(self, glance: Option<&Glance>) -> bool {
-        !self.is_past && !self.is_virtual && glance.is_none_or(|glance| glance.now() < self.at)
-    }
-}
-
-/// Of a scope that has begun.
-impl Origin for Scope {
-    fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        if self.has_more_than_a_parent() {
-            return StateRef::wants_attention();
-        }
-        match &self.parent {
-            Parent::Ambient => outer.map_or(StateRef::never(), Frame::state),
-            Parent::Given(parent) => parent.state_ref(),
-            Parent::None => StateRef::never(),
-        }
-    }
-
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
-        let parent = match &self.parent {
-            Parent::Ambient => outer.is_none_or(|outer| outer.is_clear_at(glance)),
-            Parent::Given(parent) => parent.is_quiet(),
-            Parent::None => true,
-        };
-        parent && self.links().is_empty() && self.is_ahead(glance)
-    }
-
-    fn is_ahead(&self, glance: Option<&Glance>) -> bool {
-        self.due.get().is_none_or(|due| due.is_ahead(glance))
-    }
-
-    fn is_needed_at_once(&self) -> bool {
-        self.listening.as_ref().is_some_and(|listening| listening.has_sources())
-    }
-
-    fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
-        let parent = match &self.parent {
-            Parent::Ambient => outer.is_some_and(Frame::is_cancelled),
-            Parent::Given(parent) => parent.is_cancelled(),
-            Parent::None => false,
-        };
-        parent || self.is_past() || self.links().iter().any(CancellationToken::is_cancelled)
-    }
-
-    fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken {
-        match self.parent_token(outer) {
-            Some(parent) => self.make_below(parent),
-            None => self.make_below(&CancellationToken::never()),
-        }
-    }
-
-    fn stand_in(&self, outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
-        if !self.links().is_empty() {
-            return None;
-        }
-        let parent = self.parent_token(outer).cloned().unwrap_or(CancellationToken::never());
-        // Whoever hangs on a token relies on its deadline being watched; one that no thread can watch has to be asked for.
-        let is_unwatched = !parent.is_quiet() && parent.attend();
-        (!is_unwatched).then_some(parent)
-    }
-
-    fn state_below<'f>(&'f self, stand_in: &'f CancellationToken) -> StateRef<'f> {
-        if self.has_more_than_a_parent() {
-            StateRef::wants_attention()
-        } else {
-            stand_in.state_ref()
-        }
-    }
-
-    fn make_below(&self, parent: &CancellationToken) -> CancellationToken {
-        parent.child_with(ChildOptions {
-            name: self.about.name.clone(),
-            deadline: self.token_deadline(),
-            links: self.links().to_vec(),
-        })
-    }
-
-    fn begun(&self, token: &CancellationToken) {
-        if let Some(listening) = &self.listening {
-            listening.begin(token);
-        }
-        if self.is_past() {
-            token.attend();
-        }
-    }
-
-    fn deadline(&self) -> Option<(Instant, bool)> {
-        self.due.get().map(|due| (due.at, due.is_virtual))
     }
 }
 
@@ -310,11 +129,11 @@ impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("name", &self.about.name)
-            .field("parent", &self.parent)
-            .field("timeout", &self.timeout.map(|(after, _)| after))
-            .field("deadline", &self.deadline.map(|(at, _)| at))
+            .field("parent", &self.plan.parent)
+            .field("timeout", &self.plan.timeout.map(|(after, _)| after))
+            .field("deadline", &self.plan.deadline.map(|(at, _)| at))
             .field("grace", &self.about.grace)
-            .field("links", &self.links())
+            .field("links", &self.plan.links())
             .finish_non_exhaustive()
     }
 }

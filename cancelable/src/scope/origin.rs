@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::time::Instant;
 
 use crate::clock::Glance;
-use crate::context::{Frame, LazyToken};
+use crate::context::{About, Frame, LazyToken};
 use crate::delay::Delay;
 use crate::reason::CancelReason;
 use crate::token::{CancellationToken, StateRef};
@@ -32,8 +32,8 @@ pub(crate) trait Origin {
     }
     /// Would the token be cancelled from the start?
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool;
-    /// Makes the token.
-    fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken;
+    /// Makes the token of a region that is called so.
+    fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken;
     /// The token has been made, and is where everybody finds it: has what is watched on its behalf watched from now on.
     fn begun(&self, _token: &CancellationToken) {}
 
@@ -47,7 +47,7 @@ pub(crate) trait Origin {
         stand_in.state_ref()
     }
     /// As [`make`](Self::make), below the stand-in.
-    fn make_below(&self, stand_in: &CancellationToken) -> CancellationToken {
+    fn make_below(&self, stand_in: &CancellationToken, _about: &About) -> CancellationToken {
         stand_in.child_token()
     }
     /// When the token would be cancelled by itself, and whether by a virtual clock.
@@ -72,7 +72,7 @@ impl Origin for Root {
         false
     }
 
-    fn make(&self, _: Option<&Frame<'_>>) -> CancellationToken {
+    fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
         CancellationToken::new()
     }
 
@@ -97,7 +97,7 @@ impl Origin for Child {
         outer.is_some_and(Frame::is_cancelled)
     }
 
-    fn make(&self, outer: Option<&Frame<'_>>) -> CancellationToken {
+    fn make(&self, outer: Option<&Frame<'_>>, _: &About) -> CancellationToken {
         outer.map_or_else(CancellationToken::new, |outer| outer.token().child_token())
     }
 }
@@ -118,7 +118,7 @@ impl Origin for Existing<'_> {
         self.0.is_cancelled()
     }
 
-    fn make(&self, _: Option<&Frame<'_>>) -> CancellationToken {
+    fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
         self.0.clone()
     }
 }
@@ -142,7 +142,7 @@ impl Origin for Dropped {
         true
     }
 
-    fn make(&self, _: Option<&Frame<'_>>) -> CancellationToken {
+    fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
         let token = self.stand_in.child_token();
         if !token.is_cancelled() {
             token.cancel_with(CancelReason::dropped_at(self.location));
@@ -158,6 +158,7 @@ pub(super) const LOOKS: u8 = 8;
 /// The token of a region that has not needed one so far, for the length of a poll.
 pub(super) struct Unmade<'a, O> {
     origin: &'a O,
+    about: &'a About,
     below: Option<Below<'a>>,
     made: OnceCell<CancellationToken>,
     looks: Cell<u8>,
@@ -171,9 +172,10 @@ pub(super) struct Below<'a> {
 }
 
 impl<'a, O: Origin> Unmade<'a, O> {
-    pub(super) fn new(origin: &'a O, looks: u8) -> Self {
+    pub(super) fn new(origin: &'a O, about: &'a About, looks: u8) -> Self {
         Self {
             origin,
+            about,
             below: None,
             made: OnceCell::new(),
             looks: Cell::new(looks),
@@ -181,10 +183,10 @@ impl<'a, O: Origin> Unmade<'a, O> {
     }
 
     /// In a later poll than the first.
-    pub(super) fn below(below: Below<'a>, origin: &'a O, looks: u8) -> Self {
+    pub(super) fn below(below: Below<'a>, origin: &'a O, about: &'a About, looks: u8) -> Self {
         Self {
             below: Some(below),
-            ..Self::new(origin, looks)
+            ..Self::new(origin, about, looks)
         }
     }
 
@@ -218,8 +220,8 @@ impl<O: Origin> LazyToken for Unmade<'_, O> {
         // Deadlines outside may turn out to have passed, which runs callbacks and wakers, and these may ask for this very
         // token: then it is there by the time we come back, and ours, which nobody has seen, goes.
         let token = match self.below {
-            Some(below) => self.origin.make_below(below.stand_in),
-            None => self.origin.make(outer),
+            Some(below) => self.origin.make_below(below.stand_in, self.about),
+            None => self.origin.make(outer, self.about),
         };
         let is_ours = self.made.set(token).is_ok();
         let token = self.made.get_or_init(|| unreachable!("it has just been set"));

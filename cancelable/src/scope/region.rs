@@ -155,7 +155,7 @@ impl<M, F> Region<M, F> {
                 // Destructors may ask for it, and see it cancelled.
                 let (stand_in, location) = (token.clone(), live.nature.location);
                 let dropped = Dropped { stand_in, location };
-                let unmade = Unmade::new(&dropped, 0);
+                let unmade = Unmade::new(&dropped, &live.nature.about, 0);
                 let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
                 frame.enter(|| body.as_mut().project_replace(Body::Done));
             }
@@ -292,7 +292,9 @@ where
         let token = match live.unwound.take() {
             // It panicked in the poll before, and is polled all the same.
             Some(token) => token,
-            None if stand_in.is_marked() || live.has_deadline_come(cx) => origin.make_below(stand_in),
+            None if stand_in.is_marked() || live.has_deadline_come(cx) => {
+                origin.make_below(stand_in, &live.nature.about)
+            }
             None => return false,
         };
         self.as_mut().settle(token);
@@ -314,7 +316,7 @@ where
             stand_in,
             deadline: live.deadline.as_ref(),
         };
-        let mut unmade = Unmade::below(below, origin, live.looks);
+        let mut unmade = Unmade::below(below, origin, &live.nature.about, live.looks);
         let frame = Frame::lazy(
             &unmade,
             origin.state_below(stand_in),
@@ -442,7 +444,7 @@ where
             };
             // Asked before the frame is made, which it may turn quiet.
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
-            let mut unmade = Unmade::new(origin, LOOKS);
+            let mut unmade = Unmade::new(origin, &nature.about, LOOKS);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
             let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
             let mut make = Some(make);
@@ -492,7 +494,7 @@ where
             let token = unmade
                 .take_made()
                 .or_else(stand_in)
-                .unwrap_or_else(|| origin.make(outer));
+                .unwrap_or_else(|| origin.make(outer, &nature.about));
             this.registered.adopt(token);
             live.is_begun = true;
             // Had it been cancelled when the poll began, there would have been none.

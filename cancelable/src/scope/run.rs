@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use super::enter::enter_sync;
 use super::nature::Nature;
 use super::options::Scope;
+use super::plan::Plan;
 use super::region::{Given, Make, Region, With};
 use crate::context::Frame;
 use crate::error::{Cancelled, FromCancelled};
@@ -17,7 +18,7 @@ pin_project_lite::pin_project! {
     /// The future of [`Scope::run`].
     #[must_use = "futures do nothing unless polled"]
     struct Run<M, F, O> {
-        scope: Scope,
+        plan: Plan,
         #[pin]
         region: Region<M, F>,
         // What to return in the body's place.
@@ -31,11 +32,11 @@ impl<M, F, O> Run<M, F, O> {
             is_check_point: true,
             owns_token: true,
             shields: false,
-            about: scope.about.clone(),
+            about: scope.about,
             location,
         };
         Self {
-            scope,
+            plan: scope.plan,
             region: Region::new(nature, make),
             otherwise,
         }
@@ -51,12 +52,12 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if self.scope.listening.is_none() {
+        if self.plan.listening.is_none() {
             return self.poll_body(cx);
         }
         let this = self.as_mut().project();
         if this
-            .scope
+            .plan
             .listening
             .as_mut()
             .is_some_and(|listening| listening.is_forced(cx))
@@ -64,7 +65,7 @@ where
             this.region.force();
         }
         let poll = self.as_mut().poll_body(cx);
-        if let (true, Some(listening)) = (poll.is_ready(), &self.scope.listening) {
+        if let (true, Some(listening)) = (poll.is_ready(), &self.plan.listening) {
             listening.end();
         }
         poll
@@ -81,9 +82,9 @@ where
     #[inline(never)]
     fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let (scope, otherwise) = (&*this.scope, &*this.otherwise);
+        let (plan, otherwise) = (&*this.plan, &*this.otherwise);
         this.region
-            .poll_region(|| scope.begin(), cx, |result| result.unwrap_or_else(otherwise))
+            .poll_region(|| plan.begin(), cx, |result| result.unwrap_or_else(otherwise))
     }
 }
 
@@ -196,11 +197,11 @@ impl Scope {
     }
 
     fn enter_sync_at<R>(mut self, location: &'static Location<'static>, f: impl FnOnce(bool, &Frame<'_>) -> R) -> R {
-        if let Some(listening) = &mut self.listening {
+        if let Some(listening) = &mut self.plan.listening {
             listening.never_force();
         }
-        let value = enter_sync(self.begin(), &self.about, location, f);
-        if let Some(listening) = &self.listening {
+        let value = enter_sync(self.plan.begin(), &self.about, location, f);
+        if let Some(listening) = &self.plan.listening {
             listening.end();
         }
         value

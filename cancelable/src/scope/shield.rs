@@ -11,6 +11,7 @@ use super::enter::enter_sync;
 use super::nature::Nature;
 use super::options::Scope;
 use super::origin::Root;
+use super::plan::Plan;
 use super::region::{Given, Region};
 use crate::context::About;
 use crate::error::FromCancelled;
@@ -104,10 +105,9 @@ impl<F> Shield<F> {
     where
         F: Future<Output: FromCancelled>,
     {
-        let scope = Scope::new().detached().timeout(after);
         ShieldWithTimeout {
             region: self.region.with_nature(nature(true, self.location)),
-            scope,
+            plan: Scope::new().detached().timeout(after).plan,
         }
     }
 }
@@ -118,7 +118,7 @@ pin_project_lite::pin_project! {
     pub struct ShieldWithTimeout<F> {
         #[pin]
         region: Region<Given<F>, F>,
-        scope: Scope,
+        plan: Plan,
     }
 }
 
@@ -127,9 +127,9 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let scope = &*this.scope;
+        let plan = &*this.plan;
         this.region.poll_region(
-            || scope.begin(),
+            || plan.begin(),
             cx,
             |result| result.unwrap_or_else(FromCancelled::from_cancelled),
         )

@@ -27,10 +27,13 @@ fn stripes() -> [Stripe; STRIPES] {
     std::array::from_fn(|_| Stripe(Mutex::new(())))
 }
 
-/// A stripe for a new tree, whose root is at `address`: mixed, that spreads unrelated trees at no cost.
+/// A stripe for a new tree, whose root is at `address`, every bit of which counts: allocators give each thread an arena of its
+/// own, and so the trees of two threads addresses that differ in the upper bits alone. (Multiplying by the golden ratio is
+/// Knuth's hash.)
 #[cfg(not(cancelable_loom))]
 pub(super) fn pick_stripe(address: usize) -> usize {
-    (address >> 6 ^ address >> 14) & (STRIPES - 1)
+    let mixed = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (u64::BITS - STRIPES.trailing_zeros())) as usize
 }
 
 /// In turn: addresses differ from one execution of a model to the next.

@@ -2,6 +2,8 @@
 //! workspace's `tests/`, the tree in `tests/tree.rs` beside this file.
 
 #[cfg(not(cancelable_loom))]
+mod locks;
+#[cfg(not(cancelable_loom))]
 mod rounds;
 
 #[cfg(cancelable_loom)]
