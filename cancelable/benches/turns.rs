@@ -1,7 +1,8 @@
-//! What awaits and scopes cost, beside the peers, on a machine that others use too: each is run for a few microseconds by
+//! What awaits and scopes cost, beside the peers, on a machine that others use too: each is run two thousand times by
 //! turns, again and again, and what counts is each one's best turn. (Medians are those of the neighbours, on such a machine.)
 //!
-//! `cargo bench -p cancelable --bench turns` prints the README's rows; a number after it says how many turns.
+//! `cargo bench -p cancelable --bench turns` prints the README's rows. `TURNS` in the environment says how many turns; by
+//! default a hundred. (What two threads do at once takes a tenth as many, but fifty times as long each.)
 
 mod common;
 
@@ -126,32 +127,25 @@ fn within<'a>(
     })
 }
 
-/// The best turn of the slower of two threads that have nothing in common but what the library has for all.
-fn best_of_two_threads(turns: u32, f: impl Fn(&mut Context<'_>, &Theirs) + Sync) -> f64 {
+/// One turn of two threads at once, that have nothing in common but what the library has for all: the slower one's time.
+fn two_threads(f: impl Fn(&mut Context<'_>, &Theirs) + Sync) -> f64 {
     let barrier = Barrier::new(2);
     let work = || {
         let (runtime, ours, theirs) = (runtime(), CancellationToken::new(), Theirs::new());
         let run = within(&runtime, &ours, |cx| f(cx, &theirs));
-        let turn = |_| {
-            barrier.wait();
-            let start = Instant::now();
-            run(50 * RUNS);
-            start.elapsed().as_nanos() as f64 / f64::from(50 * RUNS)
-        };
-        (0..turns).map(turn).collect::<Vec<_>>()
+        barrier.wait();
+        let start = Instant::now();
+        run(50 * RUNS);
+        start.elapsed().as_nanos() as f64 / f64::from(50 * RUNS)
     };
     std::thread::scope(|threads| {
         let both = [threads.spawn(work), threads.spawn(work)].map(|thread| thread.join().expect("no panic"));
-        both[0]
-            .iter()
-            .zip(&both[1])
-            .map(|(a, b)| a.max(*b))
-            .fold(f64::MAX, f64::min)
+        both[0].max(both[1])
     })
 }
 
 fn main() {
-    let turns = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(100);
+    let turns: u32 = std::env::var("TURNS").map_or(100, |turns| turns.parse().expect("TURNS is a number"));
     let (ours, theirs, runtime) = (CancellationToken::new(), Theirs::new(), runtime());
     let [ready_plain, ready_guard, ready_theirs] = awaits!(i => ready(black_box(i)), ours, theirs);
     let [pending_plain, pending_guard, pending_theirs] = awaits!(_i => Once(black_box(false)), ours, theirs);
@@ -223,8 +217,11 @@ fn main() {
     for ((name, _), best) in entries.iter().zip(&best) {
         println!("| {name} | {best:.2} |");
     }
-    let two_ours = best_of_two_threads(turns / 10 + 1, |cx, _| one_scope(cx, true));
-    let two_theirs = best_of_two_threads(turns / 10 + 1, |cx, theirs| one_of_theirs(cx, theirs, true));
+    let (mut two_ours, mut two_theirs) = (f64::MAX, f64::MAX);
+    for _ in 0..turns.div_ceil(10) {
+        two_ours = two_ours.min(two_threads(|cx, _| one_scope(cx, true)));
+        two_theirs = two_theirs.min(two_threads(|cx, theirs| one_of_theirs(cx, theirs, true)));
+    }
     println!("| scope, pending, on two threads at once | {two_ours:.2} |\n| theirs, the same | {two_theirs:.2} |\n");
 
     let ns = |name: &str| best[entries.iter().position(|entry| entry.0 == name).expect("an entry")];

@@ -277,8 +277,9 @@ impl<S: Stream> Future for Items<S> {
             let poll = match this.outside {
                 None => stream.poll_next(cx),
                 Some(outside) => {
-                    let waker = outside.wakes.then(|| cx.waker().clone());
-                    let frame = Frame::new(&outside.token, About::NOTHING, waker.as_ref());
+                    // The very one: those inside tell it by where it is.
+                    let waker = outside.wakes.then(|| cx.waker());
+                    let frame = Frame::new(&outside.token, About::NOTHING, waker);
                     frame.enter(|| stream.poll_next(cx)).0
                 }
             };

@@ -728,6 +728,24 @@ mod auto_traits {
         block_on(send(with_every(vec![1, 2, 3]))).unwrap();
         block_on(send(selecting())).unwrap();
         block_on(local()).unwrap();
+        let job = || Job {
+            n: Cell::new(1),
+            name: String::new(),
+        };
+        assert_eq!(block_on(send(job().with_or_that_names_an_argument(7))), 0);
+        assert_eq!(job().n.get(), 1);
+    }
+
+    struct Job {
+        n: Cell<u32>,
+        name: String,
+    }
+
+    impl Job {
+        #[cancelable(name = "scope", or = fallback as usize)]
+        async fn with_or_that_names_an_argument(self, fallback: u32) -> usize {
+            ready(self.name.len()).await
+        }
     }
 }
 
@@ -841,6 +859,19 @@ mod drop_order {
             Ok(())
         }
 
+        sync_in_a_scope_whose_name_contains_that_of_an_argument: [name = "self a b d f"] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), f: D<'_>) {
+            drop(d);
+            let x = D(a.0, "x");
+            drop(b);
+            Ok(())
+        }
+
+        sync_in_a_scope_whose_options_name_an_argument: [name = a.1, timeout = std::time::Duration::from_secs(b.1.len() as u64 * 3600)] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), f: D<'_>) {
+            let x = D(f.0, "x");
+            drop(d);
+            Ok(())
+        }
+
         sync_in_a_scope_or: [name = "scope", or = cancelable::check()] (a: D<'_>, b: D<'_>, _: D<'_>, (d, _): (D<'_>, D<'_>), mut f: D<'_>) {
             let x = D(a.0, "x");
             f.1 = "g";
@@ -851,6 +882,40 @@ mod drop_order {
 
     fn name(d: &D<'_>) -> &'static str {
         d.1
+    }
+
+    #[allow(dead_code)]
+    /// An option may move a part of an argument out, where the body needs but the others.
+    mod options_that_use_up {
+        use super::*;
+
+        struct Job {
+            name: String,
+            size: u32,
+        }
+
+        impl Job {
+            #[cancelable(name = self.name)]
+            fn boxed(self: Box<Self>) -> Result<u32, Cancelled> {
+                Ok(self.size)
+            }
+        }
+
+        #[cancelable(name = job.name)]
+        fn argument(job: Box<Job>) -> Result<u32, Cancelled> {
+            Ok(job.size)
+        }
+
+        #[test]
+        fn a_part() {
+            let job = || {
+                Box::new(Job {
+                    name: "job".to_owned(),
+                    size: 3,
+                })
+            };
+            assert_eq!(job().boxed().unwrap() + argument(job()).unwrap(), 6);
+        }
     }
 
     #[allow(dead_code)]
@@ -910,5 +975,58 @@ mod drop_order {
         let expected = log.take();
         drop(three().annotated_async(d("d")));
         assert_eq!(log.take(), expected);
+    }
+}
+
+mod attributes_of_arguments {
+    //! What a user says of lints on an argument holds where it has moved (this file denies warnings).
+    use super::*;
+
+    #[cancelable(name = "scope")]
+    fn in_a_sync_scope(#[allow(unused_variables)] x: u32, #[allow(unused_mut)] mut y: u32) -> Result<u32, Cancelled> {
+        Ok(y)
+    }
+
+    #[cancelable(name = "scope")]
+    fn all_moved(
+        #[allow(unused_mut)] mut y: u32,
+        #[expect(unused_variables)] x: u32,
+        #[cfg_attr(all(), allow(unused_variables))] z: u32,
+        #[cfg(any())] gone: u32,
+    ) -> Result<u32, Cancelled> {
+        Ok(y)
+    }
+
+    #[cancelable(name = "scope")]
+    async fn in_a_scope(
+        #[expect(unused_variables)] x: u32,
+        #[allow(unused_mut)] mut y: u32,
+        #[cfg_attr(all(), allow(unused_variables))] (z, _): (u32, u32),
+    ) -> Result<u32, Cancelled> {
+        Ok(ready(y).await)
+    }
+
+    struct Gone;
+
+    impl Gone {
+        #[cancelable(name = "scope")]
+        fn without_a_receiver(#[cfg(any())] self, mut n: u32) -> Result<u32, Cancelled> {
+            n += 1;
+            Ok(n)
+        }
+
+        #[cancelable(name = "scope")]
+        async fn without_a_receiver_async(#[cfg(any())] self, n: u32) -> Result<u32, Cancelled> {
+            Ok(ready(n).await)
+        }
+    }
+
+    #[test]
+    fn are_kept() {
+        both!(in_a_sync_scope(1, 2), 2);
+        both!(all_moved(1, 2, 3), 1);
+        both!(await in_a_scope(1, 2, (3, 4)), 2);
+        both!(Gone::without_a_receiver(1), 2);
+        both!(await Gone::without_a_receiver_async(1), 1);
     }
 }

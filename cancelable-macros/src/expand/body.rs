@@ -139,7 +139,7 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 /// Input:  #[cancelable(timeout = "5s")] fn f(mut a: A) -> R { BODY }
 /// Output: fn f(a: A) -> R {
 ///             let scope = Site.scope().timeout(Duration::from_millis(5000));
-///             Site.enter_sync(scope, move || -> R {
+///             Site.enter_sync(scope, || -> R {
 ///                 let mut a = a;
 ///                 if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) }
 ///                 BODY
@@ -149,12 +149,15 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 /// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
 ///
 /// The closure runs in any case: it is its first check that does not start the body of a scope that is over already.
-/// So a cancel is seen inside it and nowhere else, and leaves as in a function without a scope, also by `or`. It takes the
-/// arguments along, for what it returns may borrow from them.
+/// So a cancel is seen inside it and nowhere else, and leaves as in a function without a scope, also by `or`. It takes
+/// arguments along that are declared `mut`, for what it returns may borrow from them; and those behind, which are dropped before.
 fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
-    let turns = plan.every.iter().chain(&plan.yield_every);
-    // `or` is evaluated in there, too.
-    let rebindings = signature::move_arguments(&mut plan.function.sig, scope, turns, None).rebindings;
+    let mut rebindings = TokenStream::new();
+    if let Some(first) = signature::first_mutable(&plan.function.sig) {
+        let turns = plan.every.iter().chain(&plan.yield_every);
+        // `or` is evaluated in there, too.
+        rebindings = signature::move_arguments(&mut plan.function.sig, first, scope, turns, None).rebindings;
+    }
     let tokens = tokens(plan);
     let inner = match plan.or.take() {
         None => {
@@ -166,7 +169,7 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
     let library = &plan.library;
     let builder = scope.builder(library, name);
     let output = plan.edge.ty();
-    let closure = quote_spanned!(at(name)=> move || -> #output { #rebindings #inner });
+    let closure = quote_spanned!(at(name)=> || -> #output { #rebindings #inner });
     let scope = variable("scope", name);
     let entered = library.located("enter_sync", quote!(#scope, #closure), name);
     quote_spanned!(at(name)=> #prelude let #scope = #builder; #entered)
@@ -211,7 +214,7 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
         }
         Shape::Plain | Shape::Async => {
             let turns = plan.every.iter().chain(&plan.yield_every);
-            let moved = signature::move_arguments(&mut plan.function.sig, scope, turns, or.as_deref());
+            let moved = signature::move_arguments(&mut plan.function.sig, 0, scope, turns, or.as_deref());
             (moved.rebindings, moved.capture.then(|| quote_spanned!(at(name)=> move)))
         }
     };

@@ -8,18 +8,18 @@
 //! ```
 //! Each argument is moved in, in order, whether the body names it or not: then they are dropped in the order, and
 //! within the scope, that a plain function would drop them in, and the future borrows none of them (which it would
-//! need `Sync` for, to be `Send`); nor does the closure, whose result may borrow from one. Those that options name are left to the body to take, or not: an option may have used
+//! need `Sync` for, to be `Send`). Those that options name are left to the body to take, or not: an option may have used
 //! them up, as `name = title` uses up a `String`.
 
 use crate::duration::DurationValue;
 use crate::lints;
 use crate::paths::{at, variable};
 use crate::plan::{Every, OwnScope, StepKind};
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, FnArg, Pat, PatIdent, ReceiverKind, Signature};
+use syn::{Attribute, Expr, FnArg, Pat, PatIdent, ReceiverKind, Signature};
 
 /// What moving the arguments in takes.
 pub(crate) struct Moved {
@@ -29,10 +29,22 @@ pub(crate) struct Moved {
     pub(crate) capture: bool,
 }
 
-/// Changes the signature, and says what the body has to start with.
+/// The first argument that is declared `mut`, or has a part that is.
+pub(crate) fn first_mutable(sig: &Signature) -> Option<usize> {
+    let is_mutable = |input: &FnArg| match input {
+        FnArg::Receiver(_) => false,
+        FnArg::Typed(argument) => bindings(&argument.pat)
+            .iter()
+            .any(|binding| binding.mutability.is_some() && binding.by_ref.is_none()),
+    };
+    sig.inputs.iter().position(is_mutable)
+}
+
+/// Changes the signature from the argument `first` on, and says what the body has to start with.
 /// `turns` are the options that say how often.
 pub(crate) fn move_arguments<'a>(
     sig: &mut Signature,
+    first: usize,
     scope: &OwnScope,
     turns: impl IntoIterator<Item = &'a Every>,
     or: Option<&Expr>,
@@ -59,16 +71,18 @@ pub(crate) fn move_arguments<'a>(
     }
 
     let mut rebindings = TokenStream::new();
+    let mut whole_receiver = TokenStream::new();
     let mut capture = true;
-    for (index, input) in sig.inputs.iter_mut().enumerate() {
+    for (index, input) in sig.inputs.iter_mut().enumerate().skip(first) {
         let argument = match input {
             FnArg::Receiver(receiver) => {
                 capture &= !mentioned_by_or.name("self");
                 let is_value = !matches!(receiver.kind, ReceiverKind::Reference(..));
-                if is_value && capture && !mentioned_by_options.name("self") {
-                    // As a whole, also if the body names but some of its fields.
+                if is_value && !mentioned_by_options.name("self") {
+                    let cfgs = receiver.attrs.iter().filter(|attr| crate::check::is_cfg(attr));
                     let receiver = &receiver.self_token;
-                    rebindings.extend(quote_spanned!(at(receiver.span())=> let _ = &#receiver;));
+                    let whole = quote_spanned!(at(receiver.span())=> let _ = &#receiver;);
+                    whole_receiver = quote!(#(#cfgs)* #whole);
                 }
                 continue;
             }
@@ -80,16 +94,23 @@ pub(crate) fn move_arguments<'a>(
             .filter(|attr| crate::check::is_cfg(attr))
             .cloned()
             .collect();
-        let bound = bindings(&argument.pat);
-        if bound.iter().any(|name| mentioned_by_or.name(&name.to_string())) {
+        let bound: Vec<_> = bindings(&argument.pat)
+            .iter()
+            .map(|binding| binding.ident.to_string())
+            .collect();
+        if bound.iter().any(|name| mentioned_by_or.name(name)) {
             // The body takes what it uses, and `or` finds the rest.
             capture = false;
             continue;
         }
-        if bound.iter().any(|name| mentioned_by_options.name(&name.to_string())) {
+        if bound.iter().any(|name| mentioned_by_options.name(name)) {
             continue;
         }
         let span = argument.pat.span();
+        // What the user says of lints is about the argument as the body sees it.
+        let (levels, others) = std::mem::take(&mut argument.attrs).into_iter().partition(is_lint_level);
+        argument.attrs = others;
+        let levels: Vec<_> = levels;
         let allow = lints::on_rebinding(span);
         if let Pat::Ident(PatIdent {
             by_ref: None,
@@ -102,7 +123,7 @@ pub(crate) fn move_arguments<'a>(
             // The outer variable is only moved from: a `mut` on it would be unused.
             let mutability = mutability.take();
             let rebind = quote_spanned!(at(span)=> let #mutability #ident = #ident;);
-            rebindings.extend(quote!(#allow #(#cfgs)* #rebind));
+            rebindings.extend(quote!(#allow #(#levels)* #(#cfgs)* #rebind));
         } else {
             // What the pattern leaves out has no name, and is moved in as a whole all the same.
             let name = variable(&format!("argument{index}"), span);
@@ -118,18 +139,30 @@ pub(crate) fn move_arguments<'a>(
             );
             let keep = quote_spanned!(at(span)=> let #name = #name;);
             let rebind = quote_spanned!(at(span)=> let #pat = #name;);
-            rebindings.extend(quote!(#allow #(#cfgs)* #keep #allow #(#cfgs)* #rebind));
+            rebindings.extend(quote!(#allow #(#cfgs)* #keep #allow #(#levels)* #(#cfgs)* #rebind));
         }
+    }
+    if capture {
+        // As a whole, also if the body names but some of its fields.
+        whole_receiver.extend(rebindings);
+        rebindings = whole_receiver;
     }
     Moved { rebindings, capture }
 }
 
-/// The names that a pattern binds, and perhaps those of constants in it.
-fn bindings(pat: &Pat) -> Vec<Ident> {
-    struct Collect(Vec<Ident>);
+/// `#[allow(…)]` and its like; or one that may be.
+fn is_lint_level(attr: &Attribute) -> bool {
+    ["allow", "cfg_attr", "deny", "expect", "forbid", "warn"]
+        .iter()
+        .any(|level| attr.path().is_ident(level))
+}
+
+/// What a pattern binds, and perhaps constants in it.
+fn bindings(pat: &Pat) -> Vec<PatIdent> {
+    struct Collect(Vec<PatIdent>);
     impl VisitMut for Collect {
         fn visit_pat_ident_mut(&mut self, ident: &mut PatIdent) {
-            self.0.push(ident.ident.clone());
+            self.0.push(ident.clone());
             visit_mut::visit_pat_ident_mut(self, ident);
         }
     }
@@ -138,7 +171,8 @@ fn bindings(pat: &Pat) -> Vec<Ident> {
     collect.0
 }
 
-/// The words in some tokens; those in string literals too, since a format string may name variables.
+/// The words in some tokens, and what stands in the literals that a macro or a function is given: a format string names
+/// variables, too.
 #[derive(Default)]
 struct Mentions {
     words: Vec<String>,
@@ -153,17 +187,22 @@ impl Mentions {
     }
 
     fn add(&mut self, tokens: TokenStream) {
+        self.add_within(tokens, false);
+    }
+
+    fn add_within(&mut self, tokens: TokenStream, a_group: bool) {
         for tree in tokens {
             match tree {
                 TokenTree::Ident(ident) => self.words.push(ident.to_string()),
-                TokenTree::Literal(literal) => self.literals.push(literal.to_string()),
-                TokenTree::Group(group) => self.add(group.stream()),
-                TokenTree::Punct(_) => {}
+                TokenTree::Literal(literal) if a_group => self.literals.push(literal.to_string()),
+                TokenTree::Group(group) => self.add_within(group.stream(), true),
+                TokenTree::Literal(_) | TokenTree::Punct(_) => {}
             }
         }
     }
 
     fn name(&self, variable: &str) -> bool {
-        self.words.iter().any(|word| word == variable) || self.literals.iter().any(|text| text.contains(variable))
+        let in_format = format!("{{{}", variable.trim_start_matches("r#"));
+        self.words.iter().any(|word| word == variable) || self.literals.iter().any(|text| text.contains(&in_format))
     }
 }

@@ -6,7 +6,7 @@ fn or_scope_sync() {
     ::cancelable::__private::Site
         .enter_sync(
             cancelable_scope,
-            move || -> () {
+            || -> () {
                 'cancelled: {
                     #[allow(
                         unreachable_code,

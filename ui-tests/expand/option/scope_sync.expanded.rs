@@ -8,18 +8,7 @@ fn scope_sync(&mut self, n: u32) -> Result<u32, Error> {
     ::cancelable::__private::Site
         .enter_sync(
             cancelable_scope,
-            move || -> Result<u32, Error> {
-                #[allow(
-                    unknown_lints,
-                    clippy::redundant_locals,
-                    clippy::shadow_same,
-                    clippy::shadow_unrelated,
-                    clippy::used_underscore_binding,
-                    clippy::no_effect_underscore_binding,
-                    clippy::let_unit_value,
-                    clippy::pattern_type_mismatch
-                )]
-                let n = n;
+            || -> Result<u32, Error> {
                 {
                     if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
