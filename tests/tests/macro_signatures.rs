@@ -886,6 +886,7 @@ mod drop_order {
 
     #[allow(dead_code)]
     /// An option may move a part of an argument out, where the body needs but the others.
+    #[allow(clippy::boxed_local)]
     mod options_that_use_up {
         use super::*;
 
