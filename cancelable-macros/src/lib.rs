@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
-//! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`: leaves an `async` block without a value |
+//! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`, `.or_give_up(future)`: leaves an `async` block without a value |
 //! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |
 //! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.next_piece()` and `.more()`: a `for` in pieces of n |
 //! | `from_cancelled::<R>` | a cancel as a value of the function's type |

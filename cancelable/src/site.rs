@@ -147,11 +147,43 @@ impl GaveUp {
         std::future::pending().await
     }
 
+    /// The value of a check point's future, or, if that fails, none for ever.
+    pub fn or_give_up<T, F: Future<Output = Result<T, Cancelled>>>(&self, checked: F) -> impl Future<Output = T> {
+        OrGiveUp { checked, gave_up: self }
+    }
+
     /// Runs `body` to its end, or to the point where it gives up.
     pub fn watch<F: Future>(&self, body: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
         Watch {
             body: Some(body),
             gave_up: self,
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct OrGiveUp<'a, F> {
+        #[pin]
+        checked: F,
+        gave_up: &'a GaveUp,
+    }
+}
+
+impl<T, F: Future<Output = Result<T, Cancelled>>> Future for OrGiveUp<'_, F> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = self.project();
+        if this.gave_up.0.get().is_some() {
+            return Poll::Pending;
+        }
+        match this.checked.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(value)) => Poll::Ready(value),
+            Poll::Ready(Err(cancelled)) => {
+                let _ = this.gave_up.0.set(cancelled);
+                Poll::Pending
+            }
         }
     }
 }

@@ -734,11 +734,23 @@ mod auto_traits {
         };
         assert_eq!(block_on(send(job().with_or_that_names_an_argument(7))), 0);
         assert_eq!(job().n.get(), 1);
+        assert_eq!(block_on(send(of_what_is_not_send(7))), 7);
+        assert_eq!(cancelled(|| block_on(of_what_is_not_send(7))), 0);
     }
 
     struct Job {
         n: Cell<u32>,
         name: String,
+    }
+
+    /// What an await gives need not be `Send`, if it is not held across another.
+    #[cancelable(name = "scope", or = 0)]
+    async fn of_what_is_not_send(n: u32) -> u32 {
+        struct Guard(u32, std::marker::PhantomData<*mut ()>);
+        let guard = std::future::poll_fn(|_| std::task::Poll::Ready(Guard(n, std::marker::PhantomData)))
+            .await
+            .0;
+        ready(guard).await
     }
 
     impl Job {

@@ -39,6 +39,10 @@ impl Manner {
 /// ```text
 /// Output: match Site.guard(Site.give_way_first(YIELD_EVERY, EXPR)).await { … }
 /// ```
+/// Where there is no value to leave with:
+/// ```text
+/// Output: gave_up.or_give_up(Site.guard(EXPR)).await
+/// ```
 /// A `match`, since its scrutinee's temporaries live as long as those of `EXPR.await` do: to the end of the
 /// statement. The `.await` is the user's own, so that "future is not `Send`" is still told of it.
 pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &Rules<'_>) -> Expr {
@@ -56,6 +60,15 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
     };
     let call = library.located(manner.method(), base, span);
     let (dot, awaited) = (expr.dot_token, expr.await_token);
+    if let Exit::GiveUp(slot) = exit {
+        // Not an `.await` in an arm, across which what this one gives would be held, and have to be `Send`.
+        return Expr::Await(ExprAwait {
+            attrs,
+            base: Box::new(Expr::Verbatim(quote_spanned!(at(span)=> #slot.or_give_up(#call)))),
+            dot_token: dot,
+            await_token: awaited,
+        });
+    }
     let scrutinee = quote_spanned!(at(span)=> #call #dot #awaited);
     matched(attrs, scrutinee, exit, library, span)
 }

@@ -31,18 +31,9 @@ async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
                         > {
                             return cancelable_dead;
                         }
-                        match ::cancelable::__private::Site.guard(get(moved)).await {
-                            ::cancelable::__private::Result::Ok(cancelable_value) => {
-                                cancelable_value
-                            }
-                            ::cancelable::__private::Result::Err(
-                                cancelable_cancelled,
-                            ) => {
-                                return cancelable_gave_up
-                                    .give_up(cancelable_cancelled)
-                                    .await;
-                            }
-                        }
+                        cancelable_gave_up
+                            .or_give_up(::cancelable::__private::Site.guard(get(moved)))
+                            .await
                     }
                 }),
         )
