@@ -12,10 +12,9 @@ mod common;
 use std::future::{Future, poll_fn, ready};
 use std::hint::black_box;
 use std::pin::pin;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cancelable::{CancellationToken, Cancelled, Scope, cancel_scope, check, guard};
 use common::{HOUR, Once, drive, poll_to_the_end};
@@ -171,62 +170,9 @@ fn scopes(c: &mut Criterion) {
     }
 }
 
-/// The same, pending once, by two threads that have nothing in common but what the library has for all.
-fn scopes_on_two_threads(c: &mut Criterion) {
-    /// How long the slower of two threads takes for so many turns, each in a runtime of its own.
-    fn time(turns: u64, turn: impl Fn(&mut Context<'_>) + Sync) -> Duration {
-        let barrier = Barrier::new(2);
-        let work = || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .build()
-                .expect("a runtime");
-            barrier.wait();
-            runtime.block_on(CancellationToken::new().scope(poll_fn(|cx| {
-                let start = Instant::now();
-                (0..turns).for_each(|_| turn(cx));
-                Poll::Ready(start.elapsed())
-            })))
-        };
-        std::thread::scope(|threads| {
-            let both = [threads.spawn(work), threads.spawn(work)];
-            let times = both.map(|thread| thread.join().expect("no panic"));
-            times[0].max(times[1])
-        })
-    }
-    let body = || Once(!black_box(true));
-    let mut group = c.benchmark_group("scope_pending_once_two_threads");
-    group.bench_function("scope", |b| {
-        b.iter_custom(|turns| {
-            time(turns, |cx| {
-                let scope = Scope::new().timeout(HOUR);
-                drop(black_box(poll_to_the_end(
-                    cx,
-                    scope.run(async { Ok::<_, Cancelled>(body().await) }),
-                )));
-            })
-        });
-    });
-    group.bench_function("timeout_child_run_until", |b| {
-        b.iter_custom(|turns| {
-            std::thread_local! {
-                static PARENT: tokio_util::sync::CancellationToken = tokio_util::sync::CancellationToken::new();
-            }
-            time(turns, |cx| {
-                PARENT.with(|parent| {
-                    let child = parent.child_token();
-                    let timeout = tokio::time::timeout(HOUR, child.run_until_cancelled(body()));
-                    black_box(poll_to_the_end(cx, timeout)).expect("no timeout");
-                });
-            })
-        });
-    });
-    group.finish();
-}
-
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = ask, awaits, scopes, scopes_on_two_threads, sync_scope
+    targets = ask, awaits, scopes, sync_scope
 }
 criterion_main!(benches);

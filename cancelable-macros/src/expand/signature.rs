@@ -108,9 +108,8 @@ pub(crate) fn move_arguments<'a>(
         }
         let span = argument.pat.span();
         // What the user says of lints is about the argument as the body sees it.
-        let (levels, others) = std::mem::take(&mut argument.attrs).into_iter().partition(is_lint_level);
+        let (levels, others): (Vec<_>, _) = std::mem::take(&mut argument.attrs).into_iter().partition(is_lint_level);
         argument.attrs = others;
-        let levels: Vec<_> = levels;
         let allow = lints::on_rebinding(span);
         if let Pat::Ident(PatIdent {
             by_ref: None,

@@ -40,14 +40,14 @@ use std::any::Any;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::slab::Key;
 use super::wheel::Wheel;
-use crate::primitive::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock};
+use crate::primitive::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, try_lock};
 
 /// Entries expired or moved under one hold of the lock: bounds how long [`Driver::arm`] may have to wait.
 pub(super) const BATCH: usize = 64;
@@ -192,12 +192,7 @@ impl Idle {
     /// As dropping it, but waits for no lock: what cannot be taken from the wheel now stays there until its tick.
     pub(super) fn leave(mut self) {
         let key = mem::replace(&mut self.handle.key, Key::NONE);
-        let slot = self
-            .handle
-            .slot
-            .driver
-            .try_lock()
-            .and_then(|mut state| state.wheel.remove(key));
+        let slot = try_lock(&self.handle.slot.driver.state).and_then(|mut state| state.wheel.remove(key));
         drop(slot);
     }
 
@@ -380,14 +375,6 @@ impl Driver {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-
-    fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
-        match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 
     /// Tick 0, for tests that make up their own time.
