@@ -5,7 +5,7 @@ use crate::diag::Errors;
 use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
-use crate::recover::Recovered;
+use crate::recover::Refused;
 use crate::rewrite::exit::{Edge, Exit};
 use crate::rewrite::{self, Rules, fresh_label};
 use crate::shape::{self, Shape};
@@ -18,12 +18,8 @@ use syn::{FnArg, GenericParam, Generics, Lifetime, Pat, PatType, ReturnType, Typ
 pub(crate) const CANCELLED_LABEL: &str = "cancelled";
 pub(crate) const GIVE_UP_SLOT: &str = "gave_up";
 
-/// Options and function to a plan. On a mistake the function comes back as it was written, less our helpers.
-pub(crate) fn check(
-    mut options: Options,
-    mut function: Function,
-    mut errors: Errors,
-) -> Result<Plan, Box<(Recovered, Errors)>> {
+/// Options and function to a plan. What is refused may have been rewritten in part: the caller has it as it was written.
+pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Errors) -> Result<Plan, Refused> {
     let described = described(&options);
     let library = library(&mut options);
     let or = options.take("or").and_then(|given| match given.value {
@@ -36,7 +32,6 @@ pub(crate) fn check(
 
     refuse_const(&function, &mut errors);
     let tokens = take_token_parameters(&mut function, &mut errors);
-    let recovered = Recovered::new(&function, &tokens, &library);
     let (shape, output) = shape_of(&function);
     if let Shape::AsyncTail = shape {
         refuse_other_endings(&mut function, &mut errors);
@@ -91,7 +86,7 @@ pub(crate) fn check(
             described,
         })
     } else {
-        Err(Box::new((recovered, errors)))
+        Err(Refused { errors, library })
     }
 }
 
@@ -239,7 +234,7 @@ fn edge(function: &Function, output: Option<Type>, has_or: bool, errors: &mut Er
 }
 
 /// Takes the parameters marked `#[token]` out of the signature.
-fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<TokenParameter> {
+pub(crate) fn take_token_parameters(function: &mut Function, errors: &mut Errors) -> Vec<TokenParameter> {
     let mut found = Vec::new();
     let inputs = std::mem::take(&mut function.sig.inputs);
     let mut kept = Punctuated::new();

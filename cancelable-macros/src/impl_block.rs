@@ -14,7 +14,7 @@ use crate::diag::Errors;
 use crate::expand;
 use crate::item::Function;
 use crate::paths::Library;
-use crate::recover::Recovered;
+use crate::recover::{self, Refused};
 use crate::rewrite::helpers::is_ours;
 use crate::shape::{self, Shape};
 use proc_macro2::{Ident, TokenStream};
@@ -29,7 +29,7 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> TokenStream 
     let sound = errors.is_empty();
     for inner in &mut item.items {
         if let ImplItem::Fn(method) = inner {
-            let tokens = one(method.clone(), &options, sound);
+            let tokens = one(method, &options, sound);
             *inner = ImplItem::Verbatim(tokens);
         }
     }
@@ -45,33 +45,22 @@ enum Wish {
     Refuse,
 }
 
-fn one(method: ImplItemFn, options: &Options, sound: bool) -> TokenStream {
-    let ImplItemFn {
-        attrs,
-        vis,
-        modifiers,
-        sig,
-        block,
-    } = method;
-    let mut function = Function {
-        attrs,
-        vis,
-        defaultness: modifiers.defaultness,
-        sig,
-        block,
-    };
+fn one(method: &ImplItemFn, options: &Options, sound: bool) -> TokenStream {
     let mut errors = Errors::default();
-    let wish = wish(&mut function, options, &mut errors);
-    let recover =
-        |function: &Function, errors: &Errors| Recovered::new(function, &[], &Library::default()).item(errors);
+    let (wish, function) = read(method, options, &mut errors);
+    let written = |refused: &Refused| {
+        let (_, function) = read(method, options, &mut Errors::default());
+        recover::without_check_points(function, refused)
+    };
+    let library = Library::default();
     if !sound || !errors.is_empty() {
-        return recover(&function, &errors);
+        return written(&Refused { errors, library });
     }
     match wish {
-        Wish::Leave => recover(&function, &errors),
+        Wish::Leave => recover::stripped(function, &TokenStream::new()),
         Wish::Annotate(options) => match check::check(options, function, errors) {
             Ok(plan) => expand::expand(plan),
-            Err(recovered) => recovered.0.item(&recovered.1),
+            Err(refused) => written(&refused),
         },
         Wish::Refuse => {
             const REMEDY: &str = "return a `Result` or an `Option`, or write `#[cancelable(or = …)]` or \
@@ -90,9 +79,28 @@ fn one(method: ImplItemFn, options: &Options, sound: bool) -> TokenStream {
                     ),
                 ),
             }
-            recover(&function, &errors)
+            written(&Refused { errors, library })
         }
     }
+}
+
+/// A method, less its own attribute, and what that asks for.
+fn read(method: &ImplItemFn, options: &Options, errors: &mut Errors) -> (Wish, Function) {
+    let ImplItemFn {
+        attrs,
+        vis,
+        modifiers,
+        sig,
+        block,
+    } = method.clone();
+    let mut function = Function {
+        attrs,
+        vis,
+        defaultness: modifiers.defaultness,
+        sig,
+        block,
+    };
+    (wish(&mut function, options, errors), function)
 }
 
 /// Takes the method's own attribute off, and says what it asks for.

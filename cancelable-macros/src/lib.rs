@@ -294,7 +294,10 @@ fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream
             let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);
             match check::check(options, *function, errors) {
                 Ok(plan) => expand::expand(plan),
-                Err(recovered) => recovered.0.item(&recovered.1),
+                Err(refused) => match item::parse(item) {
+                    Item::Function(written) => recover::without_check_points(*written, &refused),
+                    _ => unreachable!("it was a function before"),
+                },
             }
         }
         Item::Impl(block) => impl_block::expand(arguments, *block),

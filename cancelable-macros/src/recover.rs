@@ -1,45 +1,37 @@
 //! What is emitted beside errors: the item as written, so that whoever calls it, and the editor, still find it.
 
+use crate::check;
 use crate::diag::Errors;
 use crate::item::Function;
 use crate::paths::Library;
-use crate::plan::TokenParameter;
 use crate::rewrite::helpers::Strip;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::visit_mut::VisitMut;
 
-/// A function that is handed back without check points.
-pub(crate) struct Recovered {
-    /// Without our helpers, which mean nothing to rustc and would be errors of their own.
-    function: Function,
-    /// What `#[token]` parameters, which callers do not pass, are bound to; else their uses would be errors too.
-    bindings: TokenStream,
+/// Mistakes in how a function is annotated, and what it takes to hand the function back.
+pub(crate) struct Refused {
+    pub(crate) errors: Errors,
+    /// Where the tokens are found that `#[token]` parameters are bound to.
+    pub(crate) library: Library,
 }
 
-impl Recovered {
-    /// To be made when the `#[token]` parameters are out of the signature, and the body is still as it was written.
-    pub(crate) fn new(function: &Function, tokens: &[TokenParameter], library: &Library) -> Self {
-        let mut block = function.block.clone();
-        Strip.visit_block_mut(&mut block);
-        let function = Function {
-            attrs: function.attrs.clone(),
-            vis: function.vis.clone(),
-            defaultness: function.defaultness,
-            sig: function.sig.clone(),
-            block,
-        };
-        let bindings = tokens.iter().map(|token| token.binding(library)).collect();
-        Recovered { function, bindings }
-    }
+/// Errors plus the function, as it was written but for our helpers, which mean nothing to rustc and would be errors of their
+/// own, and `#[token]` parameters, which callers do not pass.
+pub(crate) fn without_check_points(mut written: Function, refused: &Refused) -> TokenStream {
+    // What is wrong with these has been said.
+    let tokens = check::take_token_parameters(&mut written, &mut Errors::default());
+    let bindings = tokens.iter().map(|token| token.binding(&refused.library)).collect();
+    let item = stripped(written, &bindings);
+    let errors = refused.errors.to_compile_errors();
+    quote!(#errors #item)
+}
 
-    /// Errors plus the item.
-    pub(crate) fn item(&self, errors: &Errors) -> TokenStream {
-        let errors = errors.to_compile_errors();
-        let (bindings, stmts) = (&self.bindings, &self.function.block.stmts);
-        let item = self.function.with_body(quote!(#bindings #(#stmts)*));
-        quote!(#errors #item)
-    }
+/// The function less our helpers, with `bindings` before its body.
+pub(crate) fn stripped(mut written: Function, bindings: &TokenStream) -> TokenStream {
+    Strip.visit_block_mut(&mut written.block);
+    let stmts = &written.block.stmts;
+    written.with_body(quote!(#bindings #(#stmts)*))
 }
 
 /// An item that does not parse: rustc says what is wrong with it, and its words stand alone.

@@ -2,14 +2,29 @@
 
 use crate::plan::Plan;
 use crate::rewrite::Points;
-use syn::{Attribute, parse_quote};
+use proc_macro2::{Ident, Span};
+use syn::{AttrStyle, Attribute, Expr, ExprLit, Lit, LitStr, Meta, MetaNameValue, Token, token};
 
 /// ```text
 /// Output: #[doc = "\n\n**Cancelable.** Check points: entry, 2 awaits, 1 loop. Options: `timeout = \"5s\"`."]
 /// ```
 pub(crate) fn attribute(plan: &Plan) -> Attribute {
-    let text = text(plan.points, &plan.described);
-    parse_quote!(#[doc = #text])
+    let span = Span::call_site();
+    let text = Lit::Str(LitStr::new(&text(plan.points, &plan.described), span));
+    // Put together by hand: to parse it would cost a tenth of what the whole body does.
+    Attribute {
+        pound_token: Token![#](span),
+        style: AttrStyle::Outer,
+        bracket_token: token::Bracket(span),
+        meta: Meta::NameValue(MetaNameValue {
+            path: Ident::new("doc", span).into(),
+            eq_token: Token![=](span),
+            value: Expr::Lit(ExprLit {
+                attrs: Vec::new(),
+                lit: text,
+            }),
+        }),
+    }
 }
 
 fn text(points: Points, options: &[String]) -> String {

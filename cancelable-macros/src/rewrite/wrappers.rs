@@ -63,7 +63,11 @@ fn awaited_block(stmt: &mut Stmt) -> Option<&mut Block> {
 
 /// `__tracing_instrument_future.await`, `Instrument::instrument(__tracing_instrument_future, …).await`.
 pub(super) fn is_instrumented(base: &Expr) -> bool {
-    mentions(base.to_token_stream(), FUTURE)
+    match peel(base) {
+        Expr::Path(future) => future.path.is_ident(FUTURE),
+        Expr::Call(call) => matches!(call.args.first(), Some(Expr::Path(future)) if future.path.is_ident(FUTURE)),
+        _ => false,
+    }
 }
 
 /// `(move || { … })()`, which `#[instrument(err)]` makes of a sync body. A user's own is left alone: its `return` is
