@@ -230,7 +230,11 @@ impl Body {
             return Ok(None);
         }
         let span = input.span();
-        let expr: Expr = input.parse()?;
+        let mut expr: Expr = input.parse()?;
+        // What a `macro_rules!` hands on as `$body:expr` or `$body:block`.
+        while let Expr::Group(group) = expr {
+            expr = *group.expr;
+        }
         input.parse::<Option<Token![,]>>()?;
         if !input.is_empty() {
             errors.at(

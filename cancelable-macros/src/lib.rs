@@ -85,7 +85,9 @@ use proc_macro::TokenStream;
 ///   value in any case.
 /// - Every turn of a `loop`, `while` or `for`, when it begins. A `while` whose condition awaits is checked by that await
 ///   and not once more after it, so that `while let Some(job) = jobs.recv().await` loses no job.
-/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`: when all their branches are pending.
+/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`: when all their branches are pending. An imported `try_join!`
+///   is taken for theirs, unless it is what an `.await` or a shield is on; for ours in other places, as in a `let`, write
+///   `cancelable::try_join!`.
 ///
 /// No check point: the await of `shield!(…)`, `shield(…)` or `….shielded()`, which start and end under a cancelled
 /// token too. Left alone are closures, `async` blocks, nested items, and macros other than `vec!`, `format!` and

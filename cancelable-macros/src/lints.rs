@@ -17,6 +17,7 @@ pub(crate) fn on_rebinding(span: Span) -> TokenStream {
         clippy::used_underscore_binding, // an argument called `_guard` moves like any other
         clippy::no_effect_underscore_binding, // …and must be dropped where the body ends
         clippy::let_unit_value, // an argument may be a `()`
+        clippy::many_single_char_names, // they have been counted once, where they were written
         clippy::pattern_type_mismatch // a pattern is matched as it was in the signature
     )])
 }
@@ -27,6 +28,15 @@ pub(crate) fn on_diverging_return(span: Span) -> TokenStream {
         unreachable_code, // a body that ends in `loop { }` or `panic!()` gives the `return` nothing to do
         clippy::diverging_sub_expression, // the same, as clippy sees it
         clippy::needless_return // code follows: the value of `or`
+    )])
+}
+
+/// On `(match … { … },).0;`, which stands for `future.await;`, and so with a `?` behind it.
+pub(crate) fn on_statement(span: Span) -> TokenStream {
+    quote_spanned!(at(span)=> #[allow(
+        unreachable_code, // a future whose output is `!` leaves nothing to take out of the tuple
+        clippy::diverging_sub_expression, // the same, as clippy sees it
+        clippy::unnecessary_operation // the tuple is there for where it is
     )])
 }
 

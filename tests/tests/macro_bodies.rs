@@ -133,6 +133,135 @@ mod check_points {
         }
     }
 
+    /// A job for each turn, of which the first comes together with the cancel.
+    struct Jobs<'a> {
+        token: &'a CancellationToken,
+        taken: Cell<u32>,
+    }
+
+    impl Jobs<'_> {
+        async fn take(&self) -> Option<u32> {
+            self.token.cancel();
+            self.taken.set(self.taken.get() + 1);
+            (self.taken.get() < 10).then_some(self.taken.get())
+        }
+    }
+
+    /// Each form of condition, with what its body does to `handled` in each turn.
+    macro_rules! conditions {
+        ($($name:ident: ($jobs:ident) while { $($cond:tt)* })*) => {$(
+            #[test]
+            #[allow(unused_braces)]
+            fn $name() {
+                #[cancelable]
+                async fn run($jobs: &Jobs<'_>, handled: &mut u32) -> Result<(), Cancelled> {
+                    while $($cond)* {
+                        *handled += 1;
+                    }
+                    Ok(())
+                }
+                #[cancelable(yield_every = 1)]
+                async fn giving_way($jobs: &Jobs<'_>, handled: &mut u32) -> Result<(), Cancelled> {
+                    while $($cond)* {
+                        *handled += 1;
+                    }
+                    Ok(())
+                }
+                let token = CancellationToken::new();
+                let jobs = Jobs { token: &token, taken: Cell::new(0) };
+                let mut handled = 0;
+                assert!(block_on(token.scope(run(&jobs, &mut handled))).is_err());
+                assert_eq!((jobs.taken.get(), handled), (1, 1), "a job that was taken is handled");
+
+                let token = CancellationToken::new();
+                let jobs = Jobs { token: &token, taken: Cell::new(0) };
+                let mut handled = 0;
+                assert!(block_on(token.scope(giving_way(&jobs, &mut handled))).is_err());
+                assert_eq!((jobs.taken.get(), handled), (1, 1), "a job that was taken is handled");
+            }
+        )*};
+    }
+
+    conditions! {
+        a_job_taken_by_select: (jobs) while { let Some(_) = tokio::select! { job = jobs.take() => job, () = pending() => None } }
+        a_job_taken_by_join: (jobs) while { let (Some(_), _) = tokio::join!(jobs.take(), ready(1)) }
+        a_job_matched: (jobs) while { let Some(_) = match jobs.take().await { Some(job) if job > 0 => Some(job), _ => None } }
+        a_job_from_a_block: (jobs) while { let Some(_) = { let job = jobs.take().await; job } }
+        a_job_in_an_array: (jobs) while { let [Some(_)] = [jobs.take().await] }
+        a_job_compared: (jobs) while { !(jobs.take().await == None) }
+        a_job_asked_for_at_the_right: (jobs) while { jobs.taken.get() < 5 && jobs.take().await.is_some() }
+        a_job_that_decides: (jobs) while { if jobs.take().await.is_some() { jobs.taken.get() < 5 } else { false } }
+    }
+
+    /// Cancels in the third turn.
+    fn count(turns: &Cell<u32>) {
+        turns.set(turns.get() + 1);
+        assert!(turns.get() < 10, "the turns are not checked");
+        if turns.get() == 3 {
+            cancelable::current().cancel();
+        }
+    }
+
+    /// An await on the right of `&&` may be passed over, unless the whole is what is true.
+    #[test]
+    fn conditions_whose_await_may_be_passed_over_are_no_check() {
+        #[cancelable]
+        async fn negated(turns: &Cell<u32>, never: bool) -> Result<(), Cancelled> {
+            while !(never && ready(true).await) {
+                count(turns);
+            }
+            Ok(())
+        }
+        #[cancelable]
+        async fn compared(turns: &Cell<u32>, never: bool) -> Result<(), Cancelled> {
+            while (never && ready(true).await) == never {
+                count(turns);
+            }
+            Ok(())
+        }
+        #[cancelable]
+        async fn handed_on(turns: &Cell<u32>, never: bool) -> Result<(), Cancelled> {
+            while Some(never && ready(true).await).is_some() {
+                count(turns);
+            }
+            Ok(())
+        }
+        type Run = for<'a> fn(&'a Cell<u32>) -> futures::future::LocalBoxFuture<'a, Result<(), Cancelled>>;
+        let runs: [Run; 3] = [
+            |turns| Box::pin(negated(turns, false)),
+            |turns| Box::pin(compared(turns, false)),
+            |turns| Box::pin(handed_on(turns, false)),
+        ];
+        for run in runs {
+            let turns = Cell::new(0);
+            let token = CancellationToken::new();
+            assert!(block_on(token.scope(run(&turns))).is_err());
+            assert_eq!(turns.get(), 3);
+        }
+    }
+
+    /// What is handed to a shield is a future, so an imported `try_join!` there is this library's.
+    #[test]
+    fn the_branches_of_a_shielded_try_join_run_under_a_cancel() {
+        use cancelable::try_join;
+
+        async fn step(done: &Cell<u32>) -> Result<(), Cancelled> {
+            done.set(done.get() + 1);
+            Ok(())
+        }
+        #[cancelable]
+        async fn cleanup(done: &Cell<u32>) -> Result<(), Cancelled> {
+            cancelable::current().cancel();
+            try_join!(step(done), step(done)).shielded().await?;
+            cancelable::shield(try_join!(step(done), step(done))).await?;
+            Ok(())
+        }
+        let done = Cell::new(0);
+        let token = CancellationToken::new();
+        assert!(block_on(token.scope(cleanup(&done))).is_ok());
+        assert_eq!(done.get(), 4);
+    }
+
     #[cancelable]
     async fn shields() -> Result<u32, Cancelled> {
         let one = shield!(async { ready(1).await }).await;
@@ -622,6 +751,22 @@ mod macros_inside {
             .or(panic.downcast_ref::<&str>().map(|text| text.to_string()));
         assert_eq!(text.as_deref(), Some("assertion failed: ready(1).await == 2"));
     }
+
+    #[test]
+    fn a_failed_ensure_quotes_the_condition_as_written() {
+        /// As `anyhow`'s.
+        macro_rules! ensure {
+            ($condition:expr) => { ensure!($condition, concat!("Condition failed: `", stringify!($condition), "`")) };
+            ($condition:expr, $($message:tt)+) => { if !$condition { return Err(format!($($message)+).into()); } };
+        }
+        #[cancelable]
+        async fn fails() -> Result<(), Box<dyn std::error::Error>> {
+            ensure!(ready(1).await == 2);
+            Ok(())
+        }
+        let error = block_on(fails()).unwrap_err();
+        assert_eq!(error.to_string(), "Condition failed: `ready(1).await == 2`");
+    }
 }
 
 mod branches {
@@ -1019,6 +1164,39 @@ mod handed_on_by_macro_rules {
     }
 
     method!(method, { Some(1) });
+
+    macro_rules! scope {
+        ($body:expr) => {
+            cancel_scope!(timeout = "1m", $body)
+        };
+    }
+
+    macro_rules! scope_block {
+        ($body:block) => {
+            cancel_scope!(timeout = "1m", $body)
+        };
+    }
+
+    macro_rules! shielded {
+        ($body:expr) => {
+            shield!($body)
+        };
+    }
+
+    #[test]
+    fn so_are_bodies_of_scopes_and_shields() {
+        let token = CancellationToken::new();
+        let three: Option<u32> = block_on(scope!(async { Some(ready(3).await) }));
+        let four: Option<u32> = scope!(|| -> Option<u32> { Some(4) });
+        let five: Option<u32> = scope_block!({ Some(5) });
+        assert_eq!((three, four, five), (Some(3), Some(4), Some(5)));
+        token.cancel();
+        let looks = token.sync_scope(|| {
+            let scope: Option<u32> = scope_block!({ Some(5) });
+            (scope, block_on(shielded!(async { 6 })))
+        });
+        assert_eq!(looks, (None, 6));
+    }
 
     #[test]
     fn a_block_is_checked_like_any_other_body() {

@@ -97,7 +97,7 @@
 #![allow(clippy::future_not_send, reason = "futures with a `Rc`, and generic ones")]
 
 use cancelable::{CancellationToken, Cancelled, cancel_scope, cancelable, race, shield};
-use std::future::{pending, ready};
+use std::future::{Ready, pending, ready};
 use std::time::Duration;
 
 struct Point {
@@ -141,6 +141,35 @@ mod asynchronous {
             }
         }
         Some(sum)
+    }
+
+    /// What is awaited becomes the argument of a call, where it needs fewer parentheses.
+    #[cancelable]
+    pub(crate) async fn bases(
+        mut lent: impl Future<Output = u32> + Unpin,
+        pair: (Ready<u32>, u32),
+    ) -> Result<u32, Cancelled> {
+        let mut sum: u32 = (&mut lent).await;
+        sum += (if sum > 3 { pair.0 } else { ready(pair.1) }).await;
+        sum += (async { 3 }).await;
+        ({ ready(()) }).await;
+        ready(Ok::<(), Cancelled>(())).await?;
+        Ok(sum)
+    }
+
+    async fn serve() -> ! {
+        pending().await
+    }
+
+    /// Nothing comes behind.
+    #[cancelable]
+    pub(crate) async fn serves() -> Result<(), Cancelled> {
+        serve().await;
+    }
+
+    #[cancelable(timeout = "1m")]
+    pub(crate) async fn serves_in_scope() -> Result<(), Cancelled> {
+        serve().await;
     }
 
     #[cancelable(name = "turns", every = often, yield_every = pause)]
@@ -436,6 +465,10 @@ fn all_of_it_runs() {
     block_on(async {
         let token = CancellationToken::new();
         assert_eq!(asynchronous::plain(1).await.ok(), Some(1), "plain");
+        let bases = asynchronous::bases(ready(2), (ready(0), 4)).await;
+        assert_eq!(bases.ok(), Some(9), "bases");
+        drop(asynchronous::serves());
+        drop(asynchronous::serves_in_scope());
         assert_eq!(asynchronous::turns(2, 3, 5).await.ok(), Some(5), "turns");
         assert_eq!(asynchronous::no_turns(2).await.ok(), Some(1), "no turns");
         assert_eq!(asynchronous::loops(&[1, 2]).await, Some(21), "loops");

@@ -1,14 +1,18 @@
 //! `.await`: the commonest check point.
 
 use super::exit::Exit;
-use super::{Rules, helpers};
+use super::{Rules, first_span, helpers};
 use crate::duration::peel;
+use crate::lints;
 use crate::paths::{Library, at};
 use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, BinOp, Expr, ExprAwait, ExprField, ExprMacro, ExprTuple, Index, Member, Path};
+use syn::{
+    Attribute, BinOp, Block, Expr, ExprAwait, ExprBinary, ExprCall, ExprField, ExprMacro, ExprMatch, ExprTuple, Index,
+    Macro, Member, Path, Stmt, Token,
+};
 
 /// What an `.await` turns into.
 #[derive(Clone, Copy, PartialEq)]
@@ -49,14 +53,11 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
     let library = rules.library;
     let span = expr.await_token.span;
     let mut attrs = std::mem::take(&mut expr.attrs);
-    let unmarked = attrs.len();
-    attrs.retain(|attr| !attr.path().is_ident(MARK));
+    let gives_way = take_mark(&mut attrs);
+    let base = in_parentheses(&mut expr.base);
     let base = match &rules.yield_every {
-        Some(turns) if attrs.len() < unmarked => {
-            let base = &expr.base;
-            library.located("give_way_first", quote_spanned!(at(span)=> #turns, #base), span)
-        }
-        _ => expr.base.to_token_stream(),
+        Some(turns) if gives_way => library.located("give_way_first", quote_spanned!(at(span)=> #turns, #base), span),
+        _ => base.to_token_stream(),
     };
     let call = library.located(manner.method(), base, span);
     let (dot, awaited) = (expr.dot_token, expr.await_token);
@@ -70,7 +71,7 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
         });
     }
     let scrutinee = quote_spanned!(at(span)=> #call #dot #awaited);
-    matched(attrs, scrutinee, exit, library, span)
+    Expr::Match(matched(attrs, scrutinee, exit, library, span))
 }
 
 /// `match SCRUTINEE { Ok(value) => value, Err(cancelled) => … }`, as a node that is put in parentheses where it must.
@@ -80,20 +81,32 @@ pub(super) fn matched(
     exit: &Exit,
     library: &Library,
     span: Span,
-) -> Expr {
+) -> ExprMatch {
     let brace_token = syn::token::Brace { span: braces(span) };
-    Expr::Match(syn::ExprMatch {
+    ExprMatch {
         attrs,
         match_token: syn::token::Match(at(span)),
         expr: Box::new(Expr::Verbatim(scrutinee)),
         brace_token,
         arms: exit.arms(library, span).into(),
-    })
+    }
+}
+
+/// First and last token of a statement that [`as_statement`] is for: `EXPR.await` or `EXPR.await?`.
+pub(super) fn ends(expr: &Expr) -> Option<(Span, Span)> {
+    match expr {
+        Expr::Await(inner) => Some((first_span(&inner.base), inner.await_token.span)),
+        Expr::Try(inner) if matches!(*inner.expr, Expr::Await(_)) => {
+            let (first, _) = ends(&inner.expr)?;
+            Some((first, inner.question_token.span))
+        }
+        _ => None,
+    }
 }
 
 /// ```text
 /// Input:  EXPR.await;
-/// Output: (match … { … },).0;
+/// Output: #[allow(…)] (match … { … },).0;
 /// ```
 /// A value that must be used is told of where the statement comes from, which for a generated `match` would be the
 /// attribute. So the statement is made to reach from its `first` to its `last` token, and to be of a kind that no lint
@@ -105,7 +118,7 @@ pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
     let mut elems = Punctuated::new();
     elems.push_value(expr);
     elems.push_punct(syn::token::Comma(at(last)));
-    Expr::Field(ExprField {
+    let value = ExprField {
         attrs,
         base: Box::new(Expr::Tuple(ExprTuple {
             attrs: Vec::new(),
@@ -116,7 +129,25 @@ pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
         })),
         dot_token: syn::token::Dot(at(last)),
         member: Member::Unnamed(Index { index: 0, span: last }),
-    })
+    };
+    let allow = lints::on_statement(last);
+    Expr::Verbatim(quote_spanned!(last=> #allow #value))
+}
+
+/// The base as it stands between the parentheses of a call: without parentheses of its own, which would be called needless
+/// there, and with braces, if it has some, that nobody calls so.
+fn in_parentheses(base: &mut Expr) -> &Expr {
+    match base {
+        Expr::Paren(inner) => in_parentheses(&mut inner.expr),
+        Expr::Group(inner) => in_parentheses(&mut inner.expr),
+        Expr::Block(inner) => {
+            let mut braces = Group::new(Delimiter::Brace, TokenStream::new());
+            braces.set_span(at(inner.block.brace_token.span.join()));
+            inner.block.brace_token.span = braces.delim_span();
+            base
+        }
+        _ => base,
+    }
 }
 
 fn braces(span: Span) -> DelimSpan {
@@ -130,60 +161,117 @@ fn braces(span: Span) -> DelimSpan {
 pub(crate) fn is_shield(base: &Expr) -> bool {
     match peel(base) {
         Expr::Macro(ExprMacro { mac, .. }) => is_named(&mac.path, "shield"),
-        Expr::Call(call) => matches!(peel(&call.func), Expr::Path(path) if is_named(&path.path, "shield")),
+        Expr::Call(call) => makes_shield(call),
         Expr::MethodCall(call) if call.method == "shielded" => call.args.is_empty(),
         Expr::MethodCall(call) if call.method == "timeout" => is_shield(&call.receiver),
         _ => false,
     }
 }
 
+/// `shield(…)`
+pub(super) fn makes_shield(call: &ExprCall) -> bool {
+    matches!(peel(&call.func), Expr::Path(path) if is_named(&path.path, "shield"))
+}
+
 fn is_named(path: &Path, name: &str) -> bool {
     path.segments.last().is_some_and(|segment| segment.ident == name)
 }
 
-/// An await that evaluating `expr` to `true`, or to a value that matches, goes through in any case, and that is a check
-/// point.
+/// A check point that evaluating `expr` to `true`, or to a value that matches, goes through in any case: the attributes of the
+/// await that it is, or of the call of `join!` or `select!`.
 ///
 /// A `while` with such a condition needs no check of its own: the condition is the beginning of the turn. And it must not
 /// have one, for `while let Some(job) = jobs.recv().await` would then lose the job that came together with the cancel.
-pub(crate) fn certain_await(expr: &mut Expr) -> Option<&mut ExprAwait> {
+/// `is_await` tells which macros are awaits.
+pub(crate) fn certain_await<'a>(
+    cond: &'a mut Expr,
+    is_await: &impl Fn(&Macro) -> bool,
+) -> Option<&'a mut Vec<Attribute>> {
+    match cond {
+        // It was true, so the right side has been asked, too.
+        Expr::Binary(ExprBinary {
+            op: BinOp::And(_),
+            left,
+            right,
+            ..
+        }) => certain_await(left, is_await).or_else(|| certain_await(right, is_await)),
+        Expr::Group(inner) => certain_await(&mut inner.expr, is_await),
+        Expr::Paren(inner) => certain_await(&mut inner.expr, is_await),
+        other => in_any_case(other, is_await),
+    }
+}
+
+/// The same, for an expression of whatever value.
+fn in_any_case<'a>(expr: &'a mut Expr, is_await: &impl Fn(&Macro) -> bool) -> Option<&'a mut Vec<Attribute>> {
     let skipped = helpers::attrs_mut(expr).is_some_and(|attrs| attrs.iter().any(|attr| helpers::says(attr, "skip")));
     if skipped {
         return None;
     }
+    let all =
+        |exprs: &'a mut Punctuated<Expr, Token![,]>| exprs.iter_mut().find_map(|expr| in_any_case(expr, is_await));
     match expr {
         Expr::Await(inner) => {
             if is_shield(&inner.base) {
-                certain_await(&mut inner.base)
+                in_any_case(&mut inner.base, is_await)
             } else {
-                Some(inner)
+                Some(&mut inner.attrs)
             }
         }
-        Expr::Let(inner) => certain_await(&mut inner.expr),
+        Expr::Macro(inner) => is_await(&inner.mac).then_some(&mut inner.attrs),
+        Expr::Let(inner) => in_any_case(&mut inner.expr, is_await),
         Expr::Binary(inner) => match inner.op {
-            BinOp::Or(_) => certain_await(&mut inner.left),
-            _ => certain_await(&mut inner.left).or_else(|| certain_await(&mut inner.right)),
+            BinOp::Or(_) | BinOp::And(_) => in_any_case(&mut inner.left, is_await),
+            _ => in_any_case(&mut inner.left, is_await).or_else(|| in_any_case(&mut inner.right, is_await)),
         },
-        Expr::Group(inner) => certain_await(&mut inner.expr),
-        Expr::Paren(inner) => certain_await(&mut inner.expr),
-        Expr::Try(inner) => certain_await(&mut inner.expr),
-        Expr::Unary(inner) => certain_await(&mut inner.expr),
-        Expr::Reference(inner) => certain_await(&mut inner.expr),
-        Expr::Field(inner) => certain_await(&mut inner.base),
-        Expr::MethodCall(inner) => {
-            certain_await(&mut inner.receiver).or_else(|| inner.args.iter_mut().find_map(certain_await))
+        Expr::Match(inner) => in_any_case(&mut inner.expr, is_await),
+        Expr::If(inner) => in_any_case(&mut inner.cond, is_await),
+        Expr::Block(inner) if inner.label.is_none() => in_block(&mut inner.block, is_await),
+        Expr::Unsafe(inner) => in_block(&mut inner.block, is_await),
+        Expr::Array(inner) => all(&mut inner.elems),
+        Expr::Tuple(inner) => all(&mut inner.elems),
+        Expr::Call(inner) => all(&mut inner.args),
+        Expr::MethodCall(inner) => in_any_case(&mut inner.receiver, is_await).or_else(|| all(&mut inner.args)),
+        Expr::Struct(inner) => {
+            let mut fields = inner.fields.iter_mut();
+            fields.find_map(|field| in_any_case(&mut field.expr, is_await))
         }
-        Expr::Call(inner) => inner.args.iter_mut().find_map(certain_await),
-        Expr::Tuple(inner) => inner.elems.iter_mut().find_map(certain_await),
+        Expr::Index(inner) => {
+            in_any_case(&mut inner.expr, is_await).or_else(|| in_any_case(&mut inner.index, is_await))
+        }
+        Expr::Cast(inner) => in_any_case(&mut inner.expr, is_await),
+        Expr::Group(inner) => in_any_case(&mut inner.expr, is_await),
+        Expr::Paren(inner) => in_any_case(&mut inner.expr, is_await),
+        Expr::Try(inner) => in_any_case(&mut inner.expr, is_await),
+        Expr::Unary(inner) => in_any_case(&mut inner.expr, is_await),
+        Expr::Reference(inner) => in_any_case(&mut inner.expr, is_await),
+        Expr::Field(inner) => in_any_case(&mut inner.base, is_await),
         _ => None,
     }
+}
+
+/// Up to its end a block that gives a value goes through all of its statements.
+fn in_block<'a>(block: &'a mut Block, is_await: &impl Fn(&Macro) -> bool) -> Option<&'a mut Vec<Attribute>> {
+    block.stmts.iter_mut().find_map(|stmt| match stmt {
+        Stmt::Local(local) if !local.attrs.iter().any(|attr| helpers::says(attr, "skip")) => {
+            in_any_case(&mut local.init.as_mut()?.expr, is_await)
+        }
+        Stmt::Expr(expr, _) => in_any_case(expr, is_await),
+        _ => None,
+    })
 }
 
 /// Stands on an await that [`guarded`] is to let other tasks run before, and never leaves this crate.
 const MARK: &str = "cancelable_gives_way";
 
 /// Has other tasks run before this await, now and then: it is the beginning of a loop's turn.
-pub(crate) fn mark(expr: &mut ExprAwait) {
+pub(crate) fn mark(attrs: &mut Vec<Attribute>) {
     let mark = Ident::new(MARK, Span::call_site());
-    expr.attrs.push(syn::parse_quote!(#[#mark]));
+    attrs.push(syn::parse_quote!(#[#mark]));
+}
+
+/// Whether it was marked; it is no more.
+pub(crate) fn take_mark(attrs: &mut Vec<Attribute>) -> bool {
+    let unmarked = attrs.len();
+    attrs.retain(|attr| !attr.path().is_ident(MARK));
+    attrs.len() < unmarked
 }

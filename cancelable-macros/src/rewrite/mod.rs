@@ -66,6 +66,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         manner: Manner::Guard,
         points: Points::default(),
         labels: 0,
+        gives_way: false,
         touched: 0,
         errors,
     };
@@ -85,6 +86,8 @@ struct Rewriter<'a> {
     points: Points,
     /// Labels made so far, to keep nested ones apart.
     labels: usize,
+    /// Whether the macro call to be visited next is to let other tasks run before it.
+    gives_way: bool,
     /// Goes up with every change made to the code: tells whether a macro's arguments have to be written anew.
     touched: usize,
     errors: &'a mut Errors,
@@ -160,6 +163,18 @@ impl Rewriter<'_> {
         }
     }
 
+    /// What is a future: a macro call there is no await.
+    fn visit_future(&mut self, future: &mut Expr) {
+        match future {
+            Expr::Macro(made) => {
+                self.visit_macro(&mut made.mac, true);
+            }
+            Expr::Paren(inner) if inner.attrs.is_empty() => self.visit_future(&mut inner.expr),
+            Expr::Group(inner) => self.visit_future(&mut inner.expr),
+            other => self.visit_expr_mut(other),
+        }
+    }
+
     /// A loop: its condition and body, then the check of its turns.
     fn looping(&mut self, expr: &mut Expr, marked: Option<Helper>) {
         let outer = self.exit.clone();
@@ -183,7 +198,7 @@ impl Rewriter<'_> {
             self.exit = Exit::Leave(self.label(expr, helper));
         }
         let checked_by_condition = match &mut *expr {
-            Expr::While(inner) => match awaits::certain_await(&mut inner.cond) {
+            Expr::While(inner) => match awaits::certain_await(&mut inner.cond, &|mac| self.is_await(mac)) {
                 Some(first) => {
                     if self.rules.yield_every.is_some() {
                         awaits::mark(first);
@@ -254,7 +269,7 @@ impl Rewriter<'_> {
 }
 
 /// The span of the first token.
-fn first_span(tokens: impl ToTokens) -> Span {
+pub(super) fn first_span(tokens: impl ToTokens) -> Span {
     let first = tokens.into_token_stream().into_iter().next();
     first.map_or_else(Span::call_site, |token| token.span())
 }
@@ -271,17 +286,12 @@ impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         match stmt {
             Stmt::Expr(expr, semicolon) => {
-                let awaited = match expr {
-                    Expr::Await(inner) if semicolon.is_some() => {
-                        Some((first_span(&inner.base), inner.await_token.span))
-                    }
-                    _ => None,
-                };
+                let awaited = if semicolon.is_some() { awaits::ends(expr) } else { None };
                 match helpers::take_from_statement(expr, self.errors) {
                     Some(helper) => self.visit_marked(helper, expr),
                     None => self.visit_expr_mut(expr),
                 }
-                if let (Some((first, last)), Expr::Match(_)) = (awaited, &*expr) {
+                if let (Some((first, last)), Expr::Match(_) | Expr::Try(_)) = (awaited, &*expr) {
                     let guarded = std::mem::replace(expr, Expr::PLACEHOLDER);
                     *expr = awaits::as_statement(guarded, first, last);
                 }
@@ -325,12 +335,7 @@ impl VisitMut for Rewriter<'_> {
                 if wrappers::is_instrumented(&inner.base) {
                     return;
                 }
-                match &mut *inner.base {
-                    Expr::Macro(made) => {
-                        self.visit_macro(&mut made.mac, true);
-                    }
-                    base => self.visit_expr_mut(base),
-                }
+                self.visit_future(&mut inner.base);
                 if awaits::is_shield(&inner.base) {
                     return;
                 }
@@ -343,6 +348,7 @@ impl VisitMut for Rewriter<'_> {
             }
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
             Expr::Macro(call) => {
+                self.gives_way = awaits::take_mark(&mut call.attrs);
                 if let Some(mut replaced) = self.visit_macro(&mut call.mac, false) {
                     if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
                         *attrs = std::mem::take(&mut call.attrs);
@@ -354,6 +360,13 @@ impl VisitMut for Rewriter<'_> {
                 if let Some(body) = wrappers::called_body(call) {
                     self.visit_block_mut(body);
                 }
+            }
+            // What makes a shield takes a future, so an imported `try_join!` in it is this library's.
+            Expr::Call(call) if awaits::makes_shield(call) => {
+                call.args.iter_mut().for_each(|future| self.visit_future(future));
+            }
+            Expr::MethodCall(call) if call.method == "shielded" && call.args.is_empty() => {
+                self.visit_future(&mut call.receiver);
             }
             Expr::Closure(_) => helpers::clear_expr(expr, "closures are left alone", self.errors),
             Expr::Async(_) => helpers::clear_expr(expr, "`async` blocks are left alone", self.errors),

@@ -3,8 +3,8 @@
 //!
 //! | macro | how |
 //! |---|---|
-//! | `vec!`, `format!`, `format_args!`, `print!`, `println!`, `eprint!`, `eprintln!`, `write!`, `writeln!`, `panic!`, `todo!`, `unimplemented!`, `unreachable!`, `assert_eq!`, `assert_ne!`, `debug_assert_eq!`, `debug_assert_ne!`, `pin!`, `race!`; `bail!`, `ensure!`, `anyhow!`, `eyre!` | arguments are expressions, perhaps with a name, as in `println!("{x}", x = get().await)` |
-//! | `assert!`, `debug_assert!` | the same; the message goes on quoting the condition as it was written |
+//! | `vec!`, `format!`, `format_args!`, `print!`, `println!`, `eprint!`, `eprintln!`, `write!`, `writeln!`, `panic!`, `todo!`, `unimplemented!`, `unreachable!`, `assert_eq!`, `assert_ne!`, `debug_assert_eq!`, `debug_assert_ne!`, `pin!`, `race!`; `bail!`, `anyhow!`, `eyre!` | arguments are expressions, perhaps with a name, as in `println!("{x}", x = get().await)` |
+//! | `assert!`, `debug_assert!`, `ensure!` | the same; the message goes on quoting the condition as it was written |
 //! | `dbg!` | the same, of one argument |
 //! | `matches!` | the first argument is an expression; the pattern is left alone |
 //! | `join!`, `try_join!` (of `tokio`, `futures`, or imported) | an await: see [`join`](Known::Join) |
@@ -22,7 +22,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::visit_mut::VisitMut;
-use syn::{Expr, Macro, Path, Token};
+use syn::{Expr, ExprMatch, Macro, Path, Token};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
@@ -30,6 +30,8 @@ enum Known {
     Arguments,
     /// A condition, whose text is shown when it fails.
     Assert,
+    /// The same, of `anyhow` and `eyre`.
+    Ensure,
     /// A value, shown with its text.
     Dbg,
     /// An expression and a pattern.
@@ -68,7 +70,7 @@ const KNOWN: [(&str, Known); 30] = [
     ("pin", Known::Arguments),
     ("race", Known::Arguments),
     ("bail", Known::Arguments),
-    ("ensure", Known::Arguments),
+    ("ensure", Known::Ensure),
     ("anyhow", Known::Arguments),
     ("eyre", Known::Arguments),
     ("assert", Known::Assert),
@@ -91,13 +93,23 @@ impl Rewriter<'_> {
         let known = self.known(&mac.path, awaited)?;
         match known {
             Known::Arguments => self.arguments(mac),
-            Known::Assert => self.assertion(mac),
+            Known::Assert => self.assertion(mac, "assertion failed: ", ""),
+            Known::Ensure => self.assertion(mac, "Condition failed: `", "`"),
             Known::Dbg => return self.debugged(mac),
             Known::Matches => self.matches(mac),
             Known::Join => return self.join(mac),
             Known::Select => return self.select(mac),
         }
         None
+    }
+
+    /// Whether a call is a check point by itself, for it is an await.
+    pub(super) fn is_await(&self, mac: &Macro) -> bool {
+        match self.known(&mac.path, false) {
+            Some(Known::Join) => joined(mac).is_some(),
+            Some(Known::Select) => select::parse(mac).is_some(),
+            _ => false,
+        }
     }
 
     fn known(&self, path: &Path, awaited: bool) -> Option<Known> {
@@ -174,24 +186,24 @@ impl Rewriter<'_> {
 
     /// ```text
     /// Input:  assert!(ready().await)
-    /// Output: assert!(match … { … }, "{}", concat!("assertion failed: ", stringify!(ready().await)))
+    /// Output: assert!(match … { … }, "{}", concat!("assertion failed: ", stringify!(ready().await), ""))
     /// ```
-    fn assertion(&mut self, mac: &mut Macro) {
+    fn assertion(&mut self, mac: &mut Macro, before: &str, after: &str) {
         let list = Punctuated::<Expr, Token![,]>::parse_terminated;
         let Ok(parsed) = list.parse2(mac.tokens.clone()) else {
             return;
         };
         let written = (parsed.len() == 1).then(|| parsed.first().to_token_stream());
-        let before = self.touched;
+        let untouched = self.touched;
         self.arguments(mac);
-        if let Some(written) = written.filter(|_| self.touched != before) {
+        if let Some(written) = written.filter(|_| self.touched != untouched) {
             let span = at(name_span(&mac.path));
             let condition = list
                 .parse2(mac.tokens.clone())
                 .map(|list| list.first().to_token_stream());
             let condition = condition.unwrap_or_else(|_| mac.tokens.clone());
             mac.tokens = quote_spanned!(span=>
-                #condition, "{}", ::core::concat!("assertion failed: ", ::core::stringify!(#written))
+                #condition, "{}", ::core::concat!(#before, ::core::stringify!(#written), #after)
             );
         }
     }
@@ -258,15 +270,8 @@ impl Rewriter<'_> {
     }
 
     fn join(&mut self, mac: &Macro) -> Option<Expr> {
-        let parser = |input: ParseStream<'_>| {
-            let biased = select::biased(input)?;
-            let futures = Punctuated::<Expr, Token![,]>::parse_terminated(input)?;
-            Ok((biased, futures))
-        };
-        let (biased, mut futures) = parser.parse2(mac.tokens.clone()).ok()?;
-        if futures.is_empty() {
-            return None;
-        }
+        let gives_way = std::mem::take(&mut self.gives_way);
+        let (biased, mut futures) = joined(mac)?;
         for future in &mut futures {
             self.visit_expr_mut(future);
         }
@@ -277,7 +282,7 @@ impl Rewriter<'_> {
         let futures = futures.iter();
         let path = &mac.path;
         let block = quote_spanned!(at(span)=> async move { #path!(#biased #(#names),*) });
-        let awaited = self.await_block(&block, span);
+        let awaited = self.await_block(block, gives_way, span);
         Some(block_expr(quote_spanned!(at(span)=>
             let (#(#names,)*) = (#(#futures,)*);
             #awaited
@@ -285,15 +290,22 @@ impl Rewriter<'_> {
     }
 
     fn select(&mut self, mac: &Macro) -> Option<Expr> {
+        let gives_way = std::mem::take(&mut self.gives_way);
         let select = select::parse(mac)?;
-        Some(self.select_branches(select, &mac.path))
+        Some(self.select_branches(select, &mac.path, gives_way))
     }
 
     /// The guarded await of a block that a macro was put in.
-    pub(super) fn await_block(&mut self, block: &TokenStream, span: Span) -> Expr {
+    pub(super) fn await_block(&mut self, block: TokenStream, gives_way: bool, span: Span) -> ExprMatch {
         self.points.awaits += 1;
         self.touched += 1;
         let library = self.rules.library;
+        let block = match &self.rules.yield_every {
+            Some(turns) if gives_way => {
+                library.located("give_way_first", quote_spanned!(at(span)=> #turns, #block), span)
+            }
+            _ => block,
+        };
         let call = library.located(self.manner.method(), block, span);
         matched(
             Vec::new(),
@@ -303,6 +315,17 @@ impl Rewriter<'_> {
             span,
         )
     }
+}
+
+/// The word `biased` and the futures of a `join!`. `None` if these are none.
+fn joined(mac: &Macro) -> Option<(Option<TokenStream>, Punctuated<Expr, Token![,]>)> {
+    let parser = |input: ParseStream<'_>| {
+        let biased = select::biased(input)?;
+        let futures = Punctuated::<Expr, Token![,]>::parse_terminated(input)?;
+        Ok((biased, futures))
+    };
+    let (biased, futures) = parser.parse2(mac.tokens.clone()).ok()?;
+    (!futures.is_empty()).then_some((biased, futures))
 }
 
 pub(super) fn name_span(path: &Path) -> Span {

@@ -196,7 +196,7 @@ impl VisitMut for Forget {
 }
 
 impl Rewriter<'_> {
-    pub(super) fn select_branches(&mut self, select: Select, path: &Path) -> Expr {
+    pub(super) fn select_branches(&mut self, select: Select, path: &Path, gives_way: bool) -> Expr {
         let span = name_span(path);
         let last = select.branches.len() - 1;
         let value = variable("value", span);
@@ -260,9 +260,7 @@ impl Rewriter<'_> {
             let (#(mut #future_names,)*) = (#(#future_names,)*);
             #path! { #biased #asked }
         });
-        let Expr::Match(mut awaited) = self.await_block(&block, span) else {
-            return block_expr(block);
-        };
+        let mut awaited = self.await_block(block, gives_way, span);
         // The arm of the value becomes the arms of the branches.
         awaited.arms.remove(0);
         let (scrutinee, failed) = (&awaited.expr, &awaited.arms);

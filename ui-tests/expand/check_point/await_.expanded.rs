@@ -24,6 +24,11 @@ async fn await_() -> Result<u32, Error> {
         }
     }
         .send();
+    #[allow(
+        unreachable_code,
+        clippy::diverging_sub_expression,
+        clippy::unnecessary_operation
+    )]
     (
         match ::cancelable::__private::Site.guard(settle(page)).await {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

@@ -34,7 +34,7 @@ async fn arguments() -> Option<u32> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Option < u32 > >
         (cancelable_cancelled), }, "{}", ::core::concat!("assertion failed: ",
-        ::core::stringify!(ready(). await))
+        ::core::stringify!(ready(). await), "")
     );
     let shown = match match ::cancelable::__private::Site.guard(get()).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

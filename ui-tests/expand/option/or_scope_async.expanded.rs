@@ -17,6 +17,7 @@ async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
                         clippy::used_underscore_binding,
                         clippy::no_effect_underscore_binding,
                         clippy::let_unit_value,
+                        clippy::many_single_char_names,
                         clippy::pattern_type_mismatch
                     )]
                     let moved = moved;

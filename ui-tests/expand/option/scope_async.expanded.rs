@@ -25,6 +25,7 @@ async fn scope_async(
                     clippy::used_underscore_binding,
                     clippy::no_effect_underscore_binding,
                     clippy::let_unit_value,
+                    clippy::many_single_char_names,
                     clippy::pattern_type_mismatch
                 )]
                 let mut list = list;
@@ -36,6 +37,7 @@ async fn scope_async(
                     clippy::used_underscore_binding,
                     clippy::no_effect_underscore_binding,
                     clippy::let_unit_value,
+                    clippy::many_single_char_names,
                     clippy::pattern_type_mismatch
                 )]
                 let cancelable_argument3 = cancelable_argument3;
@@ -47,6 +49,7 @@ async fn scope_async(
                     clippy::used_underscore_binding,
                     clippy::no_effect_underscore_binding,
                     clippy::let_unit_value,
+                    clippy::many_single_char_names,
                     clippy::pattern_type_mismatch
                 )]
                 let (a, _) = cancelable_argument3;

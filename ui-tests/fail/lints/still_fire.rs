@@ -8,10 +8,15 @@ async fn work() -> Result<u32, Cancelled> {
     Ok(3)
 }
 
+async fn nested() -> Result<Result<u32, Cancelled>, Cancelled> {
+    Ok(Ok(3))
+}
+
 #[cancelable]
 async fn in_place(argument: u32, mut list: Vec<u32>) -> Result<u32, Cancelled> {
     let variable = 3;
     work().await;
+    nested().await?;
     for n in list {
         work().await?;
     }
