@@ -3,7 +3,7 @@
 //! A function's body is parsed only when the item is known to be a function, and one that does not parse is handed back as
 //! it is: code that is half typed must not cost the user rustc's own message about it.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -63,9 +63,53 @@ impl Function {
 }
 
 pub(crate) fn parse(tokens: TokenStream) -> Item {
-    (|input: ParseStream<'_>| Ok(parse_item(input)))
-        .parse2(tokens)
-        .unwrap_or(Item::Broken)
+    let read = |tokens| {
+        (|input: ParseStream<'_>| Ok(parse_item(input)))
+            .parse2(tokens)
+            .unwrap_or(Item::Broken)
+    };
+    match read(tokens.clone()) {
+        Item::Broken => {
+            let mut changed = false;
+            let separated = separate(tokens, false, &mut changed);
+            if changed { read(separated) } else { Item::Broken }
+        }
+        item => item,
+    }
+}
+
+/// Statements that a `macro_rules!` hands on as `$s:stmt` have no semicolon, which rustc does not miss, and the parser does.
+fn separate(tokens: TokenStream, is_block: bool, changed: &mut bool) -> TokenStream {
+    let mut separated = TokenStream::new();
+    let mut starts = true;
+    let mut trees = tokens.into_iter().peekable();
+    while let Some(tree) = trees.next() {
+        let TokenTree::Group(group) = tree else {
+            starts = matches!(&tree, TokenTree::Punct(punct) if punct.as_char() == ';');
+            separated.append(tree);
+            continue;
+        };
+        let inner = separate(group.stream(), group.delimiter() == Delimiter::Brace, changed);
+        let binds = matches!(group.stream().into_iter().next(), Some(TokenTree::Ident(word)) if word == "let");
+        let is_statement = is_block && starts && group.delimiter() == Delimiter::None;
+        let is_open = match trees.peek() {
+            Some(TokenTree::Group(next)) => next.delimiter() == Delimiter::None,
+            Some(TokenTree::Ident(word)) => word != "as",
+            // Part of the same expression, or there is one; `let` has no value to be the last of.
+            Some(TokenTree::Punct(_) | TokenTree::Literal(_)) => false,
+            None => binds,
+        };
+        starts = group.delimiter() == Delimiter::Brace;
+        let mut copy = Group::new(group.delimiter(), inner);
+        copy.set_span(group.span());
+        separated.append(copy);
+        if is_statement && is_open {
+            *changed = true;
+            separated.append(Punct::new(';', Spacing::Alone));
+            starts = true;
+        }
+    }
+    separated
 }
 
 fn parse_item(input: ParseStream<'_>) -> Item {

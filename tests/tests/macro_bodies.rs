@@ -1165,6 +1165,29 @@ mod handed_on_by_macro_rules {
 
     method!(method, { Some(1) });
 
+    macro_rules! statements {
+        ($name:ident, $value:expr, $($statement:stmt;)*) => {
+            #[cancelable]
+            async fn $name() -> Option<u32> {
+                $($statement)*
+                if true {
+                    $($statement)*
+                }
+                $value
+            }
+        };
+    }
+
+    statements!(of_statements, Some(3), let one = ready(1).await; let _two = ready(one); ready(()).await;);
+
+    #[test]
+    fn statements_are_read_without_semicolons() {
+        assert_eq!(block_on(of_statements()), Some(3));
+        let token = CancellationToken::new();
+        token.cancel();
+        assert_eq!(block_on(token.scope(of_statements())), None);
+    }
+
     macro_rules! scope {
         ($body:expr) => {
             cancel_scope!(timeout = "1m", $body)
