@@ -154,6 +154,9 @@ mod asynchronous {
         sum += (async { 3 }).await;
         ({ ready(()) }).await;
         ready(Ok::<(), Cancelled>(())).await?;
+        for n in ready([1, 2]).await {
+            sum += n;
+        }
         Ok(sum)
     }
 
@@ -466,7 +469,7 @@ fn all_of_it_runs() {
         let token = CancellationToken::new();
         assert_eq!(asynchronous::plain(1).await.ok(), Some(1), "plain");
         let bases = asynchronous::bases(ready(2), (ready(0), 4)).await;
-        assert_eq!(bases.ok(), Some(9), "bases");
+        assert_eq!(bases.ok(), Some(12), "bases");
         drop(asynchronous::serves());
         drop(asynchronous::serves_in_scope());
         assert_eq!(asynchronous::turns(2, 3, 5).await.ok(), Some(5), "turns");

@@ -108,18 +108,28 @@ pub(super) fn ends(expr: &Expr) -> Option<(Span, Span)> {
 /// Input:  EXPR.await;
 /// Output: #[allow(…)] (match … { … },).0;
 /// ```
-/// A value that must be used is told of where the statement comes from, which for a generated `match` would be the
-/// attribute. So the statement is made to reach from its `first` to its `last` token, and to be of a kind that no lint
-/// finds fault with.
+/// A value that must be used is told of where the statement comes from.
 pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
     let attrs = helpers::attrs_mut(&mut expr).map(std::mem::take).unwrap_or_default();
+    let value = reaching(expr, first, last);
+    let allow = lints::on_statement(last);
+    Expr::Verbatim(quote_spanned!(last=> #(#attrs)* #allow #value))
+}
+
+/// ```text
+/// Input:  EXPR.await
+/// Output: (match … { … },).0
+/// ```
+/// What is wrong with the expression as a whole is told of where it comes from, which for a generated `match` would be the
+/// attribute. So it is made to reach from its `first` to its `last` token, and to be of a kind that no lint finds fault with.
+pub(super) fn reaching(expr: Expr, first: Span, last: Span) -> Expr {
     let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
     parens.set_span(first);
     let mut elems = Punctuated::new();
     elems.push_value(expr);
     elems.push_punct(syn::token::Comma(at(last)));
-    let value = ExprField {
-        attrs,
+    Expr::Field(ExprField {
+        attrs: Vec::new(),
         base: Box::new(Expr::Tuple(ExprTuple {
             attrs: Vec::new(),
             paren_token: syn::token::Paren {
@@ -129,9 +139,7 @@ pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
         })),
         dot_token: syn::token::Dot(at(last)),
         member: Member::Unnamed(Index { index: 0, span: last }),
-    };
-    let allow = lints::on_statement(last);
-    Expr::Verbatim(quote_spanned!(last=> #allow #value))
+    })
 }
 
 /// The base as it stands between the parentheses of a call: without parentheses of its own, which would be called needless

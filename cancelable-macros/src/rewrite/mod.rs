@@ -180,7 +180,13 @@ impl Rewriter<'_> {
         let outer = self.exit.clone();
         // What `for` goes through is evaluated before the loop, and so outside it.
         if let Expr::ForLoop(inner) = expr {
+            let awaited = awaits::ends(&inner.expr);
             self.visit_expr_mut(&mut inner.expr);
+            if let (Some((first, last)), Expr::Match(_)) = (awaited, &*inner.expr) {
+                let items = std::mem::replace(&mut *inner.expr, Expr::PLACEHOLDER);
+                // That it is no iterator.
+                *inner.expr = awaits::reaching(items, first, last);
+            }
         }
         if let (Some(helper), Expr::Loop(inner)) = (marked, &mut *expr) {
             if let Some(value) = escapes::break_value(inner) {
