@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use serde_json::Value;
 
@@ -11,6 +12,33 @@ use crate::pins::Pin;
 
 /// Seconds, for coreutils' `timeout`. A run that has not ended by then hangs.
 const PATIENCE: &str = "900";
+
+/// The crate whose compilation is counted, for [`wrapped`], and the file for what valgrind says.
+const COUNT: &str = "CANCELABLE_SWEEP_COUNT";
+const COUNTS: &str = "CANCELABLE_SWEEP_COUNTS";
+
+/// What this program does as cargo's wrapper of rustc: it has the compilation in question run under valgrind.
+/// `None` if it is not that wrapper.
+pub fn wrapped() -> Option<io::Result<std::process::ExitStatus>> {
+    let (name, counts) = (env::var(COUNT).ok()?, env::var_os(COUNTS)?);
+    let mut arguments: Vec<_> = env::args_os().skip(1).collect();
+    let is_counted = arguments
+        .windows(2)
+        .any(|pair| pair[0] == "--crate-name" && pair[1] == *name.replace('-', "_"));
+    if is_counted {
+        // Valgrind does not follow rustup's proxy into what it starts.
+        let sysroot = Command::new(&arguments[0]).args(["--print", "sysroot"]).output();
+        let sysroot = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        match sysroot {
+            Ok(sysroot) => arguments[0] = Path::new(&sysroot).join("bin/rustc").into(),
+            Err(error) => return Some(Err(error)),
+        }
+        let log = format!("--log-file={}", Path::new(&counts).display());
+        let callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", &log].map(Into::into);
+        arguments.splice(0..0, callgrind);
+    }
+    Some(Command::new(&arguments[0]).args(&arguments[1..]).status())
+}
 
 /// One copy of a crate, as a member of the workspace in `work`.
 pub struct Package<'a> {
@@ -41,14 +69,14 @@ pub struct Checked {
 pub type Tests = BTreeMap<String, String>;
 
 impl Package<'_> {
-    fn command(&self, subcommand: &str) -> Command {
+    fn command(&self, subcommand: &str, targets: &str) -> Command {
         // It also ends what cargo has started, test binaries too.
         let mut command = Command::new("timeout");
         command
             .arg(PATIENCE)
             .arg(env!("CARGO"))
             .args([subcommand, "--offline"])
-            .args(self.pin.targets.split_whitespace())
+            .args(targets.split_whitespace())
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", self.work.join("target"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
@@ -64,7 +92,7 @@ impl Package<'_> {
 
     /// `cargo check` of library, binaries and tests.
     pub fn check(&self) -> io::Result<Checked> {
-        let mut command = self.command("check");
+        let mut command = self.command("check", &self.pin.targets);
         command.args(["--message-format=json", "--keep-going"]);
         let output = command.output()?;
         let mut checked = Checked {
@@ -91,6 +119,28 @@ impl Package<'_> {
             };
         }
         Ok(checked)
+    }
+
+    /// Instructions that rustc takes for the library alone, counted by valgrind.
+    pub fn instructions(&self, subcommand: &str) -> io::Result<u64> {
+        let counts = self.work.join(format!("{}.instructions", self.pin.name));
+        let mut command = self.command(subcommand, "--lib");
+        command
+            .env("CARGO_INCREMENTAL", "0")
+            .env("RUSTC_WORKSPACE_WRAPPER", env::current_exe()?)
+            .env(COUNT, &self.pin.name)
+            .env(COUNTS, &counts);
+        let _ = fs::remove_file(&counts);
+        // Cargo would take what it has compiled before, with other sources of an earlier time, for fresh.
+        let lib = self.folder.join("src/lib.rs");
+        fs::write(&lib, fs::read(&lib)?)?;
+        let output = command.output()?;
+        let said = fs::read_to_string(&counts).unwrap_or_default();
+        let count = said.lines().find_map(|line| line.split_once("Collected : "));
+        count
+            .filter(|_| output.status.success())
+            .and_then(|(_, count)| count.trim().parse().ok())
+            .ok_or_else(|| io::Error::other(format!("{said}{}", String::from_utf8_lossy(&output.stderr))))
     }
 
     fn is_ours(&self, manifest: &Value) -> bool {
@@ -137,7 +187,7 @@ impl Package<'_> {
 
     /// `cargo test`. `Err` holds what it said if the tests could not even be built.
     pub fn test(&self, only: &[String]) -> io::Result<Result<Tests, String>> {
-        let mut command = self.command("test");
+        let mut command = self.command("test", &self.pin.targets);
         command.args(["--no-fail-fast", "--"]);
         for skipped in &self.pin.skip_tests {
             command.arg("--skip").arg(skipped);

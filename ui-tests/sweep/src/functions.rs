@@ -9,8 +9,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Block, GenericArgument, ImplItemFn, ItemFn, ItemImpl, ItemMod, ItemTrait, PathArguments, PathSegment, ReturnType,
-    Signature, TraitItemFn, Type, Visibility,
+    Block, Expr, GenericArgument, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, PathArguments, PathSegment,
+    ReturnType, Signature, TraitItemFn, Type, Visibility,
 };
 
 /// A function that the contract says can be annotated.
@@ -28,6 +28,8 @@ pub struct Function {
     pub place: (usize, usize),
     /// Whether the return type has room for a cancel; if not, `or` is needed.
     has_room: bool,
+    /// Whether an await or a loop is in it, so that one would think of annotating it.
+    pub can_wait: bool,
 }
 
 impl Function {
@@ -175,6 +177,7 @@ impl Finder<'_> {
             insert_at: start,
             place: (head.start().line, column),
             has_room: has_room(&sig.output, self.room),
+            can_wait: body.is_some_and(can_wait),
         });
     }
 }
@@ -254,6 +257,21 @@ fn functions_in(tokens: TokenStream) -> usize {
         after_fn = is_fn;
     }
     count
+}
+
+fn can_wait(body: &Block) -> bool {
+    struct Waits(bool);
+    impl Visit<'_> for Waits {
+        fn visit_expr(&mut self, expr: &Expr) {
+            self.0 |= matches!(expr, Expr::Await(_) | Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_));
+            visit::visit_expr(self, expr);
+        }
+
+        fn visit_item(&mut self, _: &Item) {}
+    }
+    let mut waits = Waits(false);
+    waits.visit_block(body);
+    waits.0
 }
 
 /// Whether a return type says `Cancelled` out of the box: an `Option`, or a `Result` whose error is known to.

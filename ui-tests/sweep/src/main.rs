@@ -13,6 +13,7 @@
 //! | option | |
 //! |---|---|
 //! | `--with OPTIONS` | more options for each attribute, as `every = 16` or `timeout = "1h"` |
+//! | `--cost` | not the tests: count rustc's instructions, plain and with the attribute (needs valgrind) |
 //! | `--json` | a report for machines, on standard output |
 //! | `--work FOLDER` | where to work, and what to keep; otherwise a folder of this process, removed at the end |
 //! | `--library FOLDER` | the workspace whose `cancelable` to use, if not this one |
@@ -36,6 +37,7 @@ struct Arguments {
     crates: Vec<String>,
     with: String,
     json: bool,
+    cost: bool,
     work: Option<PathBuf>,
     library: Option<PathBuf>,
     relock: bool,
@@ -49,6 +51,7 @@ fn arguments() -> Result<Arguments, String> {
         match argument.as_str() {
             "--with" => arguments.with = value()?,
             "--json" => arguments.json = true,
+            "--cost" => arguments.cost = true,
             "--work" => arguments.work = Some(value()?.into()),
             "--library" => arguments.library = Some(value()?.into()),
             "--relock" => arguments.relock = true,
@@ -60,6 +63,9 @@ fn arguments() -> Result<Arguments, String> {
 }
 
 fn main() -> ExitCode {
+    if let Some(status) = cargo::wrapped() {
+        return ExitCode::from(u8::from(!status.is_ok_and(|status| status.success())));
+    }
     match run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -100,7 +106,7 @@ fn run() -> Result<bool, String> {
     let mut outcomes = Vec::new();
     for (index, pin) in chosen.iter().enumerate() {
         let say = |what: &str| eprintln!("[{}/{}] {} {}: {what}", index + 1, chosen.len(), pin.name, pin.version);
-        outcomes.push(sweep::sweep(pin, &work, &arguments.with, &say));
+        outcomes.push(sweep::sweep(pin, &work, &arguments.with, arguments.cost, &say));
     }
     if temporary {
         fs::remove_dir_all(&work).map_err(|error| format!("{}: {error}", work.display()))?;
@@ -110,6 +116,8 @@ fn run() -> Result<bool, String> {
         "{}",
         if arguments.json {
             report::json(&outcomes)
+        } else if arguments.cost {
+            report::costs(&outcomes)
         } else {
             report::table(&outcomes)
         }

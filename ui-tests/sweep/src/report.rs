@@ -75,6 +75,35 @@ pub fn table(outcomes: &[Outcome]) -> String {
     out
 }
 
+/// What the attribute costs rustc, for each crate.
+pub fn costs(outcomes: &[Outcome]) -> String {
+    let mut out = String::from(
+        "| crate | annotated | | `cargo` | plain, million instructions | with the attribute | ratio |\n\
+         |---|---:|---|---|---:|---:|---:|\n",
+    );
+    for outcome in outcomes {
+        for cost in &outcome.costs {
+            let million = |count: u64| count / 1_000_000;
+            let _ = writeln!(
+                out,
+                "| {} {} | {} | {} | {} | {} | {} | {:.2} |",
+                outcome.name,
+                outcome.version,
+                cost.annotated,
+                cost.which,
+                cost.subcommand,
+                million(cost.plain),
+                million(cost.with),
+                cost.with as f64 / cost.plain as f64
+            );
+        }
+        if let Some(broken) = &outcome.broken {
+            let _ = writeln!(out, "\n{} was not measured: {broken}", outcome.name);
+        }
+    }
+    out
+}
+
 fn passed(tests: &Tests) -> usize {
     tests.values().filter(|outcome| *outcome == "ok").count()
 }
@@ -103,6 +132,13 @@ pub fn json(outcomes: &[Outcome]) -> String {
                 "tests_newly_failed": outcome.newly_failed(),
                 "not_swept": outcome.broken,
                 "seconds": outcome.seconds,
+                "costs": outcome.costs.iter().map(|cost| json!({
+                    "subcommand": cost.subcommand,
+                    "which": cost.which,
+                    "annotated": cost.annotated,
+                    "instructions_plain": cost.plain,
+                    "instructions_with": cost.with,
+                })).collect::<Vec<_>>(),
                 "good": outcome.is_good(),
             })
         })

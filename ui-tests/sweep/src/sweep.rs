@@ -47,6 +47,18 @@ pub struct Outcome {
     /// What kept the crate from being swept at all.
     pub broken: Option<String>,
     pub seconds: u64,
+    /// What the attribute costs rustc, where that was asked for.
+    pub costs: Vec<Cost>,
+}
+
+/// Instructions of rustc for the library, plain and with the attribute.
+pub struct Cost {
+    pub subcommand: &'static str,
+    /// Which functions had the attribute, and how many.
+    pub which: &'static str,
+    pub annotated: usize,
+    pub plain: u64,
+    pub with: u64,
 }
 
 impl Outcome {
@@ -131,7 +143,7 @@ fn without(manifest: &str, names: &[String]) -> String {
 }
 
 /// Sweeps one crate. `say` is told what is being done.
-pub fn sweep(pin: &Pin, work: &Path, with: &str, say: &dyn Fn(&str)) -> Outcome {
+pub fn sweep(pin: &Pin, work: &Path, with: &str, cost: bool, say: &dyn Fn(&str)) -> Outcome {
     let started = Instant::now();
     let mut outcome = Outcome {
         name: pin.name.clone(),
@@ -143,14 +155,20 @@ pub fn sweep(pin: &Pin, work: &Path, with: &str, say: &dyn Fn(&str)) -> Outcome 
         work,
         folder: work.join(&pin.name),
     };
-    if let Err(error) = try_sweep(&package, with, say, &mut outcome) {
+    if let Err(error) = try_sweep(&package, with, cost, say, &mut outcome) {
         outcome.broken = Some(error);
     }
     outcome.seconds = started.elapsed().as_secs();
     outcome
 }
 
-fn try_sweep(package: &Package<'_>, with: &str, say: &dyn Fn(&str), outcome: &mut Outcome) -> Result<(), String> {
+fn try_sweep(
+    package: &Package<'_>,
+    with: &str,
+    cost: bool,
+    say: &dyn Fn(&str),
+    outcome: &mut Outcome,
+) -> Result<(), String> {
     let failed = |error: io::Error| error.to_string();
     let pin = package.pin;
     let sources = Sources::read(&pin.source, &pin.room).map_err(failed)?;
@@ -180,10 +198,12 @@ fn try_sweep(package: &Package<'_>, with: &str, say: &dyn Fn(&str), outcome: &mu
     if !before.ok {
         return Err(format!("does not compile as published: {}", summary(&before)));
     }
-    outcome.tests_before = package
-        .test(&[])
-        .map_err(failed)?
-        .map_err(|said| format!("its tests do not build: {said}"))?;
+    if !cost {
+        outcome.tests_before = package
+            .test(&[])
+            .map_err(failed)?
+            .map_err(|said| format!("its tests do not build: {said}"))?;
+    }
 
     say("which functions are compiled");
     let all: Vec<usize> = (0..sources.functions.len()).collect();
@@ -215,6 +235,12 @@ fn try_sweep(package: &Package<'_>, with: &str, say: &dyn Fn(&str), outcome: &mu
                 .culprits
                 .push(culprit(pin, &function.id(), first_error(&checked)));
         }
+    }
+
+    if cost {
+        outcome.annotated = chosen.len();
+        outcome.costs = run.costs(&chosen, say).map_err(failed)?;
+        return Ok(());
     }
 
     say("its tests");
@@ -270,6 +296,32 @@ impl Run<'_> {
     fn check(&self, chosen: &[usize]) -> io::Result<Checked> {
         self.write(chosen, Mark::Attribute(self.with))?;
         self.package.check()
+    }
+
+    /// Counts instructions: all functions annotated, and only those that have something to check in them.
+    fn costs(&self, chosen: &[usize], say: &dyn Fn(&str)) -> io::Result<Vec<Cost>> {
+        let waiting: Vec<usize> = chosen
+            .iter()
+            .copied()
+            .filter(|&index| self.sources.functions[index].can_wait)
+            .collect();
+        let mut costs = Vec::new();
+        for subcommand in ["check", "build"] {
+            say(&format!("instructions of `cargo {subcommand}`"));
+            self.write(&[], Mark::Attribute(""))?;
+            let plain = self.package.instructions(subcommand)?;
+            for (which, annotated) in [("those that wait or loop", &waiting[..]), ("all", chosen)] {
+                self.write(annotated, Mark::Attribute(self.with))?;
+                costs.push(Cost {
+                    subcommand,
+                    which,
+                    annotated: annotated.len(),
+                    plain,
+                    with: self.package.instructions(subcommand)?,
+                });
+            }
+        }
+        Ok(costs)
     }
 
     /// Takes functions out of `chosen` until the rest compiles; returns them with what rustc said.
