@@ -5,7 +5,6 @@ use crate::diag::Errors;
 use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
-use crate::recover::Refused;
 use crate::rewrite::exit::{Edge, Exit};
 use crate::rewrite::{self, Rules, fresh_label};
 use crate::shape::{self, Shape};
@@ -17,6 +16,13 @@ use syn::{FnArg, GenericParam, Generics, Lifetime, Pat, PatType, ReturnType, Typ
 /// Names that rewriting and expansion share; resolved at the macro, so that they are nobody else's.
 pub(crate) const CANCELLED_LABEL: &str = "cancelled";
 pub(crate) const GIVE_UP_SLOT: &str = "gave_up";
+
+/// Mistakes in how a function is annotated, and what it takes to hand the function back.
+pub(crate) struct Refused {
+    pub(crate) errors: Errors,
+    /// Where the tokens are found that `#[token]` parameters are bound to.
+    pub(crate) library: Library,
+}
 
 /// Options and function to a plan. What is refused may have been rewritten in part: the caller has it as it was written.
 pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Errors) -> Result<Plan, Refused> {

@@ -9,12 +9,12 @@
 //! | `const`, or sync and of another type | left alone |
 
 use crate::args::{self, Options};
-use crate::check;
+use crate::check::{self, Refused};
 use crate::diag::Errors;
 use crate::expand;
 use crate::item::Function;
 use crate::paths::Library;
-use crate::recover::{self, Refused};
+use crate::recover;
 use crate::rewrite::helpers::is_ours;
 use crate::shape::{self, Shape};
 use proc_macro2::{Ident, TokenStream};

@@ -1,20 +1,12 @@
 //! What is emitted beside errors: the item as written, so that whoever calls it, and the editor, still find it.
 
-use crate::check;
+use crate::check::{self, Refused};
 use crate::diag::Errors;
 use crate::item::Function;
-use crate::paths::Library;
 use crate::rewrite::helpers::Strip;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::visit_mut::VisitMut;
-
-/// Mistakes in how a function is annotated, and what it takes to hand the function back.
-pub(crate) struct Refused {
-    pub(crate) errors: Errors,
-    /// Where the tokens are found that `#[token]` parameters are bound to.
-    pub(crate) library: Library,
-}
 
 /// Errors plus the function, as it was written but for our helpers, which mean nothing to rustc and would be errors of their
 /// own, and `#[token]` parameters, which callers do not pass.

@@ -21,6 +21,7 @@ fn with_token<R>(body: impl FnOnce(&CancellationToken) -> R) -> R {
 
 mod check_points {
     use super::*;
+    use futures::future::LocalBoxFuture;
 
     #[cancelable]
     async fn touch(started: &Cell<bool>) -> Result<(), Cancelled> {
@@ -147,6 +148,8 @@ mod check_points {
         }
     }
 
+    type Run = for<'a> fn(&'a Jobs<'a>, &'a mut u32) -> LocalBoxFuture<'a, Result<(), Cancelled>>;
+
     /// Each form of condition, with what its body does to `handled` in each turn.
     macro_rules! conditions {
         ($($name:ident: ($jobs:ident) while { $($cond:tt)* })*) => {$(
@@ -167,17 +170,17 @@ mod check_points {
                     }
                     Ok(())
                 }
-                let token = CancellationToken::new();
-                let jobs = Jobs { token: &token, taken: Cell::new(0) };
-                let mut handled = 0;
-                assert!(block_on(token.scope(run(&jobs, &mut handled))).is_err());
-                assert_eq!((jobs.taken.get(), handled), (1, 1), "a job that was taken is handled");
-
-                let token = CancellationToken::new();
-                let jobs = Jobs { token: &token, taken: Cell::new(0) };
-                let mut handled = 0;
-                assert!(block_on(token.scope(giving_way(&jobs, &mut handled))).is_err());
-                assert_eq!((jobs.taken.get(), handled), (1, 1), "a job that was taken is handled");
+                let runs: [Run; 2] = [
+                    |jobs, handled| Box::pin(run(jobs, handled)),
+                    |jobs, handled| Box::pin(giving_way(jobs, handled)),
+                ];
+                for run in runs {
+                    let token = CancellationToken::new();
+                    let jobs = Jobs { token: &token, taken: Cell::new(0) };
+                    let mut handled = 0;
+                    assert!(block_on(token.scope(run(&jobs, &mut handled))).is_err());
+                    assert_eq!((jobs.taken.get(), handled), (1, 1), "a job that was taken is handled");
+                }
             }
         )*};
     }
@@ -226,7 +229,7 @@ mod check_points {
             }
             Ok(())
         }
-        type Run = for<'a> fn(&'a Cell<u32>) -> futures::future::LocalBoxFuture<'a, Result<(), Cancelled>>;
+        type Run = for<'a> fn(&'a Cell<u32>) -> LocalBoxFuture<'a, Result<(), Cancelled>>;
         let runs: [Run; 3] = [
             |turns| Box::pin(negated(turns, false)),
             |turns| Box::pin(compared(turns, false)),

@@ -55,11 +55,7 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
     let mut attrs = std::mem::take(&mut expr.attrs);
     let gives_way = take_mark(&mut attrs);
     let base = in_parentheses(&mut expr.base);
-    let base = match &rules.yield_every {
-        Some(turns) if gives_way => library.located("give_way_first", quote_spanned!(at(span)=> #turns, #base), span),
-        _ => base.to_token_stream(),
-    };
-    let call = library.located(manner.method(), base, span);
+    let call = guard(base.to_token_stream(), manner, gives_way, rules, span);
     let (dot, awaited) = (expr.dot_token, expr.await_token);
     if let Exit::GiveUp(slot) = exit {
         // Not an `.await` in an arm, across which what this one gives would be held, and have to be `Send`.
@@ -72,6 +68,28 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
     }
     let scrutinee = quote_spanned!(at(span)=> #call #dot #awaited);
     Expr::Match(matched(attrs, scrutinee, exit, library, span))
+}
+
+/// ```text
+/// Output: Site.guard(EXPR)
+/// ```
+/// or, if it `gives_way`,
+/// ```text
+/// Output: Site.guard(Site.give_way_first(YIELD_EVERY, EXPR))
+/// ```
+pub(super) fn guard(
+    future: TokenStream,
+    manner: Manner,
+    gives_way: bool,
+    rules: &Rules<'_>,
+    span: Span,
+) -> TokenStream {
+    let library = rules.library;
+    let future = match &rules.yield_every {
+        Some(turns) if gives_way => library.located("give_way_first", quote_spanned!(at(span)=> #turns, #future), span),
+        _ => future,
+    };
+    library.located(manner.method(), future, span)
 }
 
 /// `match SCRUTINEE { Ok(value) => value, Err(cancelled) => … }`, as a node that is put in parentheses where it must.
@@ -92,7 +110,21 @@ pub(super) fn matched(
     }
 }
 
-/// First and last token of a statement that [`as_statement`] is for: `EXPR.await` or `EXPR.await?`.
+/// Has `EXPR.await` or `EXPR.await?`, which reached from one of `ends` to the other before it was guarded, reach so again. Left
+/// alone is what was not guarded, as a shield.
+pub(super) fn restore(guarded: &mut Expr, ends: Option<(Span, Span)>, how: fn(Expr, Span, Span) -> Expr) {
+    let Some((first, last)) = ends else { return };
+    let is_guarded = match guarded {
+        Expr::Match(_) => true,
+        Expr::Try(inner) => matches!(*inner.expr, Expr::Match(_)),
+        _ => false,
+    };
+    if is_guarded {
+        *guarded = how(std::mem::replace(guarded, Expr::PLACEHOLDER), first, last);
+    }
+}
+
+/// First and last token of an expression for [`restore`].
 pub(super) fn ends(expr: &Expr) -> Option<(Span, Span)> {
     match expr {
         Expr::Await(inner) => Some((first_span(&inner.base), inner.await_token.span)),

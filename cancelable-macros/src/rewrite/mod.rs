@@ -66,7 +66,6 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         manner: Manner::Guard,
         points: Points::default(),
         labels: 0,
-        gives_way: false,
         touched: 0,
         errors,
     };
@@ -86,8 +85,6 @@ struct Rewriter<'a> {
     points: Points,
     /// Labels made so far, to keep nested ones apart.
     labels: usize,
-    /// Whether the macro call to be visited next is to let other tasks run before it.
-    gives_way: bool,
     /// Goes up with every change made to the code: tells whether a macro's arguments have to be written anew.
     touched: usize,
     errors: &'a mut Errors,
@@ -167,7 +164,7 @@ impl Rewriter<'_> {
     fn visit_future(&mut self, future: &mut Expr) {
         match future {
             Expr::Macro(made) => {
-                self.visit_macro(&mut made.mac, true);
+                self.visit_macro(&mut made.mac, true, false);
             }
             Expr::Paren(inner) if inner.attrs.is_empty() => self.visit_future(&mut inner.expr),
             Expr::Group(inner) => self.visit_future(&mut inner.expr),
@@ -182,11 +179,8 @@ impl Rewriter<'_> {
         if let Expr::ForLoop(inner) = expr {
             let awaited = awaits::ends(&inner.expr);
             self.visit_expr_mut(&mut inner.expr);
-            if let (Some((first, last)), Expr::Match(_)) = (awaited, &*inner.expr) {
-                let items = std::mem::replace(&mut *inner.expr, Expr::PLACEHOLDER);
-                // That it is no iterator.
-                *inner.expr = awaits::reaching(items, first, last);
-            }
+            // If it is no iterator, that is told of it.
+            awaits::restore(&mut inner.expr, awaited, awaits::reaching);
         }
         if let (Some(helper), Expr::Loop(inner)) = (marked, &mut *expr) {
             if let Some(value) = escapes::break_value(inner) {
@@ -297,10 +291,7 @@ impl VisitMut for Rewriter<'_> {
                     Some(helper) => self.visit_marked(helper, expr),
                     None => self.visit_expr_mut(expr),
                 }
-                if let (Some((first, last)), Expr::Match(_) | Expr::Try(_)) = (awaited, &*expr) {
-                    let guarded = std::mem::replace(expr, Expr::PLACEHOLDER);
-                    *expr = awaits::as_statement(guarded, first, last);
-                }
+                awaits::restore(expr, awaited, awaits::as_statement);
             }
             Stmt::Local(local) => match helpers::take(&mut local.attrs, self.errors) {
                 Some(Helper { word: Word::Skip, .. }) => {
@@ -354,8 +345,8 @@ impl VisitMut for Rewriter<'_> {
             }
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
             Expr::Macro(call) => {
-                self.gives_way = awaits::take_mark(&mut call.attrs);
-                if let Some(mut replaced) = self.visit_macro(&mut call.mac, false) {
+                let gives_way = awaits::take_mark(&mut call.attrs);
+                if let Some(mut replaced) = self.visit_macro(&mut call.mac, false, gives_way) {
                     if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
                         *attrs = std::mem::take(&mut call.attrs);
                     }

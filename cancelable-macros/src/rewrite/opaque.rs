@@ -13,7 +13,7 @@
 //! A macro whose tokens do not have that form is left alone. Only one in which a check point was put is changed.
 
 use super::Rewriter;
-use super::awaits::matched;
+use super::awaits::{guard, matched};
 use super::select;
 use crate::duration::peel;
 use crate::paths::{at, variable};
@@ -89,7 +89,8 @@ impl Rewriter<'_> {
     /// Looks into a macro call. `Some` is what takes the place of the whole call.
     ///
     /// `awaited`: the call is what an `.await` is on, and so makes a future: `try_join!` is then this library's.
-    pub(super) fn visit_macro(&mut self, mac: &mut Macro, awaited: bool) -> Option<Expr> {
+    /// `gives_way`: if it is an await itself, other tasks run before it now and then.
+    pub(super) fn visit_macro(&mut self, mac: &mut Macro, awaited: bool, gives_way: bool) -> Option<Expr> {
         let known = self.known(&mac.path, awaited)?;
         match known {
             Known::Arguments => self.arguments(mac),
@@ -97,8 +98,8 @@ impl Rewriter<'_> {
             Known::Ensure => self.assertion(mac, "Condition failed: `", "`"),
             Known::Dbg => return self.debugged(mac),
             Known::Matches => self.matches(mac),
-            Known::Join => return self.join(mac),
-            Known::Select => return self.select(mac),
+            Known::Join => return self.join(mac, gives_way),
+            Known::Select => return self.select(mac, gives_way),
         }
         None
     }
@@ -269,8 +270,7 @@ impl Rewriter<'_> {
         }
     }
 
-    fn join(&mut self, mac: &Macro) -> Option<Expr> {
-        let gives_way = std::mem::take(&mut self.gives_way);
+    fn join(&mut self, mac: &Macro, gives_way: bool) -> Option<Expr> {
         let (biased, mut futures) = joined(mac)?;
         for future in &mut futures {
             self.visit_expr_mut(future);
@@ -289,8 +289,7 @@ impl Rewriter<'_> {
         )))
     }
 
-    fn select(&mut self, mac: &Macro) -> Option<Expr> {
-        let gives_way = std::mem::take(&mut self.gives_way);
+    fn select(&mut self, mac: &Macro, gives_way: bool) -> Option<Expr> {
         let select = select::parse(mac)?;
         Some(self.select_branches(select, &mac.path, gives_way))
     }
@@ -300,13 +299,7 @@ impl Rewriter<'_> {
         self.points.awaits += 1;
         self.touched += 1;
         let library = self.rules.library;
-        let block = match &self.rules.yield_every {
-            Some(turns) if gives_way => {
-                library.located("give_way_first", quote_spanned!(at(span)=> #turns, #block), span)
-            }
-            _ => block,
-        };
-        let call = library.located(self.manner.method(), block, span);
+        let call = guard(block, self.manner, gives_way, self.rules, span);
         matched(
             Vec::new(),
             quote_spanned!(at(span)=> #call.await),

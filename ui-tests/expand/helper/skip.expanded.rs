@@ -10,5 +10,7 @@ async fn skip() -> Option<u32> {
     for n in 0..3 {
         get(n).await;
     }
+    get(4).await?;
+    get(5).shielded().await?;
     None
 }

@@ -4,5 +4,8 @@ async fn skip() -> Option<u32> {
     for n in 0..3 {
         get(n).await;
     }
+    #[cancelable(skip)]
+    get(4).await?;
+    get(5).shielded().await?;
     None
 }
