@@ -736,6 +736,9 @@ mod auto_traits {
         assert_eq!(job().n.get(), 1);
         assert_eq!(block_on(send(of_what_is_not_send(7))), 7);
         assert_eq!(cancelled(|| block_on(of_what_is_not_send(7))), 0);
+        assert_eq!(block_on(send(of_a_branch_that_is_not_send(0))), 1);
+        assert_eq!(block_on(send(of_a_branch_that_is_not_send(7))), 8);
+        assert_eq!(cancelled(|| block_on(of_a_branch_that_is_not_send(7))), 0);
     }
 
     struct Job {
@@ -751,6 +754,18 @@ mod auto_traits {
             .await
             .0;
         ready(guard).await
+    }
+
+    /// Nor need what a `select!` gives.
+    #[cancelable(name = "scope", or = 0)]
+    async fn of_a_branch_that_is_not_send(n: u32) -> u32 {
+        struct Guard(u32, std::marker::PhantomData<*mut ()>);
+        let guard = |n| std::future::poll_fn(move |_| std::task::Poll::Ready(Guard(n, std::marker::PhantomData)));
+        tokio::select! {
+            biased;
+            Guard(0, _) = guard(n) => 1,
+            guard = guard(n + 1) => guard.0,
+        }
     }
 
     impl Job {

@@ -93,13 +93,7 @@ pub(super) fn guard(
 }
 
 /// `match SCRUTINEE { Ok(value) => value, Err(cancelled) => … }`, as a node that is put in parentheses where it must.
-pub(super) fn matched(
-    attrs: Vec<Attribute>,
-    scrutinee: TokenStream,
-    exit: &Exit,
-    library: &Library,
-    span: Span,
-) -> ExprMatch {
+fn matched(attrs: Vec<Attribute>, scrutinee: TokenStream, exit: &Exit, library: &Library, span: Span) -> ExprMatch {
     let brace_token = syn::token::Brace { span: braces(span) };
     ExprMatch {
         attrs,

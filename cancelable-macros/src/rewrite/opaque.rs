@@ -13,7 +13,8 @@
 //! A macro whose tokens do not have that form is left alone. Only one in which a check point was put is changed.
 
 use super::Rewriter;
-use super::awaits::{guard, matched};
+use super::awaits::guard;
+use super::exit::Exit;
 use super::select;
 use crate::duration::peel;
 use crate::paths::{at, variable};
@@ -22,7 +23,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::visit_mut::VisitMut;
-use syn::{Expr, ExprMatch, Macro, Path, Token};
+use syn::{Arm, Expr, Macro, Path, Token};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
@@ -282,7 +283,11 @@ impl Rewriter<'_> {
         let futures = futures.iter();
         let path = &mac.path;
         let block = quote_spanned!(at(span)=> async move { #path!(#biased #(#names),*) });
-        let awaited = self.await_block(block, gives_way, span);
+        let (awaited, arms) = self.await_block(block, gives_way, span);
+        let awaited = match arms {
+            Some(arms) => quote_spanned!(at(span)=> match #awaited { #(#arms)* }),
+            None => awaited,
+        };
         Some(block_expr(quote_spanned!(at(span)=>
             let (#(#names,)*) = (#(#futures,)*);
             #awaited
@@ -294,19 +299,24 @@ impl Rewriter<'_> {
         Some(self.select_branches(select, &mac.path, gives_way))
     }
 
-    /// The guarded await of a block that a macro was put in.
-    pub(super) fn await_block(&mut self, block: TokenStream, gives_way: bool, span: Span) -> ExprMatch {
+    /// The guarded await of a block that a macro was put in, to be matched by the arms; without arms, it is the value.
+    pub(super) fn await_block(
+        &mut self,
+        block: TokenStream,
+        gives_way: bool,
+        span: Span,
+    ) -> (TokenStream, Option<[Arm; 2]>) {
         self.points.awaits += 1;
         self.touched += 1;
-        let library = self.rules.library;
         let call = guard(block, self.manner, gives_way, self.rules, span);
-        matched(
-            Vec::new(),
-            quote_spanned!(at(span)=> #call.await),
-            &self.exit,
-            library,
-            span,
-        )
+        match &self.exit {
+            // As in `awaits::guarded`: an `.await` in an arm would hold the value.
+            Exit::GiveUp(slot) => (quote_spanned!(at(span)=> #slot.or_give_up(#call).await), None),
+            exit => {
+                let arms = exit.arms(self.rules.library, span);
+                (quote_spanned!(at(span)=> #call.await), Some(arms))
+            }
+        }
     }
 }
 

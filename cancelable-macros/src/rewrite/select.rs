@@ -38,6 +38,7 @@
 //! a loop goes on with it.
 
 use super::Rewriter;
+use super::exit::Exit;
 use super::opaque::{block_expr, name_span};
 use crate::duration::peel;
 use crate::paths::{at, variable};
@@ -201,6 +202,15 @@ impl Rewriter<'_> {
         let last = select.branches.len() - 1;
         let value = variable("value", span);
         let result = self.rules.library.private("Result", span);
+        // Without a value to leave with, the await has the value itself.
+        let is_result = !matches!(self.exit, Exit::GiveUp(_));
+        let given = |chosen: TokenStream| {
+            if is_result {
+                quote_spanned!(at(span)=> #result::Ok(#chosen))
+            } else {
+                chosen
+            }
+        };
 
         let (mut conditions, mut condition_names) = (Vec::new(), Vec::new());
         let (mut futures, mut future_names) = (Vec::new(), Vec::new());
@@ -243,13 +253,15 @@ impl Rewriter<'_> {
                         other => other.to_token_stream(),
                     };
                     let chosen = self.position(index, last, &pat, span);
-                    handled.extend(quote_spanned!(at(span)=> #result::Ok(#chosen) => #handler,));
+                    let chosen = given(chosen);
+                    handled.extend(quote_spanned!(at(span)=> #chosen => #handler,));
                 }
                 Branch::Otherwise { word, mut handler } => {
                     self.visit_expr_mut(&mut handler);
                     let chosen = self.position(index, last, &quote_spanned!(at(span)=> ()), span);
                     asked.extend(quote_spanned!(at(span)=> #word => #chosen,));
-                    handled.extend(quote_spanned!(at(span)=> #result::Ok(#chosen) => #handler,));
+                    let chosen = given(chosen);
+                    handled.extend(quote_spanned!(at(span)=> #chosen => #handler,));
                 }
             }
         }
@@ -260,18 +272,18 @@ impl Rewriter<'_> {
             let (#(mut #future_names,)*) = (#(#future_names,)*);
             #path! { #biased #asked }
         });
-        let mut awaited = self.await_block(block, gives_way, span);
+        let (awaited, arms) = self.await_block(block, gives_way, span);
         // The arm of the value becomes the arms of the branches.
-        awaited.arms.remove(0);
-        let (scrutinee, failed) = (&awaited.expr, &awaited.arms);
+        let failed = arms.map(|[_, failed]| failed);
+        let others = given(quote_spanned!(at(span)=> _));
         block_expr(quote_spanned!(at(span)=>
             let (#(#condition_names,)*) = (#(#conditions,)*);
             let (#(#future_names,)*) = (#(#futures,)*);
-            match #scrutinee {
+            match #awaited {
                 #handled
                 #[allow(unreachable_patterns)] // where no pattern can fail
-                #result::Ok(_) => ::core::unreachable!(),
-                #(#failed)*
+                #others => ::core::unreachable!(),
+                #failed
             }
         ))
     }
