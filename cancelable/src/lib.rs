@@ -18,6 +18,8 @@ mod delay;
 
 mod reason;
 
+mod rounds;
+
 mod cause;
 mod error;
 

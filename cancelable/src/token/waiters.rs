@@ -297,7 +297,10 @@ impl<L> WaiterList<L> {
         if detached {
             // It belongs to the list (W4), which has just let it go, and which knows it by its box's own pointer (R2).
             // SAFETY: `push` put a `BoxedWaiter`'s pointer here, never null, for only such a waiter is ever detached.
-            Taken::Detached(BoxedWaiter(unsafe { NonNull::new_unchecked(waiter.cast_mut()) }), notify)
+            Taken::Detached(
+                BoxedWaiter(unsafe { NonNull::new_unchecked(waiter.cast_mut()) }),
+                notify,
+            )
         } else {
             Taken::Owned(notify)
         }

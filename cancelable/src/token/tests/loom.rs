@@ -732,9 +732,7 @@ fn who_waits_for_the_end_of_the_first_round_is_woken_or_told_that_it_is_over() {
         let cause = crate::primitive::Arc::new(Cause::new(CancelReason::manual(), None));
         let teller = cause.clone();
         let thread = spawn(move || {
-            for waker in teller.tell() {
-                waker.wake();
-            }
+            teller.end_rounds(Waker::wake);
         });
         let count = Count::new();
         let in_time = cause.wake_when_told(&count.waker());

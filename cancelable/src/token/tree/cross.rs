@@ -8,7 +8,7 @@
 //! Only one thread at a time cancels across links ([`CROSSING`]): two that met would each have to wait for the other. Those
 //! that cancel trees without links are not held up, and neither is anybody who asks, makes children, registers or links.
 
-use super::mark::{mark_locked, mark_tree};
+use super::mark::{mark_alone, mark_locked, mark_tree};
 use super::*;
 
 global! {
@@ -16,28 +16,52 @@ global! {
     static CROSSING: Mutex<()> = Mutex::new(());
 }
 
+/// What came of marking a node.
+pub(in crate::token) enum Marked {
+    /// It was cancelled before.
+    Before,
+    /// Only this one: nothing hangs on it. Who waited first, and whether others are left in its list, none of them for the
+    /// first round.
+    Alone {
+        first: Option<Taken<LinkTarget>>,
+        has_more: bool,
+    },
+    /// It, all below it, and all that is linked to any of them.
+    All(Box<Harvest>),
+}
+
 impl Handle {
-    /// Marks this node and all below it as cancelled, and whatever is linked to any of them (L3); `None` if it was.
+    /// Marks this node and all below it as cancelled, and whatever is linked to any of them (L3).
     ///
-    /// Nobody has been told when this returns: that is [`Harvest`]'s second half, in `notify.rs`.
-    pub(in crate::token) fn mark(&self, cause: &Arc<Cause>) -> Option<Harvest> {
+    /// Nobody has been told when this returns: that is in `notify.rs`.
+    pub(in crate::token) fn mark(&self, cause: &Arc<Cause>) -> Marked {
         if self.is_never() {
-            return None;
+            return Marked::Before;
         }
-        let mut harvest = Harvest::default();
         let lock = self.lock();
         let state = self.node().state.load_locked(&lock);
         if state.is_cancelled() {
-            return None;
+            return Marked::Before;
         }
         if state.is_claimed() || state.has_links_below() {
-            // Or claimed by somebody else, who has first to be done.
+            // Or claimed by somebody else, who has to be done before this returns.
             drop(lock);
-            return mark_across(self, cause, &mut harvest).then_some(harvest);
+            let mut harvest = Box::default();
+            return if mark_across(self, cause, &mut harvest) {
+                Marked::All(harvest)
+            } else {
+                Marked::Before
+            };
         }
-        // SAFETY: it is this tree's lock, and the node is not marked.
-        unsafe { mark_locked(&lock, self, cause, false, &mut harvest) };
-        Some(harvest)
+        // SAFETY: it is this tree's lock, and the node is neither marked nor claimed.
+        unsafe {
+            if let Some((first, has_more)) = mark_alone(&lock, self, state, cause) {
+                return Marked::Alone { first, has_more };
+            }
+            let mut harvest = Box::default();
+            mark_locked(&lock, self, cause, false, &mut harvest);
+            Marked::All(harvest)
+        }
     }
 }
 
@@ -63,7 +87,12 @@ fn mark_across(origin: &Handle, cause: &Arc<Cause>, harvest: &mut Harvest) -> bo
     let mut steps = vec![Step::Mark(origin.clone())];
     loop {
         // Outside the tree's lock: no thread holds two (T1).
-        steps.extend(links.drain(..).filter_map(|target: Arc<LinkTarget>| target.fire()).map(Step::Claim));
+        steps.extend(
+            links
+                .drain(..)
+                .filter_map(|target: Arc<LinkTarget>| target.fire())
+                .map(Step::Claim),
+        );
         match steps.pop() {
             Some(Step::Claim(token)) => {
                 if claim_tree(&token, cause, &mut links) {

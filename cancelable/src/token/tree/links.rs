@@ -28,7 +28,11 @@ impl LinkTarget {
         Self {
             token: token.downgrade(),
             stripe: token.state().stripe(),
-            needs: if all { Needs::All(AtomicUsize::new(sources)) } else { Needs::One },
+            needs: if all {
+                Needs::All(AtomicUsize::new(sources))
+            } else {
+                Needs::One
+            },
         }
     }
 

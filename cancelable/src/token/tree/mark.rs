@@ -100,9 +100,51 @@ pub(super) fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harve
     }
 }
 
+/// Marks `origin`, if nothing hangs on it and nobody waits for it in the first round, as is the usual case: without a
+/// walk, and without the bookkeeping of one. The first of its waiters, and whether there are more; or `None`, and nothing
+/// has been done.
+///
+/// # Safety
+/// `lock` is the lock of `origin`'s tree, and `origin`, whose state this is, is neither marked nor claimed.
+#[inline]
+pub(super) unsafe fn mark_alone(
+    lock: &TreeLock,
+    origin: &Handle,
+    state: Snapshot,
+    cause: &Arc<Cause>,
+) -> Option<(Option<Taken<LinkTarget>>, bool)> {
+    let node = origin.0.as_ptr().cast_const();
+    // SAFETY: the lock is held (T3), and parents of attached nodes are alive (T4).
+    unsafe {
+        let links = (*node).links();
+        let waiters = &mut *(*node).waiters();
+        let parent = (*links).parent;
+        if !(*links).first_child.is_null()
+            || (*(*node).extras()).is_some()
+            || state.holds_parent()
+            || waiters.has_foreign(lock)
+            || (!parent.is_null() && (*parent).state.load_locked(lock).is_zombie())
+        {
+            return None;
+        }
+        detach(node);
+        let first = waiters.pop(lock, false);
+        let has_more = !waiters.is_empty();
+        (*node).cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
+        (*node).state.store(lock, state.cancelled(false));
+        Some((first, has_more))
+    }
+}
+
 /// # Safety
 /// `lock` is the lock of `origin`'s tree, and `origin` is not marked.
-pub(super) unsafe fn mark_locked(lock: &TreeLock, origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Harvest) {
+pub(super) unsafe fn mark_locked(
+    lock: &TreeLock,
+    origin: &Handle,
+    cause: &Arc<Cause>,
+    linked: bool,
+    harvest: &mut Harvest,
+) {
     let root = origin.0.as_ptr().cast_const();
     // SAFETY: the lock is held for the whole walk (T3); attached nodes are alive (T4).
     unsafe {

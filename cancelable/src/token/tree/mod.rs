@@ -33,6 +33,7 @@ mod cross;
 
 mod listen;
 
+pub(super) use cross::Marked;
 pub(super) use links::LinkTarget;
 use links::SourceLink;
 pub(super) use mark::Harvest;
