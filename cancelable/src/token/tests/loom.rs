@@ -544,7 +544,7 @@ fn any_is_cancelled_by_two_sources_at_once() {
 
 #[test]
 fn all_is_cancelled_by_the_last_of_two_sources() {
-    explore(3, || {
+    explore(2, || {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let all = CancellationToken::all([&a, &b]);
         let reader = {
@@ -580,7 +580,7 @@ fn l03_two_threads_cancel_two_sources_of_one_token_and_find_it_cancelled() {
 
 #[test]
 fn l03_who_reads_a_source_as_cancelled_reads_what_is_linked_to_it_so() {
-    explore(4, || {
+    explore(3, || {
         let root = CancellationToken::new();
         let source = root.child_token();
         let any = CancellationToken::any([&source]);
@@ -601,7 +601,7 @@ fn l03_who_reads_a_source_as_cancelled_reads_what_is_linked_to_it_so() {
 /// `next` listens to the source and to what listens to the source.
 #[test]
 fn l03_a_token_linked_along_two_ways_is_cancelled_before_either() {
-    explore(3, || {
+    explore(2, || {
         let source = CancellationToken::new();
         let any = CancellationToken::any([&source]);
         let next = CancellationToken::any([&source, &any]);
