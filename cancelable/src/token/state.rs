@@ -157,9 +157,9 @@ impl State {
         Snapshot(self.0.load(Ordering::Relaxed))
     }
 
-    /// For who alone has the node.
+    /// For who alone has the node: whatever hands that to others publishes this as well.
     pub(super) fn store_unshared(&self, snapshot: Snapshot) {
-        self.0.store(snapshot.0, Ordering::Release);
+        self.0.store(snapshot.0, Ordering::Relaxed);
     }
 
     /// For the holder of the tree's lock. Release: see [`load`](Self::load).

@@ -33,12 +33,8 @@ impl Numbers {
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the upper half of the state is the better one"
-        )]
-        let number = (self.0 >> 33) as usize;
-        number % bound
+        // The upper half of the state is the better one.
+        (self.0 >> 33) as usize % bound
     }
 }
 

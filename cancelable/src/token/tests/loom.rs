@@ -85,7 +85,11 @@ fn who_reads_cancelled_reads_the_reason_and_everything_below_as_cancelled() {
         let root = CancellationToken::new();
         let middle = root.child_token();
         let leaf = middle.child_token();
+        let above = root.clone();
         let thread = spawn(move || {
+            if above.is_cancelled() {
+                assert!(above.reason().is_some() && middle.is_cancelled());
+            }
             if middle.is_cancelled() {
                 assert!(middle.reason().is_some());
                 assert!(leaf.is_cancelled() && leaf.reason().is_some());
@@ -93,6 +97,18 @@ fn who_reads_cancelled_reads_the_reason_and_everything_below_as_cancelled() {
         });
         root.cancel();
         assert!(root.reason().is_some());
+        thread.join().unwrap();
+    });
+}
+
+/// A token on which nothing hangs is marked without a walk.
+#[test]
+fn l01_who_reads_a_lone_token_as_cancelled_reads_its_reason() {
+    explore(5, || {
+        let token = CancellationToken::new();
+        let reader = token.clone();
+        let thread = spawn(move || assert!(!reader.is_cancelled() || reader.reason().is_some()));
+        token.cancel();
         thread.join().unwrap();
     });
 }
