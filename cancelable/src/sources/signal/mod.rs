@@ -59,7 +59,13 @@
 
 mod default_action;
 mod error;
+mod owner;
+
 mod listeners;
+
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "the signal handler; see the head of the file")]
+mod handler;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -81,7 +87,7 @@ pub use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1
 
 use crate::reason::CancelReason;
 use crate::scope::{Begun, Fired, Source, Watch};
-use listeners::{Set, listen};
+use listeners::{Ear, Listening, Set};
 
 /// Ctrl-C: SIGINT on Unix. See the [module](self) for what the first, the second and the third do.
 ///
@@ -165,53 +171,57 @@ fn install(numbers: &[i32]) -> Result<Set, SignalError> {
     if numbers.is_empty() {
         return Err(SignalError::none_named());
     }
-    // First whether they make sense, so that nothing is done half.
-    for &number in numbers {
-        system::accept(number)?;
-    }
     let mut set = Set::default();
     for &number in numbers {
-        system::install(number)?;
+        system::accept(number)?;
         set.insert(number);
     }
+    system::install(set)?;
     Ok(set)
+}
+
+impl Signals {
+    /// Begins to listen; for a scope, if it is told which. What was there when the source was made may be gone: it may have
+    /// been made by the parent of this process, and somebody else may have taken the handler away.
+    fn listen(self, scope: Option<usize>) -> Result<(Listening, Ear), CancelReason> {
+        let listening = self.set.and_then(|set| Ok(system::install(set)?.listen(set, scope)));
+        listening.map_err(|error| CancelReason::error_at(error, self.location))
+    }
 }
 
 impl Source for Signals {
     /// The first signal from the first poll on.
     async fn fired(self) -> CancelReason {
-        match self.set {
-            Ok(set) => {
-                let (_listening, mut ear) = listen(set, None);
-                CancelReason::signal_at(ear.next().await, self.location)
-            }
-            Err(error) => CancelReason::error_at(error, self.location),
+        let location = self.location;
+        match self.listen(None) {
+            Ok((_listening, mut ear)) => CancelReason::signal_at(ear.next().await, location),
+            Err(reason) => reason,
         }
     }
 
+    /// Polled where the scope begins, so that it never starts if nothing can be heard; and then by the thread that hears
+    /// signals, so that no other source, however slow, holds them up.
     fn attach(self, to: &mut Watch) {
-        to.add(true, move |scope| match self.set {
-            Ok(set) => {
-                let (listening, mut ear) = listen(set, scope);
-                Begun {
-                    fired: Box::pin(async move {
-                        let reason = CancelReason::signal_at(ear.next().await, self.location);
-                        let again = async move {
-                            ear.next().await;
-                        };
-                        Fired {
-                            reason,
-                            again: if scope.is_some() { Some(Box::pin(again)) } else { None },
-                        }
-                    }),
-                    guard: Some(Box::new(listening)),
-                    is_inline: false,
-                }
-            }
-            Err(error) => Begun {
-                fired: Box::pin(ready(Fired::once(CancelReason::error_at(error, self.location)))),
+        let location = self.location;
+        to.add(true, move |scope| match self.listen(scope) {
+            Ok((listening, mut ear)) => Begun {
+                fired: Box::pin(async move {
+                    let reason = CancelReason::signal_at(ear.next().await, location);
+                    let again = async move {
+                        ear.next().await;
+                    };
+                    Fired {
+                        reason,
+                        again: if scope.is_some() { Some(Box::pin(again)) } else { None },
+                    }
+                }),
+                guard: Some(Box::new(listening)),
+                is_inline: true,
+            },
+            Err(reason) => Begun {
+                fired: Box::pin(ready(Fired::once(reason))),
                 guard: None,
-                is_inline: false,
+                is_inline: true,
             },
         });
     }
