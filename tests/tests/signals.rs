@@ -473,8 +473,8 @@ fn who_joins_the_same_handler_later_does_not_replace_it() {
 
 // No handler ----------------------------------------------------------------------------------------------------------
 
-const REPLACED: &str = "the handler for SIGINT was replaced by somebody else, after this library had installed its own; \
-                        install the other one before the first `signal::ctrl_c()` or `signal::unix(…)`";
+const REPLACED: &str = "the handler for SIGINT was replaced by somebody else after it was installed; install the other one \
+                        before the first `signal::ctrl_c()` or `signal::unix(…)`";
 
 #[test]
 fn l23_a_handler_that_somebody_replaces_is_an_error_of_the_next_scope_that_listens() {
@@ -485,6 +485,18 @@ fn l23_a_handler_that_somebody_replaces_is_an_error_of_the_next_scope_that_liste
     process.says(REPLACED);
     process.says(&format!("stopped by an error: {REPLACED}"));
     process.says("others are heard");
+    process.is_sent(Signal::INT);
+    process.says("theirs");
+    process.may_go_on();
+    process.says("over");
+    process.is_sent(Signal::TERM);
+    process.dies_of(Signal::TERM);
+}
+
+#[test]
+fn l23_a_handler_of_a_runtime_that_somebody_has_replaced_before_we_came_is_an_error() {
+    let mut process = Process::start(&["after", "tokio and ctrlc"]);
+    process.says(&format!("scope cancelled: stopped by an error: {REPLACED}"));
     process.is_sent(Signal::INT);
     process.says("theirs");
     process.may_go_on();
@@ -608,6 +620,22 @@ fn l23_a_forked_child_that_listens_hears_its_own_signals() {
         kill_process(child, Signal::TERM).unwrap();
         parent.says("child cancelled: received SIGTERM");
         // The scope of its parent that it is still inside does not listen in it.
+        kill_process(child, Signal::TERM).unwrap();
+        parent.says(&format!("child died of {SIGTERM}"));
+        goes_on(parent);
+    }
+}
+
+#[test]
+fn l23_a_forked_child_hears_signals_that_its_parent_did_not_ask_for() {
+    for part in ["alone", "with a runtime"] {
+        let mut parent = Process::start(&["forked", part]);
+        let child = parent.child();
+        kill_process(child, Signal::USR1).unwrap();
+        parent.says("child cancelled: received SIGUSR1");
+        if part == "with a runtime" {
+            parent.says("child: theirs");
+        }
         kill_process(child, Signal::TERM).unwrap();
         parent.says(&format!("child died of {SIGTERM}"));
         goes_on(parent);

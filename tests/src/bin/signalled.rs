@@ -344,6 +344,15 @@ mod signalled {
                 say_outcome("scope", outcome);
                 wait();
             }
+            ["after", "tokio and ctrlc"] => Runtime::TokioCurrentThread.run(async {
+                let _theirs = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).unwrap();
+                ctrlc::set_handler(|| say("theirs")).unwrap();
+                say_outcome(
+                    "scope",
+                    Scope::new().until(ctrl_c()).run_sync(|| panic!("it is not to start")),
+                );
+                wait();
+            }),
             ["before", "ctrlc"] => {
                 let source = ctrl_c();
                 ctrlc::set_handler(|| say("theirs")).unwrap();
@@ -515,6 +524,29 @@ mod signalled {
                     until_cancelled()
                 });
                 say_outcome("child", outcome);
+                idle();
+            }
+            // The parent has not asked for this one.
+            "alone" | "with a runtime" => {
+                let source = unix([SIGUSR1]).unwrap();
+                let listen = move |ready: &dyn Fn()| {
+                    let outcome = Scope::new().detached().until(source).run_sync(|| {
+                        ready();
+                        until_cancelled()
+                    });
+                    say_outcome("child", outcome);
+                };
+                if part == "alone" {
+                    listen(&say_pid);
+                } else {
+                    Runtime::TokioCurrentThread.run(async move {
+                        let mut theirs =
+                            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1()).unwrap();
+                        listen(&say_pid);
+                        theirs.recv().await;
+                        say("child: theirs");
+                    });
+                }
                 idle();
             }
             _ => panic!("no such part: {part}"),

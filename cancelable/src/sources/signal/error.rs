@@ -36,8 +36,8 @@ enum Problem {
         error: Arc<io::Error>,
     },
     #[error(
-        "the handler for {name} was replaced by somebody else, after this library had installed its own; install the other \
-         one before the first `signal::ctrl_c()` or `signal::unix(…)`"
+        "the handler for {name} was replaced by somebody else after it was installed; install the other one before the first \
+         `signal::ctrl_c()` or `signal::unix(…)`"
     )]
     Replaced { number: i32, name: &'static str },
 }

@@ -11,7 +11,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
@@ -107,29 +107,67 @@ fn arrived(number: i32) {
 
 /// By number: the function that the system calls, once we are registered. Children inherit both, so a signal is registered
 /// once, however often processes fork.
-static REGISTERED: [AtomicUsize; BOUND] = [const { AtomicUsize::new(0) }; BOUND];
+static REGISTERED: [AtomicUsize; BOUND] = [const { AtomicUsize::new(NONE) }; BOUND];
+
+/// The handler of `signal-hook`, which calls all who are registered there, and those who handled the signal before; once it
+/// is known.
+static SHARED: AtomicUsize = AtomicUsize::new(NONE);
+
+/// No function has this address.
+const NONE: usize = usize::MAX;
 
 /// Has the handler called, from now on for good.
 pub(super) fn register(number: i32) -> io::Result<()> {
     watch_forks();
     let _registering = Registering::begin();
     let registered = registered(number)?;
-    if registered.load(Ordering::Acquire) != 0 {
+    if registered.load(Ordering::Acquire) != NONE {
         return Ok(());
     }
+    let (before, _) = disposition(number)?;
     // Does somebody else handle or ignore it? Then what it does when nobody listens is not ours to say.
-    if disposition(number)? == libc::SIG_DFL {
+    if before == libc::SIG_DFL {
         default_action::take_charge(number);
+    }
+    if Owner::is_forked() && [libc::SIG_DFL, libc::SIG_IGN].contains(&before) {
+        // Of `signal-hook`'s locks, threads of the parent may have held one.
+        return register_alone(number, registered);
     }
     // SAFETY: the action has to be async-signal-safe and must not panic: see the head of this file for `arrived`.
     unsafe { low_level::register(number, move || arrived(number)) }?;
-    registered.store(disposition(number)?, Ordering::Release);
+    let (after, flags) = disposition(number)?;
+    if after != before {
+        SHARED.store(after, Ordering::Release);
+    } else if flags & libc::SA_SIGINFO == 0 {
+        // It is not theirs, though they take it to be installed: somebody has replaced it before we came.
+        return Ok(());
+    }
+    registered.store(after, Ordering::Release);
     Ok(())
 }
 
-/// Has somebody put another handler in place of the one we are registered with?
+/// Without `signal-hook`, where nobody handles the signal so far.
+fn register_alone(number: i32, registered: &AtomicUsize) -> io::Result<()> {
+    extern "C" fn handler(number: libc::c_int) {
+        arrived(number);
+    }
+    // SAFETY: all zeroes are no flags, an empty mask, and the default action, which is replaced.
+    let mut action = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: `action` is whole, and its handler is async-signal-safe and cannot panic: see the head of this file.
+    if unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    registered.store(action.sa_sigaction, Ordering::Release);
+    Ok(())
+}
+
+/// Has somebody put another handler in place of the one we are registered with? If that is `signal-hook`'s, we are called.
 pub(super) fn is_replaced(number: i32) -> io::Result<bool> {
-    Ok(disposition(number)? != registered(number)?.load(Ordering::Acquire))
+    let (address, _) = disposition(number)?;
+    let registered = registered(number)?.load(Ordering::Acquire);
+    Ok(registered == NONE || ![registered, SHARED.load(Ordering::Acquire)].contains(&address))
 }
 
 fn registered(number: i32) -> io::Result<&'static AtomicUsize> {
@@ -137,25 +175,35 @@ fn registered(number: i32) -> io::Result<&'static AtomicUsize> {
     REGISTERED.get(index).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// What the system does with a signal: the address of a function, or `SIG_DFL`, or `SIG_IGN`.
-fn disposition(number: i32) -> io::Result<usize> {
+/// What the system does with a signal: the address of a function, or `SIG_DFL`, or `SIG_IGN`; and flags.
+fn disposition(number: i32) -> io::Result<(usize, libc::c_int)> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: `action` is a place for the system to write to; without a new action nothing changes.
     if unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call above has succeeded, so it has written it.
-    Ok(unsafe { action.assume_init() }.sa_sigaction)
+    let action = unsafe { action.assume_init() };
+    Ok((action.sa_sigaction, action.sa_flags))
 }
 
 /// While it is there, this process does not fork: a child would never know how far the other thread had come.
 struct Registering;
 
-static IS_REGISTERING: AtomicBool = AtomicBool::new(false);
+/// Who holds it.
+static REGISTERING: AtomicU8 = AtomicU8::new(NOBODY);
+const NOBODY: u8 = 0;
+const REGISTRATION: u8 = 1;
+const FORK: u8 = 2;
+
+fn try_lock(who: u8) -> bool {
+    let locked = REGISTERING.compare_exchange(NOBODY, who, Ordering::Acquire, Ordering::Relaxed);
+    locked.is_ok()
+}
 
 impl Registering {
     fn begin() -> Self {
-        while IS_REGISTERING.swap(true, Ordering::Acquire) {
+        while !try_lock(REGISTRATION) {
             thread::yield_now();
         }
         Self
@@ -164,7 +212,7 @@ impl Registering {
 
 impl Drop for Registering {
     fn drop(&mut self) {
-        IS_REGISTERING.store(false, Ordering::Release);
+        REGISTERING.store(NOBODY, Ordering::Release);
     }
 }
 
@@ -173,14 +221,21 @@ fn watch_forks() {
     static ARE_WATCHED: AtomicBool = AtomicBool::new(false);
 
     extern "C" fn before() {
-        std::mem::forget(Registering::begin());
+        // Not for ever: a handler that forks may have interrupted the registration.
+        for _ in 0..10_000 {
+            if try_lock(FORK) {
+                break;
+            }
+            thread::yield_now();
+        }
     }
     extern "C" fn after_in_parent() {
-        drop(Registering);
+        // If it was not locked by us, it is not ours to unlock.
+        let _ = REGISTERING.compare_exchange(FORK, NOBODY, Ordering::Release, Ordering::Relaxed);
     }
     extern "C" fn after_in_child() {
         owner::has_forked();
-        drop(Registering);
+        REGISTERING.store(NOBODY, Ordering::Release);
     }
 
     if !ARE_WATCHED.swap(true, Ordering::AcqRel) {

@@ -40,6 +40,7 @@ impl Set {
         (0..BOUND).filter(move |index| self.0 & (1 << index) != 0)
     }
 
+    #[cfg(not(windows))]
     pub(super) fn numbers(self) -> impl Iterator<Item = i32> {
         (0..64).filter(move |&number| self.contains(number))
     }
@@ -337,5 +338,45 @@ impl Drop for Ear {
         table.tire(key, defaults, |group| group.patience = group.heard);
         drop(table);
         drop(unheard);
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(unsafe_code, reason = "to fork")]
+mod tests {
+    use signal_hook::consts::SIGUSR2;
+    use signal_hook::low_level::raise;
+
+    use crate::sources::signal::handler::current_or_new;
+    use crate::{Cancelled, ReasonKind, Scope, check, signal};
+
+    #[test]
+    fn l23_locks_held_at_the_fork_do_not_hold_up_the_child() {
+        let process = current_or_new();
+        let source = signal::unix([SIGUSR2]).unwrap();
+        let begun = process.listeners.listen(source.set.clone().unwrap(), None);
+        // As other threads may hold them; here it is this one.
+        let held = (process.listeners.lock(), process.has_thread.lock().unwrap());
+        // SAFETY: the child has this thread only. It uses the library, and memory, which the system sees to.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: a call with no pointers. If the child hangs, this is its end.
+            unsafe { libc::alarm(60) };
+            drop(begun);
+            let outcome: Result<(), Cancelled> = Scope::new().until(source).run_sync(|| {
+                raise(SIGUSR2).unwrap();
+                loop {
+                    check()?;
+                }
+            });
+            let is_heard = outcome.is_err_and(|error| error.kind() == ReasonKind::Signal);
+            // SAFETY: it ends here. The destructors and buffers are the parent's to see to.
+            unsafe { libc::_exit(i32::from(!is_heard)) };
+        }
+        drop(held);
+        let mut status = 0;
+        // SAFETY: the system writes the status, no more.
+        while unsafe { libc::waitpid(pid, &raw mut status, 0) } == -1 {}
+        assert_eq!(status, 0);
     }
 }

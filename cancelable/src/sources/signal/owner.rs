@@ -29,6 +29,12 @@ impl Owner {
         }
     }
 
+    /// Has this process been forked from one that had asked for signals?
+    #[cfg(unix)]
+    pub(super) fn is_forked() -> bool {
+        FORKS.load(Ordering::Relaxed) != 0
+    }
+
     pub(super) fn is_current(self) -> bool {
         self == Self::current()
     }
