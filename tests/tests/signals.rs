@@ -301,6 +301,35 @@ fn one_signal_asks_all_scopes_that_listen_on_whatever_runtime_or_thread() {
     process.ends();
 }
 
+#[test]
+fn a_source_that_blocks_does_not_hold_up_a_signal() {
+    let (blocks, is_blocked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let mut is_first = true;
+    // Once the scope runs.
+    let blocking = std::future::poll_fn(move |cx| {
+        if std::mem::take(&mut is_first) {
+            cx.waker().wake_by_ref();
+            return std::task::Poll::Pending;
+        }
+        blocks.send(()).unwrap();
+        let _ = released.recv();
+        std::task::Poll::Ready(())
+    });
+    let scope = Scope::new()
+        .until(blocking)
+        .until(signal::unix([libc::SIGHUP]).unwrap());
+    let outcome: Result<(), Cancelled> = scope.run_sync(|| {
+        is_blocked.recv().unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        loop {
+            check()?;
+        }
+    });
+    assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Signal);
+    drop(release);
+}
+
 // Which ---------------------------------------------------------------------------------------------------------------
 
 #[test]

@@ -113,8 +113,9 @@ static REGISTERED: [AtomicUsize; BOUND] = [const { AtomicUsize::new(NONE) }; BOU
 /// is known.
 static SHARED: AtomicUsize = AtomicUsize::new(NONE);
 
-/// No function has this address.
+/// No function has this address, nor the next one.
 const NONE: usize = usize::MAX;
+const REPLACED: usize = usize::MAX - 1;
 
 /// Has the handler called, from now on for good.
 pub(super) fn register(number: i32) -> io::Result<()> {
@@ -140,6 +141,7 @@ pub(super) fn register(number: i32) -> io::Result<()> {
         SHARED.store(after, Ordering::Release);
     } else if flags & libc::SA_SIGINFO == 0 {
         // It is not theirs, though they take it to be installed: somebody has replaced it before we came.
+        registered.store(REPLACED, Ordering::Release);
         return Ok(());
     }
     registered.store(after, Ordering::Release);
@@ -167,7 +169,7 @@ fn register_alone(number: i32, registered: &AtomicUsize) -> io::Result<()> {
 pub(super) fn is_replaced(number: i32) -> io::Result<bool> {
     let (address, _) = disposition(number)?;
     let registered = registered(number)?.load(Ordering::Acquire);
-    Ok(registered == NONE || ![registered, SHARED.load(Ordering::Acquire)].contains(&address))
+    Ok(![registered, SHARED.load(Ordering::Acquire)].contains(&address))
 }
 
 fn registered(number: i32) -> io::Result<&'static AtomicUsize> {
