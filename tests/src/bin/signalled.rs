@@ -117,7 +117,7 @@ mod signalled {
             assert!(tests::poll_once(&mut fired).is_pending());
             raise(libc::SIGWINCH);
             // Unlike that of `futures`, it may be called where another runs.
-            smol::block_on(fired);
+            smol::future::block_on(fired);
         }
     }
 
