@@ -4,7 +4,7 @@
 #![cfg(unix)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use cancelable::signal::{self, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use cancelable::{Cancelled, ReasonKind, Scope, Source as _, check};
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group};
 use tests::Runtime;
 
 /// This long means that it hangs; then it is killed, and the test fails.
 const HANG: Duration = Duration::from_secs(120);
 
+/// The leader of a process group of its own.
 struct Process {
     child: Child,
     says: BufReader<ChildStdout>,
@@ -33,8 +34,19 @@ impl Process {
         Self::spawn(command)
     }
 
+    /// With the default actions in force, whatever this process was started with (by `nohup`, or in the background).
     fn spawn(mut command: Command) -> Self {
+        // SAFETY: `signal` is async-signal-safe, and a default action runs nothing.
+        unsafe {
+            command.pre_exec(|| {
+                for number in [SIGINT, SIGTERM, libc::SIGQUIT, libc::SIGHUP, SIGUSR1] {
+                    libc::signal(number, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
         let mut child = command
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -44,7 +56,7 @@ impl Process {
         let (alive, watch) = mpsc::channel::<()>();
         thread::spawn(move || {
             if watch.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill_process(pid, Signal::KILL);
+                let _ = kill_process_group(pid, Signal::KILL);
             }
         });
         Self {
@@ -71,6 +83,18 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    fn is_sent_to_all(&self, signal: Signal) {
+        kill_process_group(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// A child of its, whose number it says next.
+    fn child(&mut self) -> Pid {
+        let line = self.line();
+        let pid = line.strip_prefix("child ").and_then(|pid| pid.parse().ok());
+        pid.and_then(Pid::from_raw)
+            .unwrap_or_else(|| panic!("not a child: {line:?}"))
+    }
+
     fn may_go_on(&mut self) {
         self.input.write_all(b"\n").unwrap();
     }
@@ -91,10 +115,13 @@ impl Process {
     }
 }
 
-/// Of a test that has failed, it is left waiting.
+/// Of a test that has failed, it is left waiting, and its children with it.
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Once it is reaped, its number may be another's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
         let _ = self.child.wait();
     }
 }
@@ -274,6 +301,35 @@ fn one_signal_asks_all_scopes_that_listen_on_whatever_runtime_or_thread() {
     process.ends();
 }
 
+#[test]
+fn a_source_that_blocks_does_not_hold_up_a_signal() {
+    let (blocks, is_blocked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let mut is_first = true;
+    // Once the scope runs.
+    let blocking = std::future::poll_fn(move |cx| {
+        if std::mem::take(&mut is_first) {
+            cx.waker().wake_by_ref();
+            return std::task::Poll::Pending;
+        }
+        blocks.send(()).unwrap();
+        let _ = released.recv();
+        std::task::Poll::Ready(())
+    });
+    let scope = Scope::new()
+        .until(blocking)
+        .until(signal::unix([libc::SIGHUP]).unwrap());
+    let outcome: Result<(), Cancelled> = scope.run_sync(|| {
+        is_blocked.recv().unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        loop {
+            check()?;
+        }
+    });
+    assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Signal);
+    drop(release);
+}
+
 // Which ---------------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -414,6 +470,224 @@ fn who_handled_the_signal_before_goes_on_doing_so() {
     process.says("over");
     process.is_sent(Signal::TERM);
     process.dies_of(Signal::TERM);
+}
+
+#[test]
+fn who_set_a_handler_before_goes_on_doing_so() {
+    let mut process = Process::start(&["after", "ctrlc"]);
+    process.says("body runs");
+    process.is_sent(Signal::INT);
+    let mut lines = [process.line(), process.line()];
+    lines.sort();
+    assert_eq!(lines, ["scope cancelled: received SIGINT", "theirs"]);
+    process.is_sent(Signal::INT);
+    process.says("theirs");
+    process.may_go_on();
+    process.says("over");
+    process.is_sent(Signal::TERM);
+    process.dies_of(Signal::TERM);
+}
+
+#[test]
+fn who_joins_the_same_handler_later_does_not_replace_it() {
+    let mut process = Process::start(&["before", "tokio"]);
+    process.says("body runs");
+    process.is_sent(Signal::INT);
+    process.says("scope cancelled: received SIGINT");
+    process.says("theirs");
+    process.says("over");
+    process.is_sent(Signal::TERM);
+    process.dies_of(Signal::TERM);
+}
+
+// No handler ----------------------------------------------------------------------------------------------------------
+
+const REPLACED: &str = "the handler for SIGINT was replaced by somebody else after it was installed; install the other one \
+                        before the first `signal::ctrl_c()` or `signal::unix(…)`";
+
+#[test]
+fn l23_a_handler_that_somebody_replaces_is_an_error_of_the_next_scope_that_listens() {
+    let mut process = Process::start(&["before", "ctrlc"]);
+    for who in ["async", "sync", "new"] {
+        process.says(&format!("{who} cancelled: stopped by an error: {REPLACED}"));
+    }
+    process.says(REPLACED);
+    process.says(&format!("stopped by an error: {REPLACED}"));
+    process.says("others are heard");
+    process.is_sent(Signal::INT);
+    process.says("theirs");
+    process.may_go_on();
+    process.says("over");
+    process.is_sent(Signal::TERM);
+    process.dies_of(Signal::TERM);
+}
+
+#[test]
+fn l23_a_handler_of_a_runtime_that_somebody_has_replaced_before_we_came_is_an_error() {
+    let mut process = Process::start(&["after", "tokio and ctrlc"]);
+    process.says(&format!("scope cancelled: stopped by an error: {REPLACED}"));
+    process.is_sent(Signal::INT);
+    process.says("theirs");
+    process.may_go_on();
+    process.says("over");
+    process.is_sent(Signal::TERM);
+    process.dies_of(Signal::TERM);
+}
+
+#[test]
+fn l23_a_signal_that_somebody_ignores_is_an_error_until_the_handler_is_back() {
+    let mut process = Process::start(&["before", "ignored"]);
+    process.says(&format!("scope cancelled: stopped by an error: {REPLACED}"));
+    process.says("body runs");
+    process.is_sent(Signal::INT);
+    process.says("scope cancelled: received SIGINT");
+    process.ends();
+}
+
+#[test]
+fn l23_where_no_thread_is_to_be_had_the_scope_fails_where_it_begins() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signalled"));
+    // More than there are addresses.
+    command.arg("no threads").env("RUST_MIN_STACK", "1000000000000000");
+    let mut process = Process::spawn(command);
+    for who in ["sync", "async", "any"] {
+        let line = process.line();
+        assert!(
+            line.starts_with(&format!("{who} Error: signal 2 cannot be listened for: ")),
+            "{line}"
+        );
+    }
+    let line = process.line();
+    assert!(line.starts_with("signal 15 cannot be listened for: "), "{line}");
+    process.says("");
+    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn l23_a_process_that_has_run_out_of_files_hears_signals() {
+    let mut process = Process::start(&["no files"]);
+    process.says("body runs");
+    process.is_sent(Signal::INT);
+    process.says("scope cancelled: received SIGINT");
+    process.ends();
+}
+
+#[test]
+fn l21_a_panic_of_a_waker_and_one_of_what_it_panics_with_keep_no_other_from_hearing() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            std::panic::panic_any("dropped, on purpose");
+        }
+    }
+    struct Waker;
+    impl std::task::Wake for Waker {
+        fn wake(self: std::sync::Arc<Self>) {
+            std::panic::panic_any(Panics);
+        }
+    }
+    let source = signal::unix([libc::SIGWINCH]).unwrap();
+    for _ in 0..2 {
+        let mut bad = Box::pin(source.clone().fired());
+        let mut good = Box::pin(source.clone().fired());
+        assert!(tests::poll_with(&mut bad, &std::sync::Arc::new(Waker).into()).is_pending());
+        assert!(tests::poll_once(&mut good).is_pending());
+        kill_process(getpid(), Signal::WINCH).unwrap();
+        assert_eq!(futures::executor::block_on(good).signal_number(), Some(libc::SIGWINCH));
+    }
+}
+
+// Forks ---------------------------------------------------------------------------------------------------------------
+
+/// The parent has heard nothing so far, and goes on as one that has not.
+fn goes_on(mut parent: Process) {
+    parent.says("body not cancelled");
+    parent.is_sent(Signal::INT);
+    parent.says("body asked: received SIGINT");
+    parent.may_go_on();
+    parent.says("body pending");
+    parent.is_sent(Signal::INT);
+    parent.says("body dropped");
+    parent.may_go_on();
+    parent.says("scope forced: received SIGINT");
+    parent.ends();
+}
+
+#[test]
+fn l23_a_signal_for_a_forked_child_has_its_default_action_and_is_not_heard_by_the_parent() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut parent = Process::start(&["forked", "idle"]);
+        let child = parent.child();
+        kill_process(child, signal).unwrap();
+        parent.says(&format!("child died of {}", signal.as_raw()));
+        goes_on(parent);
+    }
+}
+
+#[test]
+fn l23_a_signal_for_the_whole_group_counts_once_in_the_parent_and_has_its_default_action_in_the_child() {
+    let mut parent = Process::start(&["forked", "idle"]);
+    parent.child();
+    parent.is_sent_to_all(Signal::INT);
+    parent.says(&format!("child died of {SIGINT}"));
+    parent.says("body cancelled");
+    parent.says("body asked: received SIGINT");
+    parent.may_go_on();
+    parent.says("body pending");
+    parent.is_sent(Signal::INT);
+    parent.says("body dropped");
+    parent.may_go_on();
+    parent.says("scope forced: received SIGINT");
+    parent.ends();
+}
+
+#[test]
+fn l23_a_forked_child_that_listens_hears_its_own_signals() {
+    for part in ["own", "inherited"] {
+        let mut parent = Process::start(&["forked", part]);
+        let child = parent.child();
+        kill_process(child, Signal::TERM).unwrap();
+        parent.says("child cancelled: received SIGTERM");
+        // The scope of its parent that it is still inside does not listen in it.
+        kill_process(child, Signal::TERM).unwrap();
+        parent.says(&format!("child died of {SIGTERM}"));
+        goes_on(parent);
+    }
+}
+
+#[test]
+fn l23_a_forked_child_hears_signals_that_its_parent_did_not_ask_for() {
+    for part in ["alone", "with a runtime"] {
+        let mut parent = Process::start(&["forked", part]);
+        let child = parent.child();
+        kill_process(child, Signal::USR1).unwrap();
+        parent.says("child cancelled: received SIGUSR1");
+        if part == "with a runtime" {
+            parent.says("child: theirs");
+        }
+        kill_process(child, Signal::TERM).unwrap();
+        parent.says(&format!("child died of {SIGTERM}"));
+        goes_on(parent);
+    }
+}
+
+#[test]
+fn l23_a_signal_between_fork_and_exec_has_its_default_action_and_is_not_heard_by_the_parent() {
+    let mut parent = Process::start(&["between fork and exec"]);
+    let child = parent.child();
+    kill_process(child, Signal::TERM).unwrap();
+    parent.says(&format!("child died of {SIGTERM}"));
+    parent.says("body not cancelled");
+    parent.is_sent(Signal::TERM);
+    parent.says("scope cancelled: received SIGTERM");
+    parent.ends();
+}
+
+#[test]
+fn l23_children_of_children_hear_each_signal_once_and_open_no_files() {
+    let mut process = Process::start(&["generations"]);
+    process.says("all have heard");
+    process.ends();
 }
 
 // Mistakes ------------------------------------------------------------------------------------------------------------

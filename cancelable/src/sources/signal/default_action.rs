@@ -11,6 +11,16 @@ pub(super) fn take_charge(number: i32) {
     OURS.fetch_or(1 << number, Ordering::Relaxed);
 }
 
+/// Acts as the signal would by default, if that is ours to do, from its handler. Async-signal-safe: an atomic load, and a
+/// function that `signal-hook` says is so.
+#[cfg(unix)]
+pub(super) fn act_in_handler(number: i32) {
+    if OURS.load(Ordering::Relaxed) & (1 << number) != 0 {
+        // It knows all those that we accept; and its error, if it had one, would allocate nothing.
+        drop(signal_hook::low_level::emulate_default_handler(number));
+    }
+}
+
 /// Acts as the signal would by default, if that is ours to do. It comes back only from signals that do not end the
 /// process.
 pub(super) fn act(number: i32) {

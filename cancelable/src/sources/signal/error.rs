@@ -35,6 +35,11 @@ enum Problem {
         #[source]
         error: Arc<io::Error>,
     },
+    #[error(
+        "the handler for {name} was replaced by somebody else after it was installed; install the other one before the first \
+         `signal::ctrl_c()` or `signal::unix(…)`"
+    )]
+    Replaced { number: i32, name: &'static str },
 }
 
 #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has signals to choose from"))]
@@ -60,6 +65,11 @@ impl SignalError {
         Self(Problem::System { number, error })
     }
 
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix can be asked"))]
+    pub(super) fn replaced(number: i32, name: &'static str) -> Self {
+        Self(Problem::Replaced { number, name })
+    }
+
     /// Which of the signals it was; `None` if none was named.
     #[must_use]
     pub fn signal_number(&self) -> Option<i32> {
@@ -68,7 +78,8 @@ impl SignalError {
             Problem::Forbidden { number, .. }
             | Problem::Fault { number, .. }
             | Problem::Unknown { number }
-            | Problem::System { number, .. } => Some(number),
+            | Problem::System { number, .. }
+            | Problem::Replaced { number, .. } => Some(number),
         }
     }
 }

@@ -2,27 +2,26 @@
 //!
 //! Listeners come in groups: those of one scope, or one by itself. A group has patience for one or two signals, which are
 //! put by for its members. The next one is one too many: it is left to its default action, and so is one for which there
-//! is no listener. Both are known beforehand, which lets the handler act ([`DEFAULT_IS_IN_FORCE`]). A signal put by that no
+//! is no listener. Both are known beforehand, which lets the handler act ([`Listeners::is_default_in_force`]). A signal put by that no
 //! listener got to before it went away is left to the default action as well.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::default_action;
+use super::owner::Owner;
 
 /// Signals have smaller numbers; those that are accepted do.
 pub(super) const BOUND: usize = 64;
 
 /// SIGINT, everywhere.
 pub(super) const INTERRUPT: i32 = 2;
-
-/// By number: shall the handler act as the signal does by default? Written under the lock.
-pub(super) static DEFAULT_IS_IN_FORCE: [AtomicBool; BOUND] = [const { AtomicBool::new(true) }; BOUND];
 
 /// A set of signal numbers.
 #[derive(Clone, Copy, Default)]
@@ -39,6 +38,11 @@ impl Set {
 
     fn indices(self) -> impl Iterator<Item = usize> {
         (0..BOUND).filter(move |index| self.0 & (1 << index) != 0)
+    }
+
+    #[cfg(not(windows))]
+    pub(super) fn numbers(self) -> impl Iterator<Item = i32> {
+        (0..64).filter(move |&number| self.contains(number))
     }
 }
 
@@ -99,7 +103,121 @@ impl Group {
     }
 }
 
-struct Listeners {
+/// By number: shall the handler act as the signal does by default?
+type Defaults = [AtomicBool; BOUND];
+
+/// Who listens in one process.
+pub(super) struct Listeners {
+    owner: Owner,
+    table: Mutex<Table>,
+    /// Written under the lock.
+    default_is_in_force: Defaults,
+}
+
+impl Listeners {
+    /// Nobody so far, in the process `owner`.
+    pub(super) fn of(owner: Owner) -> Self {
+        Self {
+            owner,
+            table: Mutex::new(Table {
+                all: BTreeMap::new(),
+                groups: BTreeMap::new(),
+                next: 0,
+                listening: [0; BOUND],
+                impatient: [0; BOUND],
+            }),
+            default_is_in_force: [const { AtomicBool::new(true) }; BOUND],
+        }
+    }
+
+    /// Shall the handler act as the signal of this number does by default? Async-signal-safe.
+    #[cfg(unix)]
+    pub(super) fn is_default_in_force(&self, index: usize) -> bool {
+        self.default_is_in_force[index].load(Ordering::SeqCst)
+    }
+
+    /// No user code runs under the lock, so a poisoned one guards data as whole as any.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None`: they are those of the process that this one was forked from. Nothing is heard of them here, and another
+    /// thread may have held their lock when the process was forked.
+    fn lock_own(&self) -> Option<MutexGuard<'_, Table>> {
+        self.owner.is_current().then(|| self.lock())
+    }
+
+    /// A signal has arrived: tells all who listen for it.
+    pub(super) fn hear(&self, number: i32) {
+        let arrival = Arc::new(Arrival {
+            number,
+            is_used: AtomicBool::new(false),
+        });
+        let mut wakers = Vec::new();
+        let mut is_one_too_many = false;
+        let mut guard = self.lock();
+        let table = &mut *guard;
+        let mut told = BTreeSet::new();
+        for listener in table.all.values_mut() {
+            if !listener.signals.contains(number) {
+                continue;
+            }
+            if table.groups.get(&listener.group).is_none_or(Group::is_out_of_patience) {
+                is_one_too_many = true;
+                continue;
+            }
+            told.insert(listener.group);
+            listener.put_by.push_back(Arc::clone(&arrival));
+            wakers.extend(listener.waker.take());
+        }
+        for group in told {
+            table.tire(group, &self.default_is_in_force, |group| group.heard += 1);
+        }
+        drop(guard);
+        if is_one_too_many {
+            default_action::act(number);
+        }
+        for waker in wakers {
+            // Whose panic it is has been reported by the panic hook; signals go on being heard.
+            let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) else {
+                continue;
+            };
+            // A payload that panics when dropped would go on for ever.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                mem::forget(again);
+            }
+        }
+    }
+
+    /// Begins to listen until the first of the two is dropped: for one signal; or, for a scope, of which all listeners
+    /// count together, for two.
+    pub(super) fn listen(&'static self, signals: Set, scope: Option<usize>) -> (Listening, Ear) {
+        let mut table = self.lock();
+        let id = table.next;
+        table.next += 1;
+        let (key, patience) = scope.map_or((Key::Alone(id), 1), |scope| (Key::Scope(scope), 2));
+        let group = table.groups.entry(key).or_insert(Group {
+            patience,
+            ..Group::default()
+        });
+        group.members.push(id);
+        let is_out_of_patience = group.is_out_of_patience();
+        table.all.insert(
+            id,
+            Listener {
+                signals,
+                group: key,
+                put_by: VecDeque::new(),
+                waker: None,
+            },
+        );
+        table.count(signals, &self.default_is_in_force, is_out_of_patience, |n| n + 1);
+        let listeners = self;
+        (Listening { listeners, id }, Ear { listeners, id })
+    }
+}
+
+struct Table {
     /// In order of registration.
     all: BTreeMap<u64, Listener>,
     groups: BTreeMap<Key, Group>,
@@ -110,38 +228,25 @@ struct Listeners {
     impatient: [u32; BOUND],
 }
 
-static LISTENERS: Mutex<Listeners> = Mutex::new(Listeners {
-    all: BTreeMap::new(),
-    groups: BTreeMap::new(),
-    next: 0,
-    listening: [0; BOUND],
-    impatient: [0; BOUND],
-});
-
-/// No user code runs under the lock, so a poisoned one guards data as whole as any.
-fn lock() -> MutexGuard<'static, Listeners> {
-    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Listeners {
+impl Table {
     /// Adds a listener to the counts, or takes it out.
-    fn count(&mut self, signals: Set, is_out_of_patience: bool, change: impl Fn(u32) -> u32) {
+    fn count(&mut self, signals: Set, defaults: &Defaults, is_out_of_patience: bool, change: impl Fn(u32) -> u32) {
         for index in signals.indices() {
             self.listening[index] = change(self.listening[index]);
             if is_out_of_patience {
                 self.impatient[index] = change(self.impatient[index]);
             }
-            self.decide(index);
+            self.decide(index, defaults);
         }
     }
 
-    fn decide(&self, index: usize) {
+    fn decide(&self, index: usize, defaults: &Defaults) {
         let default = self.listening[index] == 0 || self.impatient[index] > 0;
-        DEFAULT_IS_IN_FORCE[index].store(default, Ordering::SeqCst);
+        defaults[index].store(default, Ordering::SeqCst);
     }
 
     /// Changes how much patience a group has left, for less.
-    fn tire(&mut self, key: Key, f: impl FnOnce(&mut Group)) {
+    fn tire(&mut self, key: Key, defaults: &Defaults, f: impl FnOnce(&mut Group)) {
         let Some(group) = self.groups.get_mut(&key) else { return };
         let was_out_of_patience = group.is_out_of_patience();
         f(group);
@@ -154,104 +259,47 @@ impl Listeners {
             };
             for index in signals.indices() {
                 self.impatient[index] += 1;
-                self.decide(index);
+                self.decide(index, defaults);
             }
         }
     }
-}
-
-/// A signal has arrived: tells all who listen for it.
-pub(super) fn hear(number: i32) {
-    let arrival = Arc::new(Arrival {
-        number,
-        is_used: AtomicBool::new(false),
-    });
-    let mut wakers = Vec::new();
-    let mut is_one_too_many = false;
-    let mut guard = lock();
-    let listeners = &mut *guard;
-    let mut told = BTreeSet::new();
-    for listener in listeners.all.values_mut() {
-        if !listener.signals.contains(number) {
-            continue;
-        }
-        if listeners
-            .groups
-            .get(&listener.group)
-            .is_none_or(Group::is_out_of_patience)
-        {
-            is_one_too_many = true;
-            continue;
-        }
-        told.insert(listener.group);
-        listener.put_by.push_back(Arc::clone(&arrival));
-        wakers.extend(listener.waker.take());
-    }
-    for group in told {
-        listeners.tire(group, |group| group.heard += 1);
-    }
-    drop(guard);
-    if is_one_too_many {
-        default_action::act(number);
-    }
-    for waker in wakers {
-        // Whose panic it is has been reported by the panic hook; signals go on being heard.
-        drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-    }
-}
-
-/// Begins to listen until the first of the two is dropped: for one signal; or, for a scope, of which all listeners count
-/// together, for two.
-pub(super) fn listen(signals: Set, scope: Option<usize>) -> (Listening, Ear) {
-    let mut listeners = lock();
-    let id = listeners.next;
-    listeners.next += 1;
-    let (key, patience) = scope.map_or((Key::Alone(id), 1), |scope| (Key::Scope(scope), 2));
-    let group = listeners.groups.entry(key).or_insert(Group {
-        patience,
-        ..Group::default()
-    });
-    group.members.push(id);
-    let is_out_of_patience = group.is_out_of_patience();
-    listeners.all.insert(
-        id,
-        Listener {
-            signals,
-            group: key,
-            put_by: VecDeque::new(),
-            waker: None,
-        },
-    );
-    listeners.count(signals, is_out_of_patience, |n| n + 1);
-    (Listening(id), Ear(id))
 }
 
 /// A listener, for as long as this is there.
-pub(super) struct Listening(u64);
+pub(super) struct Listening {
+    listeners: &'static Listeners,
+    id: u64,
+}
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        let mut listeners = lock();
-        let gone = listeners.all.remove(&self.0);
+        let Some(mut table) = self.listeners.lock_own() else {
+            return;
+        };
+        let gone = table.all.remove(&self.id);
         if let Some(listener) = &gone {
             let key = listener.group;
             let mut is_out_of_patience = false;
-            if let Some(group) = listeners.groups.get_mut(&key) {
+            if let Some(group) = table.groups.get_mut(&key) {
                 is_out_of_patience = group.is_out_of_patience();
-                group.members.retain(|&member| member != self.0);
+                group.members.retain(|&member| member != self.id);
                 if group.members.is_empty() {
-                    listeners.groups.remove(&key);
+                    table.groups.remove(&key);
                 }
             }
-            listeners.count(listener.signals, is_out_of_patience, |n| n - 1);
+            let defaults = &self.listeners.default_is_in_force;
+            table.count(listener.signals, defaults, is_out_of_patience, |n| n - 1);
         }
-        drop(listeners);
+        drop(table);
         drop(gone);
     }
 }
 
 /// Where a listener hears of signals. Dropped, its group has patience for no more of them.
-pub(super) struct Ear(u64);
+pub(super) struct Ear {
+    listeners: &'static Listeners,
+    id: u64,
+}
 
 impl Ear {
     /// The next signal.
@@ -261,13 +309,16 @@ impl Ear {
 
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<i32> {
         let waker = cx.waker().clone();
-        let mut listeners = lock();
-        let Some(listener) = listeners.all.get_mut(&self.0) else {
+        let Some(mut table) = self.listeners.lock_own() else {
+            return Poll::Pending;
+        };
+        let Some(listener) = table.all.get_mut(&self.id) else {
+            drop(table);
             return Poll::Pending;
         };
         let arrival = listener.put_by.pop_front();
         let replaced = listener.waker.replace(waker);
-        drop(listeners);
+        drop(table);
         drop(replaced);
         arrival.map_or(Poll::Pending, |arrival| Poll::Ready(arrival.use_it()))
     }
@@ -275,14 +326,57 @@ impl Ear {
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        let mut listeners = lock();
-        let Some(listener) = listeners.all.get_mut(&self.0) else {
+        let Some(mut table) = self.listeners.lock_own() else {
             return;
         };
-        let unheard = (std::mem::take(&mut listener.put_by), listener.waker.take());
+        let Some(listener) = table.all.get_mut(&self.id) else {
+            return;
+        };
+        let unheard = (mem::take(&mut listener.put_by), listener.waker.take());
         let key = listener.group;
-        listeners.tire(key, |group| group.patience = group.heard);
-        drop(listeners);
+        let defaults = &self.listeners.default_is_in_force;
+        table.tire(key, defaults, |group| group.patience = group.heard);
+        drop(table);
         drop(unheard);
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(unsafe_code, reason = "to fork")]
+mod tests {
+    use signal_hook::consts::SIGUSR2;
+    use signal_hook::low_level::raise;
+
+    use crate::sources::signal::handler::current_or_new;
+    use crate::{Cancelled, ReasonKind, Scope, check, signal};
+
+    #[test]
+    fn l23_locks_held_at_the_fork_do_not_hold_up_the_child() {
+        let process = current_or_new();
+        let source = signal::unix([SIGUSR2]).unwrap();
+        let begun = process.listeners.listen(source.set.clone().unwrap(), None);
+        // As other threads may hold them; here it is this one.
+        let held = (process.listeners.lock(), process.has_thread.lock().unwrap());
+        // SAFETY: the child has this thread only. It uses the library, and memory, which the system sees to.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: a call with no pointers. If the child hangs, this is its end.
+            unsafe { libc::alarm(60) };
+            drop(begun);
+            let outcome: Result<(), Cancelled> = Scope::new().until(source).run_sync(|| {
+                raise(SIGUSR2).unwrap();
+                loop {
+                    check()?;
+                }
+            });
+            let is_heard = outcome.is_err_and(|error| error.kind() == ReasonKind::Signal);
+            // SAFETY: it ends here. The destructors and buffers are the parent's to see to.
+            unsafe { libc::_exit(i32::from(!is_heard)) };
+        }
+        drop(held);
+        let mut status = 0;
+        // SAFETY: the system writes the status, no more.
+        while unsafe { libc::waitpid(pid, &raw mut status, 0) } == -1 {}
+        assert_eq!(status, 0);
     }
 }

@@ -41,25 +41,52 @@
 //! Before the first scope that listens begins, and again as soon as the last is over, signals have their default action. A
 //! signal that arrives at the very end of a scope, too late to cancel it, has it too: none gets lost.
 //!
-//! What this cannot do is to take a handler out again: whoever else handles the same signal in this process, through the
-//! crate `signal-hook` or a runtime built on its registry (tokio's and smol's are), should do so *before* the first scope
-//! here listens for it. Then, on Linux and Android, it is noticed, and they stay the only ones to say what the signal does
-//! when no scope listens; likewise a signal that the process was started with as ignored (by `nohup`, for one) is ignored
-//! again. A handler added later, or on another system, gets to see signals, but cannot keep the process from ending by them
-//! while no scope listens.
+//! # Other handlers
+//!
+//! A handler that is installed stays. Others who handle the same signal in this process get to see it as well, if they come
+//! at the right time:
+//!
+//! - *Before* the first `ctrl_c()` or `unix(…)` for that signal: any of them. They stay the only ones to say what the signal
+//!   does when no scope listens. Likewise a signal that the process was started with as ignored (by `nohup`, for one) is
+//!   ignored again.
+//! - *Later*: those who share the handlers of the crate `signal-hook`, as the runtimes tokio and smol do. They cannot keep
+//!   the process from ending by the signal while no scope listens.
+//! - *Later*, the crate `ctrlc`, a foreign runtime, or a plain `sigaction`: they put their handler in the place of ours, and
+//!   scopes would be deaf. So the next scope that listens for this signal fails where it begins: it is cancelled, with kind
+//!   [`Error`](crate::ReasonKind::Error) and a [`SignalError`] as the reason's [source](crate::CancelReason::source), and its
+//!   body does not start. `unix(…)` returns the error. A scope that is running by then is not told. The way out is to set
+//!   the other handler first. We do not take the signal back, for whoever replaced the handler wanted it.
+//!
+//! # Forks
+//!
+//! A signal belongs to the process that it was sent to. In a forked child signals have their default action, also between
+//! `fork` and `exec` (as in a [`Command`](std::process::Command) with a `pre_exec`), and whatever scopes the parent was in.
+//! If somebody else handled a signal before, or it was ignored, that holds in the child as well. A child that does not
+//! `exec` may listen itself: it makes a source, or begins a scope with one that its parent made. From then on it hears its
+//! own signals, and the scopes of its parent, also those it is still inside, do not count in it.
 //!
 //! # How
 //!
-//! The handlers are those of the crate `signal-hook`, which write to a socket, or see to the default action; a thread,
-//! `cancelable-signals`, one per process and started on first need, reads from it. On Windows there is only Ctrl-C (and
-//! Ctrl-Break, as the same), by way of the crate `ctrlc`; a program that has set a handler of its own with that crate
-//! cannot have another.
+//! The handlers are registered with the crate `signal-hook`. They count the signal and ring a semaphore, or see to the
+//! default action. A thread, `cancelable-signals`, one per process and started on first need, is woken by it and cancels the
+//! scopes itself: no other source holds up a signal, however slow. But a callback that waits
+//! ([`on_cancel`](crate::CancellationToken::on_cancel)) holds up the signals after it. It does not hold up the default
+//! action. No file descriptor is used.
+//!
+//! On Windows there is only Ctrl-C (and Ctrl-Break, as the same), by way of the crate `ctrlc`; a program that has set a
+//! handler of its own with that crate cannot have another.
 
 #![cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "no signal ever arrives"))]
 
 mod default_action;
 mod error;
+mod owner;
+
 mod listeners;
+
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "the signal handler; see the head of the file")]
+mod handler;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -81,13 +108,13 @@ pub use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1
 
 use crate::reason::CancelReason;
 use crate::scope::{Begun, Fired, Source, Watch};
-use listeners::{Set, listen};
+use listeners::{Ear, Listening, Set};
 
 /// Ctrl-C: SIGINT on Unix. See the [module](self) for what the first, the second and the third do.
 ///
-/// Should the system refuse the handler or the thread, which takes a process that has run out of files or threads, then
-/// the scope is cancelled as it begins, with a [`SignalError`] as the reason's
-/// [source](crate::CancelReason::source). The reason bears the line of this call.
+/// Should the system refuse the thread, which takes a process that has run out of threads, or should somebody have
+/// [replaced the handler](self#other-handlers), then the scope is cancelled as it begins, with a [`SignalError`] as the
+/// reason's [source](crate::CancelReason::source), and its body does not start. The reason bears the line of this call.
 ///
 /// ```
 /// use cancelable::{Cancelled, Scope, shield, signal, sleep};
@@ -117,7 +144,8 @@ pub fn ctrl_c() -> Signals {
 ///
 /// [`SignalError`]: if none is named; if one of them cannot be handled (SIGKILL and SIGSTOP) or tells of a fault of the
 /// program itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL); if there is none of this number, or it has no default action that
-/// could be brought back (real-time signals); or if the system refuses a handler, a socket or a thread.
+/// could be brought back (real-time signals); if the system refuses a handler or a thread; or if somebody else has
+/// [replaced the handler](self#other-handlers).
 ///
 /// ```
 /// use cancelable::{Cancelled, Scope, check, signal};
@@ -165,53 +193,57 @@ fn install(numbers: &[i32]) -> Result<Set, SignalError> {
     if numbers.is_empty() {
         return Err(SignalError::none_named());
     }
-    // First whether they make sense, so that nothing is done half.
-    for &number in numbers {
-        system::accept(number)?;
-    }
     let mut set = Set::default();
     for &number in numbers {
-        system::install(number)?;
+        system::accept(number)?;
         set.insert(number);
     }
+    system::install(set)?;
     Ok(set)
+}
+
+impl Signals {
+    /// Begins to listen; for a scope, if it is told which. What was there when the source was made may be gone: it may have
+    /// been made by the parent of this process, and somebody else may have taken the handler away.
+    fn listen(self, scope: Option<usize>) -> Result<(Listening, Ear), CancelReason> {
+        let listening = self.set.and_then(|set| Ok(system::install(set)?.listen(set, scope)));
+        listening.map_err(|error| CancelReason::error_at(error, self.location))
+    }
 }
 
 impl Source for Signals {
     /// The first signal from the first poll on.
     async fn fired(self) -> CancelReason {
-        match self.set {
-            Ok(set) => {
-                let (_listening, mut ear) = listen(set, None);
-                CancelReason::signal_at(ear.next().await, self.location)
-            }
-            Err(error) => CancelReason::error_at(error, self.location),
+        let location = self.location;
+        match self.listen(None) {
+            Ok((_listening, mut ear)) => CancelReason::signal_at(ear.next().await, location),
+            Err(reason) => reason,
         }
     }
 
+    /// Polled where the scope begins, so that it never starts if nothing can be heard; and then by the thread that hears
+    /// signals, so that no other source, however slow, holds them up.
     fn attach(self, to: &mut Watch) {
-        to.add(true, move |scope| match self.set {
-            Ok(set) => {
-                let (listening, mut ear) = listen(set, scope);
-                Begun {
-                    fired: Box::pin(async move {
-                        let reason = CancelReason::signal_at(ear.next().await, self.location);
-                        let again = async move {
-                            ear.next().await;
-                        };
-                        Fired {
-                            reason,
-                            again: if scope.is_some() { Some(Box::pin(again)) } else { None },
-                        }
-                    }),
-                    guard: Some(Box::new(listening)),
-                    is_inline: false,
-                }
-            }
-            Err(error) => Begun {
-                fired: Box::pin(ready(Fired::once(CancelReason::error_at(error, self.location)))),
+        let location = self.location;
+        to.add(true, move |scope| match self.listen(scope) {
+            Ok((listening, mut ear)) => Begun {
+                fired: Box::pin(async move {
+                    let reason = CancelReason::signal_at(ear.next().await, location);
+                    let again = async move {
+                        ear.next().await;
+                    };
+                    Fired {
+                        reason,
+                        again: if scope.is_some() { Some(Box::pin(again)) } else { None },
+                    }
+                }),
+                guard: Some(Box::new(listening)),
+                is_inline: true,
+            },
+            Err(reason) => Begun {
+                fired: Box::pin(ready(Fired::once(reason))),
                 guard: None,
-                is_inline: false,
+                is_inline: true,
             },
         });
     }

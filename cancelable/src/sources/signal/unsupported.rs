@@ -3,11 +3,15 @@
 use std::io;
 
 use super::error::SignalError;
+use super::listeners::{INTERRUPT, Listeners, Set};
 
 pub(super) fn accept(number: i32) -> Result<(), SignalError> {
     Err(SignalError::system(number, io::ErrorKind::Unsupported.into()))
 }
 
-pub(super) fn install(number: i32) -> Result<(), SignalError> {
-    accept(number)
+pub(super) fn install(signals: Set) -> Result<&'static Listeners, SignalError> {
+    Err(SignalError::system(
+        signals.numbers().next().unwrap_or(INTERRUPT),
+        io::ErrorKind::Unsupported.into(),
+    ))
 }
