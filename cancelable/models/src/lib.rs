@@ -16,6 +16,10 @@ mod reason;
 mod timer;
 #[path = "../../src/token/mod.rs"]
 mod token;
+#[path = "../../src/trampoline.rs"]
+mod trampoline;
+#[path = "../../src/unwind.rs"]
+mod unwind;
 
 pub use error::Cancelled;
 pub use reason::{CancelReason, ReasonKind};
