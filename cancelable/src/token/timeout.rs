@@ -400,7 +400,7 @@ impl Known {
     fn earliest(&self, node: &KnownNode) -> Option<Moment> {
         let sources = node.sources.iter().map(|&source| &self.nodes[source]);
         // What is cancelled already is not waited for.
-        let mut sources = sources
+        let sources = sources
             .filter(|source| !source.is_cancelled)
             .map(|source| source.earliest);
         let linked = if node.needs_all {
