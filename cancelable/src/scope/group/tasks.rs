@@ -207,9 +207,13 @@ impl<T, E, S> TaskGroup<T, E, S> {
             let body = body
                 .await
                 .map(|body| body.unwrap_or_else(FromCancelled::from_cancelled));
-            let leaving = shared.body_over(body);
-            Wait::new(&shared, Shared::poll_idle).await;
-            leaving.settle(&shared)
+            let mut leaving = shared.body_over(body);
+            loop {
+                Wait::new(&shared, Shared::poll_idle).await;
+                if leaving.is_over(&shared) {
+                    return leaving.settle();
+                }
+            }
         })
     }
 
