@@ -117,3 +117,58 @@ fn l07_a_chain_of_linked_tokens_is_cancelled_and_dropped_in_a_loop() {
         }
     });
 }
+
+#[test]
+fn l07_callbacks_that_keep_the_next_callback_s_handle_are_dropped_in_a_loop() {
+    on_a_small_stack(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let first = (0..LONG).fold(None, |next, _| {
+            let kept = Carrying {
+                carried: next,
+                dropped: Arc::clone(&dropped),
+            };
+            Some(CancellationToken::new().on_cancel(move |_| drop(kept)))
+        });
+        drop(first);
+        assert_eq!(dropped.load(Ordering::Relaxed), LONG);
+    });
+}
+
+/// Tokens of ours, each tied to the one before by way of one of tokio-util's.
+fn tied() -> Vec<CancellationToken> {
+    let mut tokens = vec![CancellationToken::new()];
+    for last in 0..LONG {
+        let theirs = tokens[last].to_tokio_util();
+        tokens.push(CancellationToken::from(&theirs));
+    }
+    tokens
+}
+
+#[test]
+fn l07_a_chain_of_ties_to_tokio_util_and_back_is_cancelled_in_a_loop() {
+    on_a_small_stack(|| {
+        let tokens = tied();
+        tokens[0].cancel();
+        assert!(tokens.iter().all(CancellationToken::is_cancelled));
+    });
+}
+
+#[test]
+fn l07_a_chain_of_ties_to_tokio_util_and_back_is_dropped_in_a_loop() {
+    on_a_small_stack(|| drop(tied()));
+    on_a_small_stack(|| tied().into_iter().rev().for_each(drop));
+}
+
+#[test]
+fn l07_a_chain_of_ties_is_cancelled_in_a_loop_from_the_other_end_too() {
+    on_a_small_stack(|| {
+        let theirs = tokio_util::sync::CancellationToken::new();
+        let mut tokens = vec![CancellationToken::from(&theirs)];
+        for last in 0..LONG {
+            let theirs = tokens[last].to_tokio_util();
+            tokens.push(CancellationToken::from(&theirs));
+        }
+        theirs.cancel();
+        assert!(tokens.iter().all(CancellationToken::is_cancelled));
+    });
+}

@@ -6,6 +6,7 @@ use super::handle::CancellationToken;
 use super::tree::LinkTarget;
 use super::waiters::{Notify, Waiter};
 use crate::reason::CancelReason;
+use crate::trampoline;
 
 /// A registered callback; made by [`CancellationToken::on_cancel`]. Dropping it unregisters the callback.
 #[must_use = "dropping this unregisters the callback at once; call `detach` to keep it"]
@@ -100,7 +101,10 @@ impl CancelCallback {
     fn take_back(&mut self) -> bool {
         let Some(waiter) = self.waiter.take() else { return false };
         // SAFETY: listed with this node or not at all.
-        unsafe { self.token.node.delist(&waiter) || self.is_vain }
+        let in_time = unsafe { self.token.node.delist(&waiter) } || self.is_vain;
+        // The callback may keep the next one's handle, and so on: no chain of these is too long.
+        trampoline::drop(waiter);
+        in_time
     }
 }
 

@@ -154,6 +154,20 @@ impl CancellationToken {
             .flatten()
     }
 
+    /// Is it linked to other tokens, and below none?
+    #[cfg(feature = "tokio-util")]
+    pub(crate) fn is_linked_root(&self) -> bool {
+        let (mut is_linked, mut levels) = (false, 0);
+        self.node.climb(|_, extras| {
+            if levels == 0 {
+                is_linked = extras.is_some_and(|extras| extras.has_sources());
+            }
+            levels += 1;
+            levels < 2
+        });
+        is_linked && levels == 1
+    }
+
     /// A way back to this token that does not keep it.
     pub(crate) fn downgrade(&self) -> WeakToken {
         WeakToken(self.node.downgrade())
