@@ -23,6 +23,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 type Outcome = Result<(), Cancelled>;
 type Running = Pin<Box<dyn Future<Output = ()>>>;
+type Spawned = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the bodies of one story have seen.
 #[derive(Default)]
@@ -343,9 +344,9 @@ fn streams() {
     }
 }
 
-/// Tasks that are polled with the waker of whoever asks for them.
+/// Keeps tasks in a list.
 #[derive(Clone, Default)]
-struct ByHand(Arc<Mutex<Vec<Pin<Box<dyn Future<Output = ()> + Send>>>>>);
+struct ByHand(Arc<Mutex<Vec<Spawned>>>);
 
 impl Spawn for ByHand {
     fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: F) {
