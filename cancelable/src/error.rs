@@ -54,7 +54,7 @@ impl Cancelled {
 
     /// What becomes of a task, started at `location`, that its runtime dropped.
     pub(crate) fn dropped(location: &'static Location<'static>) -> Self {
-        let cause = Cause::new(CancelReason::dropped_at(location), None);
+        let cause = Cause::plain(ReasonKind::Dropped, location);
         Self::new(Shared::new(cause), location, None)
     }
 

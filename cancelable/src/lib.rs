@@ -22,6 +22,8 @@ mod delay;
 
 mod reason;
 
+mod rounds;
+
 mod cause;
 mod error;
 

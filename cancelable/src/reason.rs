@@ -205,17 +205,27 @@ impl CancelReason {
 
     /// A scope, a guard or a future that went away unfinished.
     pub(crate) fn dropped_at(location: &'static Location<'static>) -> Self {
-        Self::new(Detail::Dropped, location)
-    }
-
-    /// A scope that returned.
-    pub(crate) fn scope_ended(location: &'static Location<'static>) -> Self {
-        Self::new(Detail::ScopeEnded, location)
+        Self::plain(ReasonKind::Dropped, location)
     }
 
     /// A branch that lost.
     pub(crate) fn superseded(location: &'static Location<'static>) -> Self {
-        Self::new(Detail::Superseded, location)
+        Self::plain(ReasonKind::Superseded, location)
+    }
+
+    /// Of a kind that knows no more than its line.
+    pub(crate) fn plain(kind: ReasonKind, location: &'static Location<'static>) -> Self {
+        let detail = match kind {
+            ReasonKind::Shutdown => Detail::Shutdown,
+            ReasonKind::Dropped => Detail::Dropped,
+            ReasonKind::ScopeEnded => Detail::ScopeEnded,
+            ReasonKind::Superseded => Detail::Superseded,
+            _ => {
+                debug_assert_eq!(kind, ReasonKind::Manual, "it knows more than its line");
+                Detail::Manual
+            }
+        };
+        Self::new(detail, location)
     }
 
     /// The same reason with a message for people; an earlier message is replaced.

@@ -108,7 +108,20 @@ fn l08_asking_allocates_nothing() {
     };
     assert_eq!(calls(ask).0, 0);
     token.cancel();
+    assert_eq!(calls(|| assert!(token.is_cancelled())).0, 0);
+    // A plain cancel makes its reason for the first one who asks why.
+    assert_eq!(calls(|| assert!(token.reason().is_some())).0, 1);
     assert_eq!(calls(|| assert!(token.is_cancelled() && token.reason().is_some())).0, 0);
+}
+
+#[test]
+fn a_plain_cancel_allocates_once() {
+    let token = CancellationToken::new();
+    let waiting = std::pin::pin!(token.cancelled());
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::future::Future::poll(waiting, &mut cx).is_pending());
+    assert_eq!(calls(|| token.cancel()).0, 1);
+    assert_eq!(calls(|| token.cancel()).0, 0);
 }
 
 #[test]
@@ -214,6 +227,8 @@ fn a_cancelled_token_keeps_nothing_alive_but_its_reason() {
     let (alone, token) = live(|| {
         let token = CancellationToken::new();
         token.cancel();
+        // As the callbacks below have it made.
+        assert!(token.reason().is_some());
         token
     });
     let (bytes, root) = live(|| {

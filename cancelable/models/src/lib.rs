@@ -12,6 +12,8 @@ mod error;
 mod primitive;
 #[path = "../../src/reason.rs"]
 mod reason;
+#[path = "../../src/rounds.rs"]
+mod rounds;
 #[path = "../../src/timer/mod.rs"]
 mod timer;
 #[path = "../../src/token/mod.rs"]

@@ -4,7 +4,7 @@ use std::mem;
 use std::panic::Location;
 
 use crate::context::{About, Carried, Counts, Frame};
-use crate::reason::CancelReason;
+use crate::reason::ReasonKind;
 use crate::token::CancellationToken;
 
 /// What a region is, decided when it is made.
@@ -66,13 +66,13 @@ impl Nature {
 #[cold]
 pub(super) fn abandon_token(token: &CancellationToken, location: &'static Location<'static>) {
     if !token.is_cancelled() {
-        token.cancel_with(CancelReason::dropped_at(location));
+        token.cancel_plainly(ReasonKind::Dropped, location);
     }
 }
 
 /// A scope is over: stragglers that still hold its token are told.
 pub(super) fn end_token(token: &CancellationToken, location: &'static Location<'static>) {
     if !token.is_unshared() && !token.is_cancelled() {
-        token.cancel_with(CancelReason::scope_ended(location));
+        token.cancel_plainly(ReasonKind::ScopeEnded, location);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::handle::CancellationToken;
 use super::tree::LinkTarget;
-use super::waiters::{Notify, Waiter};
+use super::waiters::{BoxedWaiter, Notify};
 use crate::reason::CancelReason;
 use crate::trampoline;
 
@@ -13,7 +13,7 @@ use crate::trampoline;
 pub struct CancelCallback {
     token: CancellationToken,
     /// `None` once it has been given away: detached, or run inline.
-    waiter: Option<Box<Waiter<LinkTarget>>>,
+    waiter: Option<BoxedWaiter<LinkTarget>>,
     /// It never got into a list: the token can't be cancelled.
     is_vain: bool,
 }
@@ -49,7 +49,7 @@ impl CancellationToken {
     pub fn on_cancel(&self, f: impl FnOnce(&CancelReason) + Send + 'static) -> CancelCallback {
         // A deadline may be unwatched until somebody relies on it.
         self.attend();
-        let waiter = Box::new(Waiter::new(Notify::Call(Box::new(f))));
+        let waiter = BoxedWaiter::new(Notify::Call(Box::new(f)));
         // SAFETY: boxed, and taken out before the box is freed: in `unregister`, in `Drop`, or, once detached, by the
         // list itself (W4). `token` below keeps the node.
         let waiter = if unsafe { self.node.enlist(&waiter) } {
@@ -86,17 +86,15 @@ impl CancelCallback {
     /// [`all`](CancellationToken::all) has no ancestors, so what was detached on it, or came up to it, goes when it does.)
     pub fn detach(mut self) {
         let Some(waiter) = self.waiter.take() else { return };
-        let mut waiter = Some(waiter);
-        if let Some(linked) = waiter.as_deref() {
-            let linked: *const Waiter<LinkTarget> = linked;
-            // SAFETY: the box is alive, and listed with this node or not at all. If it is, the list owns it from here
-            // on, so the box is forgotten under the same lock that would free it.
-            unsafe {
-                self.token.node.with_listed(&*linked, |lock, linked| {
-                    linked.detach(lock);
-                    std::mem::forget(waiter.take());
-                });
-            }
+        // SAFETY: listed with this node or not at all. If it is, the list owns it from here on, and frees it by the pointer
+        // that it knows it by, which is the box's own (W4); so the box is forgotten, under the lock that would free it.
+        let is_listed = unsafe {
+            self.token.node.with_listed(&waiter, |lock, listed| {
+                listed.detach(lock);
+            })
+        };
+        if is_listed {
+            std::mem::forget(waiter);
         }
     }
 

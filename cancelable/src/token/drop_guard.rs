@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::panic::Location;
 
 use super::handle::CancellationToken;
-use crate::reason::CancelReason;
+use crate::reason::ReasonKind;
 
 /// What both guards are: a token, until disarmed, and the line that made the guard.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<T: Borrow<CancellationToken>> Drop for Armed<T> {
         if let Some(token) = &self.token {
             let token: &CancellationToken = token.borrow();
             if !token.is_cancelled() {
-                token.cancel_with(CancelReason::dropped_at(self.location));
+                token.cancel_plainly(ReasonKind::Dropped, self.location);
             }
         }
     }

@@ -5,14 +5,14 @@ use std::hash::{Hash, Hasher};
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Instant;
 
-use super::notify::tell;
+use super::notify::{tell, tell_alone};
 use super::state::{Snapshot, State};
 use super::timeout::ChildOptions;
-use super::tree::Handle;
+use super::tree::{Handle, Marked};
 use crate::cause::Cause;
 use crate::error::Cancelled;
 use crate::primitive::Arc;
-use crate::reason::CancelReason;
+use crate::reason::{CancelReason, ReasonKind};
 
 /// A handle on a node of the cancellation tree: ask it, wait for it, hang children on it, cancel it.
 ///
@@ -107,7 +107,7 @@ impl CancellationToken {
     #[track_caller]
     pub fn cancel(&self) {
         if !self.node.state().is_cancelled() && !self.node.is_never() {
-            self.cancel_for(CancelReason::manual(), None);
+            self.cancel_plainly(ReasonKind::Manual, Location::caller());
         }
     }
 
@@ -133,13 +133,26 @@ impl CancellationToken {
 
     /// Cancels for this reason, or for this deadline.
     pub(super) fn cancel_for(&self, reason: CancelReason, deadline: Option<Instant>) -> bool {
-        let cause = Arc::new(Cause::new(reason, deadline));
+        self.cancel_by(Cause::new(reason, deadline))
+    }
+
+    /// Cancels for a reason of a kind that knows no more than its line.
+    pub(crate) fn cancel_plainly(&self, kind: ReasonKind, location: &'static Location<'static>) -> bool {
+        self.cancel_by(Cause::plain(kind, location))
+    }
+
+    fn cancel_by(&self, cause: Cause) -> bool {
+        let cause = Arc::new(cause);
         match self.node.mark(&cause) {
-            Some(harvest) => {
-                tell(harvest, &cause);
+            Marked::Before => false,
+            Marked::Alone { first, has_more } => {
+                tell_alone(&self.node, first, has_more, &cause);
                 true
             }
-            None => false,
+            Marked::All(harvest) => {
+                tell(*harvest, &cause);
+                true
+            }
         }
     }
 

@@ -5,9 +5,9 @@
 
 use std::task::Waker;
 
-use super::tree::{Handle, Harvest};
+use super::tree::{Handle, Harvest, LinkTarget};
 use super::unwind::FirstPanic;
-use super::waiters::Notify;
+use super::waiters::{Callback, Notify, Taken};
 use crate::cause::Cause;
 
 /// Wakers taken per lock: enough to make the lock cheap, few enough not to hold others up. (The idea of a fixed batch
@@ -15,41 +15,55 @@ use crate::cause::Cause;
 const BATCH: usize = 32;
 
 /// Wakes and calls, and remembers the first panic.
+#[derive(Default)]
 struct Teller {
-    batch: [Option<Waker>; BATCH],
-    len: usize,
+    batch: Vec<Waker>,
     panics: FirstPanic,
 }
 
 impl Teller {
-    fn new() -> Self {
-        Self {
-            batch: [const { None }; BATCH],
-            len: 0,
-            panics: FirstPanic::default(),
-        }
-    }
-
     fn room(&self) -> usize {
-        BATCH - self.len
+        BATCH - self.batch.len()
     }
 
     fn push(&mut self, waker: Waker) {
-        self.batch[self.len] = Some(waker);
-        self.len += 1;
+        self.batch.push(waker);
+    }
+
+    fn wake(&mut self, waker: Waker) {
+        self.panics.run(|| waker.wake());
+    }
+
+    fn call(&mut self, callback: Callback, cause: &Cause) {
+        self.panics.run(|| callback(cause.reason()));
     }
 
     fn flush(&mut self) {
-        for waker in self.batch[..self.len].iter_mut().filter_map(Option::take) {
+        for waker in self.batch.drain(..) {
             self.panics.run(|| waker.wake());
         }
-        self.len = 0;
     }
+}
+
+/// Tells those who waited for a node on which nothing hung: none of them was for the first round.
+pub(super) fn tell_alone(node: &Handle, first: Option<Taken<LinkTarget>>, has_more: bool, cause: &Cause) {
+    let mut teller = Teller::default();
+    cause.end_rounds(|waker| teller.wake(waker));
+    match first.map(Taken::into_notify) {
+        Some(Notify::Wake { waker, .. }) => teller.wake(waker),
+        Some(Notify::Call(callback)) => teller.call(callback, cause),
+        Some(Notify::Link(_) | Notify::Idle) | None => {}
+    }
+    if has_more {
+        tell_node(node, cause, &mut teller);
+        teller.flush();
+    }
+    teller.panics.resume();
 }
 
 /// Tells everyone the harvest has: first those under foreign wakers, then, once the cause says so, the others.
 pub(super) fn tell(mut harvest: Harvest, cause: &Cause) {
-    let mut teller = Teller::new();
+    let mut teller = Teller::default();
 
     harvest.for_each_with_foreign(|node| {
         loop {
@@ -67,12 +81,7 @@ pub(super) fn tell(mut harvest: Harvest, cause: &Cause) {
     });
     teller.flush();
 
-    for waker in cause.tell() {
-        teller.panics.run(|| waker.wake());
-    }
-    for waker in cause.tell_all() {
-        teller.panics.run(|| waker.wake());
-    }
+    cause.end_rounds(|waker| teller.wake(waker));
 
     while let Some(node) = harvest.pop() {
         tell_node(&node, cause, &mut teller);
@@ -105,7 +114,7 @@ fn tell_node(node: &Handle, cause: &Cause, teller: &mut Teller) {
         });
         if let Some(callback) = call {
             teller.flush();
-            teller.panics.run(|| callback(cause.reason()));
+            teller.call(callback, cause);
         } else if !more {
             return;
         } else {

@@ -15,12 +15,16 @@ const ATTENTION: u32 = 1 << 2;
 const ZOMBIE: u32 = 1 << 3;
 /// The node holds a handle on its parent, because that is linked to other trees and must live to hear them.
 const HOLDS_PARENT: u32 = 1 << 4;
-/// Some waiter of the list is a link to another token.
+/// Some waiter of the list is, or once was, a link to another token.
 const HAS_LINKS: u32 = 1 << 5;
 /// The one node that is never cancelled, counted or freed.
 const NEVER: u32 = 1 << 6;
 /// The node has, or once had, a parent, a child or a weak handle: others may reach its links, under the tree's lock.
 const KNOWN: u32 = 1 << 7;
+/// This node or one below has, or once had, a link: a cancel of it has to cross to other trees.
+const LINKS_BELOW: u32 = 1 << 8;
+/// A cancel that crosses links has begun with this node: the cause is there, and `CANCELLED` will follow.
+const CLAIMED: u32 = 1 << 9;
 /// The stripe number lives above this bit and never changes.
 const STRIPE_SHIFT: u32 = 16;
 
@@ -69,6 +73,14 @@ impl Snapshot {
         self.0 & HAS_LINKS != 0
     }
 
+    pub(super) fn has_links_below(self) -> bool {
+        self.0 & LINKS_BELOW != 0
+    }
+
+    pub(super) fn is_claimed(self) -> bool {
+        self.0 & CLAIMED != 0
+    }
+
     pub(super) fn is_known(self) -> bool {
         self.0 & KNOWN != 0
     }
@@ -106,6 +118,16 @@ impl Snapshot {
         Self(self.0 | HAS_LINKS)
     }
 
+    #[must_use]
+    pub(super) fn with_links_below(self) -> Self {
+        Self(self.0 | LINKS_BELOW)
+    }
+
+    #[must_use]
+    pub(super) fn claimed(self) -> Self {
+        Self(self.0 | CLAIMED)
+    }
+
     /// The one transition that ends all others: the rest of the flags are meaningless from here on.
     #[must_use]
     pub(super) fn cancelled(self, inherited: bool) -> Self {
@@ -133,6 +155,11 @@ impl State {
     /// For the holder of the tree's lock: nobody else writes.
     pub(super) fn load_locked(&self, _lock: &super::lock::TreeLock) -> Snapshot {
         Snapshot(self.0.load(Ordering::Relaxed))
+    }
+
+    /// For who alone has the node.
+    pub(super) fn store_unshared(&self, snapshot: Snapshot) {
+        self.0.store(snapshot.0, Ordering::Release);
     }
 
     /// For the holder of the tree's lock. Release: see [`load`](Self::load).

@@ -5,7 +5,8 @@
 //! unsafe code about lists is in this file; the rules are numbered W1 to W4 in `PROTOCOL.md` and cited here.
 
 use std::marker::PhantomPinned;
-use std::ptr;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use super::lock::TreeLock;
@@ -109,11 +110,63 @@ impl<L> Waiter<L> {
     /// Makes the list the owner of a boxed waiter.
     ///
     /// # Safety
-    /// `lock` is the lock of the tree whose list this waiter is in; the waiter was allocated by `Box`, and the caller
-    /// forgets it (W4).
+    /// `lock` is the lock of the tree whose list this waiter is in; the waiter is a [`BoxedWaiter`]'s, and the caller
+    /// forgets that (W4).
     pub(super) unsafe fn detach(&self, _lock: &TreeLock) {
         // SAFETY: exclusive by W2.
         unsafe { (*self.entry()).detached = true }
+    }
+}
+
+/// A waiter in memory of its own. Moving this does not touch the waiter, as moving a `Box` would.
+pub(super) struct BoxedWaiter<L>(
+    /// As the allocation gave it (R2).
+    NonNull<Waiter<L>>,
+);
+
+// SAFETY: it owns a `Waiter`.
+unsafe impl<L: Send + Sync> Send for BoxedWaiter<L> {}
+// SAFETY: as above; it gives out shared references only.
+unsafe impl<L: Send + Sync> Sync for BoxedWaiter<L> {}
+
+impl<L> BoxedWaiter<L> {
+    pub(super) fn new(notify: Notify<L>) -> Self {
+        Self(NonNull::from(Box::leak(Box::new(Waiter::new(notify)))))
+    }
+}
+
+impl<L> Deref for BoxedWaiter<L> {
+    type Target = Waiter<L>;
+
+    fn deref(&self) -> &Waiter<L> {
+        // SAFETY: allocated in `new`, freed in `drop`.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<L> AsWaiter<L> for BoxedWaiter<L> {
+    fn pointer(&self) -> *const Waiter<L> {
+        self.0.as_ptr()
+    }
+}
+
+impl<L> Drop for BoxedWaiter<L> {
+    /// Its owner has taken it out of its list (W1).
+    fn drop(&mut self) {
+        // SAFETY: allocated by `Box` in `new`; the pointer is the one that came from there (R2), and nobody else has it.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// The pointer by which a list is to know a waiter.
+pub(super) trait AsWaiter<L> {
+    fn pointer(&self) -> *const Waiter<L>;
+}
+
+/// Of a waiter that lies in its owner's memory: good for reaching it, and not for freeing it (R2).
+impl<L> AsWaiter<L> for Waiter<L> {
+    fn pointer(&self) -> *const Waiter<L> {
+        self
     }
 }
 
@@ -130,7 +183,7 @@ pub(super) enum Taken<L> {
     /// Its owner still has the memory and may by now have freed it.
     Owned(Notify<L>),
     /// The list owned it; freeing it is now the taker's business.
-    Detached(Box<Waiter<L>>, Notify<L>),
+    Detached(BoxedWaiter<L>, Notify<L>),
 }
 
 impl<L> Taken<L> {
@@ -165,12 +218,12 @@ impl<L> WaiterList<L> {
     /// # Safety
     /// `lock` guards this list; the caller owns `waiter`, it is in no list, and it stays where it is until it is out
     /// again (W1).
-    pub(super) unsafe fn push(&mut self, _lock: &TreeLock, waiter: &Waiter<L>) {
-        let this: *const Waiter<L> = waiter;
-        let entry = waiter.entry();
-        // SAFETY: the entry is the owner's (in no list); the neighbours are linked, hence alive (W1) and guarded by
+    pub(super) unsafe fn push(&mut self, _lock: &TreeLock, waiter: &impl AsWaiter<L>) {
+        let this = waiter.pointer();
+        // SAFETY: the waiter is alive; the entry is the owner's (in no list); the neighbours are linked, hence alive (W1) and guarded by
         // the lock that the caller holds (W2).
         unsafe {
+            let entry = (*this).entry();
             if self.head.is_null() {
                 (*entry).prev = this;
                 (*entry).next = this;
@@ -185,8 +238,8 @@ impl<L> WaiterList<L> {
                     self.head = this;
                 }
             }
+            (*this).linked.store(true, Ordering::Relaxed);
         }
-        waiter.linked.store(true, Ordering::Relaxed);
     }
 
     /// Takes `waiter` out, what it is there for and all; `false` if it is in no list (it has been told, or never
@@ -242,8 +295,12 @@ impl<L> WaiterList<L> {
         // The last touch of a waiter that somebody else owns (W3). Release: its owner, on reading `false`, may free it.
         this.linked.store(false, Ordering::Release);
         if detached {
-            // SAFETY: a detached waiter was allocated by `Box` and belongs to the list (W4), which has just let it go.
-            Taken::Detached(unsafe { Box::from_raw(waiter.cast_mut()) }, notify)
+            // It belongs to the list (W4), which has just let it go, and which knows it by its box's own pointer (R2).
+            // SAFETY: `push` put a `BoxedWaiter`'s pointer here, never null, for only such a waiter is ever detached.
+            Taken::Detached(
+                BoxedWaiter(unsafe { NonNull::new_unchecked(waiter.cast_mut()) }),
+                notify,
+            )
         } else {
             Taken::Owned(notify)
         }

@@ -544,18 +544,159 @@ fn any_is_cancelled_by_two_sources_at_once() {
 
 #[test]
 fn all_is_cancelled_by_the_last_of_two_sources() {
-    explore(4, || {
+    explore(3, || {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let all = CancellationToken::all([&a, &b]);
         let reader = {
             let (a, b, all) = (a.clone(), b.clone(), all.clone());
-            spawn(move || assert!(!all.is_cancelled() || (a.is_cancelled() && b.is_cancelled())))
+            // The source that was missing follows what is linked to it; the other came before.
+            spawn(move || assert!(!all.is_cancelled() || a.is_cancelled() || b.is_cancelled()))
         };
         let thread = spawn(move || b.cancel());
         a.cancel();
         thread.join().unwrap();
         reader.join().unwrap();
         assert!(all.is_cancelled());
+    });
+}
+
+/// What `L3` promises to who cancels, whoever does the marking: asked right after one's own cancel.
+#[test]
+fn l03_two_threads_cancel_two_sources_of_one_token_and_find_it_cancelled() {
+    explore(4, || {
+        let (a, b) = (CancellationToken::new(), CancellationToken::new());
+        let any = CancellationToken::any([&a, &b]);
+        let below = any.child_token();
+        let (seen, seen_below) = (any.clone(), below.clone());
+        let thread = spawn(move || {
+            b.cancel();
+            assert!(seen_below.is_cancelled() && seen.is_cancelled() && seen.reason().is_some());
+        });
+        a.cancel();
+        assert!(below.is_cancelled() && any.is_cancelled() && any.reason().is_some());
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn l03_who_reads_a_source_as_cancelled_reads_what_is_linked_to_it_so() {
+    explore(4, || {
+        let root = CancellationToken::new();
+        let source = root.child_token();
+        let any = CancellationToken::any([&source]);
+        let next = CancellationToken::any([&any]);
+        let thread = spawn(move || {
+            if source.is_cancelled() {
+                assert!(any.is_cancelled() && next.is_cancelled());
+            }
+            if any.is_cancelled() {
+                assert!(next.is_cancelled());
+            }
+        });
+        root.cancel();
+        thread.join().unwrap();
+    });
+}
+
+/// `next` listens to the source and to what listens to the source.
+#[test]
+fn l03_a_token_linked_along_two_ways_is_cancelled_before_either() {
+    explore(3, || {
+        let source = CancellationToken::new();
+        let any = CancellationToken::any([&source]);
+        let next = CancellationToken::any([&source, &any]);
+        let all = CancellationToken::all([&source, &any]);
+        let thread = spawn(move || {
+            if any.is_cancelled() {
+                assert!(next.is_cancelled() && all.is_cancelled());
+            }
+        });
+        source.cancel();
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn l03_what_is_linked_is_cancelled_by_itself_while_its_source_is() {
+    explore(4, || {
+        let source = CancellationToken::new();
+        let any = CancellationToken::any([&source]);
+        let leaf = any.child_token();
+        let thread = {
+            let (any, leaf) = (any.clone(), leaf.clone());
+            spawn(move || {
+                let won = any.cancel_with("itself");
+                assert!(leaf.is_cancelled());
+                won
+            })
+        };
+        source.cancel();
+        assert!(leaf.is_cancelled() && any.is_cancelled());
+        let won = thread.join().unwrap();
+        assert_eq!(won, any.reason().unwrap().message() == Some("itself"));
+        assert_eq!(won, leaf.reason().unwrap().message() == Some("itself"));
+    });
+}
+
+#[test]
+fn l03_a_link_that_is_made_below_during_a_cancel_across_links() {
+    explore(3, || {
+        let root = CancellationToken::new();
+        let linked = CancellationToken::any([&root]);
+        let leaf = root.child_token().child_token();
+        let thread = spawn(move || {
+            let late = CancellationToken::any([&leaf]);
+            if leaf.is_cancelled() {
+                assert!(late.is_cancelled());
+            }
+            (leaf, late)
+        });
+        root.cancel();
+        assert!(linked.is_cancelled());
+        let (leaf, late) = thread.join().unwrap();
+        assert!(late.is_cancelled());
+        assert!(late.reason().unwrap().location() == leaf.reason().unwrap().location());
+    });
+}
+
+#[test]
+fn l01_a_branch_is_cancelled_by_itself_while_a_cancel_across_links_is_under_way() {
+    explore(3, || {
+        let root = CancellationToken::new();
+        let _linked = CancellationToken::any([&root]);
+        let branch = root.child_token();
+        let leaf = branch.child_token();
+        let thread = {
+            let leaf = leaf.clone();
+            spawn(move || {
+                let won = branch.cancel_with("branch");
+                assert!(branch.is_cancelled() && leaf.is_cancelled());
+                won
+            })
+        };
+        assert!(root.cancel_with("root"));
+        assert!(leaf.is_cancelled());
+        let won = thread.join().unwrap();
+        let expected = if won { "branch" } else { "root" };
+        assert_eq!(leaf.reason().unwrap().message(), Some(expected));
+    });
+}
+
+#[test]
+fn a_child_is_made_of_a_token_that_a_cancel_across_links_has_claimed() {
+    explore(4, || {
+        let root = CancellationToken::new();
+        let linked = CancellationToken::any([&root]);
+        let parent = root.clone();
+        let thread = spawn(move || {
+            let child = parent.child_token();
+            drop(parent);
+            child
+        });
+        root.cancel();
+        assert!(linked.is_cancelled());
+        let child = thread.join().unwrap();
+        assert!(child.is_cancelled() && child.is_inherited());
     });
 }
 
@@ -591,9 +732,7 @@ fn who_waits_for_the_end_of_the_first_round_is_woken_or_told_that_it_is_over() {
         let cause = crate::primitive::Arc::new(Cause::new(CancelReason::manual(), None));
         let teller = cause.clone();
         let thread = spawn(move || {
-            for waker in teller.tell() {
-                waker.wake();
-            }
+            teller.end_rounds(Waker::wake);
         });
         let count = Count::new();
         let in_time = cause.wake_when_told(&count.waker());

@@ -5,21 +5,55 @@ use super::*;
 /// The near end: what is listened to, and the entry in its list.
 pub(in crate::token) struct SourceLink {
     pub(super) source: Handle,
-    pub(super) waiter: Box<Waiter<LinkTarget>>,
+    pub(super) waiter: BoxedWaiter<LinkTarget>,
 }
 
 /// The far end of a link: which token to cancel, and after how many of its sources.
 pub(in crate::token) struct LinkTarget {
-    pub(super) token: WeakHandle,
-    pub(super) remaining: AtomicUsize,
+    token: WeakHandle,
+    /// Of the token's tree, to wait for whoever is marking it.
+    stripe: usize,
+    needs: Needs,
+}
+
+/// How many of its sources have to be cancelled.
+enum Needs {
+    One,
+    /// All; so many are left.
+    All(AtomicUsize),
 }
 
 impl LinkTarget {
-    /// One of the sources is cancelled; the token to cancel now, if it was the one that counts and is still there.
+    pub(super) fn new(token: &Handle, sources: usize, all: bool) -> Self {
+        Self {
+            token: token.downgrade(),
+            stripe: token.state().stripe(),
+            needs: if all {
+                Needs::All(AtomicUsize::new(sources))
+            } else {
+                Needs::One
+            },
+        }
+    }
+
+    /// One of the sources is being cancelled: the token to be marked before that source is.
+    ///
+    /// `None`: there is nothing to mark, for the token reads as cancelled already, or nobody holds it, or other sources are
+    /// needed. No tree's lock is held by the caller.
     pub(super) fn fire(&self) -> Option<Handle> {
-        // AcqRel: the last one sees what the others did.
-        let before = self.remaining.fetch_sub(1, Ordering::AcqRel);
-        if before == 1 { self.token.upgrade() } else { None }
+        if let Needs::All(left) = &self.needs {
+            // AcqRel: the last one sees what the others did.
+            if left.fetch_sub(1, Ordering::AcqRel) != 1 {
+                return None;
+            }
+        }
+        let token = self.token.upgrade();
+        if token.is_none() {
+            // Gone, or marked; or being marked at this moment by a thread that has cut the way back already (T7). That it is
+            // at it is not that it is done: it has the lock until it is.
+            drop(lock_stripe(self.stripe));
+        }
+        token
     }
 }
 

@@ -9,29 +9,44 @@ impl Handle {
     /// W1: the caller owns `waiter`, it is in no list, and it stays where it is until it is out of this one again, which
     /// the caller sees to before its memory goes. The node is kept alive as long.
     #[inline]
-    pub(in crate::token) unsafe fn enlist(&self, waiter: &Waiter<LinkTarget>) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { self.enlist_as(waiter, false) }
-    }
-
-    /// # Safety
-    /// As [`enlist`](Self::enlist).
-    #[inline]
-    pub(super) unsafe fn enlist_as(&self, waiter: &Waiter<LinkTarget>, is_link: bool) -> bool {
+    pub(in crate::token) unsafe fn enlist(&self, waiter: &impl AsWaiter<LinkTarget>) -> bool {
         if self.is_never() {
             return true;
         }
         let lock = self.lock();
-        let state = self.node().state.load_locked(&lock);
-        if state.is_cancelled() {
+        if self.node().state.load_locked(&lock).is_cancelled() {
             return false;
-        }
-        if is_link {
-            self.node().state.store(&lock, state.with_links());
         }
         // SAFETY: the lock guards the list (T3); the rest is the caller's promise.
         unsafe { (*self.node().waiters()).push(&lock, waiter) };
         true
+    }
+
+    /// As [`enlist`](Self::enlist), for a link; the cause if this node is cancelled, or about to be by a cancel that has looked
+    /// for links already.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn enlist_link(&self, waiter: &BoxedWaiter<LinkTarget>) -> Result<(), Option<Arc<Cause>>> {
+        if self.is_never() {
+            return Ok(());
+        }
+        let lock = self.lock();
+        let state = self.node().state.load_locked(&lock);
+        // SAFETY: the lock is held, which guards the list (T3) and the cause of what is marked or claimed (S2); the rest is
+        // the caller's promise.
+        unsafe {
+            if state.is_cancelled() || state.is_claimed() {
+                return Err(self.node().cause.with(|cause| (*cause).clone()));
+            }
+            if let Some(cause) = self.claim_from_above(&lock) {
+                return Err(Some(cause));
+            }
+            let state = self.node().state.load_locked(&lock);
+            self.node().state.store(&lock, state.with_links());
+            (*self.node().waiters()).push(&lock, waiter);
+        }
+        Ok(())
     }
 
     /// Gives a waiter that is in this node's list something else to do, and its place accordingly; hands out what it was
@@ -97,18 +112,15 @@ impl Handle {
         if sources.is_empty() {
             return;
         }
-        let target = Arc::new(LinkTarget {
-            token: self.downgrade(),
-            remaining: AtomicUsize::new(if all { sources.len() } else { 1 }),
-        });
+        let target = Arc::new(LinkTarget::new(self, sources.len(), all));
         let mut listening = Vec::with_capacity(sources.len());
         for source in sources {
-            let waiter = Box::new(Waiter::new(Notify::Link(Arc::clone(&target))));
+            let waiter = BoxedWaiter::new(Notify::Link(Arc::clone(&target)));
             // SAFETY: boxed, kept beside the handle on its node, and taken out in `into_last` before it is freed (W1).
-            if unsafe { source.enlist_as(&waiter, true) } {
-                listening.push(SourceLink { source, waiter });
-            } else if let Some(cause) = source.cause() {
-                target.source_cancelled(&cause);
+            match unsafe { source.enlist_link(&waiter) } {
+                Ok(()) => listening.push(SourceLink { source, waiter }),
+                Err(Some(cause)) => target.source_cancelled(&cause),
+                Err(None) => unreachable!("what is marked or claimed has a cause"),
             }
         }
         self.with_extras(|extras| {

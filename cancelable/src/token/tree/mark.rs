@@ -11,8 +11,6 @@ pub(in crate::token) struct Harvest {
     pub(super) queue: NodeChain,
     /// Does one of them have a waiter for the first round?
     pub(super) has_foreign: bool,
-    /// Links that were found, to be followed outside the lock.
-    pub(super) links: Vec<Arc<LinkTarget>>,
     #[expect(clippy::vec_box, reason = "taken from the nodes as they are")]
     pub(super) extras: Vec<Box<Extras>>,
     pub(super) unheard: Vec<Taken<LinkTarget>>,
@@ -91,57 +89,96 @@ impl Handle {
 }
 
 /// Marks one tree from `origin` down, children before their parents: whoever reads a token as cancelled reads everything
-/// below it as cancelled.
+/// below it as cancelled (S3). What has links has been claimed, and the links have been followed.
 ///
 /// Iterative: the way back up is in the nodes.
-pub(super) fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Harvest) -> bool {
-    let mut garbage = Garbage::default();
-    {
-        let lock = origin.lock();
-        let root = origin.node();
-        if root.state.load_locked(&lock).is_cancelled() {
-            return false;
-        }
-        // SAFETY: the lock is held for the whole walk (T3); attached nodes are alive (T4).
-        unsafe {
-            let holds = root.state.load_locked(&lock).holds_parent();
-            let parent = detach(root);
-            if holds && !parent.is_null() {
-                garbage.parents.push(NonNull::new_unchecked(parent.cast_mut()));
-            }
-            tidy_upwards(&lock, parent, &mut garbage);
+pub(super) fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Harvest) {
+    let lock = origin.lock();
+    if !origin.node().state.load_locked(&lock).is_cancelled() {
+        // SAFETY: it is this tree's lock.
+        unsafe { mark_locked(&lock, origin, cause, linked, harvest) };
+    }
+}
 
-            let mut at = first_leaf(root);
-            while !at.is_null() {
-                let node = &*at;
-                let links = node.links();
-                let above = std::mem::replace(&mut (*links).parent, ptr::null());
-                let next = std::mem::replace(&mut (*links).next, ptr::null());
-                (*links).prev = ptr::null();
-                (*links).first_child = ptr::null();
-                // Where to go from here, found out first: once marked, `node` may be freed at any moment.
-                at = if ptr::eq(node, root) {
-                    ptr::null()
-                } else if ptr::eq(next, (*(*above).links()).first_child) {
-                    // (That child may be gone; its address still says that the circle is closed.)
-                    above
-                } else {
-                    first_leaf(next)
-                };
-                mark_node(&lock, node, above, origin, cause, linked, harvest);
+/// Marks `origin`, if nothing hangs on it and nobody waits for it in the first round, as is the usual case: without a
+/// walk, and without the bookkeeping of one. The first of its waiters, and whether there are more; or `None`, and nothing
+/// has been done.
+///
+/// # Safety
+/// `lock` is the lock of `origin`'s tree, and `origin`, whose state this is, is neither marked nor claimed.
+#[inline]
+pub(super) unsafe fn mark_alone(
+    lock: &TreeLock,
+    origin: &Handle,
+    state: Snapshot,
+    cause: &Arc<Cause>,
+) -> Option<(Option<Taken<LinkTarget>>, bool)> {
+    let node = origin.0.as_ptr().cast_const();
+    // SAFETY: the lock is held (T3), and parents of attached nodes are alive (T4).
+    unsafe {
+        let links = (*node).links();
+        let waiters = &mut *(*node).waiters();
+        let parent = (*links).parent;
+        if !(*links).first_child.is_null()
+            || (*(*node).extras()).is_some()
+            || state.holds_parent()
+            || waiters.has_foreign(lock)
+            || (!parent.is_null() && (*parent).state.load_locked(lock).is_zombie())
+        {
+            return None;
+        }
+        detach(node);
+        let first = waiters.pop(lock, false);
+        let has_more = !waiters.is_empty();
+        (*node).cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
+        (*node).state.store(lock, state.cancelled(false));
+        Some((first, has_more))
+    }
+}
+
+/// # Safety
+/// `lock` is the lock of `origin`'s tree, and `origin` is not marked.
+pub(super) unsafe fn mark_locked(
+    lock: &TreeLock,
+    origin: &Handle,
+    cause: &Arc<Cause>,
+    linked: bool,
+    harvest: &mut Harvest,
+) {
+    let root = origin.0.as_ptr().cast_const();
+    // SAFETY: the lock is held for the whole walk (T3); attached nodes are alive (T4).
+    unsafe {
+        let holds = (*root).state.load_locked(lock).holds_parent();
+        let parent = detach(root);
+        if !parent.is_null() {
+            if holds {
+                harvest.handles.push(Handle(NonNull::new_unchecked(parent.cast_mut())));
             }
+            let mut garbage = Garbage::default();
+            tidy_upwards(lock, parent, &mut garbage);
+            harvest.adopt(garbage);
+        }
+
+        let mut at = first_leaf(root);
+        while !at.is_null() {
+            let node = at;
+            let links = (*node).links();
+            let above = std::mem::replace(&mut (*links).parent, ptr::null());
+            let next = std::mem::replace(&mut (*links).next, ptr::null());
+            (*links).prev = ptr::null();
+            (*links).first_child = ptr::null();
+            // Where to go from here, found out first: once marked, `node` may be freed at any moment.
+            at = if ptr::eq(node, root) {
+                ptr::null()
+            } else if ptr::eq(next, (*(*above).links()).first_child) {
+                // (That child may be gone; its address still says that the circle is closed.)
+                above
+            } else {
+                first_leaf(next)
+            };
+            mark_node(lock, node, above, origin, cause, linked, harvest);
         }
     }
-    harvest.unheard.append(&mut garbage.unheard);
-    for parent in garbage.parents {
-        harvest.handles.push(Handle(parent));
-    }
-    // SAFETY: zombies that have left the tree: nobody else points to them (T5).
-    while let Some(node) = unsafe { garbage.nodes.pop() } {
-        // SAFETY: the chain was the only one to have it.
-        unsafe { harvest.dead.push(node.as_ref()) };
-    }
-    true
 }
 
 /// The first node without children on the way down along the first children.
@@ -149,7 +186,7 @@ pub(super) fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harve
 /// # Safety
 /// The lock of the tree is held, and `node` is in it.
 #[inline]
-pub(super) unsafe fn first_leaf(mut node: *const Node) -> *const Node {
+unsafe fn first_leaf(mut node: *const Node) -> *const Node {
     loop {
         // SAFETY: the lock is held (T3), attached children are alive (T4).
         let child = unsafe { (*(*node).links()).first_child };
@@ -163,11 +200,11 @@ pub(super) unsafe fn first_leaf(mut node: *const Node) -> *const Node {
 /// Marks one node of the walk.
 ///
 /// # Safety
-/// The tree's lock is held, and `node` has been taken out of the tree.
+/// The tree's lock is held, and `node` has been taken out of the tree; the pointer is as it was allocated (R1).
 #[inline]
-pub(super) unsafe fn mark_node(
+unsafe fn mark_node(
     lock: &TreeLock,
-    node: &Node,
+    node: *const Node,
     above: *const Node,
     origin: &Handle,
     cause: &Arc<Cause>,
@@ -175,14 +212,11 @@ pub(super) unsafe fn mark_node(
     harvest: &mut Harvest,
 ) {
     let is_origin = ptr::eq(node, origin.0.as_ptr());
-    let state = node.state.load_locked(lock);
-    // SAFETY: the lock is held (T3).
+    // SAFETY: the lock is held (T3), and `node` is alive up to the store of its state.
     unsafe {
-        let waiters = &mut *node.waiters();
-        if state.has_links() {
-            waiters.take_links(lock, |target| harvest.links.push(target));
-        }
-        if let Some(mut extras) = (*node.extras()).take() {
+        let state = (*node).state.load_locked(lock);
+        let waiters = &mut *(*node).waiters();
+        if let Some(mut extras) = (*(*node).extras()).take() {
             // T7: before the store below, after which the node may be freed at any moment.
             extras.forget_node();
             harvest.extras.push(extras);
@@ -191,7 +225,7 @@ pub(super) unsafe fn mark_node(
             harvest.handles.push(Handle(NonNull::new_unchecked(above.cast_mut())));
         }
         if !waiters.is_empty() {
-            if try_hold(node) {
+            if try_hold(&*node) {
                 harvest.has_foreign |= waiters.has_foreign(lock);
                 harvest.queue.push(node);
             } else {
@@ -199,35 +233,27 @@ pub(super) unsafe fn mark_node(
                 (*origin.node().waiters()).append(lock, waiters);
             }
         }
-        node.cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
+        if !state.is_claimed() {
+            (*node).cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
+        }
         if state.is_zombie() {
             harvest.dead.push(node);
         }
         // The last touch, unless the queue or the dead list has it: from here on the last handle's taker may free it.
-        node.state.store(lock, state.cancelled(linked || !is_origin));
+        (*node).state.store(lock, state.cancelled(linked || !is_origin));
     }
 }
 
-impl Handle {
-    /// Marks this node and all below it as cancelled, and whatever is linked to any of them (L3); `None` if it was.
-    ///
-    /// Nobody has been told when this returns: that is [`Harvest`]'s second half, in `notify.rs`.
-    pub(in crate::token) fn mark(&self, cause: &Arc<Cause>) -> Option<Harvest> {
-        if self.is_never() {
-            return None;
+impl Harvest {
+    /// What tidying left.
+    fn adopt(&mut self, mut garbage: Garbage) {
+        self.unheard.append(&mut garbage.unheard);
+        self.handles.extend(garbage.parents.into_iter().map(Handle));
+        // SAFETY: zombies that have left the tree: nobody else points to them (T5).
+        while let Some(node) = unsafe { garbage.nodes.pop() } {
+            // SAFETY: the chain was the only one to have it, and has it as it was allocated (R1).
+            unsafe { self.dead.push(node.as_ptr()) };
         }
-        let mut harvest = Harvest::default();
-        if !mark_tree(self, cause, false, &mut harvest) {
-            return None;
-        }
-        while let Some(target) = harvest.links.pop() {
-            // Outside the first tree's lock: no thread holds two (T1).
-            if let Some(token) = target.fire() {
-                mark_tree(&token, cause, true, &mut harvest);
-                harvest.handles.push(token);
-            }
-        }
-        Some(harvest)
     }
 }
 
@@ -238,6 +264,7 @@ impl LinkTarget {
             // Not shared yet: nobody to tell, but its links are to be undone.
             let mut harvest = Harvest::default();
             mark_tree(&token, cause, true, &mut harvest);
+            harvest.handles.push(token);
         }
     }
 }

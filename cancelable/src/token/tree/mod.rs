@@ -14,7 +14,7 @@ use super::deadline::Deadline;
 use super::lock::{TreeLock, lock_stripe, pick_stripe};
 use super::state::{Snapshot, State};
 use super::unwind::FirstPanic;
-use super::waiters::{Notify, Taken, Waiter, WaiterList};
+use super::waiters::{AsWaiter, BoxedWaiter, Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
 use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
 
@@ -29,8 +29,11 @@ mod links;
 
 mod mark;
 
+mod cross;
+
 mod listen;
 
+pub(super) use cross::Marked;
 pub(super) use links::LinkTarget;
 use links::SourceLink;
 pub(super) use mark::Harvest;
@@ -103,8 +106,8 @@ impl Node {
         }
     }
 
-    /// A node with one handle, in no tree yet.
-    fn boxed(stripe: Option<usize>, extras: Option<Box<Extras>>) -> Box<Self> {
+    /// Memory for a node with one handle, in no tree yet. All pointers to the node are copies of this one (R1).
+    fn alloc(stripe: Option<usize>, extras: Option<Box<Extras>>) -> NonNull<Self> {
         let mut node = Box::new(Self {
             state: State::new(Snapshot::fresh(0)),
             handles: AtomicU32::new(1),
@@ -116,7 +119,16 @@ impl Node {
         });
         let stripe = stripe.unwrap_or_else(|| pick_stripe(ptr::from_ref(&*node).addr()));
         node.state = State::new(Snapshot::fresh(stripe));
-        node
+        NonNull::from(Box::leak(node))
+    }
+
+    /// Frees a node that is empty.
+    ///
+    /// # Safety
+    /// `node` is as it was allocated (R1), and the caller's alone.
+    unsafe fn free(node: NonNull<Self>) {
+        // SAFETY: the caller's promise; `alloc` took it from a `Box`.
+        unsafe { Box::from_raw(node.as_ptr()) }.bury();
     }
 
     /// Frees the memory of a node that is empty.
@@ -204,7 +216,7 @@ impl Handle {
 
     /// A token of its own.
     pub(super) fn root(extras: Option<Box<Extras>>) -> Self {
-        Self(NonNull::from(Box::leak(Node::boxed(None, extras))))
+        Self(Node::alloc(None, extras))
     }
 
     crate::primitive::const_fn! {
@@ -273,44 +285,46 @@ impl Handle {
         if self.is_never() {
             return Self::root(extras);
         }
-        let child = Node::boxed(Some(self.state().stripe()), extras);
+        let child = Self(Node::alloc(Some(self.state().stripe()), extras));
         let lock = self.lock();
         let parent_state = self.node().state.load_locked(&lock);
-        if parent_state.is_cancelled() {
+        if parent_state.is_cancelled() || parent_state.is_claimed() {
+            // SAFETY: marked or claimed, and the lock is held (S2).
+            let cause = self.node().cause.with(|cause| unsafe { (*cause).clone() });
             drop(lock);
-            return Self::born_cancelled(child, self);
+            return child.born_cancelled(cause);
         }
         // SAFETY: the lock of this tree is held (T3); `child` is nobody else's yet.
         unsafe {
+            let mut state = child.node().state.load_locked(&lock);
             if (*self.node().extras())
                 .as_deref()
                 .is_some_and(|extras| !extras.sources.is_empty())
             {
                 // T6: the parent must stay able to hear its sources while it has children.
                 std::mem::forget(self.clone());
-                let state = child.state.load_locked(&lock);
-                child.state.store(&lock, state.with_holds_parent(true));
+                state = state.with_holds_parent(true);
             }
-            let state = child.state.load_locked(&lock);
-            child.state.store(&lock, state.known());
+            child.node().state.store(&lock, state.known());
             if !parent_state.is_known() {
                 self.node().state.store(&lock, parent_state.known());
             }
-            let child = Box::leak(child);
-            attach(self.node(), child);
-            Self(NonNull::from(child))
+            attach(self.0.as_ptr(), child.0.as_ptr());
         }
+        child
     }
 
-    fn born_cancelled(mut child: Box<Node>, parent: &Self) -> Self {
-        let cause = parent.cause();
-        // SAFETY: `child` is nobody else's yet.
-        child.cause.with_mut(|slot| unsafe { *slot = cause });
-        child.state = State::new(child.state.load().cancelled(true));
+    /// Makes a node that nobody else knows yet cancelled.
+    fn born_cancelled(self, cause: Option<Arc<Cause>>) -> Self {
+        let node = self.node();
+        // SAFETY: nobody else has the node.
+        node.cause.with_mut(|slot| unsafe { *slot = cause });
         // Nothing will be heard from here on, so the name and the deadline go at once. (It has no sources yet.)
         // SAFETY: as above.
-        drop(unsafe { (*child.extras()).take() });
-        Self(NonNull::from(Box::leak(child)))
+        let extras = unsafe { (*node.extras()).take() };
+        node.state.store_unshared(node.state.load().cancelled(true));
+        drop(extras);
+        self
     }
 
     /// Reads or changes this node's extras, under the lock. `None` if it is cancelled or `never`: nothing there any more.

@@ -44,20 +44,19 @@ pub(super) fn drop_alone(node: NonNull<Node>) -> bool {
             }
             let only = (*links).first_child;
             if only.is_null() {
-                detach(this);
+                detach(node.as_ptr());
             } else if ptr::eq((*(*only).links()).next, only) {
-                splice(this, only);
+                splice(node.as_ptr(), only);
             } else {
                 return false;
             }
         }
         // From here on nobody finds the node: it is in no tree, and it has no weak handle.
     }
-    // SAFETY: nodes are allocated by `Box`, and this one is ours alone.
-    let node = unsafe { Box::from_raw(node.as_ptr()) };
+    // SAFETY: the node is ours alone, and `node` a handle's pointer (R1).
+    let cause = this.cause.with_mut(|slot| unsafe { (*slot).take() });
     // SAFETY: as above.
-    let cause = node.cause.with_mut(|slot| unsafe { (*slot).take() });
-    node.bury();
+    unsafe { Node::free(node) };
     // Perhaps the last to hold it, and with it an error of the user's.
     drop(cause);
     true
@@ -97,16 +96,16 @@ pub(super) unsafe fn tidy_upwards(lock: &TreeLock, node: *const Node, garbage: &
     while !at.is_null() {
         // SAFETY: the lock is held (T3); `at` is alive: it is attached or was when its child was taken off (T4).
         unsafe {
-            let zombie = &*at;
-            if !zombie.state.load_locked(lock).is_zombie() {
+            let zombie = at;
+            if !(*zombie).state.load_locked(lock).is_zombie() {
                 return;
             }
-            let first = (*zombie.links()).first_child;
+            let first = (*(*zombie).links()).first_child;
             if first.is_null() {
-                let holds = zombie.state.load_locked(lock).holds_parent();
+                let holds = (*zombie).state.load_locked(lock).holds_parent();
                 at = detach(zombie);
                 if !at.is_null() {
-                    (*(*at).waiters()).append(lock, &mut *zombie.waiters());
+                    (*(*at).waiters()).append(lock, &mut *(*zombie).waiters());
                     if holds {
                         garbage.parents.push(NonNull::new_unchecked(at.cast_mut()));
                     }
@@ -187,9 +186,9 @@ pub(super) unsafe fn free_all(chain: &mut NodeChain, pending: &mut Vec<NonNull<N
     while let Some(node) = unsafe { chain.pop() } {
         // SAFETY: as above.
         empty(unsafe { node.as_ref() }, pending, panics);
-        // SAFETY: as above; nodes are allocated by `Box`, and since `empty` no weak handle finds this one (T7).
-        let node = unsafe { Box::from_raw(node.as_ptr()) };
-        node.bury();
+        // SAFETY: as above; since `empty` no weak handle finds the node (T7), and the chain has pointers as they were
+        // allocated (R1).
+        unsafe { Node::free(node) };
     }
 }
 
@@ -201,7 +200,7 @@ pub(super) unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
     if this.state.load().is_cancelled() {
         // Marked: in no tree, and the walk does not touch it again after the store we have just read (T3).
         // SAFETY: out of every chain but this one.
-        unsafe { garbage.nodes.push(this) };
+        unsafe { garbage.nodes.push(node.as_ptr()) };
         return;
     }
     let lock = lock_stripe(this.state.load().stripe());
@@ -209,12 +208,12 @@ pub(super) unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
     // SAFETY: the lock is held (T3).
     unsafe {
         if state.is_cancelled() {
-            garbage.nodes.push(this);
+            garbage.nodes.push(node.as_ptr());
             return;
         }
         let first = (*this.links()).first_child;
         if first.is_null() {
-            let parent = detach(this);
+            let parent = detach(node.as_ptr());
             if !parent.is_null() {
                 // Detached callbacks stay with the tree: the nearest ancestor will run them (T8).
                 (*(*parent).waiters()).append(&lock, &mut *this.waiters());
@@ -222,10 +221,10 @@ pub(super) unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
                     garbage.parents.push(NonNull::new_unchecked(parent.cast_mut()));
                 }
             }
-            garbage.nodes.push(this);
+            garbage.nodes.push(node.as_ptr());
             tidy_upwards(&lock, parent, garbage);
         } else if ptr::eq((*(*first).links()).next, first) {
-            splice_out(&lock, this, garbage);
+            splice_out(&lock, node.as_ptr(), garbage);
         } else {
             this.state.store(&lock, state.as_zombie());
             // A dropped token takes its timer along. T7: nobody may find the way back once the lock is released, for
@@ -235,7 +234,7 @@ pub(super) unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
                 extras.forget_node();
             }
             garbage.extras = extras;
-            garbage.silence(&lock, this);
+            garbage.silence(&lock, node.as_ptr());
         }
     }
 }
@@ -280,18 +279,17 @@ pub(super) fn dispose(extras: Option<Box<Extras>>, pending: &mut Vec<NonNull<Nod
 ///
 /// # Safety
 /// The lock of the tree is held; `node` has exactly one child and no sources, and nobody holds it.
-pub(super) unsafe fn splice_out(lock: &TreeLock, node: &Node, garbage: &mut Garbage) {
+pub(super) unsafe fn splice_out(lock: &TreeLock, node: *const Node, garbage: &mut Garbage) {
     // SAFETY: the lock is held (T3); neighbours are alive (T4).
     unsafe {
-        let links = node.links();
-        let child = (*links).first_child;
+        let child = (*(*node).links()).first_child;
         let parent = splice(node, child);
         // T6: a hold on the parent passes to the child, which has none of its own (`node` has no sources).
-        let holds = node.state.load_locked(lock).holds_parent();
+        let holds = (*node).state.load_locked(lock).holds_parent();
         let state = (*child).state.load_locked(lock);
         (*child).state.store(lock, state.with_holds_parent(holds));
         if !parent.is_null() {
-            (*(*parent).waiters()).append(lock, &mut *node.waiters());
+            (*(*parent).waiters()).append(lock, &mut *(*node).waiters());
         }
         garbage.nodes.push(node);
         garbage.silence(lock, child);

@@ -19,11 +19,12 @@ impl Default for NodeChain {
 
 impl NodeChain {
     /// # Safety
-    /// `node`'s `next` is the caller's to use, and the node stays alive while it is in the chain.
-    pub(super) unsafe fn push(&mut self, node: &Node) {
+    /// `node`'s `next` is the caller's to use, and the node stays alive while it is in the chain. The pointer is as it was
+    /// allocated (R1): whoever takes it out may free through it.
+    pub(super) unsafe fn push(&mut self, node: *const Node) {
         // SAFETY: the caller's promise.
         unsafe {
-            (*node.links()).next = ptr::null();
+            (*(*node).links()).next = ptr::null();
             if self.first.is_null() {
                 self.first = node;
             } else {
@@ -49,11 +50,11 @@ impl NodeChain {
 /// Hangs `child` behind the last child of `parent`.
 ///
 /// # Safety
-/// The lock of `parent`'s tree is held, and `child` is in no tree.
-pub(super) unsafe fn attach(parent: &Node, child: &Node) {
-    // SAFETY: the lock is held (T3), attached children are alive (T4).
+/// The lock of `parent`'s tree is held, and `child` is in no tree. Both pointers are as they were allocated (R1).
+pub(super) unsafe fn attach(parent: *const Node, child: *const Node) {
+    // SAFETY: the lock is held (T3), attached children are alive (T4). What is stored are the pointers given (R1).
     unsafe {
-        let (up, down) = (parent.links(), child.links());
+        let (up, down) = ((*parent).links(), (*child).links());
         (*down).parent = parent;
         if (*up).first_child.is_null() {
             (*down).prev = child;
@@ -74,10 +75,10 @@ pub(super) unsafe fn attach(parent: &Node, child: &Node) {
 ///
 /// # Safety
 /// The lock of the tree is held.
-pub(super) unsafe fn detach(node: &Node) -> *const Node {
+pub(super) unsafe fn detach(node: *const Node) -> *const Node {
     // SAFETY: the lock is held (T3); parent and siblings of an attached node are alive (T4).
     unsafe {
-        let links = node.links();
+        let links = (*node).links();
         let parent = std::mem::replace(&mut (*links).parent, ptr::null());
         if parent.is_null() {
             return parent;
@@ -103,10 +104,10 @@ pub(super) unsafe fn detach(node: &Node) -> *const Node {
 ///
 /// # Safety
 /// The lock of the tree is held; `child` is the only child of `node`.
-pub(super) unsafe fn splice(node: &Node, child: *const Node) -> *const Node {
+pub(super) unsafe fn splice(node: *const Node, child: *const Node) -> *const Node {
     // SAFETY: the lock is held (T3); neighbours are alive (T4).
     unsafe {
-        let links = node.links();
+        let links = (*node).links();
         let below = (*child).links();
         let (parent, prev, next) = ((*links).parent, (*links).prev, (*links).next);
         (*links).first_child = ptr::null();

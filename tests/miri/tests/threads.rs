@@ -1,0 +1,126 @@
+//! Two threads at the same tree. `.ci/miri` runs these under many schedules.
+
+use std::pin::pin;
+use std::sync::{Arc, Barrier};
+use std::task::Waker;
+use std::thread;
+
+use cancelable::{CancellationToken, Scope, check};
+use miri_tests::{Count, poll, sized};
+
+/// Runs `f` and `g` side by side.
+fn together<F: Send, G>(f: impl FnOnce() -> F + Send, g: impl FnOnce() -> G) -> (F, G) {
+    let start = Barrier::new(2);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            start.wait();
+            f()
+        });
+        start.wait();
+        let ours = g();
+        (other.join().unwrap(), ours)
+    })
+}
+
+fn rounds() -> usize {
+    sized(2, 500)
+}
+
+#[test]
+fn l03_two_sources_of_one_token() {
+    for _ in 0..rounds() {
+        let (a, b) = (CancellationToken::new(), CancellationToken::new());
+        let any = CancellationToken::any([&a, &b]);
+        let all = CancellationToken::all([&any, &a]).child_token();
+        let cancel = |token: &CancellationToken| {
+            token.cancel();
+            assert!(any.is_cancelled() && any.reason().is_some());
+        };
+        together(
+            || cancel(&b),
+            || {
+                cancel(&a);
+                assert!(a.is_cancelled());
+            },
+        );
+        assert!(all.is_cancelled());
+    }
+}
+
+#[test]
+fn children_and_handles_come_and_go_during_a_cancel() {
+    for linked in [false, true] {
+        for _ in 0..rounds() {
+            let root = CancellationToken::new();
+            let other = linked.then(|| CancellationToken::any([&root]));
+            let branch = root.child_token();
+            let (late, ()) = together(
+                || {
+                    let leaf = branch.child_token().child_token();
+                    let twin = branch.clone();
+                    drop(branch);
+                    let late = twin.child_token();
+                    let link = CancellationToken::any([&late, &leaf]);
+                    drop(leaf);
+                    (late, link)
+                },
+                || root.cancel(),
+            );
+            assert!(late.0.is_cancelled() && late.1.is_cancelled());
+            assert!(other.is_none_or(|token| token.is_cancelled()));
+        }
+    }
+}
+
+#[test]
+fn waiters_and_callbacks_come_and_go_during_a_cancel() {
+    for _ in 0..rounds() {
+        let token = CancellationToken::new();
+        let count = Count::new();
+        let stays = token.on_cancel({
+            let count = Arc::clone(&count);
+            move |_| count.up()
+        });
+        let ((ran, taken_back), ()) = together(
+            || {
+                let mut future = pin!(token.cancelled());
+                let _ = poll(future.as_mut(), &Waker::from(Count::new()));
+                let ran = Count::new();
+                let callback = token.on_cancel({
+                    let ran = Arc::clone(&ran);
+                    move |_| ran.up()
+                });
+                token.on_cancel(|_| ()).detach();
+                let _ = poll(future.as_mut(), Waker::noop());
+                (ran, callback.unregister())
+            },
+            || token.cancel(),
+        );
+        assert_eq!(ran.get() == 1, !taken_back);
+        assert!(!stays.unregister());
+        assert_eq!(count.get(), 1);
+    }
+}
+
+#[test]
+fn a_blocked_thread_and_a_scope_are_ended_by_another_thread() {
+    for _ in 0..rounds() {
+        let token = CancellationToken::new();
+        together(|| token.wait(), || token.cancel());
+
+        let token = CancellationToken::new();
+        let (error, ()) = together(
+            || {
+                Scope::new().parent(&token).run_sync(|| {
+                    loop {
+                        check()?;
+                        thread::yield_now();
+                    }
+                })
+            },
+            || token.cancel(),
+        );
+        let error: cancelable::Cancelled = Result::<(), _>::unwrap_err(error);
+        assert!(error.belongs_to(&token));
+    }
+}
