@@ -11,6 +11,8 @@ use std::thread;
 use cancelable::{CancelReason, CancellationToken, Cancelled};
 
 const LONG: usize = 100_000;
+/// For what takes several allocations, and locks, a link.
+const TIES: usize = 20_000;
 
 fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
     let small = thread::Builder::new().stack_size(256 * 1024);
@@ -137,7 +139,7 @@ fn l07_callbacks_that_keep_the_next_callback_s_handle_are_dropped_in_a_loop() {
 /// Tokens of ours, each tied to the one before by way of one of tokio-util's.
 fn tied() -> Vec<CancellationToken> {
     let mut tokens = vec![CancellationToken::new()];
-    for last in 0..LONG {
+    for last in 0..TIES {
         let theirs = tokens[last].to_tokio_util();
         tokens.push(CancellationToken::from(&theirs));
     }
@@ -164,7 +166,7 @@ fn l07_a_chain_of_ties_is_cancelled_in_a_loop_from_the_other_end_too() {
     on_a_small_stack(|| {
         let theirs = tokio_util::sync::CancellationToken::new();
         let mut tokens = vec![CancellationToken::from(&theirs)];
-        for last in 0..LONG {
+        for last in 0..TIES {
             let theirs = tokens[last].to_tokio_util();
             tokens.push(CancellationToken::from(&theirs));
         }

@@ -16,7 +16,7 @@ use crate::context::{About, Carried};
 use crate::error::Cancelled;
 use crate::guard::Hold;
 use crate::primitive::{Arc, Mutex, lock};
-use crate::reason::CancelReason;
+use crate::reason::{CancelReason, ReasonKind};
 use crate::scope::nature::end_token;
 use crate::scope::options::Scope;
 use crate::token::CancellationToken;
@@ -101,8 +101,9 @@ impl<T, E> Shared<T, E> {
         state.running += 1;
         let is_over = state.is_over;
         drop(state);
-        if is_over {
-            self.supersede(CancelReason::scope_ended(self.location));
+        if is_over && !self.token.is_cancelled() {
+            // (Not `end_token`: the task has yet to make its own token of this one, which nobody else may hold by now.)
+            self.token.cancel_plainly(ReasonKind::ScopeEnded, self.location);
         }
         Member {
             shared: Arc::clone(self),
