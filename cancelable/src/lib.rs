@@ -10,6 +10,10 @@ mod macros;
 
 mod primitive;
 
+mod unwind;
+
+mod trampoline;
+
 mod clock;
 mod park;
 mod timer;

@@ -9,6 +9,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::trampoline;
+
 /// The error carried by a reason of kind [`ReasonKind::Error`].
 type Source = dyn Error + Send + Sync + 'static;
 
@@ -78,10 +80,37 @@ enum Detail {
     Signal(i32),
     Condition(Cow<'static, str>),
     Shutdown,
-    Error(Arc<Source>),
+    Error(CarriedError),
     Dropped,
     ScopeEnded,
     Superseded,
+}
+
+/// An error and whoever shares it. It may carry a `Cancelled` or another reason, with an error of its own, and so on: it is
+/// dropped so that the length of such a chain does not matter.
+#[derive(Clone)]
+struct CarriedError(
+    /// Until it is dropped.
+    Option<Arc<Source>>,
+);
+
+impl CarriedError {
+    fn new(error: Box<Source>) -> Self {
+        Self(Some(Arc::from(error)))
+    }
+
+    fn get(&self) -> &Source {
+        match &self.0 {
+            Some(error) => &**error,
+            None => unreachable!("only its destructor takes it"),
+        }
+    }
+}
+
+impl Drop for CarriedError {
+    fn drop(&mut self) {
+        trampoline::drop(self.0.take());
+    }
 }
 
 impl CancelReason {
@@ -140,13 +169,13 @@ impl CancelReason {
     #[must_use]
     #[track_caller]
     pub fn error(error: impl Into<Box<Source>>) -> Self {
-        Self::new(Detail::Error(Arc::from(error.into())), Location::caller())
+        Self::new(Detail::Error(CarriedError::new(error.into())), Location::caller())
     }
 
     /// An error that came up on behalf of `location`.
     #[cfg(feature = "signal")]
     pub(crate) fn error_at(error: impl Into<Box<Source>>, location: &'static Location<'static>) -> Self {
-        Self::new(Detail::Error(Arc::from(error.into())), location)
+        Self::new(Detail::Error(CarriedError::new(error.into())), location)
     }
 
     /// The timeout (`Some`) or absolute deadline (`None`) that was set at `location`, by the scope named `scope`.
@@ -248,7 +277,7 @@ impl CancelReason {
     #[must_use]
     pub fn source(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match &self.0.detail {
-            Detail::Error(error) => Some(&**error),
+            Detail::Error(error) => Some(error.get()),
             _ => None,
         }
     }
@@ -293,7 +322,7 @@ impl fmt::Display for CancelReason {
             },
             (Detail::Condition(name), _) => write!(f, "condition \"{name}\" came true")?,
             (Detail::Shutdown, _) => f.write_str("shutting down")?,
-            (Detail::Error(error), _) => write!(f, "stopped by an error: {error}")?,
+            (Detail::Error(error), _) => write!(f, "stopped by an error: {}", error.get())?,
             (Detail::Dropped, _) => f.write_str("dropped before it finished")?,
             (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
             (Detail::Superseded, _) => f.write_str("superseded by another branch")?,

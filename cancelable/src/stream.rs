@@ -158,7 +158,7 @@ pin_project_lite::pin_project! {
 struct Own {
     token: CancellationToken,
     /// From the first pending item on.
-    registered: Option<(Pin<Box<Registered<CancellationToken>>>, Waker)>,
+    registered: Option<Pin<Box<Registered<CancellationToken>>>>,
     /// Registered among the foreign wakers, for it is not the one of the frame outside.
     is_foreign: bool,
     /// So the check points out there count it, while an item is pending.
@@ -177,18 +177,16 @@ impl Own {
 
     /// Has the cancel wake this task.
     fn register(&mut self, is_foreign: bool, waker: &Waker) {
-        if let Some((registered, old)) = &mut self.registered {
-            if self.is_foreign == is_foreign && old.will_wake(waker) {
-                return;
-            }
+        let fresh = || Box::pin(Registered::new(self.token.clone()));
+        let registered = self.registered.get_or_insert_with(fresh);
+        let in_time = if self.is_foreign != is_foreign {
             // The two kinds have different places in the list.
-            registered.as_mut().unregister();
-        }
+            registered.as_mut().register_anew(waker, is_foreign)
+        } else {
+            registered.has(waker) || registered.as_mut().register(waker, is_foreign)
+        };
         self.is_foreign = is_foreign;
-        let fresh = || (Box::pin(Registered::new(self.token.clone())), waker.clone());
-        let (registered, old) = self.registered.get_or_insert_with(fresh);
-        old.clone_from(waker);
-        if !registered.as_mut().register(waker, is_foreign) {
+        if !in_time {
             // Cancelled since the stream was polled.
             waker.wake_by_ref();
         }
@@ -261,6 +259,19 @@ impl Outside {
     }
 }
 
+/// Adds what is left pending in a poll to what was.
+struct Counting<'a, 'f> {
+    inside: &'a mut Counts,
+    frame: &'a Frame<'f>,
+    before: Counts,
+}
+
+impl Drop for Counting<'_, '_> {
+    fn drop(&mut self) {
+        *self.inside = self.inside.plus(self.frame.counts().minus(self.before));
+    }
+}
+
 impl<S: Stream> Future for Items<S> {
     type Output = Option<S::Item>;
 
@@ -273,8 +284,13 @@ impl<S: Stream> Future for Items<S> {
             let Some(frame) = frame else {
                 return stream.poll_next(cx);
             };
-            let counts = frame.counts();
-            let poll = match this.outside {
+            // Also if the stream panics, for it may be polled again.
+            let _counting = Counting {
+                inside: this.inside,
+                frame,
+                before: frame.counts(),
+            };
+            match this.outside {
                 None => stream.poll_next(cx),
                 Some(outside) => {
                     // The very one: those inside tell it by where it is.
@@ -282,9 +298,7 @@ impl<S: Stream> Future for Items<S> {
                     let frame = Frame::new(&outside.token, About::NOTHING, waker);
                     frame.enter(|| stream.poll_next(cx)).0
                 }
-            };
-            *this.inside = this.inside.plus(frame.counts().minus(counts));
-            poll
+            }
         })
     }
 }
@@ -426,6 +440,8 @@ fn poll_item<S: Stream>(
         }
         Stage::Last(_) | Stage::Over(_) => unreachable!("these do not ask the token"),
     };
+    // Should this poll panic, the guard knows what it has begun.
+    *stage = Stage::Producing { drained };
     let (next, poll) = match guard.poll(cx) {
         Poll::Pending => (Stage::Producing { drained }, Poll::Pending),
         Poll::Ready(Ok(Some(item))) => (Stage::Between { drained }, Poll::Ready(Some(item))),
@@ -470,10 +486,13 @@ impl<S: Stream> Stream for UntilCancelled<S> {
                 let is_pending = matches!(this.stage, Stage::Producing { .. });
                 if is_pending {
                     own.register(is_foreign, cx.waker());
-                } else if matches!(this.stage, Stage::Over(_)) {
-                    own.registered = None;
+                    own.set_counted(is_foreign);
+                } else {
+                    own.set_counted(false);
+                    if matches!(this.stage, Stage::Over(_)) {
+                        own.registered = None;
+                    }
                 }
-                own.set_counted(is_pending && is_foreign);
                 poll
             }
         };

@@ -1,5 +1,7 @@
 //! Helpers shared by the suites: runtimes to run on, wakers that count, futures that are pending to order.
 
+pub mod wakers;
+
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;

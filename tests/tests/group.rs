@@ -427,6 +427,24 @@ fn what_a_spawner_starts_after_the_group_has_gone_does_not_start() {
 }
 
 #[test]
+fn what_a_spawner_starts_after_a_group_that_was_done_does_not_start_either() {
+    // Nobody but the spawner holds the group's token by then.
+    let on = ByHand::default();
+    let mut group = TaskGroup::<(), Cancelled, ByHand>::on(on.clone());
+    let spawner = group.spawner();
+    assert!(poll_once(&mut Box::pin(group.next())).is_ready());
+    drop(group);
+    let has_started = Arc::new(AtomicBool::new(false));
+    let started = Arc::clone(&has_started);
+    spawner.spawn(async move {
+        started.store(true, Ordering::SeqCst);
+        Ok(())
+    });
+    assert!(on.poll(0).is_ready());
+    assert!(!has_started.load(Ordering::SeqCst));
+}
+
+#[test]
 fn tasks_spawn_their_siblings() {
     fn tree(depth: u32, group: &Spawner<u32, Cancelled, On>) {
         let inner = group.clone();
@@ -536,6 +554,114 @@ fn run_waits_for_tasks_that_the_body_did_not_wait_for() {
         assert_eq!(value.unwrap(), 7);
         assert_eq!(done.load(Ordering::SeqCst), 5);
     });
+}
+
+/// A result whose destructor spawns another task, so many times.
+struct Spawns {
+    left: usize,
+    group: Spawner<Self, Cancelled, On>,
+    ended: Arc<AtomicUsize>,
+}
+
+impl Drop for Spawns {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            let next = Self {
+                left: self.left - 1,
+                group: self.group.clone(),
+                ended: Arc::clone(&self.ended),
+            };
+            self.group.spawn(async move {
+                sleep(Duration::from_millis(1)).await?;
+                next.ended.fetch_add(1, Ordering::SeqCst);
+                Ok(next)
+            });
+        }
+    }
+}
+
+#[test]
+fn run_waits_for_the_tasks_that_destructors_of_results_spawn() {
+    on_every_runtime(|on| async move {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let result: Result<(), Cancelled> = Group::run_on(on, async |group| {
+            let first = Spawns {
+                left: 3,
+                group: group.spawner(),
+                ended: Arc::clone(&ended),
+            };
+            group.spawn(async move { Ok(first) });
+            Ok(())
+        })
+        .await;
+        result.unwrap();
+        assert_eq!(ended.load(Ordering::SeqCst), 3);
+    });
+}
+
+/// A result whose destructor panics.
+struct PanicsWhenDropped(&'static str);
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("{}", self.0);
+    }
+}
+
+#[test]
+fn a_destructor_of_a_result_that_panics_leaves_no_task_of_run_behind() {
+    let on = ByHand::default();
+    let (gate, opened) = oneshot::channel();
+    let out = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&out);
+    let body = async move |group: &mut TaskGroup<PanicsWhenDropped, Cancelled, ByHand>| {
+        group.spawn(async { Ok(PanicsWhenDropped("the first")) });
+        group.spawn(async move {
+            opened.await.unwrap();
+            flag.store(true, Ordering::SeqCst);
+            Ok(PanicsWhenDropped("the second"))
+        });
+        futures::pending!();
+        Ok(())
+    };
+    let mut run: Pin<Box<dyn Future<Output = Outcome>>> = Box::pin(TaskGroup::run_on(on.clone(), body));
+    assert!(poll_once(&mut run).is_pending());
+    assert!(on.poll(0).is_ready());
+    assert!(on.poll(1).is_pending());
+    // The body is over, and the first result is dropped.
+    assert!(poll_once(&mut run).is_pending());
+    gate.send(()).unwrap();
+    assert!(on.poll(1).is_ready());
+    let payload = catch_unwind(AssertUnwindSafe(|| poll_once(&mut run))).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"the first".to_owned()));
+    assert!(out.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_task_of_run_is_not_over_before_its_failure_has_been_told() {
+    let on = ByHand::default();
+    let (tell, told) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let body = async move |group: &mut TaskGroup<(), AppError, ByHand>| {
+        let slow = move |_: &_| {
+            tell.send(()).unwrap();
+            gate.recv().unwrap();
+        };
+        group.token().on_cancel(slow).detach();
+        group.spawn(async { Err(AppError::Broken("disk full")) });
+        Ok(())
+    };
+    let mut run: Pin<Box<dyn Future<Output = Result<(), AppError>>>> = Box::pin(TaskGroup::run_on(on.clone(), body));
+    assert!(poll_once(&mut run).is_pending());
+    let task = std::thread::spawn(move || assert!(on.poll(0).is_ready()));
+    told.recv().unwrap();
+    assert!(poll_once(&mut run).is_pending(), "a callback of the task's is running");
+    open.send(()).unwrap();
+    task.join().unwrap();
+    assert!(matches!(
+        poll_once(&mut run),
+        Poll::Ready(Err(AppError::Broken("disk full")))
+    ));
 }
 
 #[test]
@@ -912,6 +1038,30 @@ fn a_thread_that_panics_ends_run_with_its_panic() {
     })
     .unwrap_err();
     assert_eq!(payload.downcast_ref(), Some(&"the thread"));
+}
+
+#[test]
+fn a_destructor_of_a_thread_s_result_that_panics_lets_the_others_be_dropped() {
+    struct Counts(Arc<AtomicUsize>);
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a destructor");
+        }
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let payload = catch_unwind(AssertUnwindSafe(|| -> Outcome {
+        thread::TaskGroup::run(|group| {
+            for _ in 0..3 {
+                let result = Counts(Arc::clone(&dropped));
+                group.spawn(move || Ok(result));
+            }
+            Ok(())
+        })
+    }))
+    .unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"a destructor"));
+    assert_eq!(dropped.load(Ordering::SeqCst), 3);
 }
 
 #[test]

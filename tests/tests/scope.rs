@@ -1691,3 +1691,65 @@ fn a_source_that_panics_leaves_the_scope_alone_and_the_others_watched() {
         });
     assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
 }
+
+#[test]
+fn l12_what_is_pending_still_counts_when_a_frame_in_between_is_left_by_a_panic() {
+    let token = CancellationToken::new();
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    let done = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&done);
+    let body = async move {
+        let mut cleanup = Box::pin(shield(async move {
+            poll_fn(|_| {
+                if gate.load(Ordering::SeqCst) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            flag.store(true, Ordering::SeqCst);
+        }));
+        // It begins inside another frame, which a panic leaves.
+        poll_fn(|cx| {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                let begun = poll_fn(|cx| {
+                    assert!(cleanup.as_mut().poll(cx).is_pending());
+                    panic!("and yet it is pending");
+                });
+                let mut inner: Pin<Box<dyn Future<Output = ()>>> = Box::pin(CancellationToken::new().scope(begun));
+                inner.as_mut().poll(cx).is_ready()
+            }));
+            assert!(result.is_err());
+            Poll::Ready(())
+        })
+        .await;
+        cleanup.await;
+        pending::<Outcome>().await
+    };
+    let mut scope: Pin<Box<dyn Future<Output = Outcome>>> = Box::pin(Scope::new().parent(&token).run(body));
+    assert!(poll_once(&mut scope).is_pending());
+    token.cancel();
+    assert!(poll_once(&mut scope).is_pending(), "the shield has not ended");
+    open.store(true, Ordering::SeqCst);
+    assert!(matches!(poll_once(&mut scope), Poll::Ready(Err(_))));
+    assert!(done.load(Ordering::SeqCst));
+}
+
+#[test]
+fn l15_a_timeout_counts_from_the_first_poll_not_from_the_one_in_which_the_token_is_needed() {
+    let seen = Arc::new(Mutex::new(None));
+    let deadline = Arc::clone(&seen);
+    let body = async move {
+        futures::pending!();
+        *deadline.lock().unwrap() = current().deadline();
+        Ok(())
+    };
+    let mut scope: Pin<Box<dyn Future<Output = Outcome>>> = Box::pin(Scope::new().timeout(LONG).run(body));
+    assert!(poll_once(&mut scope).is_pending());
+    let begun = Instant::now();
+    while Instant::now() == begun {}
+    assert!(poll_once(&mut scope).is_ready());
+    assert!(seen.lock().unwrap().unwrap() <= begun + LONG);
+}

@@ -1055,3 +1055,39 @@ fn streams_and_futures_go_from_thread_to_thread() {
         assert_eq!(task.await.unwrap(), [1, 2, 3]);
     });
 }
+
+/// A waker that writes down when it is woken.
+fn waker_that_logs(name: &'static str, log: &Arc<Mutex<Vec<&'static str>>>) -> Waker {
+    struct Logs(&'static str, Arc<Mutex<Vec<&'static str>>>);
+    impl std::task::Wake for Logs {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+    Waker::from(Arc::new(Logs(name, Arc::clone(log))))
+}
+
+#[test]
+fn a_stream_that_comes_to_be_polled_under_a_foreign_waker_is_told_in_the_first_round() {
+    let log = Arc::default();
+    let token = CancellationToken::new();
+    let (other, own) = (waker_that_logs("other", &log), waker_that_logs("stream", &log));
+    let mut waiting = boxed(token.cancelled());
+    assert!(poll_with(&mut waiting, &other).is_pending());
+
+    let mut items = stream::pending::<()>().until_cancelled_by(&token, StreamEnd::Now);
+    let mut polls = 0;
+    let mut task = boxed(CancellationToken::new().scope(std::future::poll_fn(move |cx| {
+        polls += 1;
+        if polls == 1 {
+            return items.poll_next_unpin(cx).map(drop);
+        }
+        // The same waker, and yet not the one that the scope has woken.
+        let clone = cx.waker().clone();
+        items.poll_next_unpin(&mut Context::from_waker(&clone)).map(drop)
+    })));
+    assert!(poll_with(&mut task, &own).is_pending());
+    assert!(poll_with(&mut task, &own).is_pending());
+    token.cancel();
+    assert_eq!(*log.lock().unwrap(), ["stream", "other"]);
+}

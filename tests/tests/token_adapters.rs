@@ -87,3 +87,23 @@ fn reasons_serialize_as_kind_and_message() {
         r#""scope_ended""#
     );
 }
+
+#[test]
+fn a_tie_does_not_keep_a_token_that_is_linked_itself() {
+    struct Flag(std::sync::Arc<std::sync::atomic::AtomicBool>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    let dropped = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flag = Flag(std::sync::Arc::clone(&dropped));
+    let source = CancellationToken::new();
+    let linked = CancellationToken::any([&source]);
+    linked.on_cancel(move |_| drop(flag)).detach();
+    let theirs = linked.to_tokio_util();
+    drop(linked);
+    assert!(dropped.load(std::sync::atomic::Ordering::SeqCst));
+    source.cancel();
+    assert!(!theirs.is_cancelled(), "on its own");
+}

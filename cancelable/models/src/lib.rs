@@ -18,6 +18,10 @@ mod rounds;
 mod timer;
 #[path = "../../src/token/mod.rs"]
 mod token;
+#[path = "../../src/trampoline.rs"]
+mod trampoline;
+#[path = "../../src/unwind.rs"]
+mod unwind;
 
 pub use error::Cancelled;
 pub use reason::{CancelReason, ReasonKind};

@@ -312,9 +312,13 @@ impl<T, E> TaskGroup<T, E> {
             let mut group = Self::below(token.clone(), location);
             let shared = Arc::clone(&group.shared);
             let body = catch_unwind(AssertUnwindSafe(|| body(&mut group)));
-            let leaving = shared.body_over(body);
-            park::block_on(poll_fn(|cx| shared.poll_idle(cx)));
-            leaving.settle(&shared)
+            let mut leaving = shared.body_over(body);
+            loop {
+                park::block_on(poll_fn(|cx| shared.poll_idle(cx)));
+                if leaving.is_over(&shared) {
+                    return leaving.settle();
+                }
+            }
         })
     }
 

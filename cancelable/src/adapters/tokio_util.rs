@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use tokio_util::sync::CancellationToken as Theirs;
 
 use crate::token::{CancelCallback, CancellationToken, WeakToken};
+use crate::trampoline;
 
 /// A token that is cancelled with one of tokio-util's, as a child of it would be, and can be cancelled alone.
 ///
@@ -48,7 +49,8 @@ impl Wake for Bridge {
     fn wake(self: Arc<Self>) {
         if self.theirs.is_cancelled() {
             if let Some(ours) = self.ours.upgrade() {
-                ours.cancel();
+                // It may be tied to others of theirs, and these to ours: no chain of these is too long.
+                trampoline::run(move || ours.cancel());
             }
         }
     }
@@ -57,8 +59,8 @@ impl Wake for Bridge {
 /// A token of theirs whose children are handed out, and what cancels it.
 struct Gateway {
     theirs: Theirs,
-    /// On a child of the token that keeps this, for a callback keeps the token it is registered with.
-    _callback: CancelCallback,
+    /// On a child of the token that keeps this, for a callback keeps the token it is registered with. `None`: detached.
+    _callback: Option<CancelCallback>,
 }
 
 impl CancellationToken {
@@ -83,10 +85,17 @@ impl CancellationToken {
         let theirs = Theirs::new();
         let child = theirs.child_token();
         // Runs at once if this token is cancelled, never if it is `never`.
-        let callback = self.child_token().on_cancel({
+        let cancel = {
             let theirs = theirs.clone();
-            move |_| theirs.cancel()
-        });
+            move |_: &_| theirs.cancel()
+        };
+        let callback = if self.is_linked_root() {
+            // Its children keep it. And what is detached on it does not go to an ancestor, for it has none.
+            self.on_cancel(cancel).detach();
+            None
+        } else {
+            Some(self.child_token().on_cancel(cancel))
+        };
         self.keep(Gateway {
             theirs,
             _callback: callback,

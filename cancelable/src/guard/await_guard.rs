@@ -113,13 +113,8 @@ fn leave(stage: &mut Stage<Inside>) {
 #[derive(Default)]
 struct Inside {
     counts: Counts,
-    own: Option<Own>,
-}
-
-/// A registration under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
-struct Own {
-    registered: Pin<Box<Registered<CancellationToken>>>,
-    waker: Waker,
+    /// Under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
+    own: Option<Pin<Box<Registered<CancellationToken>>>>,
 }
 
 impl Inside {
@@ -127,26 +122,25 @@ impl Inside {
     /// waker that the guard has to be polled before what is outside may drop it.
     fn register(&mut self, frame: &Frame<'_>, waker: &Waker) -> bool {
         if let Some(own) = &mut self.own {
-            if own.waker.will_wake(waker) && own.registered.token() == frame.token() {
-                return true;
+            if own.token() == frame.token() {
+                return own.has(waker) || own.as_mut().register(waker, true);
             }
         }
         self.unregister(Some(frame));
-        let mut registered = Box::pin(Registered::new(frame.token().clone()));
-        let in_time = registered.as_mut().register(waker, true);
+        let mut own = Box::pin(Registered::new(frame.token().clone()));
+        let in_time = own.as_mut().register(waker, true);
         frame.add(Counts::ONE_FOREIGN);
-        self.own = Some(Own {
-            registered,
-            waker: waker.clone(),
-        });
+        self.own = Some(own);
         in_time
     }
 
     fn unregister(&mut self, frame: Option<&Frame<'_>>) {
-        if self.own.take().is_some() {
+        if let Some(own) = self.own.take() {
             if let Some(frame) = frame {
                 frame.add(Counts::NOTHING.minus(Counts::ONE_FOREIGN));
             }
+            // The waker with it, which is user code, and so the last thing.
+            drop(own);
         }
     }
 }

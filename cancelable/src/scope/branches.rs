@@ -6,7 +6,8 @@
 use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::mem;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,9 +15,7 @@ use super::nature::Nature;
 use super::origin::Child;
 use super::region::{Given, Region};
 use crate::context::{About, with_frame};
-
-/// A panic on its way to whoever polls.
-pub(super) type Panic = Box<dyn Any + Send>;
+use crate::unwind::FirstPanic;
 
 /// Which outputs end the other branches. A type rather than a function pointer, whose higher-ranked signature keeps
 /// rustc from seeing that a spawned future is `Send` where outputs borrow.
@@ -139,12 +138,12 @@ impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
 #[derive(Default)]
 pub(super) struct Decision {
     pub(super) by: Option<usize>,
-    panic: Option<Panic>,
+    panics: FirstPanic,
 }
 
 impl Decision {
     fn is_made(&self) -> bool {
-        self.by.is_some() || self.panic.is_some()
+        self.by.is_some() || self.panics.has_panicked()
     }
 
     /// Polls all branches that have not ended; ready once all of them have, one way or another.
@@ -170,23 +169,22 @@ impl Decision {
                             self.by = Some(number);
                         }
                     }
-                    Step::Panicked(panic) => {
-                        self.panic.get_or_insert(panic);
-                    }
+                    Step::Panicked(panic) => self.panics.add(panic),
                 }
                 number += 1;
             });
             if !pending {
-                return match self.panic.take() {
-                    Some(panic) => resume_unwind(panic),
-                    None => Poll::Ready(()),
-                };
+                mem::take(&mut self.panics).resume();
+                return Poll::Ready(());
             }
             if was_made || !self.is_made() {
                 return Poll::Pending;
             }
             // Decided in this round: tell the others, and let those end now that can.
-            branches.as_mut().visit(&mut |branch| branch.supersede());
+            // (Wakers and callbacks are called, and if one panics the other branches are told all the same.)
+            branches
+                .as_mut()
+                .visit(&mut |branch| self.panics.run(|| branch.supersede()));
         }
     }
 }

@@ -1,15 +1,14 @@
 //! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
 
 use std::pin::Pin;
-use std::ptr;
-use std::task::{Context, RawWakerVTable, Waker};
+use std::task::Context;
 
 use super::nature::Nature;
 use super::origin::LOOKS;
 use crate::context::{Counts, count};
 use crate::delay::Delay;
 use crate::guard::Hold;
-use crate::token::CancellationToken;
+use crate::token::{CancellationToken, Registered};
 
 /// The state of a region, from before its first poll to its end.
 pub(super) struct Live {
@@ -20,9 +19,7 @@ pub(super) struct Live {
     pub(super) is_unmade: bool,
     /// The token of a body that unwound when `registered` was with its stand-in.
     pub(super) unwound: Option<CancellationToken>,
-    /// The waker that is registered.
-    pub(super) waker: Option<SameWaker>,
-    /// It is not the one of the frame outside, so check points out there count us.
+    /// The waker that is registered is not the one of the frame outside, so check points out there count us.
     pub(super) is_foreign: bool,
     pub(super) hold: Hold,
     /// What is pending inside.
@@ -35,28 +32,6 @@ pub(super) struct Live {
     pub(super) grace: Option<Delay>,
 }
 
-/// Tells a waker again that has been cloned elsewhere, where it is kept as long as this is asked: as
-/// [`Waker::will_wake`], without a clone of its own.
-#[derive(Clone, Copy)]
-pub(super) struct SameWaker {
-    data: usize,
-    vtable: &'static RawWakerVTable,
-}
-
-impl SameWaker {
-    pub(super) fn of(waker: &Waker) -> Self {
-        Self {
-            data: waker.data().addr(),
-            vtable: waker.vtable(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn is(&self, waker: &Waker) -> bool {
-        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
-    }
-}
-
 impl Live {
     /// Of a region that has not begun.
     pub(super) fn new(nature: Nature) -> Self {
@@ -65,7 +40,6 @@ impl Live {
             is_begun: false,
             is_unmade: false,
             unwound: None,
-            waker: None,
             looks: LOOKS,
             is_foreign: false,
             hold: Hold::new(),
@@ -78,10 +52,14 @@ impl Live {
     /// The usual end of a poll that began without a cancel and is pending: nothing begun or ended inside, and registered
     /// with this waker already. A cancel that came in its middle has woken that, so there will be another poll.
     #[inline]
-    pub(super) fn is_as_before(&self, change: Counts, is_foreign: bool, cx: &Context<'_>) -> bool {
-        change == Counts::NOTHING
-            && self.is_foreign == is_foreign
-            && self.waker.as_ref().is_some_and(|waker| waker.is(cx.waker()))
+    pub(super) fn is_as_before(
+        &self,
+        change: Counts,
+        is_foreign: bool,
+        registered: &Registered<CancellationToken>,
+        cx: &Context<'_>,
+    ) -> bool {
+        change == Counts::NOTHING && self.is_foreign == is_foreign && registered.has(cx.waker())
     }
 
     /// Takes back what check points outside have counted.

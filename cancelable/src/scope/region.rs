@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::enter::{is_cancelled_at_once, starts_cancelled};
-use super::live::{Live, SameWaker};
+use super::live::Live;
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
 use crate::context::{Counts, Frame, with_frame};
@@ -20,6 +20,7 @@ use crate::error::Cancelled;
 use crate::guard::Before;
 use crate::reason::CancelReason;
 use crate::token::{CancellationToken, Registered};
+use crate::unwind::FirstPanic;
 
 /// Makes the body, once the token is there.
 pub(crate) trait Make<F> {
@@ -77,20 +78,25 @@ pin_project_lite::pin_project! {
 
 /// Cancels the token of a region whose body unwinds while it had no token to itself, and leaves it with the region, so that the
 /// body's remains are dropped under it.
-struct OnUnwind<'a> {
-    /// Made now if nobody needed it before: destructors may.
-    token: &'a dyn Fn() -> CancellationToken,
+struct OnUnwind<'a, 'f, M> {
+    /// The token is made now if nobody needed it before: destructors may.
+    frame: &'a Frame<'f>,
+    /// What the body would have been made of.
+    unused: Option<M>,
     nature: &'a Nature,
     unwound: &'a mut Option<CancellationToken>,
     is_begun: &'a mut bool,
     is_unmade: &'a mut bool,
 }
 
-impl Drop for OnUnwind<'_> {
+impl<M> Drop for OnUnwind<'_, '_, M> {
     fn drop(&mut self) {
-        let token = (self.token)();
+        let token = self.frame.token().clone();
         if self.nature.owns_token {
             abandon_token(&token, self.nature.location);
+        }
+        if let Some(unused) = self.unused.take() {
+            self.frame.enter(|| drop(unused));
         }
         *self.unwound = Some(token);
         (*self.is_begun, *self.is_unmade) = (true, true);
@@ -147,7 +153,11 @@ impl<M, F> Region<M, F> {
         let live = this.live;
         let mut body = this.body;
         let mut registered = this.registered;
-        registered.as_mut().unregister();
+        // Wakers, callbacks and destructors are run, and a panic in one must not keep the others from their turn.
+        let mut panics = FirstPanic::default();
+        panics.run(|| {
+            registered.as_mut().unregister();
+        });
         let is_running = matches!(body.as_mut().project(), BodyProj::Running { .. });
         let token = live.unwound.as_ref().unwrap_or_else(|| registered.token());
         if live.is_unmade && live.unwound.is_none() {
@@ -157,17 +167,22 @@ impl<M, F> Region<M, F> {
                 let dropped = Dropped { stand_in, location };
                 let unmade = Unmade::new(&dropped, &live.nature.about, 0);
                 let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
-                frame.enter(|| body.as_mut().project_replace(Body::Done));
+                panics.run(|| {
+                    frame.enter(|| body.as_mut().project_replace(Body::Done));
+                });
             }
         } else {
             if is_running && live.nature.owns_token {
-                abandon_token(token, live.nature.location);
+                panics.run(|| abandon_token(token, live.nature.location));
             }
-            Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
+            panics.run(|| {
+                Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
+            });
         }
-        live.deadline = None;
-        live.grace = None;
         live.leave();
+        panics.run(|| live.deadline = None);
+        panics.run(|| live.grace = None);
+        panics.resume();
     }
 }
 
@@ -214,7 +229,7 @@ where
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if live.is_as_before(change, is_foreign, cx) {
+        if live.is_as_before(change, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
         self.pending(&Before::default(), change, is_foreign, cx)
@@ -277,7 +292,7 @@ where
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !cancelled && live.is_as_before(change, is_foreign, cx) {
+        if !cancelled && live.is_as_before(change, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
         self.pending(&before, change, is_foreign, cx)
@@ -311,7 +326,8 @@ where
     ) -> Poll<R> {
         let this = self.as_mut().project();
         let (live, mut body) = (this.live, this.body);
-        let stand_in = this.registered.as_ref().get_ref().token();
+        let registered = this.registered.as_ref().get_ref();
+        let stand_in = registered.token();
         let below = Below {
             stand_in,
             deadline: live.deadline.as_ref(),
@@ -324,7 +340,8 @@ where
             Some(cx.waker()),
         );
         let unwinding = OnUnwind {
-            token: &|| frame.token().clone(),
+            frame: &frame,
+            unused: None::<M>,
             nature: &live.nature,
             unwound: &mut live.unwound,
             is_begun: &mut live.is_begun,
@@ -342,7 +359,7 @@ where
                 self.finish();
                 Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(change, is_foreign, cx) => Poll::Pending,
+            (Poll::Pending, None) if live.is_as_before(change, is_foreign, registered, cx) => Poll::Pending,
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
@@ -356,10 +373,8 @@ where
     /// The token has been made: it is what the region waits for from now on.
     fn settle(self: Pin<&mut Self>, token: CancellationToken) {
         let this = self.project();
-        let live = this.live;
+        this.live.is_unmade = false;
         this.registered.adopt(token);
-        live.is_unmade = false;
-        live.waker = None;
     }
 
     /// The less usual ends of a pending poll.
@@ -403,23 +418,24 @@ where
             };
         }
 
-        let registered_waker = live.waker.as_ref();
-        if registered_waker.is_some_and(|waker| waker.is(cx.waker())) && live.is_foreign == is_foreign {
+        if live.is_foreign == is_foreign && registered.has(cx.waker()) {
             return Poll::Pending;
         }
-        if registered_waker.is_none() && !live.is_unmade {
+        let has_waker = registered.has_waker();
+        if !has_waker && !live.is_unmade {
             live.watch_deadline(token, cx);
-        } else if registered_waker.is_some() || live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
+        } else if has_waker || live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
             // It is to wake this waker from now on.
             live.poll_deadline(token, cx);
         }
-        if live.is_foreign != is_foreign {
+        let registered = registered.as_mut();
+        let in_time = if live.is_foreign == is_foreign {
+            registered.register(cx.waker(), is_foreign)
+        } else {
             // The two kinds have different places in the list.
-            live.waker = None;
-            registered.as_mut().unregister();
-        }
-        if registered.as_mut().register(cx.waker(), is_foreign) {
-            live.waker = Some(SameWaker::of(cx.waker()));
+            registered.register_anew(cx.waker(), is_foreign)
+        };
+        if in_time {
             live.set_foreign(is_foreign);
         } else {
             // Cancelled since.
@@ -446,29 +462,30 @@ where
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
             let mut unmade = Unmade::new(origin, &nature.about, LOOKS);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
-            let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
-            let mut make = Some(make);
-            if is_cancelled && nature.is_check_point {
-                let noticed = frame.enter(|| {
-                    // What is dropped unused is dropped in here, too.
-                    frame.notice(nature.location).inspect(|_| make = None)
-                });
-                if let Some(cancelled) = noticed.0 {
-                    return Poll::Ready(end(Err(cancelled)));
-                }
-            }
-            let unwinding = OnUnwind {
-                token: &|| frame.token().clone(),
+            let mut unwinding = OnUnwind {
+                frame: &frame,
+                unused: Some(make),
                 nature,
                 unwound: &mut live.unwound,
                 is_begun: &mut live.is_begun,
                 is_unmade: &mut live.is_unmade,
             };
+            let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
+            if is_cancelled && nature.is_check_point {
+                let noticed = frame.enter(|| {
+                    // What is dropped unused is dropped in here, too.
+                    frame.notice(nature.location).inspect(|_| drop(unwinding.unused.take()))
+                });
+                if let Some(cancelled) = noticed.0 {
+                    mem::forget(unwinding);
+                    return Poll::Ready(end(Err(cancelled)));
+                }
+            }
             let (poll, change) = frame.enter(|| {
-                let future = make.map(|make| make.make(|| frame.token().clone()));
-                let Some(future) = future else {
+                let Some(make) = unwinding.unused.take() else {
                     unreachable!("it has not been dropped")
                 };
+                let future = make.make(|| frame.token().clone());
                 body.set(Body::Running { future });
                 poll_body(body.as_mut(), cx)
             });
@@ -483,20 +500,21 @@ where
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
             live.looks = unmade.looks();
-            let stand_in = || {
-                let stand_in = origin.stand_in(outer)?;
-                live.is_unmade = true;
+            // From here on the region's drop sees to the body, wherever this gets stuck: making a token may run callbacks, and
+            // a waker may panic when it is cloned.
+            live.is_begun = true;
+            live.is_unmade = true;
+            if let Some(token) = unmade.take_made() {
+                self.as_mut().settle(token);
+            } else if let Some(stand_in) = origin.stand_in(outer) {
+                this.registered.adopt(stand_in);
                 if let Some((at, is_virtual)) = origin.deadline() {
                     Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
                 }
-                Some(stand_in)
-            };
-            let token = unmade
-                .take_made()
-                .or_else(stand_in)
-                .unwrap_or_else(|| origin.make(outer, &nature.about));
-            this.registered.adopt(token);
-            live.is_begun = true;
+            } else {
+                let token = origin.make(outer, &nature.about);
+                self.as_mut().settle(token);
+            }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
                 .pending(&Before::default(), change, is_foreign, cx)
@@ -521,8 +539,8 @@ where
         }
         registered.as_mut().adopt(CancellationToken::never());
         live.is_begun = false;
+        live.leave();
         live.deadline = None;
         live.grace = None;
-        live.leave();
     }
 }

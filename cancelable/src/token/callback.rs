@@ -6,6 +6,7 @@ use super::handle::CancellationToken;
 use super::tree::LinkTarget;
 use super::waiters::{BoxedWaiter, Notify};
 use crate::reason::CancelReason;
+use crate::trampoline;
 
 /// A registered callback; made by [`CancellationToken::on_cancel`]. Dropping it unregisters the callback.
 #[must_use = "dropping this unregisters the callback at once; call `detach` to keep it"]
@@ -25,7 +26,9 @@ impl CancellationToken {
     /// [`unregister`](CancelCallback::unregister) does so too and says whether it came in time;
     /// [`detach`](CancelCallback::detach) leaves the callback with the token. A callback may cancel, ask, register and
     /// drop tokens, this one too: no lock is held while it runs. It should not block: it holds up the thread that
-    /// cancels, which for a deadline is the timer thread of the whole process.
+    /// cancels, which for a deadline is the timer thread of the whole process. A callback that cancels a token whose callback
+    /// cancels the next, and so on, nests as the calls do; a long chain is better made of children, or of
+    /// [linked](Self::any) tokens, which are cancelled in a loop.
     ///
     /// # Panics
     ///
@@ -98,7 +101,10 @@ impl CancelCallback {
     fn take_back(&mut self) -> bool {
         let Some(waiter) = self.waiter.take() else { return false };
         // SAFETY: listed with this node or not at all.
-        unsafe { self.token.node.delist(&waiter) || self.is_vain }
+        let in_time = unsafe { self.token.node.delist(&waiter) } || self.is_vain;
+        // The callback may keep the next one's handle, and so on: no chain of these is too long.
+        trampoline::drop(waiter);
+        in_time
     }
 }
 

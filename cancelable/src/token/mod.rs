@@ -10,7 +10,6 @@ mod waiters;
 mod deadline;
 mod lock;
 mod state;
-mod unwind;
 
 #[allow(unsafe_code, reason = "the tree; see PROTOCOL.md")]
 mod tree;
@@ -32,6 +31,8 @@ mod wait;
 
 #[cfg(test)]
 mod tests;
+
+use crate::unwind;
 
 pub use callback::CancelCallback;
 pub(crate) use deadline::Deadline;

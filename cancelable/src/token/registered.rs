@@ -4,8 +4,10 @@
 //! type serves futures, scopes, guards and blocked threads.
 
 use std::borrow::Borrow;
+use std::mem;
 use std::pin::Pin;
-use std::task::Waker;
+use std::ptr;
+use std::task::{RawWakerVTable, Waker};
 
 use super::handle::CancellationToken;
 use super::tree::LinkTarget;
@@ -20,6 +22,8 @@ pin_project_lite::pin_project! {
         token: T,
         #[pin]
         waiter: Waiter<LinkTarget>,
+        // Of the waker that is registered; of the last one, once the token is cancelled.
+        kept: Option<WakerId>,
     }
 
     impl<T> PinnedDrop for Registered<T>
@@ -32,66 +36,139 @@ pin_project_lite::pin_project! {
     }
 }
 
+/// What makes two wakers the same ([`Waker::will_wake`]), to compare without the lock and without another clone.
+///
+/// It is that of the clone which is kept, not of the waker that was cloned: the two may differ, and the latter may be gone,
+/// and its address given to another. The clone is alive as long as it is registered. Once it has been told the token is
+/// cancelled, and nobody compares any more.
+#[derive(Clone, Copy)]
+struct WakerId {
+    data: usize,
+    vtable: &'static RawWakerVTable,
+}
+
+impl WakerId {
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: waker.vtable(),
+        }
+    }
+
+    #[inline]
+    fn is(self, waker: &Waker) -> bool {
+        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
+    }
+}
+
 impl<T: Borrow<CancellationToken>> Registered<T> {
     /// Registers nothing yet. `T` is a token or a reference to one, so that it always borrows as the same.
     pub(crate) fn new(token: T) -> Self {
         Self {
             token,
             waiter: Waiter::new(Notify::Idle),
+            kept: None,
         }
     }
 
     /// Takes another token; registers nothing with that yet.
     pub(crate) fn adopt(mut self: Pin<&mut Self>, token: T) {
-        self.as_mut().unregister();
-        *self.project().token = token;
+        let (_, waker) = self.as_mut().take_out();
+        let old = mem::replace(self.project().token, token);
+        // User code, and so the last thing.
+        drop(waker);
+        drop(old);
     }
 
     pub(crate) fn token(&self) -> &CancellationToken {
         self.token.borrow()
     }
 
+    /// Has a waker been registered, since the last [`adopt`](Self::adopt) or [`unregister`](Self::unregister)?
+    pub(crate) fn has_waker(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Is `waker` the one that is registered?
+    #[inline]
+    pub(crate) fn has(&self, waker: &Waker) -> bool {
+        self.kept.is_some_and(|kept| kept.is(waker))
+    }
+
     /// Has `waker` woken by the cancel, instead of the one given before; in the first round if it is `foreign`.
     /// `false`: the token is cancelled, and nothing is registered.
+    ///
+    /// # Panics
+    /// If the waker's clone does: then nothing has changed. If the destructor of the one before does: then `waker` is
+    /// registered, or the token is cancelled.
     pub(crate) fn register(self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
+        // Cloned outside the lock, and what it replaces is dropped outside: wakers are user code.
+        self.put(waker.clone(), foreign)
+    }
+
+    /// As [`register`](Self::register), for a waker that is told in the other round than the one before: that is taken back
+    /// first.
+    pub(crate) fn register_anew(mut self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
+        let waker = waker.clone();
+        let (_, before) = self.as_mut().take_out();
+        let in_time = self.put(waker, foreign);
+        drop(before);
+        in_time
+    }
+
+    fn put(self: Pin<&mut Self>, waker: Waker, foreign: bool) -> bool {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
         let node = &token.node;
         let waiter = this.waiter.into_ref().get_ref();
-        // Cloned outside the lock, and what it replaces is dropped outside: wakers are user code.
-        let notify = Notify::Wake {
-            waker: waker.clone(),
-            foreign,
-        };
+        let id = WakerId::of(&waker);
+        let notify = Notify::Wake { waker, foreign };
         if waiter.is_linked() {
             // SAFETY: ours, and if it still is in a list, it is in this node's.
-            return unsafe { node.relist(waiter, notify) }.is_ok();
+            let replaced = unsafe { node.relist(waiter, notify) };
+            let in_time = replaced.is_ok();
+            *this.kept = in_time.then_some(id);
+            drop(replaced);
+            return in_time;
         }
         // SAFETY: ours, and in no list (W3).
-        drop(unsafe { waiter.replace(notify) });
+        let replaced = unsafe { waiter.replace(notify) };
         // SAFETY: pinned, in no list, and taken out before it is dropped (`PinnedDrop`); `token` keeps the node (W1).
-        unsafe { node.enlist(waiter) }
+        let in_time = unsafe { node.enlist(waiter) };
+        *this.kept = in_time.then_some(id);
+        drop(replaced);
+        in_time
     }
 
     /// Takes the waker back; `false` if it had been told or was never registered.
     #[inline]
     pub(crate) fn unregister(self: Pin<&mut Self>) -> bool {
+        let (in_time, waker) = self.take_out();
+        // User code, and so the last thing.
+        drop(waker);
+        in_time
+    }
+
+    /// Takes out what is registered, to be dropped when all else is done. Was it in time?
+    #[inline]
+    fn take_out(self: Pin<&mut Self>) -> (bool, Notify<LinkTarget>) {
         let waiter = self.as_ref().project_ref().waiter.get_ref();
         // SAFETY: ours, and asked only if it is in no list (W3).
         if !waiter.is_linked() && unsafe { waiter.is_idle() } {
-            return false;
+            *self.project().kept = None;
+            return (false, Notify::Idle);
         }
-        self.unregister_waker()
+        self.take_waker_out()
     }
 
-    fn unregister_waker(self: Pin<&mut Self>) -> bool {
+    fn take_waker_out(self: Pin<&mut Self>) -> (bool, Notify<LinkTarget>) {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
         let waiter = this.waiter.into_ref().get_ref();
         // SAFETY: ours, and listed with this node or not at all.
         let in_time = unsafe { token.node.delist(waiter) };
+        *this.kept = None;
         // SAFETY: ours, and in no list by now (W3).
-        drop(unsafe { waiter.replace(Notify::Idle) });
-        in_time
+        (in_time, unsafe { waiter.replace(Notify::Idle) })
     }
 }

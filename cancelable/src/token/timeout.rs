@@ -154,6 +154,20 @@ impl CancellationToken {
             .flatten()
     }
 
+    /// Is it linked to other tokens, and below none?
+    #[cfg(feature = "tokio-util")]
+    pub(crate) fn is_linked_root(&self) -> bool {
+        let (mut is_linked, mut levels) = (false, 0);
+        self.node.climb(|_, extras| {
+            if levels == 0 {
+                is_linked = extras.is_some_and(|extras| extras.has_sources());
+            }
+            levels += 1;
+            levels < 2
+        });
+        is_linked && levels == 1
+    }
+
     /// A way back to this token that does not keep it.
     pub(crate) fn downgrade(&self) -> WeakToken {
         WeakToken(self.node.downgrade())
@@ -253,62 +267,6 @@ impl Wake for Expiry {
     }
 }
 
-/// A node on the way through `effective_deadline`: what is known so far, and the links still to be asked.
-struct Level {
-    node: Handle,
-    earliest: Option<Moment>,
-    links: Vec<Links>,
-}
-
-/// What one node listens to besides its parent.
-struct Links {
-    sources: Vec<Handle>,
-    all: bool,
-    /// The deadlines of the sources that have been asked.
-    known: Vec<Option<Moment>>,
-}
-
-impl Level {
-    fn new(node: Handle) -> Self {
-        let mut earliest = None;
-        let mut links = Vec::new();
-        node.for_each_upwards(|_, extras| {
-            let Some(extras) = extras else { return };
-            if let Some(deadline) = &extras.deadline {
-                earliest = sooner(earliest, Some(deadline.moment()));
-            }
-            let (sources, all) = extras.sources();
-            if !sources.is_empty() {
-                links.push(Links {
-                    sources,
-                    all,
-                    known: Vec::new(),
-                });
-            }
-        });
-        Self { node, earliest, links }
-    }
-
-    /// The next source to ask; folds in the links that are complete.
-    fn next_source(&mut self) -> Option<Handle> {
-        while let Some(links) = self.links.last_mut() {
-            if let Some(source) = links.sources.pop() {
-                return Some(source);
-            }
-            let known = links.known.iter().copied();
-            let deadline = if links.all {
-                // No deadline among them means that it may never be cancelled.
-                known.reduce(|a, b| Some(a?.max(b?))).flatten()
-            } else {
-                known.fold(None, sooner)
-            };
-            self.earliest = sooner(self.earliest, deadline);
-            self.links.pop();
-        }
-        None
-    }
-}
-
 /// The sooner of two deadlines, where `None` is never.
 fn sooner(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
     match (a, b) {
@@ -317,26 +275,267 @@ fn sooner(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
     }
 }
 
-/// Walks up and along the links. A loop over a stack of its own, for links can be nested as deep as trees; and each
-/// node is asked once, for the same token can be linked along many paths.
+/// When this node will be cancelled by a deadline: its own, an ancestor's, or one of what any of these are linked to.
 fn effective_deadline(node: Handle) -> Option<Moment> {
-    // With the node, which must not be freed and its address given to another meanwhile.
-    let mut asked: HashMap<usize, (Handle, Option<Moment>)> = HashMap::new();
-    let mut stack = vec![Level::new(node)];
-    loop {
-        let level = stack.last_mut()?;
-        if let Some(source) = level.next_source() {
-            match asked.get(&source.address()) {
-                Some(&(_, deadline)) => level.links.last_mut()?.known.push(deadline),
-                None => stack.push(Level::new(source)),
+    let mut earliest = None;
+    let mut has_sources = false;
+    node.for_each_upwards(|_, extras| {
+        let Some(extras) = extras else { return };
+        earliest = sooner(earliest, extras.deadline.as_ref().map(Deadline::moment));
+        has_sources |= extras.has_sources();
+    });
+    if !has_sources {
+        return earliest;
+    }
+    let mut known = Known::default();
+    let first = known.find_all(node);
+    known.evaluate(first)
+}
+
+/// The nodes that a deadline depends on, each once, whether it was found as an ancestor or as a source, and along however
+/// many paths. Found and evaluated in loops, for links can be nested as deep as trees.
+#[derive(Default)]
+struct Known {
+    nodes: Vec<KnownNode>,
+    by_address: HashMap<usize, usize>,
+}
+
+struct KnownNode {
+    /// So that its address is not given to another meanwhile. `None`: nobody holds it, and it cannot be found again.
+    _kept: Option<Handle>,
+    own: Option<Moment>,
+    is_cancelled: bool,
+    /// `true`: it is cancelled when all that it is linked to are.
+    needs_all: bool,
+    /// What has to be known first: the parent, if there is one, and what it is linked to.
+    parent: Option<usize>,
+    sources: Vec<usize>,
+    /// How many of these are.
+    progress: usize,
+    /// What came of it.
+    earliest: Option<Moment>,
+}
+
+impl Known {
+    /// Finds whatever the deadline of `node` depends on; says which one that is.
+    fn find_all(&mut self, node: Handle) -> usize {
+        let mut unasked = Vec::new();
+        let first = self.find(&node, &mut unasked);
+        while let Some((listener, sources)) = unasked.pop() {
+            for source in sources {
+                let source = self.find(&source, &mut unasked);
+                self.nodes[listener].sources.push(source);
             }
-            continue;
         }
-        let level = stack.pop()?;
-        match stack.last_mut() {
-            Some(above) => above.links.last_mut()?.known.push(level.earliest),
-            None => return level.earliest,
+        first
+    }
+
+    /// Goes up from `node` to the root, or to what is known; what is found to be linked is still to be asked.
+    fn find(&mut self, node: &Handle, unasked: &mut Vec<(usize, Vec<Handle>)>) -> usize {
+        if node.is_never() {
+            return self.add(None);
         }
-        asked.insert(level.node.address(), (level.node, level.earliest));
+        let mut first = None;
+        let mut below: Option<usize> = None;
+        node.climb(|node, extras| {
+            let known = self.by_address.get(&node.address()).copied();
+            let found = known.unwrap_or_else(|| self.add(node.try_clone()));
+            first.get_or_insert(found);
+            if let Some(below) = below.replace(found) {
+                self.nodes[below].parent = Some(found);
+            }
+            if known.is_some() {
+                return false;
+            }
+            #[cfg(test)]
+            ASKED.set(ASKED.get() + 1);
+            let this = &mut self.nodes[found];
+            this.is_cancelled = node.state().is_cancelled();
+            if let Some(extras) = extras {
+                this.own = extras.deadline.as_ref().map(Deadline::moment);
+                let (sources, needs_all) = extras.sources();
+                this.needs_all = needs_all;
+                if !sources.is_empty() {
+                    unasked.push((found, sources));
+                }
+            }
+            true
+        });
+        match first {
+            Some(first) => first,
+            None => unreachable!("it begins with the node itself"),
+        }
+    }
+
+    fn add(&mut self, kept: Option<Handle>) -> usize {
+        let at = self.nodes.len();
+        if let Some(kept) = &kept {
+            self.by_address.insert(kept.address(), at);
+        }
+        self.nodes.push(KnownNode {
+            _kept: kept,
+            own: None,
+            is_cancelled: false,
+            needs_all: false,
+            parent: None,
+            sources: Vec::new(),
+            progress: 0,
+            earliest: None,
+        });
+        at
+    }
+
+    fn evaluate(&mut self, first: usize) -> Option<Moment> {
+        let mut stack = vec![first];
+        while let Some(&at) = stack.last() {
+            let node = &mut self.nodes[at];
+            let next = match node.progress.checked_sub(node.sources.len()) {
+                None => Some(node.sources[node.progress]),
+                Some(0) => node.parent,
+                Some(_) => None,
+            };
+            if next.is_some() || node.progress == node.sources.len() {
+                node.progress += 1;
+            }
+            match next {
+                // Known already, or on its way to be: nothing listens to itself, so it is not on the stack.
+                Some(next) if self.nodes[next].progress == 0 => stack.push(next),
+                Some(_) => {}
+                None => {
+                    self.nodes[at].earliest = self.earliest(&self.nodes[at]);
+                    stack.pop();
+                }
+            }
+        }
+        self.nodes[first].earliest
+    }
+
+    /// Of a node all of whose sources are known, and its parent.
+    fn earliest(&self, node: &KnownNode) -> Option<Moment> {
+        let sources = node.sources.iter().map(|&source| &self.nodes[source]);
+        // What is cancelled already is not waited for.
+        let sources = sources
+            .filter(|source| !source.is_cancelled)
+            .map(|source| source.earliest);
+        let linked = if node.needs_all {
+            // No deadline among them means that it may never be cancelled.
+            sources.reduce(|a, b| Some(a?.max(b?))).flatten()
+        } else {
+            sources.fold(None, sooner)
+        };
+        let above = node.parent.and_then(|parent| self.nodes[parent].earliest);
+        sooner(node.own, sooner(linked, above))
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many nodes were asked for their deadlines.
+    static ASKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+
+    const LEVELS: usize = 20_000;
+
+    /// Tokens, each the child of the one before.
+    fn chain(root: &CancellationToken) -> Vec<CancellationToken> {
+        std::iter::successors(Some(root.clone()), |token| Some(token.child_token()))
+            .take(LEVELS)
+            .collect()
+    }
+
+    fn asked(f: impl FnOnce()) -> usize {
+        let before = ASKED.get();
+        f();
+        ASKED.get() - before
+    }
+
+    #[test]
+    fn the_deadline_of_a_token_linked_to_every_level_of_a_deep_tree_asks_each_level_once() {
+        let root = CancellationToken::new();
+        let at = Instant::now() + Duration::from_secs(3600);
+        root.cancel_at(at);
+        let levels = chain(&root);
+        for linked in [CancellationToken::any(&levels), CancellationToken::all(&levels)] {
+            assert_eq!(asked(|| assert_eq!(linked.deadline(), Some(at))), LEVELS + 1);
+            assert_eq!(asked(|| assert!(linked.remaining().is_some())), LEVELS + 1);
+        }
+        // Whichever end it begins at.
+        let downwards = CancellationToken::any(levels.iter().rev());
+        assert_eq!(asked(|| assert_eq!(downwards.deadline(), Some(at))), LEVELS + 1);
+    }
+
+    #[test]
+    fn a_chain_of_links_that_all_lead_into_one_deep_tree_asks_each_token_once() {
+        let root = CancellationToken::new();
+        let at = Instant::now() + Duration::from_secs(3600);
+        root.cancel_at(at);
+        let levels = chain(&root);
+        let mut linked = vec![CancellationToken::new()];
+        for level in &levels {
+            let both = CancellationToken::any([&linked[linked.len() - 1], level]);
+            linked.push(both);
+        }
+        let last = &linked[linked.len() - 1];
+        assert_eq!(asked(|| assert_eq!(last.deadline(), Some(at))), 2 * LEVELS + 1);
+    }
+
+    #[test]
+    fn a_tree_that_listens_at_every_level_asks_each_token_once() {
+        let source = CancellationToken::new();
+        let at = Instant::now() + Duration::from_secs(3600);
+        source.cancel_at(at);
+        let links = || ChildOptions {
+            links: vec![source.clone()],
+            ..ChildOptions::default()
+        };
+        let mut token = CancellationToken::new();
+        for _ in 0..LEVELS {
+            token = token.child_with(links());
+        }
+        assert_eq!(asked(|| assert_eq!(token.deadline(), Some(at))), LEVELS + 1);
+    }
+
+    #[test]
+    fn without_links_no_more_is_done_than_a_walk_to_the_root() {
+        let root = CancellationToken::new();
+        let last = chain(&root).pop().unwrap();
+        assert_eq!(asked(|| assert_eq!(last.deadline(), None)), 0);
+    }
+
+    #[test]
+    fn all_waits_no_more_for_a_source_that_is_cancelled() {
+        let (a, b) = (CancellationToken::new(), CancellationToken::new());
+        let both = CancellationToken::all([&a, &b]);
+        let at = Instant::now() + Duration::from_secs(3600);
+        b.cancel_at(at);
+        assert_eq!(both.deadline(), None);
+        a.cancel();
+        assert_eq!(both.deadline(), Some(at));
+    }
+
+    #[test]
+    fn a_source_that_can_never_be_cancelled_has_no_deadline() {
+        let a = CancellationToken::new();
+        let at = Instant::now() + Duration::from_secs(3600);
+        a.cancel_at(at);
+        let never = CancellationToken::never();
+        assert_eq!(CancellationToken::any([&a, &never]).deadline(), Some(at));
+        assert_eq!(CancellationToken::all([&a, &never]).deadline(), None);
+    }
+
+    #[test]
+    fn ancestors_that_nobody_holds_are_passed_by() {
+        let root = CancellationToken::new();
+        let at = Instant::now() + Duration::from_secs(3600);
+        root.cancel_at(at);
+        let fork = root.child_token();
+        let leaves = [fork.child_token(), fork.child_token()];
+        drop(fork);
+        assert_eq!(CancellationToken::any(&leaves).deadline(), Some(at));
+        assert_eq!(CancellationToken::all(&leaves).deadline(), Some(at));
     }
 }

@@ -20,25 +20,6 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         registered: Registered<T>,
-        // Which waker is registered, to compare without the lock and without keeping another clone of it.
-        waker: Option<WakerId>,
-    }
-}
-
-/// What makes two wakers the same ([`Waker::will_wake`]). As long as the waker is registered it is alive, and no other can
-/// have its address; once it has been told, the token is cancelled, and nobody compares any more.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct WakerId {
-    data: usize,
-    vtable: usize,
-}
-
-impl WakerId {
-    fn of(waker: &Waker) -> Self {
-        Self {
-            data: waker.data().addr(),
-            vtable: std::ptr::from_ref(waker.vtable()).addr(),
-        }
     }
 }
 
@@ -46,7 +27,6 @@ impl<T: Borrow<CancellationToken>> Wait<T> {
     fn new(token: T) -> Self {
         Self {
             registered: Registered::new(token),
-            waker: None,
         }
     }
 
@@ -55,16 +35,12 @@ impl<T: Borrow<CancellationToken>> Wait<T> {
         if this.registered.token().is_cancelled() {
             return Poll::Ready(());
         }
-        let waker = WakerId::of(cx.waker());
-        if *this.waker == Some(waker) {
-            // Registered already. If the cancel came since the question above, it wakes this waker.
-            return Poll::Pending;
+        // If it is registered already, and the cancel came since the question above, that wakes this waker.
+        if this.registered.has(cx.waker()) || this.registered.register(cx.waker(), false) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
         }
-        if !this.registered.register(cx.waker(), false) {
-            return Poll::Ready(());
-        }
-        *this.waker = Some(waker);
-        Poll::Pending
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A task reports its end to its [`Member`]; the owner waits, by waker, for the next end or for the last. The first
 //! failure cancels the group's token, and so every other task; its report is listed *before* the cancel, so that what
-//! fails because of it is listed after it. No user code runs under the lock.
+//! fails because of it is listed after it; and it counts as running until that cancel has run its callbacks. No user code
+//! runs under the lock.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -15,10 +16,11 @@ use crate::context::{About, Carried};
 use crate::error::Cancelled;
 use crate::guard::Hold;
 use crate::primitive::{Arc, Mutex, lock};
-use crate::reason::CancelReason;
+use crate::reason::{CancelReason, ReasonKind};
 use crate::scope::nature::end_token;
 use crate::scope::options::Scope;
 use crate::token::CancellationToken;
+use crate::unwind::FirstPanic;
 
 /// How a closure or a future came out that may have panicked.
 pub(crate) type Caught<T> = Result<T, Box<dyn Any + Send>>;
@@ -34,6 +36,10 @@ pub(crate) struct Shared<T, E> {
 struct State<T, E> {
     spawned: usize,
     running: usize,
+    /// How many of these have reported, and are telling the others.
+    telling: usize,
+    /// The owner has waited for all there were: what is spawned now is too late.
+    is_over: bool,
     /// In order of completion; not yet taken by the owner.
     ended: VecDeque<Ended<T, E>>,
     /// The owner's, while it waits.
@@ -58,6 +64,8 @@ impl<T, E> Shared<T, E> {
             state: Mutex::new(State {
                 spawned: 0,
                 running: 0,
+                telling: 0,
+                is_over: false,
                 ended: VecDeque::new(),
                 waker: None,
             }),
@@ -71,7 +79,7 @@ impl<T, E> Shared<T, E> {
     /// Tasks that the owner has not heard of yet.
     pub(crate) fn len(&self) -> usize {
         let state = lock(&self.state);
-        state.running + state.ended.len()
+        state.running - state.telling + state.ended.len()
     }
 
     /// The scope that a task of the group runs in.
@@ -91,6 +99,12 @@ impl<T, E> Shared<T, E> {
         let index = state.spawned;
         state.spawned += 1;
         state.running += 1;
+        let is_over = state.is_over;
+        drop(state);
+        if is_over && !self.token.is_cancelled() {
+            // (Not `end_token`: the task has yet to make its own token of this one, which nobody else may hold by now.)
+            self.token.cancel_plainly(ReasonKind::ScopeEnded, self.location);
+        }
         Member {
             shared: Arc::clone(self),
             index,
@@ -100,27 +114,25 @@ impl<T, E> Shared<T, E> {
     }
 
     fn report(&self, ended: Ended<T, E>) {
-        /// Wakes whatever else happens: a callback of the cancel may panic.
-        struct WakeOnDrop(Option<Waker>);
-        impl Drop for WakeOnDrop {
-            fn drop(&mut self) {
-                if let Some(waker) = self.0.take() {
-                    waker.wake();
-                }
-            }
-        }
-
         let failed = ended.failure();
         let mut state = lock(&self.state);
         state.ended.push_back(ended);
+        // Callbacks, wakers: whatever one of them does, the others have their turn, and the task is counted off.
+        let mut panics = FirstPanic::default();
+        if let Some(reason) = failed {
+            state.telling += 1;
+            drop(state);
+            panics.run(|| self.supersede(reason));
+            state = lock(&self.state);
+            state.telling -= 1;
+        }
         state.running -= 1;
         let waker = state.waker.take();
         drop(state);
-        let waker = WakeOnDrop(waker);
-        if let Some(reason) = failed {
-            self.supersede(reason);
+        if let Some(waker) = waker {
+            panics.run(|| waker.wake());
         }
-        drop(waker);
+        panics.resume();
     }
 
     fn supersede(&self, reason: CancelReason) {
@@ -129,16 +141,33 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    fn poll<R>(&self, cx: &Context<'_>, take: impl FnOnce(&mut State<T, E>) -> Option<R>) -> Poll<R> {
-        // Cloned before the lock is taken; and dropped after it, for locals go in reverse order.
-        let mut waker = Some(cx.waker().clone());
-        let mut state = lock(&self.state);
-        match take(&mut state) {
-            Some(taken) => Poll::Ready(taken),
-            None => {
-                mem::swap(&mut state.waker, &mut waker);
-                Poll::Pending
+    fn poll<R>(&self, cx: &Context<'_>, mut take: impl FnMut(&mut State<T, E>) -> Option<R>) -> Poll<R> {
+        let mut waker = None;
+        loop {
+            let mut state = lock(&self.state);
+            if let Some(taken) = take(&mut state) {
+                drop(state);
+                if waker.is_some() {
+                    // The clone was for nothing. Its destructor is user code, and what has been taken must not be lost to it.
+                    let mut panics = FirstPanic::default();
+                    panics.run(|| drop(waker));
+                    panics.end_here();
+                }
+                return Poll::Ready(taken);
             }
+            if state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            if let Some(waker) = waker.take() {
+                let replaced = state.waker.replace(waker);
+                // Dropped without the lock.
+                drop(state);
+                drop(replaced);
+                return Poll::Pending;
+            }
+            drop(state);
+            // Cloned without the lock; so there may be something to take by now.
+            waker = Some(cx.waker().clone());
         }
     }
 
@@ -181,7 +210,10 @@ impl<T, E> Shared<T, E> {
 
     /// The owner goes away.
     pub(crate) fn leave(&self) {
-        let is_idle = lock(&self.state).running == 0;
+        let mut state = lock(&self.state);
+        state.is_over = true;
+        let is_idle = state.running == 0;
+        drop(state);
         if is_idle {
             end_token(&self.token, self.location);
         } else {
@@ -193,16 +225,23 @@ impl<T, E> Shared<T, E> {
     pub(crate) fn body_over<R>(&self, body: Caught<Result<R, E>>) -> Leaving<R, E> {
         // What failed first counts: a body that fails after a task fails because of it.
         let mut ended = Vec::from(mem::take(&mut lock(&self.state).ended));
-        let first = take_failure(&mut ended);
-        match &body {
+        let before = take_failure(&mut ended);
+        let mut panics = FirstPanic::default();
+        panics.run(|| match &body {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => {
                 let reason = CancelReason::superseded(self.location);
                 self.supersede(reason.with_message("the body of the group failed"));
             }
             Err(_) => self.supersede(CancelReason::dropped_at(self.location)),
+        });
+        drop_each(ended, &mut panics);
+        Leaving {
+            body,
+            before,
+            after: None,
+            panics,
         }
-        Leaving { body, first }
     }
 }
 
@@ -210,16 +249,44 @@ impl<T, E> Shared<T, E> {
 pub(crate) struct Leaving<R, E> {
     body: Caught<Result<R, E>>,
     /// What had failed before.
-    first: Option<TaskError<E>>,
+    before: Option<TaskError<E>>,
+    /// What has failed since.
+    after: Option<TaskError<E>>,
+    /// Of callbacks, and of the destructors of results that nobody has asked for.
+    panics: FirstPanic,
 }
 
 impl<R, E> Leaving<R, E> {
+    /// Is everything over, now that no task is running? Drops the results that have come in; a destructor among them may
+    /// have spawned another task, which is to be waited for as well.
+    pub(crate) fn is_over<T>(&mut self, shared: &Shared<T, E>) -> bool {
+        loop {
+            let mut state = lock(&shared.state);
+            if state.ended.is_empty() {
+                // Under the same lock: what is spawned from here on is too late.
+                state.is_over = state.running == 0;
+                return state.is_over;
+            }
+            let mut ended = Vec::from(mem::take(&mut state.ended));
+            drop(state);
+            if let Some(failure) = take_failure(&mut ended) {
+                let has_panicked = self.after.as_ref().is_some_and(TaskError::is_panic);
+                let surplus = if self.after.is_none() || (failure.is_panic() && !has_panicked) {
+                    self.after.replace(failure)
+                } else {
+                    Some(failure)
+                };
+                self.panics.run(|| drop(surplus));
+            }
+            drop_each(ended, &mut self.panics);
+        }
+    }
+
     /// What the `run` returns. A panic comes before any error: a bug is not to hide behind a failure.
-    pub(crate) fn settle<T>(self, shared: &Shared<T, E>) -> Result<R, E> {
+    pub(crate) fn settle(self) -> Result<R, E> {
         let body = self.body.unwrap_or_else(|panic| resume_unwind(panic));
-        let mut ended = Vec::from(mem::take(&mut lock(&shared.state).ended));
-        let last = take_failure(&mut ended);
-        let mut errors = [self.first, last].map(|failure| failure.map(TaskError::or_resume));
+        let mut errors = [self.before, self.after].map(|failure| failure.map(TaskError::or_resume));
+        self.panics.resume();
         if let Some(error) = errors[0].take() {
             return Err(error);
         }
@@ -228,6 +295,13 @@ impl<R, E> Leaving<R, E> {
             Some(error) => Err(error),
             None => Ok(value),
         }
+    }
+}
+
+/// Drops results that nobody has asked for.
+fn drop_each<T, E>(ended: Vec<Ended<T, E>>, panics: &mut FirstPanic) {
+    for ended in ended {
+        panics.run(|| drop(ended));
     }
 }
 
@@ -287,5 +361,70 @@ impl<T, E: From<Cancelled>> Drop for Member<T, E> {
             let cancelled = Cancelled::dropped(self.spawned_at);
             self.report(Err(TaskError::from(cancelled)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+
+    impl Wake for Counts {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    type Group = Arc<Shared<(), Cancelled>>;
+
+    fn group() -> Group {
+        Shared::new(CancellationToken::new(), Location::caller())
+    }
+
+    /// A task that has failed, so far as it can be seen before it tells the others.
+    fn failed(group: &Group) {
+        let mut state = lock(&group.state);
+        state.spawned += 1;
+        state.running += 1;
+        state.telling += 1;
+        let spawned_at = Location::caller();
+        state.ended.push_back(Ended {
+            index: 0,
+            spawned_at,
+            result: Err(TaskError::Failed(Cancelled::dropped(spawned_at))),
+        });
+    }
+
+    #[test]
+    fn whoever_hears_of_a_failure_finds_the_group_cancelled_though_its_task_has_not_got_that_far() {
+        let group = group();
+        failed(&group);
+        assert_eq!(group.len(), 1);
+        let next = group.poll_next(&Context::from_waker(Waker::noop()));
+        assert!(matches!(next, Poll::Ready(Some(Err(_)))));
+        assert!(group.token().is_cancelled());
+        // The task has still to say that it is over.
+        assert_eq!(group.len(), 0);
+        assert!(group.poll_next(&Context::from_waker(Waker::noop())).is_pending());
+    }
+
+    #[test]
+    fn a_callback_that_panics_does_not_keep_the_owner_from_being_woken() {
+        let group = group();
+        let woken = std::sync::Arc::new(Counts::default());
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        let member = group.enlist(Location::caller());
+        group.token().on_cancel(|_| panic!("a callback")).detach();
+        assert!(group.poll_idle(&Context::from_waker(&waker)).is_pending());
+        let failure = Err(Cancelled::dropped(Location::caller()));
+        assert!(catch_unwind(AssertUnwindSafe(|| member.end(Ok(failure)))).is_err());
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        assert!(group.poll_idle(&Context::from_waker(&waker)).is_ready());
     }
 }

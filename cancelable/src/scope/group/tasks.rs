@@ -119,7 +119,8 @@ impl<T, E, S: Default> TaskGroup<T, E, S> {
     ///
     /// - A task that fails cancels the other tasks and the body.
     /// - A body that fails cancels the tasks.
-    /// - Results that the body has not asked for are dropped; failures are not.
+    /// - Results that the body has not asked for are dropped; failures are not. Tasks that their destructors spawn are waited
+    ///   for as well.
     ///
     /// ```
     /// # #[cfg(feature = "tokio")] {
@@ -150,7 +151,8 @@ impl<T, E, S: Default> TaskGroup<T, E, S> {
     ///
     /// # Panics
     ///
-    /// With the panic of the body, or else of a task that the body has not taken, when all tasks have ended.
+    /// With the panic of the body, or else of a task that the body has not taken, or of a destructor of a result, when all
+    /// tasks have ended.
     ///
     /// # Cancel safety
     ///
@@ -207,9 +209,13 @@ impl<T, E, S> TaskGroup<T, E, S> {
             let body = body
                 .await
                 .map(|body| body.unwrap_or_else(FromCancelled::from_cancelled));
-            let leaving = shared.body_over(body);
-            Wait::new(&shared, Shared::poll_idle).await;
-            leaving.settle(&shared)
+            let mut leaving = shared.body_over(body);
+            loop {
+                Wait::new(&shared, Shared::poll_idle).await;
+                if leaving.is_over(&shared) {
+                    return leaving.settle();
+                }
+            }
         })
     }
 

@@ -349,6 +349,14 @@ impl Handle {
     /// Reads the extras of this node and its ancestors, nearest first, under the lock. What `f` gets to see is not a
     /// counted handle: an ancestor may have lost its last one. See [`try_clone`](Self::try_clone).
     pub(super) fn for_each_upwards(&self, mut f: impl FnMut(&Self, Option<&mut Extras>)) {
+        self.climb(|node, extras| {
+            f(node, extras);
+            true
+        });
+    }
+
+    /// As [`for_each_upwards`](Self::for_each_upwards), for as long as `f` says `true`.
+    pub(super) fn climb(&self, mut f: impl FnMut(&Self, Option<&mut Extras>) -> bool) {
         if self.is_never() {
             return;
         }
@@ -359,7 +367,9 @@ impl Handle {
             let view = std::mem::ManuallyDrop::new(Self(node));
             // SAFETY: a node's parents are alive while it is attached (T4), and the lock is held (T3).
             unsafe {
-                f(&view, (*node.as_ref().extras()).as_deref_mut());
+                if !f(&view, (*node.as_ref().extras()).as_deref_mut()) {
+                    return;
+                }
                 at = (*node.as_ref().links()).parent;
             }
         }
@@ -436,6 +446,11 @@ impl Extras {
             deadline,
             ..Self::default()
         }
+    }
+
+    /// Does this token listen to anything besides its parent?
+    pub(super) fn has_sources(&self) -> bool {
+        !self.sources.is_empty()
     }
 
     /// What this token listens to besides its parent, and whether it needs all of them.
