@@ -136,6 +136,38 @@ fn l07_callbacks_that_keep_the_next_callback_s_handle_are_dropped_in_a_loop() {
     });
 }
 
+/// Tokens, each of whose detached callbacks keeps the next; the first of them.
+fn kept_by_callbacks(dropped: &Arc<AtomicUsize>) -> CancellationToken {
+    (0..LONG).fold(CancellationToken::new(), |next, _| {
+        let kept = Carrying {
+            carried: Some(next),
+            dropped: Arc::clone(dropped),
+        };
+        let token = CancellationToken::new();
+        token.on_cancel(move |_| drop(kept)).detach();
+        token
+    })
+}
+
+#[test]
+fn l07_callbacks_that_keep_the_next_token_are_dropped_in_a_loop() {
+    on_a_small_stack(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        drop(kept_by_callbacks(&dropped));
+        assert_eq!(dropped.load(Ordering::Relaxed), LONG);
+    });
+}
+
+/// The first callback runs, and drops the second token with its callback unrun, and so on.
+#[test]
+fn l07_callbacks_that_keep_the_next_token_are_dropped_in_a_loop_when_the_first_one_runs() {
+    on_a_small_stack(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        kept_by_callbacks(&dropped).cancel();
+        assert_eq!(dropped.load(Ordering::Relaxed), LONG);
+    });
+}
+
 /// Tokens of ours, each tied to the one before by way of one of tokio-util's.
 fn tied() -> Vec<CancellationToken> {
     let mut tokens = vec![CancellationToken::new()];

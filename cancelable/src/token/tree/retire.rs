@@ -2,6 +2,7 @@
 
 use super::siblings::{NodeChain, detach, splice};
 use super::*;
+use crate::trampoline;
 
 /// Drops a node whose only handle this is and that nothing depends on, as most are, without the general case's
 /// bookkeeping; `false`: nothing has been done.
@@ -261,7 +262,8 @@ pub(super) fn empty(node: &Node, pending: &mut Vec<NonNull<Node>>, panics: &mut 
 /// Drops callbacks unrun, which is the user's code.
 pub(super) fn drop_each(unheard: Vec<Taken<LinkTarget>>, panics: &mut FirstPanic) {
     for callback in unheard {
-        panics.run(|| drop(callback));
+        // It may keep the next token, whose callback keeps the next: no chain of these is too long.
+        panics.run(|| trampoline::drop(callback));
     }
 }
 
@@ -271,7 +273,7 @@ pub(super) fn dispose(extras: Option<Box<Extras>>, pending: &mut Vec<NonNull<Nod
     extras.forget_node();
     pending.extend(extras.sources.drain(..).filter_map(SourceLink::into_last));
     // What works on the token's behalf is the user's code.
-    panics.run(|| drop(extras));
+    panics.run(|| trampoline::drop(extras));
 }
 
 /// Puts the only child of `node` in its place, and `node` out of the tree, with the garbage. `node`'s detached callbacks go up to its
