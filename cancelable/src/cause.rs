@@ -72,6 +72,11 @@ impl Cause {
         self.rounds.wake_when_over(Round::Second, waker)
     }
 
+    /// There are no rounds: nobody has to be woken before anybody else. To be said before the cause is published.
+    pub(crate) fn skip_rounds(&self) {
+        self.rounds.skip();
+    }
+
     /// The first round is over, for everyone in it has been woken: ends it, and then the second, and hands each of those who
     /// waited for either to `wake`.
     pub(crate) fn end_rounds(&self, mut wake: impl FnMut(Waker)) {

@@ -133,23 +133,22 @@ impl CancellationToken {
 
     /// Cancels for this reason, or for this deadline.
     pub(super) fn cancel_for(&self, reason: CancelReason, deadline: Option<Instant>) -> bool {
-        self.cancel_by(Cause::new(reason, deadline))
+        self.cancel_by(Arc::new(Cause::new(reason, deadline)))
     }
 
     /// Cancels for a reason of a kind that knows no more than its line.
     pub(crate) fn cancel_plainly(&self, kind: ReasonKind, location: &'static Location<'static>) -> bool {
-        self.cancel_by(Cause::plain(kind, location))
+        self.cancel_by(Arc::new(Cause::plain(kind, location)))
     }
 
-    fn cancel_by(&self, cause: Cause) -> bool {
-        let cause = Arc::new(cause);
-        match self.node.mark(&cause) {
+    fn cancel_by(&self, cause: Arc<Cause>) -> bool {
+        match self.node.mark(cause) {
             Marked::Before => false,
             Marked::Alone { first, has_more } => {
-                tell_alone(&self.node, first, has_more, &cause);
+                tell_alone(&self.node, first, has_more);
                 true
             }
-            Marked::All(harvest) => {
+            Marked::All(harvest, cause) => {
                 tell(*harvest, &cause);
                 true
             }

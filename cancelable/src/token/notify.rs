@@ -5,9 +5,9 @@
 
 use std::task::Waker;
 
-use super::tree::{Handle, Harvest, LinkTarget};
+use super::tree::{Handle, Harvest};
 use super::unwind::FirstPanic;
-use super::waiters::{Callback, Notify, Taken};
+use super::waiters::{Callback, Notify};
 use crate::cause::Cause;
 
 /// Wakers taken per lock: enough to make the lock cheap, few enough not to hold others up. (The idea of a fixed batch
@@ -45,19 +45,31 @@ impl Teller {
     }
 }
 
-/// Tells those who waited for a node on which nothing hung: none of them was for the first round.
-pub(super) fn tell_alone(node: &Handle, first: Option<Taken<LinkTarget>>, has_more: bool, cause: &Cause) {
-    let mut teller = Teller::default();
-    cause.end_rounds(|waker| teller.wake(waker));
-    match first.map(Taken::into_notify) {
-        Some(Notify::Wake { waker, .. }) => teller.wake(waker),
-        Some(Notify::Call(callback)) => teller.call(callback, cause),
-        Some(Notify::Link(_) | Notify::Idle) | None => {}
+/// Tells those who waited for a marked node on which nothing hung: none of them was for the first round.
+#[inline]
+pub(super) fn tell_alone(node: &Handle, first: Option<Waker>, has_more: bool) {
+    let mut panics = FirstPanic::default();
+    if let Some(waker) = first {
+        panics.run(|| waker.wake());
     }
     if has_more {
-        tell_node(node, cause, &mut teller);
-        teller.flush();
+        tell_rest(node, panics);
+    } else {
+        panics.resume();
     }
+}
+
+#[cold]
+fn tell_rest(node: &Handle, panics: FirstPanic) {
+    let Some(cause) = node.cause() else {
+        unreachable!("a marked node has a cause")
+    };
+    let mut teller = Teller {
+        panics,
+        ..Teller::default()
+    };
+    tell_node(node, &cause, &mut teller);
+    teller.flush();
     teller.panics.resume();
 }
 

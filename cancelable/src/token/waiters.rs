@@ -323,6 +323,32 @@ impl<L> WaiterList<L> {
         Some(unsafe { self.take(lock, self.head) })
     }
 
+    /// Takes the first waiter out, if it is a waker.
+    ///
+    /// # Safety
+    /// `lock` guards this list.
+    #[inline]
+    pub(super) unsafe fn pop_waker(&mut self, _lock: &TreeLock) -> Option<Waker> {
+        let first = self.head;
+        if first.is_null() {
+            return None;
+        }
+        // SAFETY: a linked waiter is alive (W1) and ours under the lock (W2).
+        unsafe {
+            let notify = &raw mut (*(*first).entry()).notify;
+            if !matches!(*notify, Notify::Wake { .. }) {
+                return None;
+            }
+            self.cut(&*first);
+            let Notify::Wake { waker, .. } = std::mem::replace(&mut *notify, Notify::Idle) else {
+                return None;
+            };
+            // As in `take`: the last touch (W3). What is detached is no waker, so there is nothing to free.
+            (*first).linked.store(false, Ordering::Release);
+            Some(waker)
+        }
+    }
+
     /// Takes every link out and hands its target to `f`.
     ///
     /// # Safety

@@ -8,7 +8,9 @@
 //! Only one thread at a time cancels across links ([`CROSSING`]): two that met would each have to wait for the other. Those
 //! that cancel trees without links are not held up, and neither is anybody who asks, makes children, registers or links.
 
-use super::mark::{mark_alone, mark_locked, mark_tree};
+use super::mark::{is_alone, mark_alone, mark_locked, mark_tree};
+use std::task::Waker;
+
 use super::*;
 
 global! {
@@ -20,21 +22,19 @@ global! {
 pub(in crate::token) enum Marked {
     /// It was cancelled before.
     Before,
-    /// Only this one: nothing hangs on it. Who waited first, and whether others are left in its list, none of them for the
+    /// Only this one: nothing hangs on it. Whom to wake first, and whether others are left in its list, none of them for the
     /// first round.
-    Alone {
-        first: Option<Taken<LinkTarget>>,
-        has_more: bool,
-    },
-    /// It, all below it, and all that is linked to any of them.
-    All(Box<Harvest>),
+    Alone { first: Option<Waker>, has_more: bool },
+    /// It, all below it, and all that is linked to any of them, for this cause.
+    All(Box<Harvest>, Arc<Cause>),
 }
 
 impl Handle {
     /// Marks this node and all below it as cancelled, and whatever is linked to any of them (L3).
     ///
     /// Nobody has been told when this returns: that is in `notify.rs`.
-    pub(in crate::token) fn mark(&self, cause: &Arc<Cause>) -> Marked {
+    #[inline(always)]
+    pub(in crate::token) fn mark(&self, cause: Arc<Cause>) -> Marked {
         if self.is_never() {
             return Marked::Before;
         }
@@ -47,20 +47,21 @@ impl Handle {
             // Or claimed by somebody else, who has to be done before this returns.
             drop(lock);
             let mut harvest = Box::default();
-            return if mark_across(self, cause, &mut harvest) {
-                Marked::All(harvest)
+            return if mark_across(self, &cause, &mut harvest) {
+                Marked::All(harvest, cause)
             } else {
                 Marked::Before
             };
         }
         // SAFETY: it is this tree's lock, and the node is neither marked nor claimed.
         unsafe {
-            if let Some((first, has_more)) = mark_alone(&lock, self, state, cause) {
+            if is_alone(&lock, self, state) {
+                let (first, has_more) = mark_alone(&lock, self, state, cause);
                 return Marked::Alone { first, has_more };
             }
             let mut harvest = Box::default();
-            mark_locked(&lock, self, cause, false, &mut harvest);
-            Marked::All(harvest)
+            mark_locked(&lock, self, &cause, false, &mut harvest);
+            Marked::All(harvest, cause)
         }
     }
 }

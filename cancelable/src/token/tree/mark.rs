@@ -2,6 +2,8 @@
 
 use super::retire::{Garbage, dispose, drop_each, free_all, release_all, tidy_upwards};
 use super::siblings::{NodeChain, detach};
+use std::task::Waker;
+
 use super::*;
 
 /// What a mark leaves to be done once the lock is released: people to tell, and things to drop.
@@ -100,39 +102,48 @@ pub(super) fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harve
     }
 }
 
-/// Marks `origin`, if nothing hangs on it and nobody waits for it in the first round, as is the usual case: without a
-/// walk, and without the bookkeeping of one. The first of its waiters, and whether there are more; or `None`, and nothing
-/// has been done.
+/// Is this a node on which nothing hangs, and for which nobody waits in the first round? It is the usual case, and can be
+/// marked without a walk and without the bookkeeping of one.
 ///
 /// # Safety
-/// `lock` is the lock of `origin`'s tree, and `origin`, whose state this is, is neither marked nor claimed.
-#[inline]
+/// `lock` is the lock of `origin`'s tree, and `state` is `origin`'s.
+#[inline(always)]
+pub(super) unsafe fn is_alone(lock: &TreeLock, origin: &Handle, state: Snapshot) -> bool {
+    let node = origin.node();
+    // SAFETY: the lock is held (T3), and parents of attached nodes are alive (T4).
+    unsafe {
+        let links = node.links();
+        let parent = (*links).parent;
+        (*links).first_child.is_null()
+            && (*node.extras()).is_none()
+            && !state.holds_parent()
+            && !(*node.waiters()).has_foreign(lock)
+            && (parent.is_null() || !(*parent).state.load_locked(lock).is_zombie())
+    }
+}
+
+/// Marks a node that [is alone](is_alone). The first of its waiters, if that is a waker, and whether there are more.
+///
+/// # Safety
+/// `lock` is the lock of `origin`'s tree, and `origin`, whose state this is, is alone, and neither marked nor claimed.
+#[inline(always)]
 pub(super) unsafe fn mark_alone(
     lock: &TreeLock,
     origin: &Handle,
     state: Snapshot,
-    cause: &Arc<Cause>,
-) -> Option<(Option<Taken<LinkTarget>>, bool)> {
-    let node = origin.0.as_ptr().cast_const();
+    cause: Arc<Cause>,
+) -> (Option<Waker>, bool) {
+    let node = origin.node();
     // SAFETY: the lock is held (T3), and parents of attached nodes are alive (T4).
     unsafe {
-        let links = (*node).links();
-        let waiters = &mut *(*node).waiters();
-        let parent = (*links).parent;
-        if !(*links).first_child.is_null()
-            || (*(*node).extras()).is_some()
-            || state.holds_parent()
-            || waiters.has_foreign(lock)
-            || (!parent.is_null() && (*parent).state.load_locked(lock).is_zombie())
-        {
-            return None;
-        }
-        detach(node);
-        let first = waiters.pop(lock, false);
+        detach(origin.0.as_ptr());
+        let waiters = &mut *node.waiters();
+        let first = waiters.pop_waker(lock);
         let has_more = !waiters.is_empty();
-        (*node).cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
-        (*node).state.store(lock, state.cancelled(false));
-        Some((first, has_more))
+        cause.skip_rounds();
+        node.cause.with_mut(|slot| *slot = Some(cause));
+        node.state.store(lock, state.cancelled(false));
+        (first, has_more)
     }
 }
 
