@@ -6,8 +6,12 @@
 mod cause;
 #[path = "../../src/clock.rs"]
 mod clock;
+#[path = "../../src/context/mod.rs"]
+mod context;
 #[path = "../../src/error.rs"]
 mod error;
+#[path = "../../src/guard/mod.rs"]
+mod guard;
 #[path = "../../src/primitive.rs"]
 mod primitive;
 #[path = "../../src/reason.rs"]

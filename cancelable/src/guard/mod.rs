@@ -15,3 +15,7 @@ pub use checkpoint::{Checkpoint, checkpoint};
 pub(crate) use checkpoint::{GiveWayFirst, give_way_first};
 pub(crate) use finish::{Finish, Hold, finish};
 pub(crate) use verdict::Before;
+
+#[cfg(all(test, cancelable_loom))]
+#[path = "tests/loom.rs"]
+mod tests;
