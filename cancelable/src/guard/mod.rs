@@ -18,4 +18,4 @@ pub(crate) use verdict::Before;
 
 #[cfg(all(test, cancelable_loom))]
 #[path = "tests/loom.rs"]
-mod tests;
+mod loom;
