@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::__private::Site;
+use cancelable::testing::Clock;
 use cancelable::{
     CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
     current, guard, is_cancelled, propagate, race, remaining, shield, shield_sync, sleep,
@@ -832,6 +833,55 @@ fn l17_a_scope_that_returned_cancels_stragglers_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn l17_a_scope_that_returned_cancels_a_child_though_nobody_holds_its_own_token() {
+    let child = || Ok::<_, Cancelled>(current().child_token());
+    let of_sync = Scope::new().run_sync(child).unwrap();
+    assert_eq!(kind(&of_sync), Some(ReasonKind::ScopeEnded));
+    on_every_runtime(move || async move {
+        let at_once = Scope::new().run(async { child() }).await.unwrap();
+        assert_eq!(kind(&at_once), Some(ReasonKind::ScopeEnded), "in one poll");
+        let later = Scope::new().run(async {
+            let child = child()?;
+            guard(ready_after(1, ())).await?;
+            Ok::<_, Cancelled>(child)
+        });
+        assert_eq!(kind(&later.await.unwrap()), Some(ReasonKind::ScopeEnded), "in two");
+    });
+}
+
+#[test]
+fn l17_a_scope_that_returned_tells_whoever_waits_for_it_though_nobody_holds_its_token() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tells = Arc::clone(&told);
+    let register = move || {
+        let tells = Arc::clone(&tells);
+        current()
+            .on_cancel(move |reason| tells.lock().unwrap().push(reason.kind()))
+            .detach();
+        Ok::<_, Cancelled>(())
+    };
+    Scope::new().run_sync(&register).unwrap();
+    assert_eq!(*told.lock().unwrap(), [ReasonKind::ScopeEnded]);
+    on_every_runtime(move || {
+        let (register, told) = (register.clone(), Arc::clone(&told));
+        async move {
+            told.lock().unwrap().clear();
+            Scope::new().run(async { register() }).await.unwrap();
+            let later = Scope::new().run(async {
+                register()?;
+                guard(ready_after(1, ())).await
+            });
+            later.await.unwrap();
+            assert_eq!(
+                *told.lock().unwrap(),
+                [ReasonKind::ScopeEnded; 2],
+                "in one poll and in two"
+            );
+        }
+    });
+}
+
+#[test]
 fn l18_without_a_scope_nothing_happens() {
     on_every_runtime(|| async {
         assert!(check().is_ok());
@@ -1060,6 +1110,38 @@ fn l12_members_parked_in_a_buffer_while_its_consumer_waits_do_not_hold_the_cance
 }
 
 #[test]
+fn l12_a_shield_that_began_where_a_panic_passed_holds_what_is_outside_the_panic() {
+    let (token, inner) = (CancellationToken::new(), CancellationToken::new());
+    let (gate, opened) = futures::channel::oneshot::channel();
+    let body = async move {
+        let mut shielded = Box::pin(shield(opened));
+        poll_fn(|cx| {
+            let unwound = catch_unwind(AssertUnwindSafe(|| {
+                inner.sync_scope(|| {
+                    assert!(shielded.as_mut().poll(cx).is_pending());
+                    panic!("on purpose");
+                });
+            }));
+            assert!(unwound.is_err());
+            Poll::Ready(())
+        })
+        .await;
+        shielded.await
+    };
+    let mut task = Box::pin(token.scope(guard(body)));
+    assert!(poll_once(&mut task).is_pending());
+    token.cancel();
+    for _ in 0..3 {
+        assert!(poll_once(&mut task).is_pending(), "in its shield");
+    }
+    gate.send("safe").unwrap();
+    let Poll::Ready(Ok(Ok(value))) = poll_once(&mut task) else {
+        panic!("the shield has run to its end")
+    };
+    assert_eq!(value, "safe");
+}
+
+#[test]
 fn l13_scopes_inside_a_shield_work_as_ever() {
     on_every_runtime(|| async {
         let outcome: Outcome = Scope::new()
@@ -1217,6 +1299,45 @@ fn l15_of_a_timeout_and_a_deadline_the_earlier_counts() {
             outcome.unwrap();
         }
     });
+}
+
+#[test]
+fn l15_a_timeout_counts_from_the_first_poll_however_many_come_before_the_token_is_needed() {
+    let clock = Clock::new();
+    let seconds = Duration::from_secs;
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&left);
+    let scope = Scope::new().timeout(seconds(60)).run(async move {
+        ready_after(2, ()).await;
+        noted.lock().unwrap().push(remaining().unwrap());
+        guard(pending()).await
+    });
+    let mut task = Box::pin(clock.scope(scope));
+    for _ in 0..3 {
+        assert!(poll_once(&mut task).is_pending());
+        clock.advance(seconds(20));
+    }
+    assert_eq!(*left.lock().unwrap(), [seconds(20)], "in the third poll");
+    let Poll::Ready(outcome) = poll_once(&mut task) else {
+        panic!("the time is up")
+    };
+    let outcome: Outcome = outcome;
+    assert!(outcome.unwrap_err().is_timeout());
+
+    // By the wall's clock, without a word in between: the deadline is that of the first poll, to the nanosecond.
+    let seen = Arc::new(Mutex::new(None));
+    let sees = Arc::clone(&seen);
+    let mut task = Box::pin(Scope::new().timeout(LONG).run(async move {
+        ready_after(1, ()).await;
+        *sees.lock().unwrap() = current().deadline();
+        Ok::<_, Cancelled>(())
+    }));
+    assert!(poll_once(&mut task).is_pending());
+    let after_the_first = Instant::now();
+    while Instant::now() == after_the_first {}
+    assert!(poll_once(&mut task).is_ready());
+    let deadline = seen.lock().unwrap().expect("the scope has a deadline");
+    assert!(deadline <= after_the_first + LONG);
 }
 
 #[test]

@@ -935,6 +935,42 @@ fn l06_a_detached_callback_of_a_dropped_token_passes_to_the_nearest_ancestor() {
 }
 
 #[test]
+fn l06_callbacks_that_come_up_from_dropped_tokens_run_after_those_that_were_there() {
+    // A leaf, one with a child that takes its place, and one that stays for its two children until one of these goes.
+    let drops: [fn(CancellationToken); 3] = [
+        drop,
+        |dropped| {
+            let below = dropped.child_token();
+            drop(dropped);
+            drop(below);
+        },
+        |dropped| {
+            let below = [dropped.child_token(), dropped.child_token()];
+            drop(dropped);
+            drop(below);
+        },
+    ];
+    for (i, drop_it) in drops.into_iter().enumerate() {
+        let log = Log::default();
+        let root = CancellationToken::new();
+        root.on_cancel(log.callback("detached")).detach();
+        let _kept = root.on_cancel(log.callback("kept"));
+        let child = root.child_token();
+        for name in ["first from below", "second from below"] {
+            child.on_cancel(log.callback(name)).detach();
+        }
+        drop_it(child);
+        root.on_cancel(log.callback("last")).detach();
+        root.cancel();
+        assert_eq!(
+            log.all(),
+            ["detached", "kept", "first from below", "second from below", "last"],
+            "{i}"
+        );
+    }
+}
+
+#[test]
 fn l06_a_detached_callback_that_nobody_can_cause_is_dropped() {
     let drops = Arc::new(AtomicUsize::new(0));
     let detached = |token: &CancellationToken| {

@@ -340,3 +340,7 @@ fn effective_deadline(node: Handle) -> Option<Moment> {
         asked.insert(level.node.address(), (level.node, level.earliest));
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "tests/timeout.rs"]
+mod tests;

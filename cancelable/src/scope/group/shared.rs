@@ -289,3 +289,7 @@ impl<T, E: From<Cancelled>> Drop for Member<T, E> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
