@@ -736,7 +736,8 @@ fn l12_a_stream_changes_its_place_among_the_woken_when_the_same_waker_becomes_fo
         if becomes_foreign {
             expected.reverse();
         }
-        assert_eq!(*order.lock().unwrap(), expected, "{becomes_foreign}");
+        let order = order.lock().unwrap().clone();
+        assert_eq!(order, expected, "{becomes_foreign}");
     }
 }
 
