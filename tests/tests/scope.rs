@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::__private::Site;
@@ -882,6 +882,36 @@ fn l17_a_scope_that_returned_tells_whoever_waits_for_it_though_nobody_holds_its_
 }
 
 #[test]
+fn l17_what_a_finished_body_leaves_is_dropped_before_the_scope_ends() {
+    let (tell, told) = mpsc::channel();
+    for polls in 0..3 {
+        let (witness, mut stragglers) = (tell.clone(), Vec::new());
+        let mut witnesses = Vec::new();
+        let mut left = polls;
+        // What a future has in it goes with it, not with its last poll.
+        let mut future = Box::pin(Scope::new().run(poll_fn(move |cx| {
+            if witnesses.is_empty() {
+                witnesses.push(SeesOwnToken::new(&witness));
+                stragglers.push(current());
+            }
+            if left == 0 {
+                return Poll::Ready(Ok::<_, Cancelled>(stragglers.pop()));
+            }
+            left -= 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })));
+        let straggler = loop {
+            if let Poll::Ready(straggler) = poll_once(&mut future) {
+                break straggler.unwrap().unwrap();
+            }
+        };
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [(true, None)], "{polls}");
+        assert_eq!(kind(&straggler), Some(ReasonKind::ScopeEnded));
+    }
+}
+
+#[test]
 fn l18_without_a_scope_nothing_happens() {
     on_every_runtime(|| async {
         assert!(check().is_ok());
@@ -1139,6 +1169,110 @@ fn l12_a_shield_that_began_where_a_panic_passed_holds_what_is_outside_the_panic(
         panic!("the shield has run to its end")
     };
     assert_eq!(value, "safe");
+}
+
+/// A waker made of a closure.
+struct WakeFn<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for WakeFn<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn l12_members_that_are_woken_in_the_middle_of_a_poll_are_polled_before_the_check_point_outside_fails() {
+    // An await, and a scope that is a check point itself.
+    for by_scope in [false, true] {
+        let token = CancellationToken::new();
+        let (release, released) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel::<()>();
+        let noticed = Arc::new(AtomicBool::new(false));
+        let notices = Arc::clone(&noticed);
+        let (shows, own) = mpsc::channel();
+        let (mut polls, waited) = (0, token.clone());
+        let body = async move {
+            shows.send(current()).unwrap();
+            let mut members: FuturesUnordered<_> = [async move {
+                let outcome = guard(pending::<()>()).await;
+                notices.store(outcome.is_err(), Ordering::SeqCst);
+            }]
+            .into_iter()
+            .collect();
+            let cancel_goes_on = poll_fn(move |_| {
+                polls += 1;
+                if polls == 2 {
+                    assert!(waited.is_cancelled());
+                    release.send(()).unwrap();
+                    told.recv().unwrap();
+                }
+                Poll::<()>::Pending
+            });
+            futures::join!(members.next(), cancel_goes_on);
+            Ok::<_, Cancelled>(())
+        };
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = if by_scope {
+            Box::pin(Scope::new().parent(&token).run(body))
+        } else {
+            let guarded = token.scope(guard(body));
+            Box::pin(async move { guarded.await? })
+        };
+        assert!(poll_once(&mut task).is_pending());
+
+        // In front of the member among the woken: whoever cancels stays with this one.
+        let (arrive, arrived) = mpsc::channel();
+        let stays = Mutex::new((arrive, released));
+        let stays = Waker::from(Arc::new(WakeFn(move || {
+            let (arrive, released) = &*stays.lock().unwrap();
+            arrive.send(()).unwrap();
+            released.recv().unwrap();
+        })));
+        let mut in_front = Box::pin(guard(pending::<()>()));
+        let own = own.recv().unwrap();
+        own.sync_scope(|| assert!(poll_with(&mut in_front, &stays).is_pending()));
+        let _callback = own.on_cancel(move |_| tell.send(()).unwrap());
+
+        let canceller = token.clone();
+        let canceller = std::thread::spawn(move || canceller.cancel());
+        arrived.recv().unwrap();
+        assert!(
+            poll_once(&mut task).is_pending(),
+            "the member has not been polled since"
+        );
+        canceller.join().unwrap();
+        assert!((0..3).any(|_| poll_once(&mut task).is_ready()));
+        assert!(noticed.load(Ordering::SeqCst), "innermost first, by scope: {by_scope}");
+    }
+}
+
+#[test]
+fn l12_a_scope_changes_its_place_among_the_woken_when_the_same_waker_becomes_foreign_or_stops_being() {
+    // In a sync scope no waker is the scope's; outside any scope, all are.
+    for becomes_foreign in [true, false] {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let order = Arc::clone(&order);
+            move || order.lock().unwrap().push(name)
+        };
+        let (token, ambient) = (CancellationToken::new(), CancellationToken::new());
+        let mut scope = Box::pin(token.scope(pending::<()>()));
+        let waker = Waker::from(Arc::new(WakeFn(note("the scope"))));
+        let mut poll = |is_foreign: bool| {
+            let mut poll = || poll_with(&mut scope, &waker);
+            assert!(if is_foreign { ambient.sync_scope(poll) } else { poll() }.is_pending());
+        };
+        poll(!becomes_foreign);
+        let call = note("the callback");
+        let _callback = token.on_cancel(move |_| call());
+        poll(becomes_foreign);
+        token.cancel();
+        let mut expected = ["the callback", "the scope"];
+        if becomes_foreign {
+            expected.reverse();
+        }
+        let order = order.lock().unwrap().clone();
+        assert_eq!(order, expected, "{becomes_foreign}");
+    }
 }
 
 #[test]

@@ -44,6 +44,28 @@ fn a_future_whose_poll_ends_its_own_watch_is_dropped_and_not_polled_again() {
 }
 
 #[test]
+fn a_future_that_wakes_itself_while_it_is_polled_is_polled_again() {
+    for is_inline in [true, false] {
+        let (polls, polled) = mpsc::channel();
+        let mut is_first = true;
+        let future = std::future::poll_fn(move |cx| {
+            polls.send(()).unwrap();
+            if std::mem::replace(&mut is_first, false) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        });
+        let _vigil = watch(future, is_inline);
+        if is_inline {
+            assert_eq!(polled.try_iter().count(), 2);
+        } else {
+            assert_eq!(polled.iter().count(), 2, "and then it is over");
+        }
+    }
+}
+
+#[test]
 fn a_future_that_is_given_up_as_its_poll_ends_is_dropped() {
     // The last moment for it is between the poll's question and the putting back, which waits for the lock: a thread that has
     // been let run often enough stands there, or has not yet asked. Right in either case.
