@@ -1246,6 +1246,44 @@ fn l12_members_that_are_woken_in_the_middle_of_a_poll_are_polled_before_the_chec
 }
 
 #[test]
+fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_more() {
+    // An await, and a scope that is a check point itself. Either has had a shield inside, which is over by then.
+    for by_scope in [false, true] {
+        let token = CancellationToken::new();
+        let canceller = token.clone();
+        let noticed = Arc::new(AtomicBool::new(false));
+        let notices = Arc::clone(&noticed);
+        let mut polls = 0;
+        let body = async move {
+            let member = async {
+                let outcome = guard(pending::<()>()).await;
+                notices.store(outcome.is_err(), Ordering::SeqCst);
+            };
+            let cancels_third = poll_fn(move |_| {
+                polls += 1;
+                if polls == 3 {
+                    canceller.cancel();
+                }
+                Poll::<()>::Pending
+            });
+            futures::join!(shield(ready_after(1, ())), member, cancels_third);
+            Ok::<_, Cancelled>(())
+        };
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = if by_scope {
+            Box::pin(Scope::new().parent(&token).run(body))
+        } else {
+            let guarded = token.scope(guard(body));
+            Box::pin(async move { guarded.await? })
+        };
+        for _ in 0..3 {
+            assert!(poll_once(&mut task).is_pending());
+        }
+        assert!(poll_once(&mut task).is_ready());
+        assert!(noticed.load(Ordering::SeqCst), "innermost first, by scope: {by_scope}");
+    }
+}
+
+#[test]
 fn l12_a_scope_changes_its_place_among_the_woken_when_the_same_waker_becomes_foreign_or_stops_being() {
     // In a sync scope no waker is the scope's; outside any scope, all are.
     for becomes_foreign in [true, false] {
