@@ -1181,6 +1181,33 @@ impl<F: Fn() + Send + Sync + 'static> Wake for WakeFn<F> {
 }
 
 #[test]
+fn l11_an_await_under_a_foreign_waker_is_woken_where_it_was_polled_last() {
+    // In a sync scope no waker is the scope's.
+    let poll_in = |token: &CancellationToken, task: &mut Pin<Box<_>>, waker: &Waker| {
+        token.sync_scope(|| assert!(poll_with(task, waker).is_pending()));
+    };
+    // By another waker.
+    let token = CancellationToken::new();
+    let [(before, old), (after, new)] = [CountingWaker::new(), CountingWaker::new()];
+    let mut task = Box::pin(guard(pending::<()>()));
+    poll_in(&token, &mut task, &old);
+    poll_in(&token, &mut task, &new);
+    token.cancel();
+    assert_eq!((before.count(), after.count()), (0, 1));
+
+    // In another scope.
+    let [left, entered] = [CancellationToken::new(), CancellationToken::new()];
+    let (count, waker) = CountingWaker::new();
+    let mut task = Box::pin(guard(pending::<()>()));
+    poll_in(&left, &mut task, &waker);
+    poll_in(&entered, &mut task, &waker);
+    left.cancel();
+    assert_eq!(count.count(), 0);
+    entered.cancel();
+    assert_eq!(count.count(), 1);
+}
+
+#[test]
 fn l12_members_that_are_woken_in_the_middle_of_a_poll_are_polled_before_the_check_point_outside_fails() {
     // An await, and a scope that is a check point itself.
     for by_scope in [false, true] {
@@ -1280,6 +1307,38 @@ fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_mor
         }
         assert!(poll_once(&mut task).is_ready());
         assert!(noticed.load(Ordering::SeqCst), "innermost first, by scope: {by_scope}");
+    }
+}
+
+#[test]
+fn l12_a_member_that_was_dropped_does_not_count_with_the_check_point_outside() {
+    for polls_between in 0..2 {
+        let token = CancellationToken::new();
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&polls);
+        let body = async move {
+            let mut members: FuturesUnordered<_> = [guard(pending::<()>())].into_iter().collect();
+            poll_fn(|cx| {
+                assert!(members.poll_next_unpin(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            ready_after(polls_between, ()).await;
+            drop(members);
+            poll_fn(move |_| {
+                counter.fetch_add(1, Ordering::SeqCst);
+                Poll::<()>::Pending
+            })
+            .await;
+        };
+        let mut task = Box::pin(token.scope(guard(body)));
+        for _ in 0..=polls_between {
+            assert!(poll_once(&mut task).is_pending());
+        }
+        token.cancel();
+        assert!(matches!(poll_once(&mut task), Poll::Ready(Err(_))));
+        // Were there somebody to be let out, it would be polled again and again.
+        assert_eq!(polls.load(Ordering::SeqCst), 2, "{polls_between}");
     }
 }
 
