@@ -1311,6 +1311,62 @@ fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_mor
 }
 
 #[test]
+fn l12_members_that_get_out_in_one_poll_each_are_all_let_out() {
+    for by_scope in [false, true] {
+        let token = CancellationToken::new();
+        let noticed = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&noticed);
+        let body = async move {
+            let member = || {
+                let counter = Arc::clone(&counter);
+                let member = async move {
+                    let outcome = guard(pending::<()>()).await;
+                    counter.fetch_add(usize::from(outcome.is_err()), Ordering::SeqCst);
+                };
+                [member].into_iter().collect::<FuturesUnordered<_>>()
+            };
+            let mut crowds = [member(), member(), member()];
+            poll_fn(|cx| {
+                let polls = crowds.each_mut().map(|crowd| crowd.poll_next_unpin(cx));
+                assert!(polls.iter().all(Poll::is_pending));
+                Poll::Ready(())
+            })
+            .await;
+            for crowd in &mut crowds {
+                crowd.next().await;
+                ready_after(1, ()).await;
+            }
+            Ok::<_, Cancelled>(())
+        };
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = if by_scope {
+            Box::pin(Scope::new().parent(&token).run(body))
+        } else {
+            let guarded = token.scope(guard(body));
+            Box::pin(async move { guarded.await? })
+        };
+        assert!(poll_once(&mut task).is_pending());
+        token.cancel();
+        while poll_once(&mut task).is_pending() {}
+        assert_eq!(noticed.load(Ordering::SeqCst), 3, "by scope: {by_scope}");
+    }
+}
+
+#[test]
+fn a_scope_that_is_polled_again_under_the_same_waker_clones_it_no_more() {
+    let clones = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&clones);
+    let waker = waker_that_is_cloned_with(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    let token = CancellationToken::new();
+    let mut task = Box::pin(token.scope(pending::<()>()));
+    for _ in 0..5 {
+        assert!(poll_with(&mut task, &waker).is_pending());
+    }
+    assert_eq!(clones.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn l12_a_member_that_was_dropped_does_not_count_with_the_check_point_outside() {
     for polls_between in 0..2 {
         let token = CancellationToken::new();
