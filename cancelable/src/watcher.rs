@@ -158,3 +158,6 @@ fn in_this_runtime(future: impl Future<Output = ()> + Send + 'static) -> impl Fu
 fn in_this_runtime(future: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> + Send + 'static {
     future
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
-use std::task::Poll;
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use cancelable::{
@@ -534,6 +534,53 @@ fn the_owner_is_woken_by_each_end_when_it_waits_for_the_next() {
 }
 
 // run ---------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn whoever_hears_that_a_task_has_ended_finds_nothing_of_it_left() {
+    struct Looks(Arc<AtomicUsize>, AtomicUsize);
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            self.1.fetch_add(self.0.load(Ordering::SeqCst), Ordering::SeqCst);
+        }
+    }
+
+    // A future that returns, and one that panics, with what is in it and not in its last poll.
+    for panics in [false, true] {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let flag = DropFlag(Arc::clone(&dropped));
+        let on = ByHand::default();
+        let mut group: TaskGroup<(), Cancelled, ByHand> = TaskGroup::on(on.clone());
+        group.spawn(future::poll_fn(move |_| {
+            let _flag = &flag;
+            assert!(!panics, "on purpose");
+            Poll::Ready(Ok(()))
+        }));
+        let looks = Arc::new(Looks(dropped, AtomicUsize::new(0)));
+        let mut next = Box::pin(group.next());
+        assert!(poll_with(&mut next, &Waker::from(Arc::clone(&looks))).is_pending());
+        assert!(on.poll(0).is_ready());
+        assert_eq!(looks.1.load(Ordering::SeqCst), 1, "{panics}");
+    }
+}
+
+#[test]
+fn the_owner_is_woken_though_a_callback_of_the_cancel_panics() {
+    let on = ByHand::default();
+    let mut group: TaskGroup<(), AppError, ByHand> = TaskGroup::on(on.clone());
+    group.token().on_cancel(|_| panic!("on purpose")).detach();
+    group.spawn(async { Err(AppError::Broken("disk full")) });
+    let (count, waker) = CountingWaker::new();
+    let mut next = Box::pin(group.next());
+    assert!(poll_with(&mut next, &waker).is_pending());
+    catch_unwind(AssertUnwindSafe(|| on.poll(0))).unwrap_err();
+    assert_eq!(count.count(), 1);
+    let next = poll_with(&mut next, &waker);
+    assert!(matches!(
+        next,
+        Poll::Ready(Some(Err(TaskError::Failed(AppError::Broken(_)))))
+    ));
+}
 
 #[test]
 fn run_waits_for_tasks_that_the_body_did_not_wait_for() {

@@ -8,10 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::__private::Site;
+use cancelable::testing::Clock;
 use cancelable::{
     CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
     current, guard, is_cancelled, propagate, race, remaining, shield, shield_sync, sleep,
@@ -832,6 +833,85 @@ fn l17_a_scope_that_returned_cancels_stragglers_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn l17_a_scope_that_returned_cancels_a_child_though_nobody_holds_its_own_token() {
+    let child = || Ok::<_, Cancelled>(current().child_token());
+    let of_sync = Scope::new().run_sync(child).unwrap();
+    assert_eq!(kind(&of_sync), Some(ReasonKind::ScopeEnded));
+    on_every_runtime(move || async move {
+        let at_once = Scope::new().run(async { child() }).await.unwrap();
+        assert_eq!(kind(&at_once), Some(ReasonKind::ScopeEnded), "in one poll");
+        let later = Scope::new().run(async {
+            let child = child()?;
+            guard(ready_after(1, ())).await?;
+            Ok::<_, Cancelled>(child)
+        });
+        assert_eq!(kind(&later.await.unwrap()), Some(ReasonKind::ScopeEnded), "in two");
+    });
+}
+
+#[test]
+fn l17_a_scope_that_returned_tells_whoever_waits_for_it_though_nobody_holds_its_token() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tells = Arc::clone(&told);
+    let register = move || {
+        let tells = Arc::clone(&tells);
+        current()
+            .on_cancel(move |reason| tells.lock().unwrap().push(reason.kind()))
+            .detach();
+        Ok::<_, Cancelled>(())
+    };
+    Scope::new().run_sync(&register).unwrap();
+    assert_eq!(*told.lock().unwrap(), [ReasonKind::ScopeEnded]);
+    on_every_runtime(move || {
+        let (register, told) = (register.clone(), Arc::clone(&told));
+        async move {
+            told.lock().unwrap().clear();
+            Scope::new().run(async { register() }).await.unwrap();
+            let later = Scope::new().run(async {
+                register()?;
+                guard(ready_after(1, ())).await
+            });
+            later.await.unwrap();
+            assert_eq!(
+                *told.lock().unwrap(),
+                [ReasonKind::ScopeEnded; 2],
+                "in one poll and in two"
+            );
+        }
+    });
+}
+
+#[test]
+fn l17_what_a_finished_body_leaves_is_dropped_before_the_scope_ends() {
+    let (tell, told) = mpsc::channel();
+    for polls in 0..3 {
+        let (witness, mut stragglers) = (tell.clone(), Vec::new());
+        let mut witnesses = Vec::new();
+        let mut left = polls;
+        // What a future has in it goes with it, not with its last poll.
+        let mut future = Box::pin(Scope::new().run(poll_fn(move |cx| {
+            if witnesses.is_empty() {
+                witnesses.push(SeesOwnToken::new(&witness));
+                stragglers.push(current());
+            }
+            if left == 0 {
+                return Poll::Ready(Ok::<_, Cancelled>(stragglers.pop()));
+            }
+            left -= 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })));
+        let straggler = loop {
+            if let Poll::Ready(straggler) = poll_once(&mut future) {
+                break straggler.unwrap().unwrap();
+            }
+        };
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [(true, None)], "{polls}");
+        assert_eq!(kind(&straggler), Some(ReasonKind::ScopeEnded));
+    }
+}
+
+#[test]
 fn l18_without_a_scope_nothing_happens() {
     on_every_runtime(|| async {
         assert!(check().is_ok());
@@ -1060,6 +1140,307 @@ fn l12_members_parked_in_a_buffer_while_its_consumer_waits_do_not_hold_the_cance
 }
 
 #[test]
+fn l12_a_shield_that_began_where_a_panic_passed_holds_what_is_outside_the_panic() {
+    let (token, inner) = (CancellationToken::new(), CancellationToken::new());
+    let (gate, opened) = futures::channel::oneshot::channel();
+    let body = async move {
+        let mut shielded = Box::pin(shield(opened));
+        poll_fn(|cx| {
+            let unwound = catch_unwind(AssertUnwindSafe(|| {
+                inner.sync_scope(|| {
+                    assert!(shielded.as_mut().poll(cx).is_pending());
+                    panic!("on purpose");
+                });
+            }));
+            assert!(unwound.is_err());
+            Poll::Ready(())
+        })
+        .await;
+        shielded.await
+    };
+    let mut task = Box::pin(token.scope(guard(body)));
+    assert!(poll_once(&mut task).is_pending());
+    token.cancel();
+    for _ in 0..3 {
+        assert!(poll_once(&mut task).is_pending(), "in its shield");
+    }
+    gate.send("safe").unwrap();
+    let Poll::Ready(Ok(Ok(value))) = poll_once(&mut task) else {
+        panic!("the shield has run to its end")
+    };
+    assert_eq!(value, "safe");
+}
+
+/// A waker made of a closure.
+struct WakeFn<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for WakeFn<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn l11_an_await_under_a_foreign_waker_is_woken_where_it_was_polled_last() {
+    // In a sync scope no waker is the scope's.
+    let poll_in = |token: &CancellationToken, task: &mut Pin<Box<_>>, waker: &Waker| {
+        token.sync_scope(|| assert!(poll_with(task, waker).is_pending()));
+    };
+    // By another waker.
+    let token = CancellationToken::new();
+    let [(before, old), (after, new)] = [CountingWaker::new(), CountingWaker::new()];
+    let mut task = Box::pin(guard(pending::<()>()));
+    poll_in(&token, &mut task, &old);
+    poll_in(&token, &mut task, &new);
+    token.cancel();
+    assert_eq!((before.count(), after.count()), (0, 1));
+
+    // In another scope.
+    let [left, entered] = [CancellationToken::new(), CancellationToken::new()];
+    let (count, waker) = CountingWaker::new();
+    let mut task = Box::pin(guard(pending::<()>()));
+    poll_in(&left, &mut task, &waker);
+    poll_in(&entered, &mut task, &waker);
+    left.cancel();
+    assert_eq!(count.count(), 0);
+    entered.cancel();
+    assert_eq!(count.count(), 1);
+}
+
+#[test]
+fn l12_members_that_are_woken_in_the_middle_of_a_poll_are_polled_before_the_check_point_outside_fails() {
+    // An await, and a scope that is a check point itself.
+    for by_scope in [false, true] {
+        let token = CancellationToken::new();
+        let (release, released) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel::<()>();
+        let noticed = Arc::new(AtomicBool::new(false));
+        let notices = Arc::clone(&noticed);
+        let (shows, own) = mpsc::channel();
+        let (mut polls, waited) = (0, token.clone());
+        let body = async move {
+            shows.send(current()).unwrap();
+            let mut members: FuturesUnordered<_> = [async move {
+                let outcome = guard(pending::<()>()).await;
+                notices.store(outcome.is_err(), Ordering::SeqCst);
+            }]
+            .into_iter()
+            .collect();
+            let cancel_goes_on = poll_fn(move |_| {
+                polls += 1;
+                if polls == 2 {
+                    assert!(waited.is_cancelled());
+                    release.send(()).unwrap();
+                    told.recv().unwrap();
+                }
+                Poll::<()>::Pending
+            });
+            futures::join!(members.next(), cancel_goes_on);
+            Ok::<_, Cancelled>(())
+        };
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = if by_scope {
+            Box::pin(Scope::new().parent(&token).run(body))
+        } else {
+            let guarded = token.scope(guard(body));
+            Box::pin(async move { guarded.await? })
+        };
+        assert!(poll_once(&mut task).is_pending());
+
+        // In front of the member among the woken: whoever cancels stays with this one.
+        let (arrive, arrived) = mpsc::channel();
+        let stays = Mutex::new((arrive, released));
+        let stays = Waker::from(Arc::new(WakeFn(move || {
+            let (arrive, released) = &*stays.lock().unwrap();
+            arrive.send(()).unwrap();
+            released.recv().unwrap();
+        })));
+        let mut in_front = Box::pin(guard(pending::<()>()));
+        let own = own.recv().unwrap();
+        own.sync_scope(|| assert!(poll_with(&mut in_front, &stays).is_pending()));
+        let _callback = own.on_cancel(move |_| tell.send(()).unwrap());
+
+        let canceller = token.clone();
+        let canceller = std::thread::spawn(move || canceller.cancel());
+        arrived.recv().unwrap();
+        assert!(
+            poll_once(&mut task).is_pending(),
+            "the member has not been polled since"
+        );
+        canceller.join().unwrap();
+        assert!((0..3).any(|_| poll_once(&mut task).is_ready()));
+        assert!(noticed.load(Ordering::SeqCst), "innermost first, by scope: {by_scope}");
+    }
+}
+
+#[test]
+fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_more() {
+    // An await, and a scope that is a check point itself. Either has had a shield inside, which is over by then.
+    for by_scope in [false, true] {
+        let token = CancellationToken::new();
+        let canceller = token.clone();
+        let noticed = Arc::new(AtomicBool::new(false));
+        let notices = Arc::clone(&noticed);
+        let mut polls = 0;
+        let body = async move {
+            let member = async {
+                let outcome = guard(pending::<()>()).await;
+                notices.store(outcome.is_err(), Ordering::SeqCst);
+            };
+            let cancels_third = poll_fn(move |_| {
+                polls += 1;
+                if polls == 3 {
+                    canceller.cancel();
+                }
+                Poll::<()>::Pending
+            });
+            futures::join!(shield(ready_after(1, ())), member, cancels_third);
+            Ok::<_, Cancelled>(())
+        };
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = if by_scope {
+            Box::pin(Scope::new().parent(&token).run(body))
+        } else {
+            let guarded = token.scope(guard(body));
+            Box::pin(async move { guarded.await? })
+        };
+        for _ in 0..3 {
+            assert!(poll_once(&mut task).is_pending());
+        }
+        assert!(poll_once(&mut task).is_ready());
+        assert!(noticed.load(Ordering::SeqCst), "innermost first, by scope: {by_scope}");
+    }
+}
+
+#[test]
+fn l12_members_that_get_out_in_one_poll_each_are_all_let_out() {
+    for by_scope in [false, true] {
+        let token = CancellationToken::new();
+        let noticed = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&noticed);
+        let body = async move {
+            let member = || {
+                let counter = Arc::clone(&counter);
+                let member = async move {
+                    let outcome = guard(pending::<()>()).await;
+                    counter.fetch_add(usize::from(outcome.is_err()), Ordering::SeqCst);
+                };
+                [member].into_iter().collect::<FuturesUnordered<_>>()
+            };
+            let mut crowds = [member(), member(), member()];
+            poll_fn(|cx| {
+                let polls = crowds.each_mut().map(|crowd| crowd.poll_next_unpin(cx));
+                assert!(polls.iter().all(Poll::is_pending));
+                Poll::Ready(())
+            })
+            .await;
+            for crowd in &mut crowds {
+                crowd.next().await;
+                ready_after(1, ()).await;
+            }
+            Ok::<_, Cancelled>(())
+        };
+        let mut task: Pin<Box<dyn Future<Output = Outcome>>> = if by_scope {
+            Box::pin(Scope::new().parent(&token).run(body))
+        } else {
+            let guarded = token.scope(guard(body));
+            Box::pin(async move { guarded.await? })
+        };
+        assert!(poll_once(&mut task).is_pending());
+        token.cancel();
+        while poll_once(&mut task).is_pending() {}
+        assert_eq!(noticed.load(Ordering::SeqCst), 3, "by scope: {by_scope}");
+    }
+}
+
+#[test]
+fn a_scope_that_is_polled_again_under_the_same_waker_clones_it_no_more() {
+    let clones = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&clones);
+    let waker = waker_that_is_cloned_with(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    let token = CancellationToken::new();
+    let mut task = Box::pin(token.scope(pending::<()>()));
+    for _ in 0..5 {
+        assert!(poll_with(&mut task, &waker).is_pending());
+    }
+    assert_eq!(clones.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn l12_a_member_that_was_dropped_or_is_done_does_not_count_with_the_check_point_outside() {
+    type Member = Pin<Box<dyn Future<Output = Outcome>>>;
+
+    // Polled once by the time it goes. Other members are dropped, the last two are done.
+    let members: [fn() -> Member; 4] = [
+        || Box::pin(guard(pending::<()>())),
+        || Box::pin(Scope::new().run(pending())),
+        || Box::pin(guard(ready_after(1, ()))),
+        || Box::pin(Scope::new().run(ready_after(1, Ok(())))),
+    ];
+    for (i, member) in members.into_iter().enumerate() {
+        let token = CancellationToken::new();
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&polls);
+        let body = async move {
+            let mut members: FuturesUnordered<_> = [member()].into_iter().collect();
+            poll_fn(|cx| {
+                assert!(members.poll_next_unpin(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            ready_after(1, ()).await;
+            if i >= 2 {
+                members.next().await.unwrap().unwrap();
+            }
+            drop(members);
+            poll_fn(move |_| {
+                counter.fetch_add(1, Ordering::SeqCst);
+                Poll::<()>::Pending
+            })
+            .await;
+        };
+        let mut task = Box::pin(token.scope(guard(body)));
+        for _ in 0..2 {
+            assert!(poll_once(&mut task).is_pending());
+        }
+        token.cancel();
+        assert!(matches!(poll_once(&mut task), Poll::Ready(Err(_))));
+        // Were there somebody to be let out, it would be polled again and again.
+        assert_eq!(polls.load(Ordering::SeqCst), 2, "{i}");
+    }
+}
+
+#[test]
+fn l12_a_scope_changes_its_place_among_the_woken_when_the_same_waker_becomes_foreign_or_stops_being() {
+    // In a sync scope no waker is the scope's; outside any scope, all are.
+    for becomes_foreign in [true, false] {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let order = Arc::clone(&order);
+            move || order.lock().unwrap().push(name)
+        };
+        let (token, ambient) = (CancellationToken::new(), CancellationToken::new());
+        let mut scope = Box::pin(token.scope(pending::<()>()));
+        let waker = Waker::from(Arc::new(WakeFn(note("the scope"))));
+        let mut poll = |is_foreign: bool| {
+            let mut poll = || poll_with(&mut scope, &waker);
+            assert!(if is_foreign { ambient.sync_scope(poll) } else { poll() }.is_pending());
+        };
+        poll(!becomes_foreign);
+        let call = note("the callback");
+        let _callback = token.on_cancel(move |_| call());
+        poll(becomes_foreign);
+        token.cancel();
+        let mut expected = ["the callback", "the scope"];
+        if becomes_foreign {
+            expected.reverse();
+        }
+        let order = order.lock().unwrap().clone();
+        assert_eq!(order, expected, "{becomes_foreign}");
+    }
+}
+
+#[test]
 fn l13_scopes_inside_a_shield_work_as_ever() {
     on_every_runtime(|| async {
         let outcome: Outcome = Scope::new()
@@ -1217,6 +1598,45 @@ fn l15_of_a_timeout_and_a_deadline_the_earlier_counts() {
             outcome.unwrap();
         }
     });
+}
+
+#[test]
+fn l15_a_timeout_counts_from_the_first_poll_however_many_come_before_the_token_is_needed() {
+    let clock = Clock::new();
+    let seconds = Duration::from_secs;
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&left);
+    let scope = Scope::new().timeout(seconds(60)).run(async move {
+        ready_after(2, ()).await;
+        noted.lock().unwrap().push(remaining().unwrap());
+        guard(pending()).await
+    });
+    let mut task = Box::pin(clock.scope(scope));
+    for _ in 0..3 {
+        assert!(poll_once(&mut task).is_pending());
+        clock.advance(seconds(20));
+    }
+    assert_eq!(*left.lock().unwrap(), [seconds(20)], "in the third poll");
+    let Poll::Ready(outcome) = poll_once(&mut task) else {
+        panic!("the time is up")
+    };
+    let outcome: Outcome = outcome;
+    assert!(outcome.unwrap_err().is_timeout());
+
+    // By the wall's clock, without a word in between: the deadline is that of the first poll, to the nanosecond.
+    let seen = Arc::new(Mutex::new(None));
+    let sees = Arc::clone(&seen);
+    let mut task = Box::pin(Scope::new().timeout(LONG).run(async move {
+        ready_after(1, ()).await;
+        *sees.lock().unwrap() = current().deadline();
+        Ok::<_, Cancelled>(())
+    }));
+    assert!(poll_once(&mut task).is_pending());
+    let after_the_first = Instant::now();
+    while Instant::now() == after_the_first {}
+    assert!(poll_once(&mut task).is_ready());
+    let deadline = seen.lock().unwrap().expect("the scope has a deadline");
+    assert!(deadline <= after_the_first + LONG);
 }
 
 #[test]

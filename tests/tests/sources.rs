@@ -1,8 +1,10 @@
 //! What may cancel a scope: conditions, combinations, and sources of one's own. (Signals are in `signals.rs`.)
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::testing::{Clock, CountingWaker};
@@ -10,7 +12,7 @@ use cancelable::{
     CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, Source, all, any, blocking_sleep, cancel_scope,
     check, condition, current, guard, remaining, sleep,
 };
-use tests::{on_every_runtime, poll_once, poll_with};
+use tests::{DropFlag, on_every_runtime, poll_once, poll_with};
 
 type Outcome = Result<(), Cancelled>;
 
@@ -268,6 +270,55 @@ fn l17_a_condition_goes_with_its_scope() {
 // Several -------------------------------------------------------------------------------------------------------------
 
 /// Three things that may end a scope: its source after so many seconds, its timeout, and its parent.
+#[test]
+fn l17_a_source_goes_with_its_scope_though_whoever_cancelled_that_is_busy_telling_others() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let never = |name: &str| {
+        let flag = DropFlag(Arc::clone(&dropped));
+        condition(SECOND, move || {
+            let _flag = &flag;
+            false
+        })
+        .named(name.to_owned())
+    };
+    with_clock(|_| {
+        // The callback comes before those who wait, and ends the scope in the middle of the cancel.
+        let token = Arc::new(Mutex::new(None));
+        let tells = Arc::clone(&token);
+        let mut scope: Pin<Box<dyn Future<Output = Outcome> + Send>> =
+            Box::pin(Scope::new().until(never("async")).run_with(|token| async move {
+                *tells.lock().unwrap() = Some(token);
+                guard(pending()).await?
+            }));
+        assert!(poll_once(&mut scope).is_pending());
+        let token = token.lock().unwrap().take().unwrap();
+        let seen = Arc::clone(&dropped);
+        token
+            .on_cancel(move |_| {
+                assert!(matches!(poll_once(&mut scope), Poll::Ready(Err(_))));
+                assert_eq!(seen.load(Ordering::SeqCst), 1);
+            })
+            .detach();
+        token.cancel();
+    });
+    with_clock(|_| {
+        let (is_over, over) = mpsc::channel::<()>();
+        let (canceller, outcome) = Scope::new()
+            .until(never("sync"))
+            .run_sync_with(|token| {
+                token.on_cancel(move |_| over.recv().unwrap()).detach();
+                let token = token.clone();
+                let canceller = std::thread::spawn(move || token.cancel());
+                Ok::<_, Cancelled>((canceller, spin()))
+            })
+            .unwrap();
+        assert!(outcome.is_err());
+        assert_eq!(dropped.load(Ordering::SeqCst), 2);
+        is_over.send(()).unwrap();
+        canceller.join().unwrap();
+    });
+}
+
 #[test]
 fn l15_the_earliest_wins_and_the_reason_says_which() {
     for (source, timeout, parent) in [(1, 2, 3), (1, 3, 2), (2, 1, 3), (3, 1, 2), (2, 3, 1), (3, 2, 1)] {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cancelable::testing;
@@ -23,6 +23,15 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
 fn boxed<'a, T>(future: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
     Box::pin(future)
+}
+
+/// A waker made of a closure.
+struct WakeFn<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for WakeFn<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
 }
 
 /// Polls for the next item, outside any scope.
@@ -700,6 +709,36 @@ fn a_stream_that_went_leaves_nothing_behind() {
     assert_eq!(count.count(), 0);
     assert_eq!(last.count(), 1);
     assert_eq!(own.count(), before);
+}
+
+#[test]
+fn l12_a_stream_changes_its_place_among_the_woken_when_the_same_waker_becomes_foreign_or_stops_being() {
+    // In a sync scope no waker is the scope's; outside any scope, all are.
+    for becomes_foreign in [true, false] {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let order = Arc::clone(&order);
+            move || order.lock().unwrap().push(name)
+        };
+        let (token, _sender, mut stream) = channel(StreamEnd::Now);
+        let ambient = CancellationToken::new();
+        let waker = Waker::from(Arc::new(WakeFn(note("the stream"))));
+        let mut poll = |is_foreign: bool| {
+            let mut poll = || stream.poll_next_unpin(&mut Context::from_waker(&waker));
+            assert!(if is_foreign { ambient.sync_scope(poll) } else { poll() }.is_pending());
+        };
+        poll(!becomes_foreign);
+        let call = note("the callback");
+        let _callback = token.on_cancel(move |_| call());
+        poll(becomes_foreign);
+        token.cancel();
+        let mut expected = ["the callback", "the stream"];
+        if becomes_foreign {
+            expected.reverse();
+        }
+        let order = order.lock().unwrap().clone();
+        assert_eq!(order, expected, "{becomes_foreign}");
+    }
 }
 
 #[test]

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 use cancelable::{CancelCallback, CancelReason, CancellationToken, Cancelled, ReasonKind};
 use tests::{CountingWaker, DropFlag, poll_once, poll_with};
 
+/// An hour: a deadline that no test is to see.
+const LONG: Duration = Duration::from_secs(3600);
+
 /// Notes what happened, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
@@ -935,6 +938,42 @@ fn l06_a_detached_callback_of_a_dropped_token_passes_to_the_nearest_ancestor() {
 }
 
 #[test]
+fn l06_callbacks_that_come_up_from_dropped_tokens_run_after_those_that_were_there() {
+    // A leaf, one with a child that takes its place, and one that stays for its two children until one of these goes.
+    let drops: [fn(CancellationToken); 3] = [
+        drop,
+        |dropped| {
+            let below = dropped.child_token();
+            drop(dropped);
+            drop(below);
+        },
+        |dropped| {
+            let below = [dropped.child_token(), dropped.child_token()];
+            drop(dropped);
+            drop(below);
+        },
+    ];
+    for (i, drop_it) in drops.into_iter().enumerate() {
+        let log = Log::default();
+        let root = CancellationToken::new();
+        root.on_cancel(log.callback("detached")).detach();
+        let _kept = root.on_cancel(log.callback("kept"));
+        let child = root.child_token();
+        for name in ["first from below", "second from below"] {
+            child.on_cancel(log.callback(name)).detach();
+        }
+        drop_it(child);
+        root.on_cancel(log.callback("last")).detach();
+        root.cancel();
+        assert_eq!(
+            log.all(),
+            ["detached", "kept", "first from below", "second from below", "last"],
+            "{i}"
+        );
+    }
+}
+
+#[test]
 fn l06_a_detached_callback_that_nobody_can_cause_is_dropped() {
     let drops = Arc::new(AtomicUsize::new(0));
     let detached = |token: &CancellationToken| {
@@ -957,6 +996,22 @@ fn l06_a_detached_callback_that_nobody_can_cause_is_dropped() {
     }
     detached(&CancellationToken::never());
     assert_eq!(drops.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn l06_a_detached_callback_goes_with_the_last_of_those_that_could_have_caused_it() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let flag = DropFlag(Arc::clone(&drops));
+    let root = CancellationToken::new();
+    root.cancel_after(LONG);
+    let fork = root.child_token();
+    fork.on_cancel(move |_| drop(flag)).detach();
+    let branches = [fork.child_token(), fork.child_token()];
+    drop(fork);
+    assert_eq!(drops.load(Ordering::Relaxed), 0, "the root may still be cancelled");
+    drop(root);
+    assert_eq!(drops.load(Ordering::Relaxed), 1);
+    assert!(!branches[0].is_cancelled());
 }
 
 #[test]
@@ -1576,5 +1631,18 @@ mod auto_traits {
         // Intrusive: they must not move once polled.
         <WaitForCancellationFuture<'_> as AmbiguousIfUnpin<_>>::is_not_unpin();
         <WaitForCancellationFutureOwned as AmbiguousIfUnpin<_>>::is_not_unpin();
+    }
+}
+
+#[test]
+fn l15_a_dropped_token_takes_its_deadline_along_however_many_children_it_leaves() {
+    for children in 1..4 {
+        let root = CancellationToken::new();
+        let token = root.child_token();
+        token.cancel_after(LONG);
+        let below: Vec<_> = (0..children).map(|_| token.child_token()).collect();
+        assert!(below[0].deadline().is_some());
+        drop(token);
+        assert_eq!(below[0].deadline(), None, "{children} children");
     }
 }

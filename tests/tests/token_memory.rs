@@ -190,6 +190,28 @@ fn l07_dropped_inner_nodes_leave_at_most_one_node_per_live_leaf() {
 }
 
 #[test]
+fn l07_an_inner_node_that_nobody_holds_goes_with_all_its_branches_but_one_also_if_they_are_cancelled() {
+    let (leaf_size, _leaf) = live(CancellationToken::new);
+    let root = CancellationToken::new();
+    let (bytes, (cancelled, branch)) = live(|| {
+        let fork = root.child_token();
+        let [cancelled, branch] = [fork.child_token(), fork.child_token()];
+        drop(fork);
+        cancelled.cancel();
+        (cancelled, branch)
+    });
+    let (reason, _cancelled) = live(|| {
+        let token = CancellationToken::new();
+        token.cancel();
+        token
+    });
+    assert_eq!(bytes, reason + leaf_size, "the two that are held");
+    assert!(cancelled.is_cancelled() && !branch.is_cancelled());
+    root.cancel();
+    assert!(branch.is_cancelled());
+}
+
+#[test]
 fn everything_is_given_back() {
     let everything = || {
         let root = CancellationToken::new();

@@ -108,3 +108,41 @@ fn whoever_registers_late_for_the_end_of_the_first_round_is_woken_then_or_told_s
     assert_eq!(stage.cancel(), [("late", true)]);
     assert!(!token.cause().unwrap().wake_when_told(&late), "too late to be woken");
 }
+
+#[test]
+fn l12_foreign_wakers_come_first_whichever_node_of_the_tree_they_wait_for() {
+    // Nodes are marked in the order of the left child, the right child, the root.
+    for at in 0..3 {
+        let stage = Stage::new();
+        let nodes = [
+            stage.token.child_token(),
+            stage.token.child_token(),
+            stage.token.clone(),
+        ];
+        let mut waiting: Vec<_> = nodes.into_iter().map(|node| Box::pin(Registered::new(node))).collect();
+        for (i, registered) in waiting.iter_mut().enumerate() {
+            let is_foreign = i == at;
+            let waker = stage.waker(if is_foreign { "foreign" } else { "own" });
+            register(&mut registered.as_mut(), &waker, is_foreign);
+        }
+        assert_eq!(
+            stage.cancel(),
+            [("foreign", false), ("own", true), ("own", true)],
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn l12_a_callback_that_comes_up_from_a_dropped_child_leaves_foreign_wakers_in_front() {
+    let stage = Stage::new();
+    let mut foreign = pin!(Registered::new(stage.token.clone()));
+    register(&mut foreign, &stage.waker("foreign"), true);
+    let log = Arc::clone(&stage.log);
+    let child = stage.token.child_token();
+    child
+        .on_cancel(move |_| log.lock().unwrap().push(("callback", true)))
+        .detach();
+    drop(child);
+    assert_eq!(stage.cancel(), [("foreign", false), ("callback", true)]);
+}

@@ -74,3 +74,12 @@ fn l08_asking_takes_no_lock() {
     let _lock = token.node.lock();
     assert!(token.is_cancelled() && token.check().is_err() && token.reason().is_some());
 }
+
+#[test]
+fn trees_have_locks_of_their_own_and_children_have_their_parents() {
+    let roots: Vec<_> = (0..64).map(|_| CancellationToken::new()).collect();
+    let stripe = |token: &CancellationToken| token.node.state().stripe();
+    let stripes: std::collections::HashSet<_> = roots.iter().map(stripe).collect();
+    assert!(stripes.len() >= 8, "{} locks for 64 trees", stripes.len());
+    assert!(roots.iter().all(|root| stripe(&root.child_token()) == stripe(root)));
+}

@@ -1,0 +1,94 @@
+//! What only shows from inside: a task that has listed its failure and not got on to cancelling the others.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use super::*;
+
+#[derive(Default)]
+struct Counts(AtomicUsize);
+
+impl Wake for Counts {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+type Group = Arc<Shared<(), Cancelled>>;
+
+fn group() -> Group {
+    Shared::new(CancellationToken::new(), Location::caller())
+}
+
+/// A task that has listed its result, and not got on to telling the others if that is a failure.
+fn list<T>(
+    group: &Shared<T, Cancelled>,
+    spawned_at: &'static Location<'static>,
+    result: Result<T, TaskError<Cancelled>>,
+) {
+    let mut state = lock(&group.state);
+    state.spawned += 1;
+    state.running += 1;
+    state.telling += usize::from(result.is_err());
+    state.ended.push_back(Ended {
+        index: 0,
+        spawned_at,
+        result,
+    });
+}
+
+#[test]
+fn whoever_hears_of_a_failure_finds_the_group_cancelled_though_its_task_has_not_got_that_far() {
+    let group = group();
+    let spawned_at = Location::caller();
+    list(
+        &group,
+        spawned_at,
+        Err(TaskError::Failed(Cancelled::dropped(spawned_at))),
+    );
+    assert_eq!(group.len(), 1);
+    let next = group.poll_next(&Context::from_waker(Waker::noop()));
+    assert!(matches!(next, Poll::Ready(Some(Err(_)))));
+    assert!(group.token().is_cancelled());
+    // The task has still to say that it is over.
+    assert_eq!(group.len(), 0);
+    assert!(group.poll_next(&Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
+fn a_callback_that_panics_does_not_keep_the_owner_from_being_woken() {
+    let group = group();
+    let woken = std::sync::Arc::new(Counts::default());
+    let waker = Waker::from(std::sync::Arc::clone(&woken));
+    let member = group.enlist(Location::caller());
+    group.token().on_cancel(|_| panic!("a callback")).detach();
+    assert!(group.poll_idle(&Context::from_waker(&waker)).is_pending());
+    let failure = Err(Cancelled::dropped(Location::caller()));
+    assert!(catch_unwind(AssertUnwindSafe(|| member.end(Ok(failure)))).is_err());
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    assert!(group.poll_idle(&Context::from_waker(&waker)).is_ready());
+}
+
+#[test]
+fn l24_whoever_hears_of_a_failure_finds_the_others_cancelled_for_it() {
+    let spawned_at = Location::caller();
+    let failures = [
+        TaskError::Failed(Cancelled::dropped(spawned_at)),
+        TaskError::Panicked(TaskPanic::new(Box::new("on purpose"), spawned_at)),
+    ];
+    for failure in failures {
+        let shared = Shared::<(), Cancelled>::new(CancellationToken::new(), Location::caller());
+        list(&shared, spawned_at, Err(failure));
+        let poll = shared.poll_next(&Context::from_waker(Waker::noop()));
+        assert!(matches!(poll, Poll::Ready(Some(Err(_)))));
+        let reason = shared.token().reason().expect("cancelled by who took the failure");
+        assert_eq!(reason.kind(), crate::reason::ReasonKind::Superseded);
+        assert_eq!(reason.location(), spawned_at);
+    }
+    let shared = Shared::<u32, Cancelled>::new(CancellationToken::new(), Location::caller());
+    list(&shared, spawned_at, Ok(7));
+    let poll = shared.poll_next(&Context::from_waker(Waker::noop()));
+    assert!(matches!(poll, Poll::Ready(Some(Ok(7)))));
+    assert!(!shared.token().is_cancelled(), "a value concerns nobody else");
+}
