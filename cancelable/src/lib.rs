@@ -10,6 +10,12 @@ mod macros;
 
 mod primitive;
 
+mod unwind;
+
+#[allow(unsafe_code, reason = "registers with the system's `fork`")]
+mod fork;
+mod crew;
+
 mod clock;
 mod park;
 mod timer;

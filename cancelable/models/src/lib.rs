@@ -6,8 +6,13 @@
 mod cause;
 #[path = "../../src/clock.rs"]
 mod clock;
+#[path = "../../src/crew/mod.rs"]
+mod crew;
 #[path = "../../src/error.rs"]
 mod error;
+#[allow(unsafe_code)]
+#[path = "../../src/fork.rs"]
+mod fork;
 #[path = "../../src/primitive.rs"]
 mod primitive;
 #[path = "../../src/reason.rs"]
@@ -16,6 +21,10 @@ mod reason;
 mod timer;
 #[path = "../../src/token/mod.rs"]
 mod token;
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[path = "../../src/watcher.rs"]
+mod watcher;
 
 pub use error::Cancelled;
 pub use reason::{CancelReason, ReasonKind};

@@ -46,6 +46,46 @@ pub(super) fn pick_stripe(_: usize) -> usize {
     NEXT.fetch_add(1, Ordering::Relaxed) & (STRIPES - 1)
 }
 
+/// How many locks there are for ways back.
+const WAYS_BACK: usize = if cfg!(cancelable_loom) { 1 } else { 16 };
+
+global! {
+    /// Held by who takes a way back to a node, round the cell's own lock: a fork can take these few, and so knows that no
+    /// cell is locked.
+    static WAYS: [Stripe; WAYS_BACK] = ways_back();
+}
+
+#[cfg(not(cancelable_loom))]
+const fn ways_back() -> [Stripe; WAYS_BACK] {
+    [const { Stripe(Mutex::new(())) }; WAYS_BACK]
+}
+
+#[cfg(cancelable_loom)]
+fn ways_back() -> [Stripe; WAYS_BACK] {
+    std::array::from_fn(|_| Stripe(Mutex::new(())))
+}
+
+/// For the way back whose cell is at `address`. Taken under no other lock; under it, only the cell's is.
+#[inline]
+pub(super) fn lock_way_back(address: usize) -> MutexGuard<'static, ()> {
+    // Cells are of 64 bytes or less, at least 16 apart.
+    lock(&WAYS[(address >> 5) & (WAYS_BACK - 1)].0)
+}
+
+/// Everything is locked. For a fork: no other thread is in the middle of something when the process is copied.
+pub(super) struct AllLocks {
+    _guards: Vec<MutexGuard<'static, ()>>,
+}
+
+/// Locks every tree and every way back.
+pub(super) fn lock_all() -> AllLocks {
+    // The only place where one thread holds several; in this order always.
+    let locks = LOCKS.iter().chain(WAYS.iter());
+    AllLocks {
+        _guards: locks.map(|stripe| lock(&stripe.0)).collect(),
+    }
+}
+
 /// Proof that one stripe is locked.
 pub(super) struct TreeLock {
     _guard: MutexGuard<'static, ()>,

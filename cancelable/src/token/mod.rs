@@ -10,13 +10,13 @@ mod waiters;
 mod deadline;
 mod lock;
 mod state;
-mod unwind;
 
 #[allow(unsafe_code, reason = "the tree; see PROTOCOL.md")]
 mod tree;
 
 mod handle;
 mod notify;
+mod expiry;
 mod timeout;
 
 #[allow(unsafe_code, reason = "promises the lists what they rely on; see PROTOCOL.md")]

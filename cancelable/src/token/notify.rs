@@ -6,7 +6,7 @@
 use std::task::Waker;
 
 use super::tree::{Handle, Harvest};
-use super::unwind::FirstPanic;
+use crate::unwind::FirstPanic;
 use super::waiters::Notify;
 use crate::cause::Cause;
 

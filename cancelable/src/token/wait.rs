@@ -183,15 +183,23 @@ impl CancellationToken {
         if self.is_cancelled() {
             return true;
         }
+        #[cfg(not(cancelable_loom))]
+        let _listed = crate::park::List::add();
         while !parker.woken.load(Ordering::Acquire) {
-            match until {
+            // A deadline that no thread watches does not unpark this one.
+            let look_at = self.look_at();
+            let at = look_at.into_iter().chain(until).min();
+            let left = at.map(|at| at.saturating_duration_since(Instant::now()));
+            match left {
                 None => park(),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return self.is_cancelled();
+                Some(left) if !left.is_zero() => park_timeout(left),
+                Some(_) => {
+                    let is_cancelled = self.is_cancelled();
+                    if is_cancelled || at == until {
+                        return is_cancelled;
                     }
-                    park_timeout(left);
+                    // It has just been dropped, or somebody else is at it.
+                    park_timeout(Duration::from_millis(1));
                 }
             }
         }

@@ -13,7 +13,7 @@ use std::ptr::{self, NonNull};
 use super::deadline::Deadline;
 use super::lock::{TreeLock, lock_stripe, pick_stripe};
 use super::state::{Snapshot, State};
-use super::unwind::FirstPanic;
+use crate::unwind::FirstPanic;
 use super::waiters::{Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
 use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
@@ -30,6 +30,8 @@ mod links;
 mod mark;
 
 mod listen;
+
+mod spread;
 
 pub(super) use links::LinkTarget;
 use links::SourceLink;
