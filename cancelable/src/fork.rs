@@ -13,6 +13,7 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What one layer of the library does about a fork. All of it runs on the forking thread.
 pub(crate) struct Hook {
@@ -35,6 +36,8 @@ const LAYERS: usize = 2;
 
 static HOOKS: [OnceLock<Hook>; LAYERS] = [const { OnceLock::new() }; LAYERS];
 
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     static IS_RECOVERING: Cell<bool> = const { Cell::new(false) };
 }
@@ -47,6 +50,12 @@ pub(crate) fn register(layer: Layer, hook: fn() -> Hook) {
         HOOKS[layer as usize].get_or_init(hook);
         system::install();
     }
+}
+
+/// Is this process the child of a fork that the library knows of? If so, a library thread is not to have a stack that was one
+/// of a lost thread's (glibc gives them to new threads): futures that wait for a token may be on it.
+pub(crate) fn is_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
 }
 
 /// Is this thread in the middle of a fork, in the child, where nothing of the user's may run?
@@ -65,6 +74,7 @@ fn before() {
 fn after(is_child: bool) {
     hooks().for_each(|hook| (hook.after)(is_child));
     if is_child {
+        IS_CHILD.store(true, Ordering::Relaxed);
         IS_RECOVERING.set(true);
         hooks().for_each(|hook| (hook.recover)());
         IS_RECOVERING.set(false);

@@ -22,7 +22,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
 
 use crate::crew::{self, Crew, Held, Post, Shift};
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
@@ -109,10 +108,7 @@ impl Watcher {
 }
 
 fn spawn(watcher: &'static Watcher, turn: usize) -> io::Result<()> {
-    let thread = thread::Builder::new().name("cancelable-watcher".into());
-    thread
-        .spawn(move || watcher.run(&watcher.post.begin(turn)))
-        .map(drop)
+    crew::spawn("cancelable-watcher", move || watcher.run(&watcher.post.begin(turn))).map(drop)
 }
 
 impl Crew for Watcher {

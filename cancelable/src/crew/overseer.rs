@@ -81,8 +81,7 @@ mod imp {
             overseer.bell().notify_one();
             return;
         }
-        let thread = thread::Builder::new().name("cancelable-overseer".to_owned());
-        overseer.has_thread = thread.spawn(oversee).is_ok();
+        overseer.has_thread = super::super::spawn("cancelable-overseer", oversee).is_ok();
         IS_AWAKE.store(overseer.has_thread, Ordering::SeqCst);
     }
 

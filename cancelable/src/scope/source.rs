@@ -35,7 +35,7 @@ use crate::watcher::{self, Vigil};
 ///
 /// If the system has no thread to give, a scope with a source that is not ready at once is cancelled as it begins, with kind
 /// [`Error`](crate::ReasonKind::Error). After a `fork` without `exec`, scopes that begin in the child have their sources polled as
-/// ever.
+/// ever; so do those that had begun before, unless a thread that the child does not have was polling the source, or about to.
 ///
 /// A source that fires when the scope has been cancelled already changes nothing: the first reason stands.
 ///

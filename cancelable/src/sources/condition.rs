@@ -30,8 +30,7 @@ const TICK: Duration = Duration::from_millis(1);
 ///
 /// If the system has no thread to give, the scope is cancelled as it begins, with kind
 /// [`Error`](crate::ReasonKind::Error), and its body does not run. In a process made by `fork`, conditions of scopes that begin
-/// there are asked as ever. Those of a scope that had begun before are asked again when something else in the process needs the
-/// library's threads.
+/// there are asked as ever. Those of scopes that had begun before may not be.
 ///
 /// The reason bears the line of this call, which is also its name, unless it is given [another](Condition::named).
 ///

@@ -113,6 +113,42 @@ struct Due {
     is_token: bool,
 }
 
+/// Those whose time has come.
+#[derive(Default)]
+struct AllDue {
+    queue: VecDeque<Due>,
+    /// Tokens that are being woken, by number: a fork may lose the thread that does it.
+    waking: Vec<(u64, Waker)>,
+    next: u64,
+}
+
+/// A waker that has been taken from the queue.
+struct Waking<'a> {
+    driver: &'a Driver,
+    waker: Waker,
+    number: Option<u64>,
+}
+
+impl Waking<'_> {
+    fn wake(self) {
+        /// Whichever way it ends.
+        struct Done<'a>(&'a Driver, u64);
+
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                let mut due = lock(&self.0.due);
+                let at = due.waking.iter().position(|(number, _)| *number == self.1);
+                let waker = at.map(|at| due.waking.swap_remove(at));
+                drop(due);
+                drop(waker);
+            }
+        }
+
+        let _done = self.number.map(|number| Done(self.driver, number));
+        self.waker.wake();
+    }
+}
+
 /// What a slot is there for.
 struct Ticket {
     /// What is waited for.
@@ -129,7 +165,7 @@ impl Slot {
     }
 
     /// The tick at which the slot is listed has come: takes the waker if it is time, or says until when the slot is to stay.
-    fn come(&self, now: u64, is_child: bool, due: &mut VecDeque<Due>) -> Option<u64> {
+    fn come(&self, now: u64, is_child: bool, due: &mut AllDue) -> Option<u64> {
         let ticket = if is_child {
             // A thread that the fork has lost may have taken it. Who has it otherwise gives it back soon.
             (0..TRIES).find_map(|_| {
@@ -157,7 +193,7 @@ impl Slot {
             self.status.store(status::LOOK, Ordering::Release);
         }
         ticket.listed_at = None;
-        due.extend(ticket.waker.take().map(|waker| Due { waker, is_token }));
+        due.queue.extend(ticket.waker.take().map(|waker| Due { waker, is_token }));
         None
     }
 }
@@ -322,7 +358,7 @@ pub(super) struct Driver {
     origin: Instant,
     state: Mutex<State>,
     /// Wakers that have been taken from their slots. Its lock may be taken under that of the state.
-    due: Mutex<VecDeque<Due>>,
+    due: Mutex<AllDue>,
     /// The thread's.
     post: Post,
     spawn: Spawn,
@@ -355,7 +391,7 @@ impl Driver {
         Self {
             origin: Instant::now(),
             state: Mutex::new(state),
-            due: Mutex::new(VecDeque::new()),
+            due: Mutex::new(AllDue::default()),
             post: Post::new(),
             spawn: start,
         }
@@ -430,8 +466,21 @@ impl Driver {
         more
     }
 
-    fn next_due(&self) -> Option<Waker> {
-        lock(&self.due).pop_front().map(|due| due.waker)
+    fn next_due(&self) -> Option<Waking<'_>> {
+        let mut due = lock(&self.due);
+        let Due { waker, is_token } = due.queue.pop_front()?;
+        let number = is_token.then(|| {
+            due.next += 1;
+            let number = due.next;
+            // A token's waker is the library's own: it may be cloned under a lock.
+            due.waking.push((number, waker.clone()));
+            number
+        });
+        Some(Waking {
+            driver: self,
+            waker,
+            number,
+        })
     }
 
     /// What the thread does, until somebody else has taken over. The clock is read for each batch, so that wakers which arm
@@ -443,7 +492,7 @@ impl Driver {
                     return;
                 }
             }
-            if !self.collect(Instant::now()) && lock(&self.due).is_empty() {
+            if !self.collect(Instant::now()) && lock(&self.due).queue.is_empty() {
                 self.park();
             }
         }
@@ -564,7 +613,7 @@ impl Crew for Driver {
 
 /// A driver while its process forks.
 struct Locks {
-    due: MutexGuard<'static, VecDeque<Due>>,
+    due: MutexGuard<'static, AllDue>,
     state: MutexGuard<'static, State>,
 }
 
@@ -574,12 +623,9 @@ impl Held for Locks {
     fn in_child(mut self: Box<Self>) -> Vec<Waker> {
         self.state.bell = Arc::new(Condvar::new());
         (self.state.parked, self.state.is_child) = (false, true);
-        let mut tokens: Vec<Waker> = self
-            .due
-            .iter()
-            .filter(|due| due.is_token)
-            .map(|due| due.waker.clone())
-            .collect();
+        let mut tokens: Vec<Waker> = self.due.waking.drain(..).map(|(_, waker)| waker).collect();
+        let due = self.due.queue.iter().filter(|due| due.is_token);
+        tokens.extend(due.map(|due| due.waker.clone()));
         self.state.wheel.for_each(|slot| {
             // One whose lock is taken is that of a lost thread.
             let Some(ticket) = try_lock(&slot.ticket) else { return };
@@ -594,9 +640,6 @@ impl Held for Locks {
 }
 
 /// Starts a thread that runs `driver` for as long as it is on duty.
-///
-/// Default stack size: wakers run on it, and what hangs on a cancel is theirs.
 pub(super) fn spawn(driver: &'static Driver, turn: usize) -> io::Result<()> {
-    let thread = thread::Builder::new().name("cancelable-timer".to_owned());
-    thread.spawn(move || driver.run(&driver.post.begin(turn))).map(drop)
+    crew::spawn("cancelable-timer", move || driver.run(&driver.post.begin(turn))).map(drop)
 }

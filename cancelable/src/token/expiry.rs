@@ -9,7 +9,6 @@ use super::handle::CancellationToken;
 use super::lock::{AllLocks, lock_all};
 use super::tree::{Handle, WeakHandle};
 use crate::fork::{self, Hook, Layer};
-use crate::primitive::{Mutex, MutexGuard, global, lock};
 
 /// Have there been deadlines that no thread watched, when it should have?
 static WERE_UNWATCHED: AtomicBool = AtomicBool::new(false);
@@ -33,56 +32,26 @@ pub(super) fn is_unwatched(node: &Handle) {
 /// Cancels a token when its deadline passes. It does not keep the token alive.
 pub(super) struct Expiry(WeakHandle);
 
-global! {
-    /// Those that are being woken. A fork may lose the thread that does it.
-    static EXPIRING: Mutex<Vec<Arc<Expiry>>> = Mutex::new(Vec::new());
-}
-
 impl Expiry {
     /// The waker that the timer is to wake for this node.
     pub(super) fn waker_for(node: &Handle) -> Waker {
         fork::register(Layer::Trees, || Hook {
             before,
             after,
-            recover,
+            recover: || {},
         });
         Waker::from(Arc::new(Self(node.downgrade())))
-    }
-
-    fn look_for_yourselves(&self) {
-        if let Some(node) = self.0.upgrade() {
-            is_unwatched(&node);
-        }
     }
 }
 
 impl Wake for Expiry {
     fn wake(self: Arc<Self>) {
+        let Some(node) = self.0.upgrade() else { return };
         if fork::is_recovering() {
-            return self.look_for_yourselves();
-        }
-        let _expiring = Expiring::begin(&self);
-        if let Some(node) = self.0.upgrade() {
+            // Its time may not have come, and if it has, nothing of the user's may run here.
+            is_unwatched(&node);
+        } else {
             CancellationToken { node }.expire_now();
-        }
-    }
-}
-
-/// One that is being woken, for as long as this is there.
-struct Expiring<'a>(&'a Arc<Expiry>);
-
-impl<'a> Expiring<'a> {
-    fn begin(expiry: &'a Arc<Expiry>) -> Self {
-        lock(&EXPIRING).push(Arc::clone(expiry));
-        Self(expiry)
-    }
-}
-
-impl Drop for Expiring<'_> {
-    fn drop(&mut self) {
-        let mut all = lock(&EXPIRING);
-        if let Some(at) = all.iter().position(|other| Arc::ptr_eq(other, self.0)) {
-            all.swap_remove(at);
         }
     }
 }
@@ -92,7 +61,6 @@ impl Drop for Expiring<'_> {
 /// The locks of a process that is being forked.
 struct Forking {
     _trees: AllLocks,
-    _expiring: MutexGuard<'static, Vec<Arc<Expiry>>>,
     #[cfg(not(cancelable_loom))]
     _listed: crate::park::ListLock,
 }
@@ -104,7 +72,6 @@ thread_local! {
 fn before() {
     let forking = Forking {
         _trees: lock_all(),
-        _expiring: lock(&EXPIRING),
         #[cfg(not(cancelable_loom))]
         _listed: crate::park::lock_list(),
     };
@@ -114,10 +81,4 @@ fn before() {
 
 fn after(_is_child: bool) {
     drop(FORKING.try_with(|slot| slot.borrow_mut().take()));
-}
-
-/// Those that are still armed are the timer's, which wakes them.
-fn recover() {
-    let expiring = std::mem::take(&mut *lock(&EXPIRING));
-    expiring.iter().for_each(|expiry| expiry.look_for_yourselves());
 }

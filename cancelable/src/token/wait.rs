@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -175,7 +175,9 @@ impl CancellationToken {
             thread: current_thread(),
             woken: AtomicBool::new(false),
         });
-        let mut registered = pin!(Registered::new(self));
+        // Not on this thread's stack. In a forked child that does not have this thread, its stack is given to others, but the
+        // list still leads here.
+        let mut registered = Box::pin(Registered::new(self));
         if !registered.as_mut().register(&Waker::from(Arc::clone(&parker)), false) {
             return true;
         }
