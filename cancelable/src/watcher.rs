@@ -96,6 +96,12 @@ impl Watcher {
         }
     }
 
+    /// The next one, if there is one now.
+    #[cfg(all(test, cancelable_loom))]
+    fn try_next(&self) -> Option<Arc<Task>> {
+        lock(&self.queue).tasks.pop_front()
+    }
+
     /// What the thread does, until somebody else has taken over.
     fn run(&self, shift: &Shift<'_>) {
         loop {
@@ -295,4 +301,4 @@ fn in_this_runtime(future: impl Future<Output = ()> + Send + 'static) -> impl Fu
 
 #[cfg(all(test, cancelable_loom))]
 #[path = "watcher/loom.rs"]
-mod models;
+mod loom;

@@ -165,9 +165,16 @@ mod imp {
 
     // Forks -----------------------------------------------------------------------------------------------------------
 
+    /// A crew whose locks are held.
+    struct HeldCrew {
+        crew: &'static dyn Crew,
+        roster: MutexGuard<'static, Roster>,
+        state: Box<dyn Held>,
+    }
+
     /// The locks of a process that is being forked.
     struct Forking {
-        crews: Vec<(&'static dyn Crew, MutexGuard<'static, Roster>, Box<dyn Held>)>,
+        crews: Vec<HeldCrew>,
         overseer: MutexGuard<'static, Overseer>,
     }
 
@@ -180,9 +187,11 @@ mod imp {
     fn before() {
         loop {
             let crews = lock(&OVERSEER).crews.clone();
-            let held = crews
-                .into_iter()
-                .map(|crew| (crew, lock(&crew.post().roster), crew.hold()));
+            let held = crews.into_iter().map(|crew| HeldCrew {
+                crew,
+                roster: lock(&crew.post().roster),
+                state: crew.hold(),
+            });
             let crews: Vec<_> = held.collect();
             // Last: it is taken under the lock of a roster.
             let overseer = lock(&OVERSEER);
@@ -206,9 +215,9 @@ mod imp {
         overseer.bell = None;
         IS_AWAKE.store(false, Ordering::SeqCst);
         let mut lost = Vec::new();
-        for (crew, mut roster, held) in crews {
-            crew.post().vacate(&mut roster);
-            lost.append(&mut held.in_child());
+        for mut held in crews {
+            held.crew.post().vacate(&mut held.roster);
+            lost.append(&mut held.state.in_child());
         }
         _ = LOST.try_with(|slot| *slot.borrow_mut() = lost);
     }

@@ -179,3 +179,7 @@ impl Drop for Shift<'_> {
         }
     }
 }
+
+#[cfg(all(test, cancelable_loom))]
+#[path = "loom.rs"]
+mod loom;

@@ -20,7 +20,7 @@ const KEPT: usize = if cfg!(cancelable_loom) { 0 } else { 8 };
 #[cfg(not(cancelable_loom))]
 static SHARED: LazyLock<Driver> = LazyLock::new(|| Driver::new(spawn));
 
-/// In models: one per execution, whose thread is the model's business.
+// In models: one per execution, whose thread is the model's business.
 #[cfg(cancelable_loom)]
 loom::lazy_static! {
     static ref SHARED: Driver = Driver::new(|_, _| Ok(()));
@@ -91,13 +91,13 @@ pub(crate) fn is_served() -> bool {
 }
 
 /// For models: what the timer's thread does at this moment.
-#[cfg(cancelable_loom)]
+#[cfg(all(test, cancelable_loom))]
 pub(crate) fn turn(now: Instant) {
     while shared().turn(now) {}
 }
 
 /// For models: how many alarms are listed.
-#[cfg(cancelable_loom)]
+#[cfg(all(test, cancelable_loom))]
 pub(crate) fn listed() -> usize {
     shared().len()
 }

@@ -43,5 +43,5 @@ mod wheel;
 mod tests;
 
 pub(crate) use alarm::{Alarm, arm, arm_for_token, is_served, serve};
-#[cfg(cancelable_loom)]
+#[cfg(all(test, cancelable_loom))]
 pub(crate) use alarm::{listed, turn};

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -236,10 +237,9 @@ fn look(node: &Handle, careful: bool) -> bool {
     // Kept until the end, so that no address is given to another meanwhile.
     let mut seen = HashMap::new();
     while let Some(source) = sources.pop() {
-        let address = source.address();
-        if !seen.contains_key(&address) {
+        if let Entry::Vacant(entry) = seen.entry(source.address()) {
             keep_looking |= look_upwards(&source, Some(&mut sources));
-            seen.insert(address, source);
+            entry.insert(source);
         }
     }
     keep_looking
@@ -399,3 +399,7 @@ fn effective_deadline(node: Handle) -> Option<Moment> {
         asked.insert(level.node.address(), (level.node, level.earliest));
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "tests/alarms.rs"]
+mod alarms;
