@@ -216,24 +216,36 @@ enum Chore {
 
 #[cold]
 fn attend(node: &Handle) -> bool {
-    let is_careful = were_unwatched();
-    if look(node, is_careful) {
+    if were_unwatched() {
+        return attend_carefully(node);
+    }
+    let keep_looking = look_upwards(node, None);
+    if !keep_looking {
+        node.set_attention(false);
+    }
+    keep_looking
+}
+
+/// As [`attend`], where there have been deadlines without a thread.
+#[inline(never)]
+fn attend_carefully(node: &Handle) -> bool {
+    if look_everywhere(node) {
         return true;
     }
     node.set_attention(false);
     // Somebody may have set a deadline since, for which there is no thread, and have asked for attention before we took it back.
-    let keep_looking = is_careful && look(node, true);
+    let keep_looking = look_everywhere(node);
     if keep_looking {
         node.set_attention(true);
     }
     keep_looking
 }
 
-/// Looks at the deadlines of this node and its ancestors; `careful`ly also at those of what these are linked to. `true` if one
-/// of them has to be looked at again.
-fn look(node: &Handle, careful: bool) -> bool {
+/// Looks at the deadlines of this node, of its ancestors, and of what any of these are linked to. `true` if one of them has to
+/// be looked at again.
+fn look_everywhere(node: &Handle) -> bool {
     let mut sources = Vec::new();
-    let mut keep_looking = look_upwards(node, careful.then_some(&mut sources));
+    let mut keep_looking = look_upwards(node, Some(&mut sources));
     // Kept until the end, so that no address is given to another meanwhile.
     let mut seen = HashMap::new();
     while let Some(source) = sources.pop() {
@@ -245,6 +257,8 @@ fn look(node: &Handle, careful: bool) -> bool {
     keep_looking
 }
 
+/// Looks at the deadlines of this node and its ancestors, and notes what these are linked to. `true` if one of them has to be
+/// looked at again.
 fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
     let mut chores = Vec::new();
     let mut keep_looking = false;
@@ -297,7 +311,8 @@ fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
 #[must_use = "without a thread somebody has to look"]
 fn watch_by_thread(node: &Handle, at: Instant) -> bool {
     let alarm = timer::arm_for_token(at, Expiry::waker_for(node));
-    if !timer::is_served() {
+    // It has come already, or else there is no thread.
+    if alarm.has_come() && !timer::is_served() {
         return false;
     }
     // Whatever is not put there, or is replaced, is disarmed outside the lock.
