@@ -1,9 +1,9 @@
 //! A moment to wait for, by whichever clock is in force.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -12,9 +12,9 @@ mod primitive;
 
 mod unwind;
 
+mod crew;
 #[allow(unsafe_code, reason = "registers with the system's `fork`")]
 mod fork;
-mod crew;
 
 mod clock;
 mod park;

@@ -164,7 +164,11 @@ fn l23_a_scope_that_a_child_is_made_in_ends_in_both() {
     });
     assert!(outcome.unwrap_err().is_timeout() && !is_child);
     // An async one: what has been pending in the parent goes on in the child.
-    let mut scope = Box::pin(Scope::new().timeout(SHORT).run(async { guard(pending::<Outcome>()).await? }));
+    let mut scope = Box::pin(
+        Scope::new()
+            .timeout(SHORT)
+            .run(async { guard(pending::<Outcome>()).await? }),
+    );
     assert!(tests::poll_once(&mut scope).is_pending());
     in_child(|| assert!(block_on(&mut scope).unwrap_err().is_timeout()));
     assert!(block_on(scope).unwrap_err().is_timeout());
@@ -198,10 +202,16 @@ fn l23_children_that_are_made_while_other_threads_are_busy_have_no_locks_that_st
                     });
                     assert!(outcome.unwrap_err().is_timeout());
                     let tokens: Vec<_> = (0..20).map(|_| shared.child_token()).collect();
-                    tokens.iter().for_each(|token| token.cancel_after(Duration::from_micros(100)));
+                    tokens
+                        .iter()
+                        .for_each(|token| token.cancel_after(Duration::from_micros(100)));
                     let outcome: Outcome = Scope::new().until(condition(MOMENT, || true)).run_sync(spin);
                     assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
-                    drop(block_on(Scope::new().timeout(HOUR).run(async { sleep(Duration::from_micros(50)).await })));
+                    drop(block_on(
+                        Scope::new()
+                            .timeout(HOUR)
+                            .run(async { sleep(Duration::from_micros(50)).await }),
+                    ));
                 }
             })
         })
@@ -299,6 +309,8 @@ fn a_callback_may_fork() {
     token.cancel_after(MOMENT);
     is_told.recv().unwrap();
     all_is_well();
-    let outcome: Outcome = Scope::new().until(all((async {}, condition(MOMENT, || true)))).run_sync(spin);
+    let outcome: Outcome = Scope::new()
+        .until(all((async {}, condition(MOMENT, || true))))
+        .run_sync(spin);
     assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use cancelable::{
-    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, all, any, blocking_sleep, check, condition, guard, sleep,
+    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, all, any, blocking_sleep, check, condition, guard,
+    sleep,
 };
 use futures::executor::block_on;
 
@@ -93,50 +94,53 @@ fn l23_check_points_find_that_a_deadline_has_come() {
 
 #[test]
 fn l23_who_relies_on_the_deadline_of_another_token_finds_that_it_has_come() {
-    without_threads("l23_who_relies_on_the_deadline_of_another_token_finds_that_it_has_come", || {
-        // Those that were there before the deadline, and those that came later.
-        for is_earlier in [true, false] {
-            let token = CancellationToken::new();
-            let at = Instant::now() + SHORT;
-            let make = |token: &CancellationToken| {
-                let child = token.child_token();
-                let linked = CancellationToken::any([&child, &CancellationToken::new()]);
-                let twice = CancellationToken::all([&linked.child_token(), token]);
-                [child.child_token(), linked, twice.child_token()]
-            };
-            let made = if is_earlier {
-                let made = make(&token);
-                token.cancel_at(at);
-                made
-            } else {
-                token.cancel_at(at);
-                make(&token)
-            };
-            for one in &made {
-                while !one.is_cancelled() {}
-                timed_out(one, at);
+    without_threads(
+        "l23_who_relies_on_the_deadline_of_another_token_finds_that_it_has_come",
+        || {
+            // Those that were there before the deadline, and those that came later.
+            for is_earlier in [true, false] {
+                let token = CancellationToken::new();
+                let at = Instant::now() + SHORT;
+                let make = |token: &CancellationToken| {
+                    let child = token.child_token();
+                    let linked = CancellationToken::any([&child, &CancellationToken::new()]);
+                    let twice = CancellationToken::all([&linked.child_token(), token]);
+                    [child.child_token(), linked, twice.child_token()]
+                };
+                let made = if is_earlier {
+                    let made = make(&token);
+                    token.cancel_at(at);
+                    made
+                } else {
+                    token.cancel_at(at);
+                    make(&token)
+                };
+                for one in &made {
+                    while !one.is_cancelled() {}
+                    timed_out(one, at);
+                }
             }
-        }
-        for make in [
-            |token: &CancellationToken| token.child_token(),
-            |token: &CancellationToken| CancellationToken::any([token]),
-            |token: &CancellationToken| CancellationToken::all([token, token]),
-        ] {
-            let token = CancellationToken::new();
-            let outcome: Outcome = Scope::new().parent(&make(&token)).run_sync(|| {
-                let _current = cancelable::current();
-                token.cancel_after(SHORT);
-                spin()
-            });
-            assert!(outcome.unwrap_err().is_timeout());
-            let token = CancellationToken::new();
-            let outcome: Outcome = Scope::new().link(make(&token)).run_sync(|| {
-                token.cancel_after(SHORT);
-                spin()
-            });
-            assert!(outcome.unwrap_err().is_timeout());
-        }
-    });
+            for make in [
+                |token: &CancellationToken| token.child_token(),
+                |token: &CancellationToken| CancellationToken::any([token]),
+                |token: &CancellationToken| CancellationToken::all([token, token]),
+            ] {
+                let token = CancellationToken::new();
+                let outcome: Outcome = Scope::new().parent(&make(&token)).run_sync(|| {
+                    let _current = cancelable::current();
+                    token.cancel_after(SHORT);
+                    spin()
+                });
+                assert!(outcome.unwrap_err().is_timeout());
+                let token = CancellationToken::new();
+                let outcome: Outcome = Scope::new().link(make(&token)).run_sync(|| {
+                    token.cancel_after(SHORT);
+                    spin()
+                });
+                assert!(outcome.unwrap_err().is_timeout());
+            }
+        },
+    );
 }
 
 #[test]
@@ -162,39 +166,48 @@ fn l23_threads_that_wait_are_back_when_the_deadline_has_come() {
         timed_out(&token, at);
 
         let (token, at) = short();
-        assert!(token.sync_scope(|| cancelable::thread::block_on(pending::<()>())).is_err());
+        assert!(
+            token
+                .sync_scope(|| cancelable::thread::block_on(pending::<()>()))
+                .is_err()
+        );
         timed_out(&token, at);
 
-        let outcome: Outcome = Scope::new().timeout(SHORT).run_sync(|| cancelable::thread::block_on(pending()));
+        let outcome: Outcome = Scope::new()
+            .timeout(SHORT)
+            .run_sync(|| cancelable::thread::block_on(pending()));
         assert!(outcome.unwrap_err().is_timeout());
     });
 }
 
 #[test]
 fn l23_a_thread_that_waits_already_hears_of_a_deadline_that_another_sets() {
-    without_threads("l23_a_thread_that_waits_already_hears_of_a_deadline_that_another_sets", || {
-        let token = CancellationToken::new();
-        let (told, is_told) = mpsc::channel();
-        let waiting = [0, 1, 2].map(|n| {
-            let (token, told) = (token.child_token(), told.clone());
-            spawn(move || {
-                told.send(()).unwrap();
-                match n {
-                    0 => token.wait(),
-                    1 => assert!(token.wait_timeout(HOUR)),
-                    _ => {
-                        let waited = token.sync_scope(|| cancelable::thread::block_on(pending::<()>()));
-                        assert!(waited.unwrap_err().is_timeout());
+    without_threads(
+        "l23_a_thread_that_waits_already_hears_of_a_deadline_that_another_sets",
+        || {
+            let token = CancellationToken::new();
+            let (told, is_told) = mpsc::channel();
+            let waiting = [0, 1, 2].map(|n| {
+                let (token, told) = (token.child_token(), told.clone());
+                spawn(move || {
+                    told.send(()).unwrap();
+                    match n {
+                        0 => token.wait(),
+                        1 => assert!(token.wait_timeout(HOUR)),
+                        _ => {
+                            let waited = token.sync_scope(|| cancelable::thread::block_on(pending::<()>()));
+                            assert!(waited.unwrap_err().is_timeout());
+                        }
                     }
-                }
-            })
-        });
-        assert_eq!(is_told.iter().take(3).count(), 3);
-        token.cancel_after(SHORT);
-        for thread in waiting {
-            thread.join().unwrap();
-        }
-    });
+                })
+            });
+            assert_eq!(is_told.iter().take(3).count(), 3);
+            token.cancel_after(SHORT);
+            for thread in waiting {
+                thread.join().unwrap();
+            }
+        },
+    );
 }
 
 #[test]
@@ -217,7 +230,11 @@ fn l23_async_scopes_and_sleeps_end_in_time() {
         assert!(Instant::now() >= at);
 
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let many = (0..50).map(|_| Scope::new().timeout(SHORT).run(async { guard(pending::<Outcome>()).await? }));
+        let many = (0..50).map(|_| {
+            Scope::new()
+                .timeout(SHORT)
+                .run(async { guard(pending::<Outcome>()).await? })
+        });
         let many = runtime.block_on(futures::future::join_all(many));
         assert!(many.into_iter().all(|outcome| outcome.unwrap_err().is_timeout()));
     });
@@ -240,7 +257,9 @@ fn l23_sources_that_are_ready_at_once_work_and_others_are_an_error_where_the_sco
     without_threads(
         "l23_sources_that_are_ready_at_once_work_and_others_are_an_error_where_the_scope_begins",
         || {
-            let outcome: Outcome = Scope::new().until(async {}).run_sync(|| unreachable!("it is cancelled"));
+            let outcome: Outcome = Scope::new()
+                .until(async {})
+                .run_sync(|| unreachable!("it is cancelled"));
             assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
 
             let is_error = |outcome: Outcome, line: u32| {
@@ -249,19 +268,29 @@ fn l23_sources_that_are_ready_at_once_work_and_others_are_an_error_where_the_sco
                 let reason = error.reason();
                 assert_eq!((reason.location().file(), reason.location().line()), (file!(), line));
                 let text = reason.to_string();
-                assert!(text.contains("no thread could be started to watch what may cancel the scope"), "{text}");
+                assert!(
+                    text.contains("no thread could be started to watch what may cancel the scope"),
+                    "{text}"
+                );
                 let source = reason.source().unwrap();
                 assert!(source.source().is_some(), "the system's own reason");
             };
             let body = || unreachable!("it is cancelled");
             is_error(Scope::new().until(pending::<()>()).run_sync(body), line!());
             is_error(Scope::new().until(condition(SHORT, || true)).run_sync(body), line!());
-            is_error(Scope::new().until(any((pending::<()>(), pending::<()>()))).run_sync(body), line!());
+            is_error(
+                Scope::new()
+                    .until(any((pending::<()>(), pending::<()>())))
+                    .run_sync(body),
+                line!(),
+            );
             let body = async { unreachable!("it is cancelled") };
             is_error(block_on(Scope::new().until(sleep(HOUR)).run(body)), line!());
 
             // Another of them may be ready; the first reason stands.
-            let outcome: Outcome = Scope::new().until(all((async {}, async {}))).run_sync(|| unreachable!());
+            let outcome: Outcome = Scope::new()
+                .until(all((async {}, async {})))
+                .run_sync(|| unreachable!());
             assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
             let token = CancellationToken::new();
             token.cancel_with(CancelReason::shutdown());

@@ -33,7 +33,11 @@ fn relieve(post: &'static Post, can_start: bool) -> bool {
     if turn % 2 == 1 {
         post.relieve(turn, |_| {
             is_started.store(can_start, SeqCst);
-            if can_start { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+            if can_start {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
         });
     }
     is_started.into_inner()
@@ -99,10 +103,17 @@ fn two_in_need_start_one_thread_and_both_know_whether_there_is_one() {
         fn need(post: &'static Post, started: &'static AtomicUsize) -> bool {
             let start = |_| {
                 // The first try fails.
-                if started.fetch_add(1, SeqCst) == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                if started.fetch_add(1, SeqCst) == 0 {
+                    Err(io::ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(())
+                }
             };
             let is_filled = post.is_held() || post.fill(start, || {}).is_ok();
-            assert!(!is_filled || started.load(SeqCst) == 2, "somebody is said to be on duty who never was");
+            assert!(
+                !is_filled || started.load(SeqCst) == 2,
+                "somebody is said to be on duty who never was"
+            );
             is_filled
         }
         let started: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));

@@ -54,11 +54,7 @@ mod imp {
     /// Sees to it that the crew has a thread on duty, or says why that cannot be.
     #[cold]
     pub(crate) fn staff(crew: &'static dyn Crew) -> io::Result<()> {
-        fork::register(Layer::Crews, || Hook {
-            before,
-            after,
-            recover,
-        });
+        fork::register(Layer::Crews, || Hook { before, after, recover });
         crew.post()
             .fill(|turn| crew.start(turn), || lock(&OVERSEER).crews.push(crew))
     }
@@ -131,11 +127,7 @@ mod imp {
                     is_helpless |= !crew.post().relieve(turn, |turn| crew.start(turn));
                 }
             }
-            pause = if is_helpless {
-                RESIGNED.min(pause * 2)
-            } else {
-                PATIENCE
-            };
+            pause = if is_helpless { RESIGNED.min(pause * 2) } else { PATIENCE };
             if is_quiet {
                 IS_AWAKE.store(false, Ordering::SeqCst);
                 if !crews.iter().any(|crew| is_busy(crew.post().turn())) {

@@ -193,7 +193,8 @@ impl Slot {
             self.status.store(status::LOOK, Ordering::Release);
         }
         ticket.listed_at = None;
-        due.queue.extend(ticket.waker.take().map(|waker| Due { waker, is_token }));
+        due.queue
+            .extend(ticket.waker.take().map(|waker| Due { waker, is_token }));
         None
     }
 }

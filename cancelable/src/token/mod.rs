@@ -14,9 +14,9 @@ mod state;
 #[allow(unsafe_code, reason = "the tree; see PROTOCOL.md")]
 mod tree;
 
+mod expiry;
 mod handle;
 mod notify;
-mod expiry;
 mod timeout;
 
 #[allow(unsafe_code, reason = "promises the lists what they rely on; see PROTOCOL.md")]

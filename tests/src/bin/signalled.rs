@@ -12,9 +12,10 @@ fn main() {
 mod signalled {
     use std::env;
     use std::fmt::Display;
-    use std::future::pending;
+    use std::future::{pending, poll_fn};
     use std::io::{self, Write as _};
     use std::sync::{Arc, Barrier};
+    use std::task::Poll;
     use std::thread;
     use std::time::Duration;
 
@@ -87,9 +88,20 @@ mod signalled {
         found.expect("the name of a runtime")
     }
 
+    /// Done when it is polled by the library's own thread: the first poll is the scope's.
+    async fn elsewhere() {
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            cx.waker().wake_by_ref();
+            if polls > 1 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     /// Has the library's own thread see to all it has been woken for by now.
     fn settle() {
-        let outcome: Outcome = Scope::new().detached().until(async {}).run_sync(|| {
+        let outcome: Outcome = Scope::new().detached().until(elsewhere()).run_sync(|| {
             loop {
                 check()?;
             }
@@ -240,14 +252,19 @@ mod signalled {
                 wait();
             }
             ["too late"] => {
-                // The thread that would cancel the scope is busy, so the scope is over first.
-                let barrier = Arc::new(Barrier::new(2));
-                let (there, done) = (Arc::clone(&barrier), Arc::clone(&barrier));
-                let busy = async move {
-                    there.wait();
-                    done.wait();
-                };
-                let outcome: Outcome = Scope::new().until(busy).until(ctrl_c()).run_sync(|| {
+                // All threads that would cancel the scope are busy, so the scope is over first.
+                const THREADS: usize = 9;
+                let barrier = Arc::new(Barrier::new(THREADS + 1));
+                let mut scope = Scope::new().until(ctrl_c());
+                for _ in 0..THREADS {
+                    let (there, done) = (Arc::clone(&barrier), Arc::clone(&barrier));
+                    scope = scope.until(async move {
+                        elsewhere().await;
+                        there.wait();
+                        done.wait();
+                    });
+                }
+                let outcome: Outcome = scope.run_sync(|| {
                     barrier.wait();
                     say("body runs");
                     wait();

@@ -245,7 +245,10 @@ fn l23_without_a_thread_who_looks_at_an_alarm_finds_what_the_clock_says_and_task
     let waker = Waker::from(probe.clone());
     let far = driver.origin() + Duration::from_secs(3600);
     let mut alarm = driver.arm(far, waker.clone());
-    assert_eq!((probe.woken(), alarm.has_come(), alarm.update(&waker)), (1, true, false));
+    assert_eq!(
+        (probe.woken(), alarm.has_come(), alarm.update(&waker)),
+        (1, true, false)
+    );
     let mut alarm = alarm.rest().arm(driver.origin(), waker.clone());
     assert_eq!((probe.woken(), alarm.has_come(), alarm.update(&waker)), (2, true, true));
 }

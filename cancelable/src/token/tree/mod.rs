@@ -13,10 +13,10 @@ use std::ptr::{self, NonNull};
 use super::deadline::Deadline;
 use super::lock::{TreeLock, lock_stripe, pick_stripe};
 use super::state::{Snapshot, State};
-use crate::unwind::FirstPanic;
 use super::waiters::{Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
 use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
+use crate::unwind::FirstPanic;
 
 // In order of dependency.
 mod weak;
