@@ -1,8 +1,10 @@
 //! A moment to wait for, by whichever clock is in force.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, VirtualSleep, virtual_sleep};
@@ -28,7 +30,8 @@ impl Delay {
         }
     }
 
-    /// Is it certainly not time yet? Looks, without a lock, whether the alarm has come; a virtual clock has to be polled.
+    /// Is it certainly not time yet? Looks, without a lock, whether the alarm has come; a virtual clock has to be polled, and so
+    /// has an alarm that no thread watches.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
         match self {
@@ -72,13 +75,35 @@ impl Future for Delay {
             Self::Never => false,
             Self::Virtual(sleep) => return sleep.as_mut().poll(cx),
             // The alarm says when it is time; the clock is asked only before there is one.
-            Self::Armed(alarm) => alarm.update(cx.waker()),
+            Self::Armed(alarm) => {
+                let has_fired = alarm.update(cx.waker());
+                if !has_fired && alarm.has_come() && !timer::is_served() {
+                    wake_by_turns(cx.waker());
+                }
+                has_fired
+            }
             Self::Wall(at) if Instant::now() >= *at => true,
             &mut Self::Wall(at) => {
+                // If no thread can be had, this wakes the waker.
                 *this = Self::Armed(timer::arm(at, cx.waker().clone()));
                 false
             }
         };
         if is_over { Poll::Ready(()) } else { Poll::Pending }
     }
+}
+
+/// There is no timer thread. So the task is polled again and again, until its time has come: at most once a millisecond, or as
+/// often as there are others like it on this thread.
+#[cold]
+fn wake_by_turns(waker: &Waker) {
+    const NAP: Duration = Duration::from_millis(1);
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if LAST.get().is_none_or(|last| last.elapsed() >= NAP) {
+        thread::sleep(NAP);
+        LAST.set(Some(Instant::now()));
+    }
+    waker.wake_by_ref();
 }

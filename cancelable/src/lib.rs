@@ -14,6 +14,10 @@ mod unwind;
 
 mod trampoline;
 
+mod crew;
+#[allow(unsafe_code, reason = "registers with the system's `fork`")]
+mod fork;
+
 mod clock;
 mod park;
 mod timer;

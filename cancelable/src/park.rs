@@ -1,13 +1,16 @@
 //! A thread that waits: polls a future, and sleeps in between.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Instant;
 
 use crate::clock;
+use crate::primitive::{Mutex, MutexGuard, lock};
 
 /// Wakes a thread, and remembers it: the future may itself park the thread while it is polled (a lock or a channel that
 /// blocks does), and so use up the unpark that was meant for us.
@@ -27,7 +30,52 @@ impl Wake for Unpark {
     }
 }
 
+/// Threads that wait with the help of somebody else's looking at the clock, by number.
+static LISTED: Mutex<BTreeMap<u64, Thread>> = Mutex::new(BTreeMap::new());
+
+/// This thread, for as long as it has to be told if it has to look at the clock by itself.
+pub(crate) struct List(u64);
+
+impl List {
+    pub(crate) fn add() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        lock(&LISTED).insert(number, thread::current());
+        Self(number)
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        let thread = lock(&LISTED).remove(&self.0);
+        drop(thread);
+    }
+}
+
+/// Keeps the list whole while the process forks.
+pub(crate) struct ListLock {
+    _guard: MutexGuard<'static, BTreeMap<u64, Thread>>,
+}
+
+pub(crate) fn lock_list() -> ListLock {
+    ListLock { _guard: lock(&LISTED) }
+}
+
+/// There is a deadline that nobody watches: has every listed thread ask again how long it may sleep.
+pub(crate) fn look_again() {
+    for thread in lock(&LISTED).values() {
+        thread.unpark();
+    }
+}
+
+/// As [`block_on_until`], with nothing to look at by itself.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    block_on_until(future, || None)
+}
+
+/// Blocks until `future` is done. It is polled when it is woken, and also at the moment that `look_at` gives: one that nobody
+/// will wake it for.
+pub(crate) fn block_on_until<F: Future>(future: F, look_at: impl Fn() -> Option<Instant>) -> F::Output {
     let unpark = Arc::new(Unpark {
         thread: thread::current(),
         is_woken: AtomicBool::new(false),
@@ -42,8 +90,17 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if unpark.is_woken.swap(false, Ordering::Acquire) || clock::move_on() {
             continue;
         }
+        let _listed = List::add();
         while !unpark.is_woken.swap(false, Ordering::Acquire) {
-            thread::park();
+            let Some(at) = look_at() else {
+                thread::park();
+                continue;
+            };
+            let left = at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
         }
     }
 }

@@ -173,7 +173,6 @@ impl CancelReason {
     }
 
     /// An error that came up on behalf of `location`.
-    #[cfg(feature = "signal")]
     pub(crate) fn error_at(error: impl Into<Box<Source>>, location: &'static Location<'static>) -> Self {
         Self::new(Detail::Error(CarriedError::new(error.into())), location)
     }

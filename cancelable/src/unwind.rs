@@ -5,6 +5,22 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
+/// Runs user code on a thread of the library, or where nobody could take its panic: that ends here. The panic hook has
+/// reported it. `None` if it panicked.
+///
+/// Whatever the code owns has to be moved into `f`, so that its destructors run in here as well.
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
+    // Whatever `f` leaves half-done is the user's own.
+    catch_unwind(AssertUnwindSafe(f)).map_err(discard).ok()
+}
+
+/// Drops what user code panicked with. If that panics as well, its payload is leaked: it might go on for ever.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(again);
+    }
+}
+
 /// Runs pieces of user code and keeps the first panic for the end.
 #[derive(Default)]
 pub(crate) struct FirstPanic(Option<Box<dyn Any + Send>>);
@@ -21,9 +37,8 @@ impl FirstPanic {
     pub(crate) fn add(&mut self, payload: Box<dyn Any + Send>) {
         if self.0.is_none() {
             self.0 = Some(payload);
-        } else if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            // A payload that panics when dropped would go on for ever.
-            mem::forget(again);
+        } else {
+            discard(payload);
         }
     }
 

@@ -2,138 +2,278 @@
 //!
 //! A scope's own task cannot poll them: a sync scope has none, and an async one may hog its thread. One thread per
 //! process, started on first need, serves all scopes. It knows nothing of tokens.
+//!
+//! A future is polled for the first time where it is given to [`watch`]. What is ready at once so needs no thread. After
+//! that the thread polls it whenever it has been woken. A future that blocks holds up the others for 10 to 20 ms; then another
+//! thread takes over the queue ([`crew`](crate::crew)).
+//!
+//! # A future's states
+//!
+//! All under the lock of its [`Task`]. No user code runs under it.
+//!
+//! - Q1. Who polls takes the future out, and puts it back if it is pending and has not been given up: one hold of the lock.
+//!   Who gives it up while it is out leaves it to the poller to drop.
+//! - Q2. A task is queued once for each time that `is_woken` is set while nobody polls it. If somebody does, the poller queues
+//!   it as it puts the future back. So no wake is lost, and the future is never polled by two threads.
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Wake, Waker};
-use std::thread;
+use std::sync::{Arc, LazyLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::crew::{self, Crew, Held, Post, Shift};
+use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
+use crate::unwind::caught;
 
 type Watched = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Called if the future can no longer be watched.
+type Lost = Box<dyn FnOnce(io::Error) + Send>;
+
+/// Starts a thread that serves a watcher from this turn on, or says why it could not.
+type Spawn = fn(&'static Watcher, usize) -> io::Result<()>;
+
 /// Futures that have been woken, and the thread that is to poll them.
-struct Watcher {
+pub(crate) struct Watcher {
     queue: Mutex<Queue>,
-    woken: Condvar,
+    /// The thread's.
+    post: Post,
+    spawn: Spawn,
 }
 
 struct Queue {
     tasks: VecDeque<Arc<Task>>,
-    is_running: bool,
+    /// Rung when a task is queued. A forked child gets another one.
+    bell: Arc<Condvar>,
 }
 
-static WATCHER: Watcher = Watcher {
-    queue: Mutex::new(Queue {
-        tasks: VecDeque::new(),
-        is_running: false,
-    }),
-    woken: Condvar::new(),
-};
-
-/// No user code runs under these locks, so a poisoned one guards data as whole as any.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// The watcher of this process.
+static SHARED: LazyLock<Watcher> = LazyLock::new(|| Watcher::new(spawn));
 
 impl Watcher {
-    fn push(&'static self, task: Arc<Task>) {
-        let mut queue = lock(&self.queue);
-        queue.tasks.push_back(task);
-        if !queue.is_running {
-            // If the system has no thread to give, whoever is woken next tries again.
-            let thread = thread::Builder::new().name("cancelable-watcher".into());
-            queue.is_running = thread.spawn(|| self.run()).is_ok();
+    fn new(spawn: Spawn) -> Self {
+        let queue = Queue {
+            tasks: VecDeque::new(),
+            bell: Arc::new(Condvar::new()),
+        };
+        Self {
+            queue: Mutex::new(queue),
+            post: Post::new(),
+            spawn,
         }
-        drop(queue);
-        self.woken.notify_one();
     }
 
-    fn run(&self) {
-        loop {
-            let mut queue = lock(&self.queue);
-            let task = loop {
-                match queue.tasks.pop_front() {
-                    Some(task) => break task,
-                    None => queue = self.woken.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                }
-            };
+    /// Sees to it that there is a thread.
+    fn serve(&'static self) -> io::Result<()> {
+        if self.post.is_held() { Ok(()) } else { crew::staff(self) }
+    }
+
+    fn push(&'static self, task: Arc<Task>) {
+        let is_served = self.serve();
+        let mut queue = lock(&self.queue);
+        if is_served.is_ok() {
+            queue.tasks.push_back(task);
+            let bell = Arc::clone(&queue.bell);
             drop(queue);
-            task.poll();
+            bell.notify_one();
+        } else if let Err(error) = is_served {
+            drop(queue);
+            task.lose(error);
         }
+    }
+
+    /// Waits for the next task that has been woken.
+    fn next(&self) -> Arc<Task> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(task) = queue.tasks.pop_front() {
+                return task;
+            }
+            let bell = Arc::clone(&queue.bell);
+            queue = bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The next one, if there is one now.
+    #[cfg(all(test, cancelable_loom))]
+    fn try_next(&self) -> Option<Arc<Task>> {
+        lock(&self.queue).tasks.pop_front()
+    }
+
+    /// What the thread does, until somebody else has taken over.
+    fn run(&self, shift: &Shift<'_>) {
+        loop {
+            let task = self.next();
+            if !shift.run(|| task.poll()) {
+                return;
+            }
+        }
+    }
+}
+
+fn spawn(watcher: &'static Watcher, turn: usize) -> io::Result<()> {
+    crew::spawn("cancelable-watcher", move || watcher.run(&watcher.post.begin(turn))).map(drop)
+}
+
+impl Crew for Watcher {
+    fn post(&self) -> &Post {
+        &self.post
+    }
+
+    fn start(&'static self, turn: usize) -> io::Result<()> {
+        (self.spawn)(self, turn)
+    }
+
+    fn hold(&'static self) -> Box<dyn Held> {
+        Box::new(Locks(lock(&self.queue)))
+    }
+}
+
+/// A watcher while its process forks.
+struct Locks(MutexGuard<'static, Queue>);
+
+impl Held for Locks {
+    /// What is queued is polled by the next thread.
+    fn in_child(mut self: Box<Self>) -> Vec<Waker> {
+        self.0.bell = Arc::new(Condvar::new());
+        Vec::new()
     }
 }
 
 struct Task {
-    /// `None` while it is being polled, and once it is over.
-    future: Mutex<Option<Watched>>,
-    is_queued: AtomicBool,
-    is_given_up: AtomicBool,
+    watcher: &'static Watcher,
     /// Polled where it is woken.
     is_inline: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` while it is being polled, and once it is over.
+    future: Option<Watched>,
+    lost: Option<Lost>,
+    /// Since the last poll began.
+    is_woken: bool,
+    is_polled: bool,
+    /// Done, panicked, or given up.
+    is_over: bool,
+}
+
+impl State {
+    /// Nobody is interested any more: what there is to drop, which is user code.
+    fn end(&mut self) -> (Option<Watched>, Option<Lost>) {
+        self.is_over = true;
+        (self.future.take(), self.lost.take())
+    }
 }
 
 impl Task {
     fn poll(self: &Arc<Self>) {
-        let Some(mut future) = lock(&self.future).take() else {
-            return;
+        if self.poll_once() {
+            self.queue();
+        }
+    }
+
+    /// Polls the future, if it is there. `true`: it has been woken meanwhile, and is to be polled again.
+    fn poll_once(self: &Arc<Self>) -> bool {
+        let mut state = lock(&self.state);
+        let Some(mut future) = state.future.take() else {
+            return false;
         };
-        self.is_queued.store(false, Ordering::Release);
+        (state.is_woken, state.is_polled) = (false, true);
+        drop(state);
         let waker = Waker::from(Arc::clone(self));
         // A panic has been reported by the panic hook; the future is over, and the others go on.
-        let poll = catch_unwind(AssertUnwindSafe(|| {
-            future.as_mut().poll(&mut Context::from_waker(&waker))
-        }));
-        if poll.is_ok_and(|poll| poll.is_pending()) && !self.is_given_up.load(Ordering::Acquire) {
-            *lock(&self.future) = Some(future);
-            // Given up since the question above: whoever did so found nothing to drop.
-            if self.is_given_up.load(Ordering::Acquire) {
-                let future = lock(&self.future).take();
-                drop(future);
-            }
+        let poll = caught(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+        let mut state = lock(&self.state);
+        state.is_polled = false;
+        if matches!(poll, Some(Poll::Pending)) && !state.is_over {
+            state.future = Some(future);
+            return state.is_woken;
+        }
+        let rest = state.end();
+        drop(state);
+        caught(|| drop((future, rest)));
+        false
+    }
+
+    /// Has it polled, by whoever's business that is.
+    fn queue(self: &Arc<Self>) {
+        if self.is_inline {
+            while self.poll_once() {}
+        } else {
+            self.watcher.push(Arc::clone(self));
+        }
+    }
+
+    /// There is no thread to poll it.
+    #[cold]
+    fn lose(&self, error: io::Error) {
+        let (future, lost) = lock(&self.state).end();
+        caught(|| drop(future));
+        if let Some(lost) = lost {
+            lost(error);
         }
     }
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        if self.is_queued.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if !self.is_inline {
-            return WATCHER.push(self);
-        }
-        // Whoever is polling at this moment has put the future back before it looks here again; or takes it from us.
-        while self.is_queued.load(Ordering::Acquire) && lock(&self.future).is_some() {
-            self.poll();
+        let mut state = lock(&self.state);
+        let is_news = !state.is_over && !std::mem::replace(&mut state.is_woken, true);
+        if is_news && !state.is_polled {
+            drop(state);
+            self.queue();
         }
     }
 }
 
-/// A future that is being polled; dropping this drops the future.
+/// A future that is being watched; dropping this drops the future.
 pub(crate) struct Vigil(Arc<Task>);
 
 impl Drop for Vigil {
+    /// A panic of the future's destructors ends here, as those of its polls do. The scope is going away, perhaps by a panic of
+    /// its own.
     fn drop(&mut self) {
-        self.0.is_given_up.store(true, Ordering::Release);
-        let future = lock(&self.0.future).take();
-        drop(future);
+        let rest = lock(&self.0.state).end();
+        caught(|| drop(rest));
     }
 }
 
-/// Has `future` polled until it is done or the result is dropped: by the thread, or, if `is_inline`, here and now and by
-/// whoever wakes it.
-pub(crate) fn watch(future: impl Future<Output = ()> + Send + 'static, is_inline: bool) -> Vigil {
-    let task = Arc::new(Task {
-        future: Mutex::new(Some(Box::pin(in_this_runtime(future)))),
-        is_queued: AtomicBool::new(false),
-        is_given_up: AtomicBool::new(false),
-        is_inline,
-    });
-    Arc::clone(&task).wake();
-    Vigil(task)
+/// Has `future` polled until it is done or the result is dropped: here and now for the first time; then by the thread, or, if
+/// `is_inline`, by whoever wakes it. If there is no thread and the future needs one, it is dropped, and `lost` is called.
+pub(crate) fn watch(
+    future: impl Future<Output = ()> + Send + 'static,
+    is_inline: bool,
+    lost: impl FnOnce(io::Error) + Send + 'static,
+) -> Vigil {
+    SHARED.watch(Box::pin(in_this_runtime(future)), is_inline, Box::new(lost))
+}
+
+impl Watcher {
+    fn watch(&'static self, future: Watched, is_inline: bool, lost: Lost) -> Vigil {
+        let task = Arc::new(Task {
+            watcher: self,
+            is_inline,
+            state: Mutex::new(State {
+                future: Some(future),
+                lost: Some(lost),
+                is_woken: false,
+                is_polled: false,
+                is_over: false,
+            }),
+        });
+        task.poll();
+        let needs_thread = !is_inline && !lock(&task.state).is_over;
+        if needs_thread {
+            // Now, where it can be told of, and not when it is woken.
+            if let Err(error) = self.serve() {
+                task.lose(error);
+            }
+        }
+        Vigil(task)
+    }
 }
 
 /// Polls (and drops) `future` in the context of the runtime that this thread is in, wherever that happens.
@@ -159,5 +299,9 @@ fn in_this_runtime(future: impl Future<Output = ()> + Send + 'static) -> impl Fu
     future
 }
 
-#[cfg(test)]
+#[cfg(all(test, cancelable_loom))]
+#[path = "watcher/loom.rs"]
+mod loom;
+
+#[cfg(all(test, not(cancelable_loom)))]
 mod tests;

@@ -8,8 +8,13 @@ mod cause;
 mod clock;
 #[path = "../../src/context/mod.rs"]
 mod context;
+#[path = "../../src/crew/mod.rs"]
+mod crew;
 #[path = "../../src/error.rs"]
 mod error;
+#[allow(unsafe_code)]
+#[path = "../../src/fork.rs"]
+mod fork;
 #[path = "../../src/guard/mod.rs"]
 mod guard;
 #[path = "../../src/primitive.rs"]
@@ -26,6 +31,8 @@ mod token;
 mod trampoline;
 #[path = "../../src/unwind.rs"]
 mod unwind;
+#[path = "../../src/watcher.rs"]
+mod watcher;
 
 pub use error::Cancelled;
 pub use reason::{CancelReason, ReasonKind};

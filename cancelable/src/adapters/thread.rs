@@ -228,8 +228,9 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// ```
 #[track_caller]
 pub fn block_on<F: IntoFuture>(future: F) -> Result<F::Output, Cancelled> {
-    let future = WithCancellation::at(future.into_future(), current(), Location::caller());
-    park::block_on(future)
+    let token = current();
+    let future = WithCancellation::at(future.into_future(), token.clone(), Location::caller());
+    park::block_on_until(future, || token.look_at())
 }
 
 /// Threads that belong together: they inherit the scope, the first failure cancels the others, and their owner hears of

@@ -13,6 +13,7 @@ pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) 
 }
 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
+#[inline]
 pub(super) fn is_cancelled_at_once(origin: &impl Origin, frame: &Frame<'_>) -> bool {
     origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked()).0
 }

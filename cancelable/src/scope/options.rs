@@ -27,6 +27,19 @@ use crate::token::CancellationToken;
 ///
 /// A scope that is entered under a cancelled parent, or with a deadline in the past, does not start its body.
 ///
+/// # Without threads, and after a fork
+///
+/// Deadlines are watched by a thread of the library. If the system has none to give, check points and waits look at the clock
+/// themselves; an async scope or a [`sleep`](crate::sleep()) then has its task polled every millisecond. A
+/// [source](crate::Source) that is not ready at once cancels its scope with kind [`Error`](crate::ReasonKind::Error).
+///
+/// A process made by `fork` without `exec` has none of its parent's threads (Unix). Deadlines of tokens and scopes from before
+/// the fork and from after it come there all the same, at check points, in waits, and by a timer thread that the child starts
+/// when it needs one, not before. What only a lost thread could have done is lost with it: to go on with a cancel it was in the
+/// middle of, to wake a task of a runtime that has gone, to poll a source it was polling. And a child should cancel nothing
+/// that a lost thread waits for in an executor's `block_on`, once it has started threads of its own: these get the stacks of
+/// the lost ones. (The library's own waits, as [`CancellationToken::wait`](crate::CancellationToken::wait), may be cancelled.)
+///
 /// ```
 /// use cancelable::{Cancelled, Scope, sleep};
 /// use std::time::Duration;

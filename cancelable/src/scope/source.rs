@@ -4,6 +4,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +20,22 @@ use crate::watcher::{self, Vigil};
 /// Sources are tokens, futures (whatever their output, which is dropped), [conditions](crate::condition()),
 #[cfg_attr(feature = "signal", doc = "[signals](crate::signal),")]
 #[cfg_attr(not(feature = "signal"), doc = "signals (feature `signal`),")]
-/// [`any`](crate::any()) and [`all`](crate::all()) of several, and types of your own. Futures are polled by a thread of
-/// the library, one per process, so that a scope is ended also if it is sync, or hogs its own thread; a future should not
-/// block. (With the feature `tokio`, they are polled in the context of the runtime where the scope began.) When the scope
-/// is over, whatever watches for it is dropped. A source that panics is reported by the panic hook, and cancels nothing.
+/// [`any`](crate::any()) and [`all`](crate::all()) of several, and types of your own.
+///
+/// # Who polls
+///
+/// A source is polled for the first time where the scope begins. If it is ready, the body does not start. After that a thread
+/// of the library polls it, one per process, so that a scope is ended also if it is sync, or hogs its own thread. (With the
+/// feature `tokio`, it does so in the context of the runtime where the scope began.) A source should not block: in its first
+/// poll it holds up the scope, and later all other sources of the process, for at most 20 milliseconds; then another thread goes
+/// on with them. At most eight may block at the same time; with more, the others wait for one of them.
+///
+/// A source that panics, when it is polled or dropped, is reported by the panic hook, and cancels nothing. When the scope is
+/// over, whatever watches for it is dropped.
+///
+/// If the system has no thread to give, a scope with a source that is not ready at once is cancelled as it begins, with kind
+/// [`Error`](crate::ReasonKind::Error). After a `fork` without `exec`, scopes that begin in the child have their sources polled as
+/// ever; so do those that had begun before, unless a thread that the child does not have was polling the source, or about to.
 ///
 /// A source that fires when the scope has been cancelled already changes nothing: the first reason stands.
 ///
@@ -135,7 +149,14 @@ pub(super) struct Start {
     pub(super) insists: bool,
     /// What it cancels, if it is not the scope's token.
     target: Option<CancellationToken>,
+    /// Where the scope was told of it.
+    location: &'static Location<'static>,
 }
+
+/// Why a source cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("no thread could be started to watch what may cancel the scope")]
+struct NoThread(#[source] io::Error);
 
 /// What a scope watches for, or a part of it.
 #[doc(hidden)]
@@ -156,11 +177,13 @@ impl Watch {
     }
 
     /// Adds a source that is to begin with the scope; one that `insists` may fire again.
+    #[track_caller]
     pub(crate) fn add(&mut self, insists: bool, begin: impl FnOnce(Option<usize>) -> Begun + Send + 'static) {
         self.starts.push(Start {
             begin: Box::new(begin),
             insists,
             target: None,
+            location: Location::caller(),
         });
     }
 
@@ -234,7 +257,18 @@ impl Start {
             }
             Some(insistent) => Box::pin(insist(fired, token.clone(), insistent.force.clone())),
         };
-        let vigil = watcher::watch(future, begun.is_inline);
+        let target = match insistent {
+            None => self.target.as_ref().unwrap_or(token),
+            Some(_) => token,
+        };
+        let (target, location) = (target.downgrade(), self.location);
+        let lost = move |error| {
+            if let Some(target) = target.upgrade() {
+                target.cancel_with(CancelReason::error_at(NoThread(error), location));
+            }
+        };
+        // Not under the scope's own token: what is polled here now is polled without a scope later.
+        let vigil = CancellationToken::never().sync_scope(|| watcher::watch(future, begun.is_inline, lost));
         let kept = Kept {
             _guard: begun.guard,
             _vigil: vigil,

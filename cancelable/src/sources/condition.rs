@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::panic::Location;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::{self, InForce};
@@ -21,9 +23,14 @@ const TICK: Duration = Duration::from_millis(1);
 /// The predicate is asked when the scope begins, and then always `every` after it has answered, until it says `true` or
 /// the scope is over. Less than a millisecond counts as one; [`Duration::MAX`] is never again.
 ///
-/// It is asked on a thread of the library, which all sources of the process share: it keeps no executor and no sync body
-/// waiting, but should not itself wait long. If it panics, the panic hook reports that, and the condition never comes
-/// true.
+/// It is asked on a thread of the library, which all sources of the process share, and keeps no executor and no sync body
+/// waiting. It should answer soon. One that takes long, or for ever, holds up the other sources for at most 20 milliseconds;
+/// then another thread goes on with them. (With more than eight that wait at the same time, the others have to wait for one of
+/// them.) If it panics, the panic hook reports that, and the condition never comes true.
+///
+/// If the system has no thread to give, the scope is cancelled as it begins, with kind
+/// [`Error`](crate::ReasonKind::Error), and its body does not run. In a process made by `fork`, conditions of scopes that begin
+/// there are asked as ever. Those of scopes that had begun before may not be.
 ///
 /// The reason bears the line of this call, which is also its name, unless it is given [another](Condition::named).
 ///
@@ -87,7 +94,11 @@ impl<P> Condition<P> {
 }
 
 impl<P: FnMut() -> bool + Send + 'static> Condition<P> {
-    async fn comes_true(mut self) -> CancelReason {
+    async fn comes_true(mut self, is_inline: bool) -> CancelReason {
+        if !is_inline {
+            // The first poll is the scope's own, which is not to wait for the predicate.
+            to_the_thread().await;
+        }
         while !(self.predicate)() {
             Delay::after(self.every).await;
         }
@@ -98,18 +109,32 @@ impl<P: FnMut() -> bool + Send + 'static> Condition<P> {
     }
 }
 
+/// Pending once, and woken at once.
+async fn to_the_thread() {
+    let mut is_there = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut is_there, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 impl<P: FnMut() -> bool + Send + 'static> Source for Condition<P> {
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
-        self.comes_true()
+        self.comes_true(false)
     }
 
     fn attach(self, to: &mut Watch) {
         to.add(false, move |_| {
             let clock = InForce::here();
+            let is_inline = clock::now().is_virtual;
             Begun {
-                is_inline: clock::now().is_virtual,
+                is_inline,
                 fired: Box::pin(async move {
-                    let mut reason = pin!(self.comes_true());
+                    let mut reason = pin!(self.comes_true(is_inline));
                     Fired::once(poll_fn(|cx| clock.apply(|| reason.as_mut().poll(cx))).await)
                 }),
                 guard: None,

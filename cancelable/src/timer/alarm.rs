@@ -6,17 +6,29 @@
 
 use std::cell::RefCell;
 use std::fmt;
+#[cfg(not(cancelable_loom))]
 use std::sync::LazyLock;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::driver::{Armed, Driver, Idle, spawn};
+use super::driver::{Armed, Driver, For, Idle, spawn};
 
-/// How many slots a thread keeps.
-const KEPT: usize = 8;
+/// How many slots a thread keeps. (In models, whose threads are all one to the system: none.)
+const KEPT: usize = if cfg!(cancelable_loom) { 0 } else { 8 };
 
 /// The timer of this process.
+#[cfg(not(cancelable_loom))]
 static SHARED: LazyLock<Driver> = LazyLock::new(|| Driver::new(spawn));
+
+// In models: one per execution, whose thread is the model's business.
+#[cfg(cancelable_loom)]
+loom::lazy_static! {
+    static ref SHARED: Driver = Driver::new(|_, _| Ok(()));
+}
+
+fn shared() -> &'static Driver {
+    &SHARED
+}
 
 thread_local! {
     /// The one kept last is taken first. No user code runs while it is borrowed.
@@ -38,26 +50,56 @@ impl Drop for Kept {
 /// caller is not re-entered. One too far ahead for the clock is kept and never comes. O(1); reads no clock. Arms the slot that
 /// this thread kept last, and takes the driver's lock only if that is not in the wheel early enough. Allocates if there is none.
 ///
-/// # If the thread cannot be started
+/// # If the thread cannot be started, or was lost in a fork
 ///
-/// The alarm is armed all the same, and starting is tried again at every further use of the timer:
-/// [`arm`], [`Alarm::update`]. The thread's first act is to fire what is
-/// overdue, so a deadline may come late but is not dropped. There is no error to return because
-/// there is nobody to take it (`cancel_after` cannot fail), and because an error would have to mean
-/// that the deadline is not kept.
-///
-/// A process made by `fork` without `exec` has no timer thread and does not notice.
+/// The alarm is armed all the same. Starting is tried again at every further use of the timer: [`arm`],
+/// [`Alarm::update`], [`serve`]. The thread's first act is to fire what is overdue. Until then
+/// [`Alarm::has_come`] says `true` and [`Alarm::update`] goes by the clock. `waker` is woken at once, so that its task looks.
 ///
 /// # Panics
 ///
 /// With four billion alarms armed.
 #[inline]
 pub(crate) fn arm(at: Instant, waker: Waker) -> Alarm {
+    arm_for(at, waker, For::Task)
+}
+
+#[inline]
+fn arm_for(at: Instant, waker: Waker, whose: For) -> Alarm {
     let idle = IDLE.try_with(|idle| idle.borrow_mut().0.pop()).ok().flatten();
     Alarm(Some(match idle {
-        Some(idle) => idle.arm(at, waker),
-        None => SHARED.arm(at, waker),
+        Some(idle) => idle.arm_for(at, waker, whose),
+        None => shared().arm_for(at, waker, whose),
     }))
+}
+
+/// As [`arm`], for a token. If there is no thread, its waker is not woken at once: ask [`serve`]. It may be woken before its
+/// time in a process made by `fork`, on the thread that forked: it
+/// is to have the token's check points look at the clock, and must not run anything of the user's then.
+pub(crate) fn arm_for_token(at: Instant, waker: Waker) -> Alarm {
+    arm_for(at, waker, For::Token)
+}
+
+/// Is there a thread that watches what has been armed? Starts it if not; `false` if it cannot be started.
+pub(crate) fn serve() -> bool {
+    shared().serve()
+}
+
+/// As [`serve`], without starting it. One load.
+pub(crate) fn is_served() -> bool {
+    shared().is_served()
+}
+
+/// For models: what the timer's thread does at this moment.
+#[cfg(all(test, cancelable_loom))]
+pub(crate) fn turn(now: Instant) {
+    while shared().turn(now) {}
+}
+
+/// For models: how many alarms are listed.
+#[cfg(all(test, cancelable_loom))]
+pub(crate) fn listed() -> usize {
+    shared().len()
 }
 
 /// A deadline that is being waited for; made by [`arm`].
@@ -72,15 +114,15 @@ pub(crate) struct Alarm(
 );
 
 impl Alarm {
-    /// Has the deadline come, as far as the timer's thread knows? If so, `Instant::now()` is not before it; if not, the
-    /// waker will be woken after this has become true. One atomic load.
+    /// Is it time to look at the alarm? Either the deadline has come, as far as the timer's thread knows, or there is no such
+    /// thread. If `false`, the waker will be woken after this has become true. One atomic load.
     #[must_use]
     #[inline]
     pub(crate) fn has_come(&self) -> bool {
         self.0.as_ref().is_some_and(Armed::has_come)
     }
 
-    /// Makes `waker` the one to wake, and returns whether the alarm has fired.
+    /// Makes `waker` the one to wake, and returns whether the alarm has fired. Without a thread: whether it is time.
     ///
     /// `true` means that it came too late: nothing will wake `waker`, so a future returns ready.
     /// Nothing is cloned if [`Waker::will_wake`] says that the present one does as well. O(1);

@@ -31,15 +31,19 @@
 //!
 //! `tests/loom.rs` has models of these.
 //!
+//! # Who wakes
+//!
+//! What is due goes into a queue of the driver's own. From there the thread takes one waker at a time and wakes it. So if it is
+//! stuck in one, is replaced, or is lost in a `fork`, the others are still there for the next thread ([`crew`](crate::crew)).
+//!
 //! Disarming does not raise `wake_at`, and leaves the slot listed. The thread so wakes for nothing: for each slot that is kept,
 //! once per timeout's length at its tick, and a few times on the way there (once for each level of the wheel that it goes down).
 //! In return arming and disarming by turns, as timeouts round quick work do, rings the bell once per timeout's length and not
 //! once per timeout.
 
-use std::any::Any;
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -47,7 +51,8 @@ use std::time::{Duration, Instant};
 
 use super::slab::Key;
 use super::wheel::Wheel;
-use crate::primitive::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, try_lock};
+use crate::crew::{self, Crew, Held, Post, Shift};
+use crate::primitive::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering, lock, try_lock};
 
 /// Entries expired or moved under one hold of the lock: bounds how long [`Driver::arm`] may have to wait.
 pub(super) const BATCH: usize = 64;
@@ -55,12 +60,93 @@ pub(super) const BATCH: usize = 64;
 /// The thread looks at the clock at least this often: some platforms do not take longer waits.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// In a forked child: how often to try a slot's lock, and after how many ticks to come back if it is taken all the same.
+const TRIES: usize = 100;
+const LATER: u64 = 64;
+
+/// What a slot's owner has to know without a lock.
+mod status {
+    /// The time has not come; the waker is a task's.
+    pub(super) const TASK: u32 = 0;
+    /// The same, and the waker is a token's: it may be woken early.
+    pub(super) const TOKEN: u32 = 1;
+    /// The owner has to look: what the slot was last armed for has come (D3), or no thread watches it.
+    pub(super) const LOOK: u32 = 2;
+}
+
+/// For whom an alarm is.
+#[derive(Clone, Copy)]
+pub(super) enum For {
+    Task,
+    Token,
+}
+
+impl For {
+    #[inline]
+    fn status(self) -> u32 {
+        match self {
+            Self::Task => status::TASK,
+            Self::Token => status::TOKEN,
+        }
+    }
+
+    /// Nobody watches. A task is woken at once, so that it looks; who arms for a token asks.
+    #[cold]
+    fn unwatched(self, waker: &Waker) -> u32 {
+        if let Self::Task = self {
+            waker.wake_by_ref();
+        }
+        status::LOOK
+    }
+}
+
 /// What a deadline is waited for with.
 struct Slot {
     driver: &'static Driver,
-    /// What it was last armed for has come (D3).
-    has_come: AtomicBool,
+    status: AtomicU32,
     ticket: Mutex<Ticket>,
+}
+
+/// A waker whose time has come.
+struct Due {
+    waker: Waker,
+    is_token: bool,
+}
+
+/// Those whose time has come.
+#[derive(Default)]
+struct AllDue {
+    queue: VecDeque<Due>,
+    /// Tokens that are being woken, by number: a fork may lose the thread that does it.
+    waking: Vec<(u64, Waker)>,
+    next: u64,
+}
+
+/// A waker that has been taken from the queue.
+struct Waking<'a> {
+    driver: &'a Driver,
+    waker: Waker,
+    number: Option<u64>,
+}
+
+impl Waking<'_> {
+    fn wake(self) {
+        /// Whichever way it ends.
+        struct Done<'a>(&'a Driver, u64);
+
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                let mut due = lock(&self.0.due);
+                let at = due.waking.iter().position(|(number, _)| *number == self.1);
+                let waker = at.map(|at| due.waking.swap_remove(at));
+                drop(due);
+                drop(waker);
+            }
+        }
+
+        let _done = self.number.map(|number| Done(self.driver, number));
+        self.waker.wake();
+    }
 }
 
 /// What a slot is there for.
@@ -79,20 +165,48 @@ impl Slot {
     }
 
     /// The tick at which the slot is listed has come: takes the waker if it is time, or says until when the slot is to stay.
-    fn come(&self, now: u64, due: &mut Vec<Waker>) -> Option<u64> {
-        let mut ticket = self.ticket();
+    fn come(&self, now: u64, is_child: bool, due: &mut AllDue) -> Option<u64> {
+        let ticket = if is_child {
+            // A thread that the fork has lost may have taken it. Who has it otherwise gives it back soon.
+            (0..TRIES).find_map(|_| {
+                let ticket = try_lock(&self.ticket);
+                if ticket.is_none() {
+                    thread::yield_now();
+                }
+                ticket
+            })
+        } else {
+            Some(self.ticket())
+        };
+        let Some(mut ticket) = ticket else {
+            return Some(now.saturating_add(LATER));
+        };
+        let mut is_token = false;
         if ticket.waker.is_some() {
             let when = self.driver.first_tick_at(ticket.at);
             if when > now {
                 ticket.listed_at = Some(ticket.at);
                 return Some(when);
             }
+            is_token = self.status.load(Ordering::Relaxed) == status::TOKEN;
             // Release: so that the clock, to who reads it, has gone as far.
-            self.has_come.store(true, Ordering::Release);
+            self.status.store(status::LOOK, Ordering::Release);
         }
         ticket.listed_at = None;
-        due.extend(ticket.waker.take());
+        due.queue
+            .extend(ticket.waker.take().map(|waker| Due { waker, is_token }));
         None
+    }
+}
+
+impl Slot {
+    /// There was no thread, and there is one now: the owner need not look.
+    #[cold]
+    fn watched_again(&self) {
+        let ticket = self.ticket();
+        if ticket.waker.is_some() {
+            self.status.store(status::TASK, Ordering::Relaxed);
+        }
     }
 }
 
@@ -141,7 +255,7 @@ impl Armed {
     /// As [`Alarm::has_come`](super::Alarm::has_come).
     #[inline]
     pub(super) fn has_come(&self) -> bool {
-        self.handle.slot.has_come.load(Ordering::Acquire)
+        self.handle.slot.status.load(Ordering::Acquire) == status::LOOK
     }
 
     /// Has the deadline come, and the waker been taken to be woken?
@@ -160,7 +274,15 @@ impl Armed {
         let slot = &*self.handle.slot;
         let current = slot.ticket().waker.as_ref().map(|current| current.will_wake(waker));
         if current.is_some() {
-            slot.driver.serve();
+            if !slot.driver.serve() {
+                // Nobody watches.
+                slot.status.store(status::LOOK, Ordering::Relaxed);
+                if self.is_past() {
+                    return true;
+                }
+            } else if self.has_come() {
+                slot.watched_again();
+            }
         }
         match current {
             None => return true,
@@ -173,6 +295,13 @@ impl Armed {
         drop(ticket);
         // `waker`, the old or the unused one, is dropped here, without the lock.
         !in_time
+    }
+
+    /// What the clock says.
+    #[cold]
+    fn is_past(&self) -> bool {
+        let at = self.handle.slot.ticket().at;
+        Instant::now() >= at
     }
 
     /// Disarms, and keeps the slot.
@@ -196,37 +325,43 @@ impl Idle {
         drop(slot);
     }
 
-    /// As [`Driver::arm`], with this slot: without the driver's lock, if it is listed early enough.
+    /// As [`Driver::arm_for`], with this slot: without the driver's lock, if it is listed early enough.
     #[inline]
-    pub(super) fn arm(self, at: Instant, waker: Waker) -> Armed {
+    pub(super) fn arm_for(self, at: Instant, waker: Waker, whose: For) -> Armed {
         let mut handle = self.handle;
         let driver = handle.slot.driver;
+        let status = driver.status_for(&waker, whose);
         let mut ticket = handle.slot.ticket();
         ticket.at = at;
         ticket.waker = Some(waker);
-        handle.slot.has_come.store(false, Ordering::Relaxed);
+        handle.slot.status.store(status, Ordering::Relaxed);
         let is_early_enough = ticket.listed_at.is_some_and(|listed_at| listed_at <= at);
         drop(ticket);
         if !is_early_enough {
             driver.list(&mut handle, at);
         }
-        driver.serve();
         Armed { handle }
+    }
+
+    /// The same, for a task.
+    #[cfg(test)]
+    pub(super) fn arm(self, at: Instant, waker: Waker) -> Armed {
+        self.arm_for(at, waker, For::Task)
     }
 }
 
-/// Starts the thread that serves a driver, or says why it could not.
-pub(super) type Spawn = fn(&'static Driver) -> io::Result<()>;
+/// Starts a thread that serves a driver from this turn on, or says why it could not.
+pub(super) type Spawn = fn(&'static Driver, usize) -> io::Result<()>;
 
 /// A wheel and what it takes to drive it. One, in a static, is the timer of the process.
 pub(super) struct Driver {
     /// Tick 0.
     origin: Instant,
     state: Mutex<State>,
-    /// Is there a thread, or is somebody starting it?
-    served: AtomicBool,
-    /// Rung when `State::wake_at` was lowered while the thread was parked.
-    bell: Condvar,
+    /// Wakers that have been taken from their slots. Its lock may be taken under that of the state.
+    due: Mutex<AllDue>,
+    /// The thread's.
+    post: Post,
     spawn: Spawn,
 }
 
@@ -236,6 +371,11 @@ struct State {
     wake_at: u64,
     /// Is the thread waiting for the bell, and has nobody rung it yet? See D2.
     parked: bool,
+    /// Rung when `wake_at` was lowered while the thread was parked. A forked child gets another one: nobody can say what the
+    /// system makes of one that had a waiter.
+    bell: Arc<Condvar>,
+    /// This process was made by `fork` after the driver was.
+    is_child: bool,
 }
 
 impl Driver {
@@ -246,19 +386,22 @@ impl Driver {
             wheel: Wheel::new(),
             wake_at: u64::MAX,
             parked: false,
+            bell: Arc::new(Condvar::new()),
+            is_child: false,
         };
         Self {
             origin: Instant::now(),
             state: Mutex::new(state),
-            served: AtomicBool::new(false),
-            bell: Condvar::new(),
+            due: Mutex::new(AllDue::default()),
+            post: Post::new(),
             spawn: start,
         }
     }
 
     /// As [`arm`](super::arm), on this driver.
     #[inline(never)]
-    pub(super) fn arm(&'static self, at: Instant, waker: Waker) -> Armed {
+    pub(super) fn arm_for(&'static self, at: Instant, waker: Waker, whose: For) -> Armed {
+        let status = self.status_for(&waker, whose);
         let ticket = Ticket {
             at,
             waker: Some(waker),
@@ -266,13 +409,28 @@ impl Driver {
         };
         let slot = Arc::new(Slot {
             driver: self,
-            has_come: AtomicBool::new(false),
+            status: AtomicU32::new(status),
             ticket: Mutex::new(ticket),
         });
         let mut handle = Handle { slot, key: Key::NONE };
         self.list(&mut handle, at);
-        self.serve();
         Armed { handle }
+    }
+
+    /// The same, for a task.
+    #[cfg(test)]
+    pub(super) fn arm(&'static self, at: Instant, waker: Waker) -> Armed {
+        self.arm_for(at, waker, For::Task)
+    }
+
+    /// The status of a slot that is being armed. Sees to it that there is a thread.
+    #[inline]
+    fn status_for(&'static self, waker: &Waker, whose: For) -> u32 {
+        if self.serve() {
+            whose.status()
+        } else {
+            whose.unwatched(waker)
+        }
     }
 
     /// Has a slot in the wheel for this time, and no longer where it may be now.
@@ -285,44 +443,70 @@ impl Driver {
             .wheel
             .insert(tick, old.unwrap_or_else(|| Arc::clone(&handle.slot)));
         handle.slot.ticket().listed_at = Some(at);
-        let mut ring = false;
+        let mut ring = None;
         if tick < state.wake_at {
             state.wake_at = tick;
-            ring = mem::take(&mut state.parked);
+            ring = mem::take(&mut state.parked).then(|| Arc::clone(&state.bell));
         }
         drop(state);
-        if ring {
-            self.bell.notify_one();
+        if let Some(bell) = ring {
+            bell.notify_one();
         }
     }
 
-    /// Fires what is due at `now`, at most [`BATCH`] wakers; returns whether there is more to do.
-    ///
-    /// The wakers run on the calling thread, without the lock; a panic of theirs ends there.
-    pub(super) fn turn(&self, now: Instant) -> bool {
+    /// Queues what is due at `now`, at most [`BATCH`] wakers; returns whether there is more to do.
+    fn collect(&self, now: Instant) -> bool {
         let now = self.last_tick_at(now);
-        let mut due = Vec::with_capacity(BATCH);
         let mut state = self.lock();
-        let more = state.wheel.advance(now, BATCH, |slot| slot.come(now, &mut due));
+        let State { wheel, is_child, .. } = &mut *state;
+        let mut due = lock(&self.due);
+        let more = wheel.advance(now, BATCH, |slot| slot.come(now, *is_child, &mut due));
         if !more {
             state.wake_at = state.wheel.next_expiry().unwrap_or(u64::MAX);
-        }
-        drop(state);
-        for waker in due {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                discard(payload);
-            }
         }
         more
     }
 
-    /// What the thread does, for ever. The clock is read for each batch, so that wakers which arm
+    fn next_due(&self) -> Option<Waking<'_>> {
+        let mut due = lock(&self.due);
+        let Due { waker, is_token } = due.queue.pop_front()?;
+        let number = is_token.then(|| {
+            due.next += 1;
+            let number = due.next;
+            // A token's waker is the library's own: it may be cloned under a lock.
+            due.waking.push((number, waker.clone()));
+            number
+        });
+        Some(Waking {
+            driver: self,
+            waker,
+            number,
+        })
+    }
+
+    /// What the thread does, until somebody else has taken over. The clock is read for each batch, so that wakers which arm
     /// alarms in the past, without end, do not keep later deadlines from being seen.
-    pub(super) fn run(&self) -> ! {
+    fn run(&self, shift: &Shift<'_>) {
         loop {
-            while self.turn(Instant::now()) {}
-            self.park();
+            while let Some(waker) = self.next_due() {
+                if !shift.run(|| waker.wake()) {
+                    return;
+                }
+            }
+            if !self.collect(Instant::now()) && lock(&self.due).queue.is_empty() {
+                self.park();
+            }
         }
+    }
+
+    /// Fires what is due at `now`, as far as one batch goes; returns whether there is more to do.
+    #[cfg(test)]
+    pub(super) fn turn(&self, now: Instant) -> bool {
+        let more = self.collect(now);
+        while let Some(waker) = self.next_due() {
+            crate::unwind::caught(|| waker.wake());
+        }
+        more
     }
 
     /// Waits until `wake_at` has come, following it when it is lowered meanwhile.
@@ -336,25 +520,28 @@ impl Driver {
                 return;
             }
             state.parked = true;
-            let waited = self.bell.wait_timeout(state, timeout.min(LONGEST_SLEEP));
+            let bell = Arc::clone(&state.bell);
+            let waited = bell.wait_timeout(state, timeout.min(LONGEST_SLEEP));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.parked = false;
         }
     }
 
-    /// Starts the thread if there is none. If it cannot be started, it is tried again by the next who comes here.
+    /// Starts the thread if there is none; `false` if that cannot be. Then the next who comes here tries again.
     #[inline]
-    fn serve(&'static self) {
-        if !self.served.load(Ordering::Relaxed) {
-            self.start();
-        }
+    pub(super) fn serve(&'static self) -> bool {
+        self.is_served() || self.start()
+    }
+
+    /// Is there a thread?
+    #[inline]
+    pub(super) fn is_served(&self) -> bool {
+        self.post.is_held()
     }
 
     #[cold]
-    fn start(&'static self) {
-        if !self.served.swap(true, Ordering::Relaxed) && (self.spawn)(self).is_err() {
-            self.served.store(false, Ordering::Relaxed);
-        }
+    fn start(&'static self) -> bool {
+        crew::staff(self).is_ok()
     }
 
     /// The first tick that is not before `at`: rounded up.
@@ -375,6 +562,12 @@ impl Driver {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// The shift of a thread that a test has started.
+    #[cfg(test)]
+    pub(super) fn begin(&self, turn: usize) -> Shift<'_> {
+        self.post.begin(turn)
     }
 
     /// Tick 0, for tests that make up their own time.
@@ -403,17 +596,51 @@ impl Driver {
     }
 }
 
-/// Starts a thread that runs `driver` for as long as the process lives.
-///
-/// Default stack size: wakers run on it, and what hangs on a cancel is theirs.
-pub(super) fn spawn(driver: &'static Driver) -> io::Result<()> {
-    let thread = thread::Builder::new().name("cancelable-timer".to_owned());
-    thread.spawn(|| driver.run()).map(drop)
+impl Crew for Driver {
+    fn post(&self) -> &Post {
+        &self.post
+    }
+
+    fn start(&'static self, turn: usize) -> io::Result<()> {
+        (self.spawn)(self, turn)
+    }
+
+    fn hold(&'static self) -> Box<dyn Held> {
+        let state = self.lock();
+        let due = lock(&self.due);
+        Box::new(Locks { due, state })
+    }
 }
 
-/// Drops what a waker panicked with; if that panics as well, its payload is leaked.
-fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(again);
+/// A driver while its process forks.
+struct Locks {
+    due: MutexGuard<'static, AllDue>,
+    state: MutexGuard<'static, State>,
+}
+
+impl Held for Locks {
+    /// The wheel stays as it is, and the next thread serves it. Until somebody needs one, nobody does: so tasks find that they
+    /// have to look, and tokens are told to have their check points look.
+    fn in_child(mut self: Box<Self>) -> Vec<Waker> {
+        self.state.bell = Arc::new(Condvar::new());
+        (self.state.parked, self.state.is_child) = (false, true);
+        let mut tokens: Vec<Waker> = self.due.waking.drain(..).map(|(_, waker)| waker).collect();
+        let due = self.due.queue.iter().filter(|due| due.is_token);
+        tokens.extend(due.map(|due| due.waker.clone()));
+        self.state.wheel.for_each(|slot| {
+            // One whose lock is taken is that of a lost thread.
+            let Some(ticket) = try_lock(&slot.ticket) else { return };
+            match &ticket.waker {
+                Some(waker) if slot.status.load(Ordering::Relaxed) == status::TOKEN => tokens.push(waker.clone()),
+                Some(_) => slot.status.store(status::LOOK, Ordering::Relaxed),
+                None => {}
+            }
+        });
+        tokens
     }
+}
+
+/// Starts a thread that runs `driver` for as long as it is on duty.
+pub(super) fn spawn(driver: &'static Driver, turn: usize) -> io::Result<()> {
+    crew::spawn("cancelable-timer", move || driver.run(&driver.post.begin(turn))).map(drop)
 }

@@ -9,7 +9,8 @@
 //! 1. *Never early.* When a waker is woken, `Instant::now() >= at` holds. Deadlines are rounded
 //!    *up* to whole ticks of 1 ms, counted from the timer's first use.
 //! 2. *Never lost.* Every alarm that is not dropped is woken, once, also if arming raced with the
-//!    thread going to sleep, and also if other wakers panic.
+//!    thread going to sleep, if other wakers panic or block, and if the thread ends and another takes over.
+//!    Where no thread can be had, or `fork` has lost it, the alarm says so, and its owner looks at the clock.
 //! 3. *O(1).* [`arm`] and dropping an [`Alarm`] touch a fixed number of entries, however many are
 //!    armed. Firing is O(1) amortised: an entry is moved at most once per level of the wheel, and listed anew at most once per
 //!    timeout's length, however often its slot has been armed meanwhile.
@@ -21,7 +22,9 @@
 //!
 //! What it does not promise: punctuality beyond the scheduler's, an order among alarms of the same
 //! tick, and that a waker stays silent once its alarm is dropped (a wake may be under way on the
-//! timer's thread). Wakers run one after another on that thread: one that blocks holds up the rest.
+//! timer's thread). Wakers run one after another on that thread. One that blocks holds up the rest for 10 to 20 ms; then
+//! another thread takes over. With more than eight wakers that block at the same time the rest has to wait for one of them.
+//! (See [`crew`](crate::crew).)
 //!
 //! # Parts, in order of reading
 //!
@@ -39,4 +42,6 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use alarm::{Alarm, arm};
+pub(crate) use alarm::{Alarm, arm, arm_for_token, is_served, serve};
+#[cfg(all(test, cancelable_loom))]
+pub(crate) use alarm::{listed, turn};

@@ -178,6 +178,12 @@ impl<T> Slab<T> {
         payload.expect("the wheel asks of entries that are there")
     }
 
+    /// Shows the payloads of all entries.
+    pub(super) fn for_each(&self, f: impl FnMut(&T)) {
+        let entries = self.pages.iter().flat_map(|page| &page.entries);
+        entries.filter_map(|entry| entry.payload.as_ref()).for_each(f);
+    }
+
     /// The tick it is due at.
     pub(super) fn when(&self, index: u32) -> u64 {
         self.entry(index).when

@@ -140,6 +140,11 @@ impl<T> Wheel<T> {
         self.due(now).is_some()
     }
 
+    /// Shows every payload.
+    pub(super) fn for_each(&self, f: impl FnMut(&T)) {
+        self.slab.for_each(f);
+    }
+
     /// Number of entries.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

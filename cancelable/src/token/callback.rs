@@ -26,9 +26,12 @@ impl CancellationToken {
     /// [`unregister`](CancelCallback::unregister) does so too and says whether it came in time;
     /// [`detach`](CancelCallback::detach) leaves the callback with the token. A callback may cancel, ask, register and
     /// drop tokens, this one too: no lock is held while it runs. It should not block: it holds up the thread that
-    /// cancels, which for a deadline is the timer thread of the whole process. A callback that cancels a token whose callback
-    /// cancels the next, and so on, nests as the calls do; a long chain is better made of children, or of
-    /// [linked](Self::any) tokens, which are cancelled in a loop.
+    /// cancels. For a deadline that is the timer thread of the process. A callback that blocks there holds up the deadlines of
+    /// others for at most 20 milliseconds; then another thread goes on with them. At most eight may block at the same time:
+    /// with more, the others wait for one of them.
+    ///
+    /// A callback that cancels a token whose callback cancels the next, and so on, nests as the calls do; a long chain is better
+    /// made of children, or of [linked](Self::any) tokens, which are cancelled in a loop.
     ///
     /// # Panics
     ///

@@ -46,16 +46,20 @@ impl CancellationToken {
     }
 
     fn linked<'a>(tokens: impl IntoIterator<Item = &'a Self>, all: bool) -> Self {
+        let mut has_to_look = false;
         let sources: Vec<Handle> = tokens
             .into_iter()
             .map(|token| {
                 // Whoever hangs on a token relies on its deadline being watched.
-                token.attend();
+                has_to_look |= token.is_blind();
                 token.node.clone()
             })
             .collect();
         let node = Handle::root(None);
         node.listen_to(sources, all);
+        if has_to_look {
+            node.set_attention(true);
+        }
         Self { node }
     }
 }

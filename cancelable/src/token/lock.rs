@@ -47,6 +47,59 @@ pub(super) fn pick_stripe(_: usize) -> usize {
     NEXT.fetch_add(1, Ordering::Relaxed) & (STRIPES - 1)
 }
 
+global! {
+    /// Held by the one who cancels across links. No user code runs under it.
+    static CROSSING: Mutex<()> = Mutex::new(());
+}
+
+/// For who cancels across links. Taken before any lock of this file, and under none.
+pub(super) fn lock_crossing() -> MutexGuard<'static, ()> {
+    lock(&CROSSING)
+}
+
+/// How many locks there are for ways back.
+const WAYS_BACK: usize = if cfg!(cancelable_loom) { 1 } else { 16 };
+
+global! {
+    /// Held by who takes a way back to a node, round the cell's own lock: a fork can take these few, and so knows that no
+    /// cell is locked.
+    static WAYS: [Stripe; WAYS_BACK] = ways_back();
+}
+
+#[cfg(not(cancelable_loom))]
+const fn ways_back() -> [Stripe; WAYS_BACK] {
+    [const { Stripe(Mutex::new(())) }; WAYS_BACK]
+}
+
+#[cfg(cancelable_loom)]
+fn ways_back() -> [Stripe; WAYS_BACK] {
+    std::array::from_fn(|_| Stripe(Mutex::new(())))
+}
+
+/// For the way back whose cell is at `address`. Taken under no other lock but that of who crosses links; under it, only the cell's is.
+#[inline]
+pub(super) fn lock_way_back(address: usize) -> MutexGuard<'static, ()> {
+    // Cells are of 64 bytes or less, at least 16 apart.
+    lock(&WAYS[(address >> 5) & (WAYS_BACK - 1)].0)
+}
+
+/// Everything is locked. For a fork: no other thread is in the middle of something when the process is copied.
+pub(super) struct AllLocks {
+    _guards: Vec<MutexGuard<'static, ()>>,
+}
+
+/// Locks crossing, every tree, and every way back.
+pub(super) fn lock_all() -> AllLocks {
+    // The only place where one thread holds several; in this order always.
+    let stripes = LOCKS.iter().chain(WAYS.iter()).map(|stripe| &stripe.0);
+    AllLocks {
+        _guards: std::iter::once(&CROSSING as &Mutex<()>)
+            .chain(stripes)
+            .map(lock)
+            .collect(),
+    }
+}
+
 /// Proof that one stripe is locked.
 pub(super) struct TreeLock {
     _guard: MutexGuard<'static, ()>,

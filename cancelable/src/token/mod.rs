@@ -14,6 +14,7 @@ mod state;
 #[allow(unsafe_code, reason = "the tree; see PROTOCOL.md")]
 mod tree;
 
+mod expiry;
 mod handle;
 mod notify;
 mod timeout;
@@ -31,8 +32,6 @@ mod wait;
 
 #[cfg(test)]
 mod tests;
-
-use crate::unwind;
 
 pub use callback::CancelCallback;
 pub(crate) use deadline::Deadline;

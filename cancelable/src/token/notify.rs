@@ -6,9 +6,9 @@
 use std::task::Waker;
 
 use super::tree::{Handle, Harvest};
-use super::unwind::FirstPanic;
 use super::waiters::{Callback, Notify};
 use crate::cause::Cause;
+use crate::unwind::FirstPanic;
 
 /// Wakers taken per lock: enough to make the lock cheap, few enough not to hold others up. (The idea of a fixed batch
 /// is tokio's `WakeList`.)

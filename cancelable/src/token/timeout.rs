@@ -2,12 +2,12 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::panic::Location;
-use std::sync::Arc;
-use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::deadline::{Deadline, Moment, Watch};
+use super::expiry::{Expiry, is_unwatched, were_unwatched};
 use super::handle::CancellationToken;
 use super::tree::{Extras, Handle, WeakHandle};
 use crate::clock;
@@ -17,8 +17,9 @@ use crate::timer;
 impl CancellationToken {
     /// Cancels the token when `after` has passed, with kind [`Timeout`](crate::ReasonKind::Timeout).
     ///
-    /// A timer thread, one per process and started on first need, does it, whatever the token's holders are doing. Zero
-    /// cancels at once. A duration too long for the clock ([`Duration::MAX`] for one) is no deadline. Of several, the
+    /// A timer thread, one per process and started on first need, does it, whatever the token's holders are doing. (If it
+    /// cannot be started, or in a process made by `fork` as long as it has not been, whoever asks the token or waits for it
+    /// looks at the clock. So the deadline comes all the same, but callbacks run only when somebody looks.) Zero cancels at once. A duration too long for the clock ([`Duration::MAX`] for one) is no deadline. Of several, the
     /// earliest counts. A token whose last handle is dropped takes its timer along.
     ///
     /// ```
@@ -54,8 +55,8 @@ impl CancellationToken {
             // What it replaces is dropped outside the lock: its alarm takes another.
             _ => Some(extras.deadline.replace(deadline)),
         });
-        if earlier.flatten().is_some() {
-            watch_by_thread(&self.node, at);
+        if earlier.flatten().is_some() && !watch_by_thread(&self.node, at) {
+            is_unwatched(&self.node);
         }
     }
 
@@ -93,28 +94,35 @@ impl CancellationToken {
         self.cancel_for(reason, own.flatten());
     }
 
+    /// The same, for the deadline that it has.
+    pub(super) fn expire_now(&self) {
+        if let Some(reason) = self.deadline_reason() {
+            self.expire(reason);
+        }
+    }
+
     /// A child with a name, a deadline that nobody watches yet, and more tokens to listen to.
     pub(crate) fn child_with(&self, options: ChildOptions) -> Self {
         // A child does not see its parent's wish for attention, so somebody has to watch the parent's deadline from now on.
         let state = self.node.state();
         let unwatched = !state.is_quiet() && self.attend();
-        let attention = unwatched || options.deadline.is_some();
+        let mut attention = unwatched || options.deadline.is_some();
         let extras = (options.name.is_some() || options.deadline.is_some())
             .then(|| Box::new(Extras::new(options.name, options.deadline)));
         let child = Self {
             node: self.node.child(extras),
         };
-        if attention {
-            child.node.set_attention(true);
-        }
         if !options.links.is_empty() {
             // Whoever hangs on a token relies on its deadline being watched.
             let links = options.links.iter().map(|token| {
-                token.attend();
+                attention |= token.is_blind();
                 token.node.clone()
             });
             let links = links.collect();
             child.node.listen_to(links, false);
+        }
+        if attention {
+            child.node.set_attention(true);
         }
         child
     }
@@ -126,6 +134,21 @@ impl CancellationToken {
             return false;
         }
         attend(&self.node)
+    }
+
+    /// Has every deadline watched that one who is linked to this token relies on. `true`: no thread can be had, so that one has
+    /// to look.
+    pub(super) fn is_blind(&self) -> bool {
+        self.attend() && were_unwatched()
+    }
+
+    /// If no timer thread watches a deadline that this token relies on: when somebody has to look, by the real clock.
+    pub(crate) fn look_at(&self) -> Option<Instant> {
+        if !self.node.state().wants_attention() {
+            return None;
+        }
+        let deadline = effective_deadline(self.node.clone())?;
+        (!deadline.is_virtual).then_some(deadline.at)
     }
 
     /// The token's own deadline, if no timer thread watches it, and whether it goes by a virtual clock.
@@ -207,14 +230,68 @@ enum Chore {
 
 #[cold]
 fn attend(node: &Handle) -> bool {
+    if were_unwatched() {
+        return attend_carefully(node);
+    }
+    let keep_looking = look_upwards(node, None);
+    if !keep_looking {
+        node.set_attention(false);
+    }
+    keep_looking
+}
+
+/// As [`attend`], where there have been deadlines without a thread.
+#[inline(never)]
+fn attend_carefully(node: &Handle) -> bool {
+    if look_everywhere(node) {
+        return true;
+    }
+    node.set_attention(false);
+    // Somebody may have set a deadline since, for which there is no thread, and have asked for attention before we took it back.
+    let keep_looking = look_everywhere(node);
+    if keep_looking {
+        node.set_attention(true);
+    }
+    keep_looking
+}
+
+/// Looks at the deadlines of this node, of its ancestors, and of what any of these are linked to. `true` if one of them has to
+/// be looked at again.
+fn look_everywhere(node: &Handle) -> bool {
+    let mut sources = Vec::new();
+    let mut keep_looking = look_upwards(node, Some(&mut sources));
+    // Kept until the end, so that no address is given to another meanwhile.
+    let mut seen = HashMap::new();
+    while let Some(source) = sources.pop() {
+        if let Entry::Vacant(entry) = seen.entry(source.address()) {
+            keep_looking |= look_upwards(&source, Some(&mut sources));
+            entry.insert(source);
+        }
+    }
+    keep_looking
+}
+
+/// Looks at the deadlines of this node and its ancestors, and notes what these are linked to. `true` if one of them has to be
+/// looked at again.
+fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
     let mut chores = Vec::new();
     let mut keep_looking = false;
+    let mut has_lost_thread = false;
     let now = clock::now();
     node.for_each_upwards(|node, extras| {
-        let Some(deadline) = extras.and_then(|extras| extras.deadline.as_mut()) else {
-            return;
-        };
+        let Some(extras) = extras else { return };
+        if let Some(sources) = &mut sources {
+            sources.append(&mut extras.sources().0);
+        }
+        let Some(deadline) = &extras.deadline else { return };
         if let Watch::Thread(_) = deadline.watch {
+            if timer::is_served() {
+                return;
+            }
+            has_lost_thread = true;
+            if let (true, Some(node)) = (deadline.at <= Instant::now(), node.try_clone()) {
+                chores.push(Chore::Expire(node, deadline.reason()));
+            }
             return;
         }
         // Another clock than the wall's: no thread can watch it, so whoever checks, looks.
@@ -227,21 +304,31 @@ fn attend(node: &Handle) -> bool {
             chores.push(Chore::Arm(node, deadline.at));
         }
     });
-    if !keep_looking {
-        node.set_attention(false);
-    }
     for chore in chores {
         match chore {
-            Chore::Arm(node, at) => watch_by_thread(&node, at),
+            Chore::Arm(node, at) if watch_by_thread(&node, at) => {}
+            Chore::Arm(node, at) => {
+                // Without a thread: here and now, if it is time, and again later.
+                keep_looking = true;
+                if at <= Instant::now() {
+                    CancellationToken { node }.expire_now();
+                }
+            }
             Chore::Expire(node, reason) => CancellationToken { node }.expire(reason),
         }
     }
-    keep_looking
+    // The next thread watches what the lost one did.
+    keep_looking | (has_lost_thread && !timer::serve())
 }
 
-/// Has the timer thread cancel this node at `at`, which is its deadline.
-fn watch_by_thread(node: &Handle, at: Instant) {
-    let alarm = timer::arm(at, Waker::from(Arc::new(Expiry(node.downgrade()))));
+/// Has the timer thread cancel this node at `at`, which is its deadline; `false` if there is no such thread.
+#[must_use = "without a thread somebody has to look"]
+fn watch_by_thread(node: &Handle, at: Instant) -> bool {
+    let alarm = timer::arm_for_token(at, Expiry::waker_for(node));
+    // It has come already, or else there is no thread.
+    if alarm.has_come() && !timer::is_served() {
+        return false;
+    }
     // Whatever is not put there, or is replaced, is disarmed outside the lock.
     let mut alarm = Some(alarm);
     let replaced = node.with_extras(|extras| match &mut extras.deadline {
@@ -251,20 +338,7 @@ fn watch_by_thread(node: &Handle, at: Instant) {
         _ => None,
     });
     drop((replaced, alarm));
-}
-
-/// Cancels a token when its deadline passes. It does not keep the token alive.
-struct Expiry(WeakHandle);
-
-impl Wake for Expiry {
-    fn wake(self: Arc<Self>) {
-        if let Some(node) = self.0.upgrade() {
-            let token = CancellationToken { node };
-            if let Some(reason) = token.deadline_reason() {
-                token.expire(reason);
-            }
-        }
-    }
+    true
 }
 
 /// The sooner of two deadlines, where `None` is never.
@@ -434,6 +508,9 @@ thread_local! {
     static ASKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "tests/alarms.rs"]
+mod alarms;
 #[cfg(all(test, not(cancelable_loom)))]
 #[path = "tests/timeout.rs"]
 mod tests;

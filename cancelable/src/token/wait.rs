@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -151,7 +151,9 @@ impl CancellationToken {
             thread: current_thread(),
             woken: AtomicBool::new(false),
         });
-        let mut registered = pin!(Registered::new(self));
+        // Not on this thread's stack. In a forked child that does not have this thread, its stack is given to others, but the
+        // list still leads here.
+        let mut registered = Box::pin(Registered::new(self));
         if !registered.as_mut().register(&Waker::from(Arc::clone(&parker)), false) {
             return true;
         }
@@ -159,15 +161,23 @@ impl CancellationToken {
         if self.is_cancelled() {
             return true;
         }
+        #[cfg(not(cancelable_loom))]
+        let _listed = crate::park::List::add();
         while !parker.woken.load(Ordering::Acquire) {
-            match until {
+            // A deadline that no thread watches does not unpark this one.
+            let look_at = self.look_at();
+            let at = look_at.into_iter().chain(until).min();
+            let left = at.map(|at| at.saturating_duration_since(Instant::now()));
+            match left {
                 None => park(),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return self.is_cancelled();
+                Some(left) if !left.is_zero() => park_timeout(left),
+                Some(_) => {
+                    let is_cancelled = self.is_cancelled();
+                    if is_cancelled || at == until {
+                        return is_cancelled;
                     }
-                    park_timeout(left);
+                    // It has just been dropped, or somebody else is at it.
+                    park_timeout(Duration::from_millis(1));
                 }
             }
         }

@@ -379,6 +379,26 @@ impl<L> WaiterList<L> {
         }
     }
 
+    /// Shows the target of every link to `f`.
+    ///
+    /// # Safety
+    /// `_lock` guards this list.
+    pub(super) unsafe fn for_each_link(&self, _lock: &TreeLock, mut f: impl FnMut(&Arc<L>)) {
+        let mut at = self.head;
+        while !at.is_null() {
+            // SAFETY: linked waiters are alive (W1) and ours under the lock (W2).
+            let entry = unsafe { &*(*at).entry() };
+            if let Notify::Link(target) = &entry.notify {
+                f(target);
+            }
+            at = if ptr::eq(entry.next, self.head) {
+                ptr::null()
+            } else {
+                entry.next
+            };
+        }
+    }
+
     /// Is anybody here to be told in the first round?
     ///
     /// # Safety

@@ -2,7 +2,6 @@
 
 use std::sync::mpsc;
 use std::task::Poll;
-use std::thread::yield_now;
 
 use super::*;
 
@@ -33,7 +32,7 @@ fn a_future_whose_poll_ends_its_own_watch_is_dropped_and_not_polled_again() {
             }
             Poll::Pending
         });
-        let vigil = watch(future, is_inline);
+        let vigil = watch(future, is_inline, |error| panic!("{error}"));
         let waker = waker.recv().unwrap();
         *lock(&own) = Some(vigil);
         waker.wake_by_ref();
@@ -56,50 +55,11 @@ fn a_future_that_wakes_itself_while_it_is_polled_is_polled_again() {
             }
             Poll::Ready(())
         });
-        let _vigil = watch(future, is_inline);
+        let _vigil = watch(future, is_inline, |error| panic!("{error}"));
         if is_inline {
             assert_eq!(polled.try_iter().count(), 2);
         } else {
             assert_eq!(polled.iter().count(), 2, "and then it is over");
         }
-    }
-}
-
-#[test]
-fn a_future_that_is_given_up_as_its_poll_ends_is_dropped() {
-    // The last moment for it is between the poll's question and the putting back, which waits for the lock: a thread that has
-    // been let run often enough stands there, or has not yet asked. Right in either case.
-    for _ in 0..100 {
-        let (drops, dropped) = mpsc::channel();
-        let (polls, polled) = mpsc::channel();
-        let (gate, opened) = mpsc::channel::<()>();
-        let tells = Tells(drops);
-        let task = Arc::new(Task {
-            future: Mutex::new(Some(Box::pin(std::future::poll_fn(move |_| {
-                let _tells = &tells;
-                polls.send(()).unwrap();
-                opened.recv().unwrap();
-                Poll::Pending
-            })))),
-            is_queued: AtomicBool::new(false),
-            is_given_up: AtomicBool::new(false),
-            is_inline: true,
-        });
-        let polling = thread::spawn({
-            let task = Arc::clone(&task);
-            move || task.wake()
-        });
-        polled.recv().unwrap();
-        let vigil = Vigil(task);
-        let mut future = lock(&vigil.0.future);
-        gate.send(()).unwrap();
-        (0..100).for_each(|_| yield_now());
-        // What `Vigil::drop` does.
-        vigil.0.is_given_up.store(true, Ordering::Release);
-        assert!(future.take().is_none(), "it is with the thread that polls it");
-        drop(future);
-        polling.join().unwrap();
-        assert!(dropped.try_recv().is_ok(), "left behind");
-        assert!(lock(&vigil.0.future).is_none());
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::driver::{self, Armed, BATCH, Driver, Idle, Spawn};
+use super::super::driver::{self, Armed, BATCH, Driver, For, Idle, Spawn};
 use super::Probe;
 
 /// A driver for ever, as alarms refer to one.
@@ -20,7 +20,7 @@ fn leaked(start: Spawn) -> &'static Driver {
 
 /// A driver whose time is made up.
 fn by_hand() -> &'static Driver {
-    leaked(|_| Ok(()))
+    leaked(|_, _| Ok(()))
 }
 
 /// A driver with a thread of its own.
@@ -28,9 +28,9 @@ fn threaded() -> &'static Driver {
     leaked(driver::spawn)
 }
 
-fn spawn_if(willing: bool, driver: &'static Driver) -> io::Result<()> {
+fn spawn_if(willing: bool, driver: &'static Driver, turn: usize) -> io::Result<()> {
     if willing {
-        driver::spawn(driver)
+        driver::spawn(driver, turn)
     } else {
         Err(io::ErrorKind::WouldBlock.into())
     }
@@ -138,14 +138,14 @@ fn update_replaces_the_waker_until_the_alarm_has_fired() {
 fn update_says_so_when_the_alarm_fires_before_the_new_waker_is_in() {
     static CALLED: AtomicU64 = AtomicU64::new(0);
     // Called by `arm` and, as it fails, again in the middle of `update`. A millisecond a call.
-    fn start(driver: &'static Driver) -> io::Result<()> {
+    fn start(driver: &'static Driver, turn: usize) -> io::Result<()> {
         let now = 1_000 * (1 + CALLED.fetch_add(1, SeqCst));
         turn_until_idle(driver, micros(driver, now));
-        spawn_if(false, driver)
+        spawn_if(false, driver, turn)
     }
     let driver = leaked(start);
     let [old, new] = [Probe::new(|| {}), Probe::new(|| {})];
-    let mut alarm = driver.arm(micros(driver, 2_000), old.clone().into());
+    let mut alarm = driver.arm_for(micros(driver, 2_000), old.clone().into(), For::Token);
     assert_eq!((old.woken(), driver.len()), (0, 1));
     assert!(alarm.update(&new.clone().into()));
     assert_eq!((old.woken(), new.woken(), Arc::strong_count(&new)), (1, 0, 1));
@@ -216,23 +216,129 @@ fn waker_may_arm_and_disarm_while_woken_and_while_dropped() {
 }
 
 #[test]
-fn failed_thread_start_is_tried_again_and_overdue_alarms_fire() {
+fn l23_failed_thread_start_is_tried_again_and_overdue_alarms_fire() {
     static REFUSE: AtomicBool = AtomicBool::new(true);
     static TRIED: AtomicUsize = AtomicUsize::new(0);
-    fn start(driver: &'static Driver) -> io::Result<()> {
+    fn start(driver: &'static Driver, turn: usize) -> io::Result<()> {
         TRIED.fetch_add(1, SeqCst);
-        spawn_if(!REFUSE.load(SeqCst), driver)
+        spawn_if(!REFUSE.load(SeqCst), driver, turn)
     }
     let driver = leaked(start);
     let (sent, woken) = channel();
     let waker = Waker::from(Probe::new(move || sent.send(()).expect("waited for")));
-    let mut alarm = driver.arm(driver.origin(), waker.clone());
-    assert_eq!((alarm.has_fired(), TRIED.load(SeqCst)), (false, 2));
-    assert_eq!((alarm.update(&waker), TRIED.load(SeqCst)), (false, 3));
+    let far = driver.origin() + Duration::from_secs(3600);
+    let mut alarm = driver.arm_for(far, waker.clone(), For::Token);
+    assert_eq!((alarm.has_come(), TRIED.load(SeqCst)), (true, 1));
+    assert_eq!((alarm.update(&waker), TRIED.load(SeqCst)), (false, 2));
     REFUSE.store(false, SeqCst);
-    assert!(!alarm.has_fired());
+    // From now on somebody watches it.
+    assert!(!alarm.update(&waker));
+    assert_eq!((alarm.has_come(), TRIED.load(SeqCst)), (false, 3));
+    let _overdue = driver.arm(driver.origin(), waker);
     assert_eq!(woken.recv(), Ok(()));
-    assert_eq!(TRIED.load(SeqCst), 4);
+}
+
+#[test]
+fn l23_without_a_thread_who_looks_at_an_alarm_finds_what_the_clock_says_and_tasks_are_told_to_look() {
+    let driver = leaked(|_, _| Err(io::ErrorKind::WouldBlock.into()));
+    let probe = Probe::new(|| {});
+    let waker = Waker::from(probe.clone());
+    let far = driver.origin() + Duration::from_secs(3600);
+    let mut alarm = driver.arm(far, waker.clone());
+    assert_eq!(
+        (probe.woken(), alarm.has_come(), alarm.update(&waker)),
+        (1, true, false)
+    );
+    let mut alarm = alarm.rest().arm(driver.origin(), waker.clone());
+    assert_eq!((probe.woken(), alarm.has_come(), alarm.update(&waker)), (2, true, true));
+}
+
+/// Waits until nobody serves it.
+fn until_vacant(driver: &Driver) {
+    while driver.is_served() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn l21_thread_that_ends_is_replaced_and_what_it_left_behind_is_fired() {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    /// The first two end at once, one of them by a panic.
+    fn start(driver: &'static Driver, turn: usize) -> io::Result<()> {
+        match STARTED.fetch_add(1, SeqCst) {
+            n @ 0..2 => thread::Builder::new()
+                .spawn(move || {
+                    let _shift = driver.begin(turn);
+                    assert!(n == 0, "this panic is part of the test");
+                })
+                .map(drop),
+            _ => driver::spawn(driver, turn),
+        }
+    }
+    let driver = leaked(start);
+    let (sent, woken) = channel();
+    let mut kept = Vec::new();
+    for n in 0..3 {
+        let sent = sent.clone();
+        let waker = Probe::new(move || sent.send(n).expect("waited for"));
+        kept.push(driver.arm_for(driver.origin(), waker.into(), For::Token));
+        if n < 2 {
+            until_vacant(driver);
+        }
+    }
+    assert_eq!(woken.iter().take(3).collect::<BTreeSet<_>>(), BTreeSet::from([0, 1, 2]));
+    assert_eq!(STARTED.load(SeqCst), 3);
+}
+
+#[test]
+fn wakers_that_block_do_not_keep_the_others_of_their_batch_nor_later_ones() {
+    let driver = threaded();
+    let (sent, woken) = channel();
+    let barrier = Arc::new(Barrier::new(4));
+    let at = Instant::now();
+    let mut alarms = Vec::new();
+    for n in 0..6 {
+        let (sent, barrier) = (sent.clone(), barrier.clone());
+        let probe = Probe::new(move || {
+            if n % 2 == 0 {
+                barrier.wait();
+            }
+            sent.send(n).expect("waited for");
+        });
+        alarms.push(driver.arm(at, probe.into()));
+    }
+    let came: BTreeSet<_> = woken.iter().take(3).collect();
+    assert_eq!(came, BTreeSet::from([1, 3, 5]));
+    let later = Probe::new({
+        let sent = sent.clone();
+        move || sent.send(6).expect("waited for")
+    });
+    alarms.push(driver.arm(Instant::now() + Duration::from_millis(2), later.into()));
+    assert_eq!(woken.recv(), Ok(6));
+    barrier.wait();
+    let came: BTreeSet<_> = woken.iter().take(3).collect();
+    assert_eq!(came, BTreeSet::from([0, 2, 4]));
+}
+
+#[test]
+fn with_too_many_wakers_that_block_the_others_come_when_one_of_them_is_done() {
+    const MANY: usize = 12;
+    let driver = threaded();
+    let (sent, woken) = channel();
+    let (go, gone) = channel::<()>();
+    let gone = Arc::new(std::sync::Mutex::new(gone));
+    let at = Instant::now();
+    let mut alarms = Vec::new();
+    for _ in 0..MANY {
+        let gone = gone.clone();
+        let probe = Probe::new(move || drop(gone.lock().map(|gone| gone.recv())));
+        alarms.push(driver.arm(at, probe.into()));
+    }
+    alarms.push(driver.arm(at, Probe::new(move || sent.send(()).expect("waited for")).into()));
+    for _ in 0..MANY {
+        go.send(()).expect("waited for");
+    }
+    assert_eq!(woken.recv(), Ok(()));
 }
 
 // Slots that are kept ---------------------------------------------------------------------------
@@ -336,9 +442,9 @@ fn slot_that_has_fired_knows_nothing_of_it_when_it_is_armed_again() {
 #[test]
 fn slot_armed_again_tries_to_start_the_thread_again() {
     static TRIED: AtomicUsize = AtomicUsize::new(0);
-    let driver = leaked(|driver| {
+    let driver = leaked(|driver, turn| {
         TRIED.fetch_add(1, SeqCst);
-        spawn_if(false, driver)
+        spawn_if(false, driver, turn)
     });
     let armed = driver.arm(micros(driver, 1_000), Waker::noop().clone());
     let armed = armed.rest().arm(micros(driver, 1_000), Waker::noop().clone());
@@ -465,8 +571,8 @@ fn reports(n: usize, at: Instant, to: &Sender<(usize, bool)>) -> Waker {
 #[test]
 fn thread_wakes_in_order_of_deadline_and_never_early() {
     static GATE: AtomicBool = AtomicBool::new(false);
-    fn start(driver: &'static Driver) -> io::Result<()> {
-        spawn_if(GATE.load(SeqCst), driver)
+    fn start(driver: &'static Driver, turn: usize) -> io::Result<()> {
+        spawn_if(GATE.load(SeqCst), driver, turn)
     }
     // All are armed before the thread exists, so that the order does not depend on the scheduler.
     let driver = leaked(start);
@@ -476,7 +582,7 @@ fn thread_wakes_in_order_of_deadline_and_never_early() {
     for (turn, &n) in order.iter().enumerate() {
         GATE.store(turn + 1 == order.len(), SeqCst);
         let at = driver.origin() + Duration::from_micros(20_000 + 13_700 * n as u64);
-        alarms.push(driver.arm(at, reports(n, at, &sent)));
+        alarms.push(driver.arm_for(at, reports(n, at, &sent), For::Token));
     }
     let came: Vec<_> = woken.iter().take(order.len()).collect();
     assert_eq!(came, (0..10).map(|n| (n, false)).collect::<Vec<_>>());

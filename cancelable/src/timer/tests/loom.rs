@@ -16,7 +16,7 @@ fn explore(model: impl Fn(&'static Time) + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(move || {
-        let driver = Box::leak(Box::new(Driver::new(|_| Ok(()))));
+        let driver = Box::leak(Box::new(Driver::new(|_, _| Ok(()))));
         let now = AtomicU64::new(0);
         model(Box::leak(Box::new(Time { driver, now })));
     });

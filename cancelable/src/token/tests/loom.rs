@@ -10,11 +10,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use loom::thread::{self, spawn};
 
 use crate::cause::Cause;
 use crate::reason::CancelReason;
+use crate::timer;
 use crate::token::{CancellationToken, Registered};
 
 /// Explores `model` with up to `preemptions` switches away from a thread that could have gone on.
@@ -775,5 +777,25 @@ fn a_foreign_waiter_goes_or_changes_its_round_during_the_cancel() {
         thread.join().unwrap();
         assert!((1..=2).contains(&count.get()));
         assert!(!still_in || !own.as_mut().unregister(), "everyone has been told");
+    });
+}
+
+// two deadlines --------------------------------------------------------------------------------------------------
+
+#[test]
+fn of_two_deadlines_that_two_threads_set_the_earlier_counts_and_is_the_one_that_is_watched() {
+    let now = Instant::now();
+    let [near, far] = [1, 2].map(|hours| now + Duration::from_secs(3600 * hours));
+    explore(2, move || {
+        let token = CancellationToken::new();
+        let other = token.clone();
+        let thread = spawn(move || other.cancel_at(far));
+        token.cancel_at(near);
+        thread.join().unwrap();
+        assert_eq!(token.deadline(), Some(near));
+        assert_eq!(timer::listed(), 1);
+        timer::turn(near + Duration::from_millis(1));
+        assert!(token.is_marked());
+        assert_eq!(token.deadline(), Some(near));
     });
 }

@@ -24,16 +24,16 @@ fn l15_an_alarm_for_a_deadline_that_another_thread_has_replaced_is_not_taken_for
     token
         .node
         .with_extras(|extras| extras.deadline = Some(deadline(earlier)));
-    watch_by_thread(&token.node, later);
+    assert!(watch_by_thread(&token.node, later), "there is a thread");
     assert!(!is_watched(&token), "it would not be cancelled before `later`");
-    watch_by_thread(&token.node, earlier);
+    assert!(watch_by_thread(&token.node, earlier), "there is a thread");
     assert!(is_watched(&token));
     // And the other way round: the alarm that is there stays.
-    watch_by_thread(&token.node, later);
+    assert!(watch_by_thread(&token.node, later), "there is a thread");
     assert!(is_watched(&token));
     // A token that has lost its deadline with a cancel has no use for any.
     token.cancel();
-    watch_by_thread(&token.node, earlier);
+    assert!(watch_by_thread(&token.node, earlier), "there is a thread");
     assert!(token.node.with_extras(|_| ()).is_none());
 }
 

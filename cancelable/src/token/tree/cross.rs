@@ -5,18 +5,15 @@
 //! the cause is put where it belongs, which settles that, and the links are taken out. Once all that they lead to has been
 //! marked, the tree is *marked*, which is when it reads as cancelled.
 //!
-//! Only one thread at a time cancels across links ([`CROSSING`]): two that met would each have to wait for the other. Those
+//! Only one thread at a time cancels across links ([`lock_crossing`]): two that met would each have to wait for the other. Those
 //! that cancel trees without links are not held up, and neither is anybody who asks, makes children, registers or links.
+
+use crate::token::lock::lock_crossing;
 
 use super::mark::{is_alone, mark_alone, mark_locked, mark_tree};
 use std::task::Waker;
 
 use super::*;
-
-global! {
-    /// Held by the one who cancels across links. Taken before tree locks; no user code runs under it.
-    static CROSSING: Mutex<()> = Mutex::new(());
-}
 
 /// What came of marking a node.
 pub(in crate::token) enum Marked {
@@ -78,7 +75,7 @@ enum Step {
 /// A loop over a stack of its own: links can be nested as deep as memory goes. Each node is claimed once and each link
 /// followed once, so the work is bounded by what there is to be marked.
 fn mark_across(origin: &Handle, cause: &Arc<Cause>, harvest: &mut Harvest) -> bool {
-    let _alone = lock(&CROSSING);
+    let _alone = lock_crossing();
     let mut links = Vec::new();
     if !claim_tree(origin, cause, &mut links) {
         return false;

@@ -36,6 +36,11 @@ impl LinkTarget {
         }
     }
 
+    /// The token at the far end, if it is still there and not marked.
+    pub(super) fn token(&self) -> Option<Handle> {
+        self.token.upgrade()
+    }
+
     /// One of the sources is being cancelled: the token to be marked before that source is.
     ///
     /// `None`: there is nothing to mark, for the token reads as cancelled already, or nobody holds it, or other sources are
@@ -47,7 +52,7 @@ impl LinkTarget {
                 return None;
             }
         }
-        let token = self.token.upgrade();
+        let token = self.token();
         if token.is_none() {
             // Gone, or marked; or being marked at this moment by a thread that has cut the way back already (T7). That it is
             // at it is not that it is done: it has the lock until it is.

@@ -197,7 +197,7 @@ pub(super) unsafe fn mark_locked(
 /// # Safety
 /// The lock of the tree is held, and `node` is in it.
 #[inline]
-unsafe fn first_leaf(mut node: *const Node) -> *const Node {
+pub(super) unsafe fn first_leaf(mut node: *const Node) -> *const Node {
     loop {
         // SAFETY: the lock is held (T3), attached children are alive (T4).
         let child = unsafe { (*(*node).links()).first_child };

@@ -13,10 +13,10 @@ use std::ptr::{self, NonNull};
 use super::deadline::Deadline;
 use super::lock::{TreeLock, lock_stripe, pick_stripe};
 use super::state::{Snapshot, State};
-use super::unwind::FirstPanic;
 use super::waiters::{AsWaiter, BoxedWaiter, Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
 use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
+use crate::unwind::FirstPanic;
 
 // In order of dependency.
 mod weak;
@@ -32,6 +32,8 @@ mod mark;
 mod cross;
 
 mod listen;
+
+mod spread;
 
 pub(super) use cross::Marked;
 pub(super) use links::LinkTarget;

@@ -1,5 +1,6 @@
 //! The way back to a node from a timer, a source or a link, without keeping it.
 
+use super::super::lock::lock_way_back;
 use super::*;
 
 /// Takes a handle on a node, unless the last one is already gone.
@@ -43,6 +44,8 @@ pub(in crate::token) struct WeakHandle(pub(super) Arc<WeakCell>);
 impl WeakHandle {
     /// The node, if somebody still holds it and it is not cancelled.
     pub(in crate::token) fn upgrade(&self) -> Option<Handle> {
+        // Or else a fork could leave the cell locked for ever.
+        let _whole = lock_way_back(Arc::as_ptr(&self.0).addr());
         let node = lock(&self.0.0);
         let NodeRef(node) = (*node)?;
         // SAFETY: the cell is emptied, under its own lock, before the node is freed (T7), and we hold that lock.

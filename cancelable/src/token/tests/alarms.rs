@@ -1,0 +1,42 @@
+//! Which alarm a token's deadline is watched by.
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_alarm_of_a_deadline_that_has_given_way_to_an_earlier_one_is_not_kept() {
+    let token = CancellationToken::new();
+    let near = Instant::now() + Duration::from_millis(5);
+    token.cancel_at(near);
+    // As a thread does that has set a later one first, and comes to this point last.
+    assert!(watch_by_thread(&token.node, near + 60 * LONG));
+    assert!(token.wait_timeout(LONG));
+    assert_eq!(token.deadline(), Some(near));
+}
+
+#[test]
+fn without_a_closer_look_a_token_whose_deadline_is_watched_is_quiet() {
+    let token = CancellationToken::new();
+    token.cancel_after(LONG);
+    assert!(token.is_quiet() && token.child_token().is_quiet());
+    assert!(CancellationToken::any([&token]).is_quiet());
+}
+
+#[test]
+fn the_wish_for_attention_spreads_to_all_who_rely_on_the_token_and_no_further() {
+    let root = CancellationToken::new();
+    let [token, sibling] = [root.child_token(), root.child_token()];
+    let below = [token.child_token(), token.child_token().child_token()];
+    let linked = CancellationToken::any([&below[1], &sibling]);
+    let further = [linked.child_token(), CancellationToken::all([&linked, &root])];
+    token.node.spread_attention();
+    let all = below.iter().chain(&further).chain([&token, &linked]);
+    assert!(all.into_iter().all(|token| token.node.state().wants_attention()));
+    assert!(root.is_quiet() && sibling.is_quiet());
+    // There is nothing to be seen, so that they are quiet again once they have looked.
+    assert!(!linked.is_cancelled() && linked.is_quiet());
+    root.cancel();
+    assert!(below.iter().chain(&further).all(CancellationToken::is_cancelled));
+    token.node.spread_attention();
+}
