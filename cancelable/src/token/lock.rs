@@ -63,24 +63,24 @@ const WAYS_BACK: usize = if cfg!(cancelable_loom) { 1 } else { 16 };
 global! {
     /// Held by who takes a way back to a node, round the cell's own lock: a fork can take these few, and so knows that no
     /// cell is locked.
-    static WAYS: [Stripe; WAYS_BACK] = ways_back();
+    static WAYS: [Mutex<()>; WAYS_BACK] = ways_back();
 }
 
 #[cfg(not(cancelable_loom))]
-const fn ways_back() -> [Stripe; WAYS_BACK] {
-    [const { Stripe(Mutex::new(())) }; WAYS_BACK]
+const fn ways_back() -> [Mutex<()>; WAYS_BACK] {
+    [const { Mutex::new(()) }; WAYS_BACK]
 }
 
 #[cfg(cancelable_loom)]
-fn ways_back() -> [Stripe; WAYS_BACK] {
-    std::array::from_fn(|_| Stripe(Mutex::new(())))
+fn ways_back() -> [Mutex<()>; WAYS_BACK] {
+    std::array::from_fn(|_| Mutex::new(()))
 }
 
 /// For the way back whose cell is at `address`. Taken under no other lock but that of who crosses links; under it, only the cell's is.
 #[inline]
 pub(super) fn lock_way_back(address: usize) -> MutexGuard<'static, ()> {
     // Cells are of 64 bytes or less, at least 16 apart.
-    lock(&WAYS[(address >> 5) & (WAYS_BACK - 1)].0)
+    lock(&WAYS[(address >> 5) & (WAYS_BACK - 1)])
 }
 
 /// Everything is locked. For a fork: no other thread is in the middle of something when the process is copied.
@@ -91,12 +91,10 @@ pub(super) struct AllLocks {
 /// Locks crossing, every tree, and every way back.
 pub(super) fn lock_all() -> AllLocks {
     // The only place where one thread holds several; in this order always.
-    let stripes = LOCKS.iter().chain(WAYS.iter()).map(|stripe| &stripe.0);
+    let trees = LOCKS.iter().map(|stripe| &stripe.0);
+    let locks = std::iter::once(&CROSSING as &Mutex<()>).chain(trees).chain(WAYS.iter());
     AllLocks {
-        _guards: std::iter::once(&CROSSING as &Mutex<()>)
-            .chain(stripes)
-            .map(lock)
-            .collect(),
+        _guards: locks.map(lock).collect(),
     }
 }
 

@@ -38,19 +38,20 @@ impl Handle {
         // the root is not. Nothing is taken out on the way: children come before their parents, and the next one is where
         // the links of the last one say.
         unsafe {
-            let mut at = first_leaf(root);
+            let mut here = first_leaf(root);
             loop {
-                let node = &*at;
+                let node = &*here;
                 let state = node.state.load_locked(&lock);
                 node.state.store(&lock, state.with_attention(true));
-                if state.has_links() {
+                let has_links = state.has_links();
+                if has_links {
                     (*node.waiters()).for_each_link(&lock, |target| targets.push(Arc::clone(target)));
                 }
-                if ptr::eq(at, root) {
+                if ptr::eq(here, root) {
                     return;
                 }
                 let (above, next) = ((*node.links()).parent, (*node.links()).next);
-                at = if ptr::eq(next, (*(*above).links()).first_child) {
+                here = if ptr::eq(next, (*(*above).links()).first_child) {
                     above
                 } else {
                     first_leaf(next)
