@@ -1000,18 +1000,22 @@ fn l06_a_detached_callback_that_nobody_can_cause_is_dropped() {
 
 #[test]
 fn l06_a_detached_callback_goes_with_the_last_of_those_that_could_have_caused_it() {
-    let drops = Arc::new(AtomicUsize::new(0));
-    let flag = DropFlag(Arc::clone(&drops));
-    let root = CancellationToken::new();
-    root.cancel_after(LONG);
-    let fork = root.child_token();
-    fork.on_cancel(move |_| drop(flag)).detach();
-    let branches = [fork.child_token(), fork.child_token()];
-    drop(fork);
-    assert_eq!(drops.load(Ordering::Relaxed), 0, "the root may still be cancelled");
-    drop(root);
-    assert_eq!(drops.load(Ordering::Relaxed), 1);
-    assert!(!branches[0].is_cancelled());
+    for has_deadline in [false, true] {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let flag = DropFlag(Arc::clone(&drops));
+        let root = CancellationToken::new();
+        if has_deadline {
+            root.cancel_after(LONG);
+        }
+        let fork = root.child_token();
+        fork.on_cancel(move |_| drop(flag)).detach();
+        let branches = [fork.child_token(), fork.child_token()];
+        drop(fork);
+        assert_eq!(drops.load(Ordering::Relaxed), 0, "the root may still be cancelled");
+        drop(root);
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+        assert!(!branches[0].is_cancelled());
+    }
 }
 
 #[test]

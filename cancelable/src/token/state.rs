@@ -17,8 +17,6 @@ const ZOMBIE: u32 = 1 << 3;
 const HOLDS_PARENT: u32 = 1 << 4;
 /// Some waiter of the list is, or once was, a link to another token.
 const HAS_LINKS: u32 = 1 << 5;
-/// The one node that is never cancelled, counted or freed.
-const NEVER: u32 = 1 << 6;
 /// The node has, or once had, a parent, a child or a weak handle: others may reach its links, under the tree's lock.
 const KNOWN: u32 = 1 << 7;
 /// This node or one below has, or once had, a link: a cancel of it has to cross to other trees.
@@ -34,7 +32,7 @@ pub(super) struct Snapshot(u32);
 
 impl Snapshot {
     pub(super) const fn never() -> Self {
-        Self(NEVER)
+        Self(0)
     }
 
     /// A fresh node of the tree with this stripe.

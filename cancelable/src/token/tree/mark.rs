@@ -1,6 +1,6 @@
 //! The walk that marks a tree as cancelled, and what it leaves to be done once the lock is released.
 
-use super::retire::{Garbage, dispose, drop_each, free_all, release_all, tidy_upwards};
+use super::retire::{Garbage, dispose, drop_each, free_all, release_all, tidy};
 use super::siblings::{NodeChain, detach};
 use std::task::Waker;
 
@@ -166,7 +166,7 @@ pub(super) unsafe fn mark_locked(
                 harvest.handles.push(Handle(NonNull::new_unchecked(parent.cast_mut())));
             }
             let mut garbage = Garbage::default();
-            tidy_upwards(lock, parent, &mut garbage);
+            tidy(lock, parent, &mut garbage);
             harvest.adopt(garbage);
         }
 

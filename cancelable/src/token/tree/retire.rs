@@ -47,6 +47,10 @@ pub(super) fn drop_alone(node: NonNull<Node>) -> bool {
             if only.is_null() {
                 detach(node.as_ptr());
             } else if ptr::eq((*(*only).links()).next, only) {
+                if parent.is_null() && (*only).state.load_locked(&lock).is_zombie() {
+                    // Its detached callbacks go with its last ancestor (T8).
+                    return false;
+                }
                 splice(node.as_ptr(), only);
             } else {
                 return false;
@@ -88,36 +92,23 @@ pub(super) fn give_up(node: NonNull<Node>) -> Option<NonNull<Node>> {
     Some(node)
 }
 
-/// After a node lost a child: a zombie that has none left goes too, one with a single child left is spliced out (T5).
+/// After a node lost a child: a zombie with a single one left is spliced out (T5). It always has one: it became a zombie
+/// with two or more, and this comes by whenever one goes.
 ///
 /// # Safety
-/// The lock of the tree is held; `node` is null or alive.
-pub(super) unsafe fn tidy_upwards(lock: &TreeLock, node: *const Node, garbage: &mut Garbage) {
-    let mut at = node;
-    while !at.is_null() {
-        // SAFETY: the lock is held (T3); `at` is alive: it is attached or was when its child was taken off (T4).
-        unsafe {
-            let zombie = at;
-            if !(*zombie).state.load_locked(lock).is_zombie() {
-                return;
-            }
-            let first = (*(*zombie).links()).first_child;
-            if first.is_null() {
-                let holds = (*zombie).state.load_locked(lock).holds_parent();
-                at = detach(zombie);
-                if !at.is_null() {
-                    (*(*at).waiters()).append(lock, &mut *(*zombie).waiters());
-                    if holds {
-                        garbage.parents.push(NonNull::new_unchecked(at.cast_mut()));
-                    }
-                }
-                garbage.nodes.push(zombie);
-            } else {
-                if ptr::eq((*(*first).links()).next, first) {
-                    splice_out(lock, zombie, garbage);
-                }
-                return;
-            }
+/// The lock of the tree is held; `node` is null or alive, and as it was allocated (R1).
+pub(super) unsafe fn tidy(lock: &TreeLock, node: *const Node, garbage: &mut Garbage) {
+    if node.is_null() {
+        return;
+    }
+    // SAFETY: the lock is held (T3); `node` was its child's parent up to now, so it is alive (T4).
+    unsafe {
+        if !(*node).state.load_locked(lock).is_zombie() {
+            return;
+        }
+        let first = (*(*node).links()).first_child;
+        if ptr::eq((*(*first).links()).next, first) {
+            splice_out(lock, node, garbage);
         }
     }
 }
@@ -223,7 +214,7 @@ pub(super) unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
                 }
             }
             garbage.nodes.push(node.as_ptr());
-            tidy_upwards(&lock, parent, garbage);
+            tidy(&lock, parent, garbage);
         } else if ptr::eq((*(*first).links()).next, first) {
             splice_out(&lock, node.as_ptr(), garbage);
         } else {
