@@ -72,7 +72,19 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     }
 
     /// Takes another token; registers nothing with that yet.
-    pub(crate) fn adopt(mut self: Pin<&mut Self>, token: T) {
+    #[inline]
+    pub(crate) fn adopt(self: Pin<&mut Self>, token: T) {
+        if self.is_idle() {
+            let this = self.project();
+            *this.kept = None;
+            drop(mem::replace(this.token, token));
+        } else {
+            self.adopt_anew(token);
+        }
+    }
+
+    #[inline(never)]
+    fn adopt_anew(mut self: Pin<&mut Self>, token: T) {
         let (_, waker) = self.as_mut().take_out();
         let old = mem::replace(self.project().token, token);
         // User code, and so the last thing.
@@ -143,25 +155,30 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     /// Takes the waker back; `false` if it had been told or was never registered.
     #[inline]
     pub(crate) fn unregister(self: Pin<&mut Self>) -> bool {
+        if self.is_idle() {
+            *self.project().kept = None;
+            return false;
+        }
+        self.unregister_waker()
+    }
+
+    #[inline(never)]
+    fn unregister_waker(self: Pin<&mut Self>) -> bool {
         let (in_time, waker) = self.take_out();
         // User code, and so the last thing.
         drop(waker);
         in_time
     }
 
-    /// Takes out what is registered, to be dropped when all else is done. Was it in time?
+    /// Is there nothing to take back?
     #[inline]
-    fn take_out(self: Pin<&mut Self>) -> (bool, Notify<LinkTarget>) {
-        let waiter = self.as_ref().project_ref().waiter.get_ref();
+    fn is_idle(&self) -> bool {
         // SAFETY: ours, and asked only if it is in no list (W3).
-        if !waiter.is_linked() && unsafe { waiter.is_idle() } {
-            *self.project().kept = None;
-            return (false, Notify::Idle);
-        }
-        self.take_waker_out()
+        !self.waiter.is_linked() && unsafe { self.waiter.is_idle() }
     }
 
-    fn take_waker_out(self: Pin<&mut Self>) -> (bool, Notify<LinkTarget>) {
+    /// Takes out what is registered, to be dropped when all else is done. Was it in time?
+    fn take_out(self: Pin<&mut Self>) -> (bool, Notify<LinkTarget>) {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
         let waiter = this.waiter.into_ref().get_ref();

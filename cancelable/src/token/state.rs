@@ -79,6 +79,18 @@ impl Snapshot {
         self.0 & CLAIMED != 0
     }
 
+    /// Cancelled, or claimed: the cause is there for who holds the lock.
+    #[inline]
+    pub(super) fn has_cause(self) -> bool {
+        self.0 & (CANCELLED | CLAIMED) != 0
+    }
+
+    /// Has a cancel to see to more than this tree, or to wait for one that does?
+    #[inline]
+    pub(super) fn is_crossed(self) -> bool {
+        self.0 & (CLAIMED | LINKS_BELOW) != 0
+    }
+
     pub(super) fn is_known(self) -> bool {
         self.0 & KNOWN != 0
     }

@@ -40,7 +40,7 @@ impl Handle {
         if state.is_cancelled() {
             return Marked::Before;
         }
-        if state.is_claimed() || state.has_links_below() {
+        if state.is_crossed() {
             // Or claimed by somebody else, who has to be done before this returns.
             drop(lock);
             let mut harvest = Box::default();
@@ -120,7 +120,7 @@ fn claim_tree(origin: &Handle, cause: &Arc<Cause>, links: &mut Vec<Arc<LinkTarge
     // SAFETY: the lock is held for the whole walk (T3); attached nodes are alive (T4).
     unsafe {
         let state = (*root).state.load_locked(&lock);
-        if state.is_cancelled() || state.is_claimed() {
+        if state.has_cause() {
             return false;
         }
         let mut at = root;

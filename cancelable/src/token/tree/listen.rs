@@ -36,7 +36,7 @@ impl Handle {
         // SAFETY: the lock is held, which guards the list (T3) and the cause of what is marked or claimed (S2); the rest is
         // the caller's promise.
         unsafe {
-            if state.is_cancelled() || state.is_claimed() {
+            if state.has_cause() {
                 return Err(self.node().cause.with(|cause| (*cause).clone()));
             }
             if let Some(cause) = self.claim_from_above(&lock) {

@@ -290,7 +290,7 @@ impl Handle {
         let child = Self(Node::alloc(Some(self.state().stripe()), extras));
         let lock = self.lock();
         let parent_state = self.node().state.load_locked(&lock);
-        if parent_state.is_cancelled() || parent_state.is_claimed() {
+        if parent_state.has_cause() {
             // SAFETY: marked or claimed, and the lock is held (S2).
             let cause = self.node().cause.with(|cause| unsafe { (*cause).clone() });
             drop(lock);
