@@ -90,7 +90,7 @@ impl CancelCallback {
     pub fn detach(mut self) {
         let Some(waiter) = self.waiter.take() else { return };
         // SAFETY: listed with this node or not at all. If it is, the list owns it from here on, and frees it by the pointer
-        // that it knows it by, which is the box's own (W4); so the box is forgotten, under the lock that would free it.
+        // that it knows it by, which is the box's own (W4); so the box is forgotten, which touches nothing of it.
         let is_listed = unsafe {
             self.token.node.with_listed(&waiter, |lock, listed| {
                 listed.detach(lock);

@@ -143,7 +143,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
             drop(replaced);
             return in_time;
         }
-        // SAFETY: ours, and in no list (W3).
+        // SAFETY: the waiter is this pinned struct's own, and has just been found in no list (W3), so its entry is ours (W2).
         let replaced = unsafe { waiter.replace(notify) };
         // SAFETY: pinned, in no list, and taken out before it is dropped (`PinnedDrop`); `token` keeps the node (W1).
         let in_time = unsafe { node.enlist(waiter) };
@@ -182,7 +182,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
         let waiter = this.waiter.into_ref().get_ref();
-        // SAFETY: ours, and listed with this node or not at all.
+        // SAFETY: the waiter is this pinned struct's own, and was listed by `put`, with this token's node or not at all.
         let in_time = unsafe { token.node.delist(waiter) };
         *this.kept = None;
         // SAFETY: ours, and in no list by now (W3).

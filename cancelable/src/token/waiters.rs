@@ -87,7 +87,7 @@ impl<L> Waiter<L> {
     /// W2: the caller owns the waiter and it is in no list, or it holds the lock of the tree whose list it is in.
     #[inline]
     pub(super) unsafe fn replace(&self, notify: Notify<L>) -> Notify<L> {
-        // SAFETY: exclusive by W2.
+        // SAFETY: the entry is a cell of `self`'s, and by the caller's promise nobody else reaches it now (W2).
         let slot = unsafe { &mut (*self.entry()).notify };
         if let Notify::Idle = slot {
             // Most were idle before: what is not there need not be moved.
@@ -103,7 +103,7 @@ impl<L> Waiter<L> {
     /// W2: as for [`replace`](Self::replace).
     #[inline]
     pub(super) unsafe fn is_idle(&self) -> bool {
-        // SAFETY: exclusive by W2.
+        // SAFETY: as in `replace`.
         matches!(unsafe { &(*self.entry()).notify }, Notify::Idle)
     }
 
@@ -113,7 +113,7 @@ impl<L> Waiter<L> {
     /// `lock` is the lock of the tree whose list this waiter is in; the waiter is a [`BoxedWaiter`]'s, and the caller
     /// forgets that (W4).
     pub(super) unsafe fn detach(&self, _lock: &TreeLock) {
-        // SAFETY: exclusive by W2.
+        // SAFETY: as in `replace`.
         unsafe { (*self.entry()).detached = true }
     }
 }

@@ -9,7 +9,7 @@ use miri_tests::{Pends, World, poll, sized};
 
 /// What nobody drops stays listed: its memory is still there, and a cancel may come to it.
 #[test]
-fn forgotten_futures_and_callbacks() {
+fn l26_forgotten_futures_and_callbacks() {
     for seed in 0..sized(4, 100) {
         let World {
             tokens,

@@ -109,7 +109,7 @@ fn run(program: fn() -> Program, cancel_at: Option<usize>, drop_at: Option<usize
 }
 
 #[test]
-fn cancelled_at_every_poll() {
+fn l26_cancelled_at_every_poll() {
     for program in programs() {
         for change_wakers in [false, true] {
             let polls = run(program, None, None, change_wakers);
@@ -121,7 +121,7 @@ fn cancelled_at_every_poll() {
 }
 
 #[test]
-fn dropped_at_every_poll() {
+fn l26_dropped_at_every_poll() {
     for program in programs() {
         let polls = run(program, None, None, false);
         for n in 0..=polls.min(sized(12, 1000)) {

@@ -7,7 +7,7 @@ use cancelable::CancellationToken;
 use miri_tests::{Count, World, poll, sized};
 
 #[test]
-fn random_trees() {
+fn l26_random_trees() {
     for seed in 0..sized(6, 400) {
         let mut world = World::random(seed, false);
         for token in &world.tokens {
@@ -26,7 +26,7 @@ fn random_trees() {
 
 /// The second child of any parent, which is where pointers to the first are used.
 #[test]
-fn siblings_come_and_go_in_every_order() {
+fn l26_siblings_come_and_go_in_every_order() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let parent = CancellationToken::new();
         let mut children: Vec<_> = (0..3).map(|_| Some(parent.child_token())).collect();
@@ -41,7 +41,7 @@ fn siblings_come_and_go_in_every_order() {
 }
 
 #[test]
-fn a_detached_callback_runs_and_is_freed_wherever_it_has_gone() {
+fn l26_a_detached_callback_runs_and_is_freed_wherever_it_has_gone() {
     let root = CancellationToken::new();
     let ran = Count::new();
     let count = |token: &CancellationToken| {

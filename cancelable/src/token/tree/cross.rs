@@ -117,7 +117,8 @@ fn mark_across(origin: &Handle, cause: &Arc<Cause>, harvest: &mut Harvest) -> bo
 fn claim_tree(origin: &Handle, cause: &Arc<Cause>, links: &mut Vec<Arc<LinkTarget>>) -> bool {
     let lock = origin.lock();
     let root = origin.0.as_ptr().cast_const();
-    // SAFETY: the lock is held for the whole walk (T3); attached nodes are alive (T4).
+    // SAFETY: the lock is held for the whole walk (T3). `root` is `origin`'s pointer, the others come from links of attached nodes
+    // (R1), and are alive (T4).
     unsafe {
         let state = (*root).state.load_locked(&lock);
         if state.has_cause() {
@@ -175,7 +176,7 @@ impl Handle {
     /// The lock of the tree is held; the node is neither claimed nor marked.
     pub(super) unsafe fn claim_from_above(&self, lock: &TreeLock) -> Option<Arc<Cause>> {
         let this = self.0.as_ptr().cast_const();
-        // SAFETY: the lock is held (T3), and parents are alive (T4).
+        // SAFETY: the lock is held (T3). `this` is this handle's pointer, the others are parents, from links (R1), and alive (T4).
         unsafe {
             let mut at = this;
             let claimed = loop {

@@ -97,7 +97,7 @@ impl Handle {
 pub(super) fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harvest: &mut Harvest) {
     let lock = origin.lock();
     if !origin.node().state.load_locked(&lock).is_cancelled() {
-        // SAFETY: it is this tree's lock.
+        // SAFETY: the lock is that of `origin`'s tree, and `origin` has just been found unmarked under it.
         unsafe { mark_locked(&lock, origin, cause, linked, harvest) };
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn mark_tree(origin: &Handle, cause: &Arc<Cause>, linked: bool, harve
 #[inline(always)]
 pub(super) unsafe fn is_alone(lock: &TreeLock, origin: &Handle, state: Snapshot) -> bool {
     let node = origin.node();
-    // SAFETY: the lock is held (T3), and parents of attached nodes are alive (T4).
+    // SAFETY: the lock is held (T3); `parent` comes from the links of a node that a handle keeps (R1), and is alive (T4).
     unsafe {
         let links = node.links();
         let parent = (*links).parent;
@@ -134,7 +134,7 @@ pub(super) unsafe fn mark_alone(
     cause: Arc<Cause>,
 ) -> (Option<Waker>, bool) {
     let node = origin.node();
-    // SAFETY: the lock is held (T3), and parents of attached nodes are alive (T4).
+    // SAFETY: the lock is held (T3), and the pointer is `origin`'s own (R1). The list is reached by `waiters` alone meanwhile (W2).
     unsafe {
         detach(origin.0.as_ptr());
         let waiters = &mut *node.waiters();
@@ -157,7 +157,8 @@ pub(super) unsafe fn mark_locked(
     harvest: &mut Harvest,
 ) {
     let root = origin.0.as_ptr().cast_const();
-    // SAFETY: the lock is held for the whole walk (T3); attached nodes are alive (T4).
+    // SAFETY: the lock is held for the whole walk (T3). `root` is `origin`'s pointer, all others come from links of nodes that are
+    // attached (R1), and these are alive (T4); `node` up to the store in `mark_node`, after which it is not used.
     unsafe {
         let holds = (*root).state.load_locked(lock).holds_parent();
         let parent = detach(root);
@@ -223,7 +224,9 @@ unsafe fn mark_node(
     harvest: &mut Harvest,
 ) {
     let is_origin = ptr::eq(node, origin.0.as_ptr());
-    // SAFETY: the lock is held (T3), and `node` is alive up to the store of its state.
+    // SAFETY: the lock is held (T3). `node` is alive up to the store of its state; `above` as long as its child may hold it, and a
+    // handle made of it takes over that hold (T6). Both come from links or a handle (R1). `waiters` is this node's list, that of
+    // `origin` another one: `origin` has a handle.
     unsafe {
         let state = (*node).state.load_locked(lock);
         let waiters = &mut *(*node).waiters();

@@ -237,7 +237,7 @@ impl Handle {
 
     #[inline(always)]
     fn node(&self) -> &Node {
-        // SAFETY: a handle keeps its node alive (T2).
+        // SAFETY: the pointer is as it was allocated (R1), and a handle keeps its node alive (T2).
         let node = unsafe { self.0.as_ref() };
         node.canary.sing();
         node
@@ -319,10 +319,10 @@ impl Handle {
     /// Makes a node that nobody else knows yet cancelled.
     fn born_cancelled(self, cause: Option<Arc<Cause>>) -> Self {
         let node = self.node();
-        // SAFETY: nobody else has the node.
+        // SAFETY: `node` is this handle's, the only one, and is in no tree: nobody else reaches its cells.
         node.cause.with_mut(|slot| unsafe { *slot = cause });
         // Nothing will be heard from here on, so the name and the deadline go at once. (It has no sources yet.)
-        // SAFETY: as above.
+        // SAFETY: likewise.
         let extras = unsafe { (*node.extras()).take() };
         node.state.store_unshared(node.state.load().cancelled(true));
         drop(extras);
@@ -396,7 +396,7 @@ impl Handle {
     /// The name, for `Debug`: gone once cancelled.
     pub(super) fn name(&self) -> Option<std::borrow::Cow<'static, str>> {
         let _lock = self.lock();
-        // SAFETY: the lock is held (T3).
+        // SAFETY: the lock is held, and guards the extras (T3).
         let extras = unsafe { (*self.node().extras()).as_deref() };
         extras.and_then(|extras| extras.name.clone())
     }

@@ -23,7 +23,7 @@ pub(super) fn drop_alone(node: NonNull<Node>) -> bool {
             return false;
         }
         // Out of the tree, for good or so far, and without a weak handle, so the links are ours (T3).
-        // SAFETY: as said.
+        // SAFETY: `this` is in no tree, and the caller has its only handle.
         if !unsafe { is_bare(this, state) } {
             return false;
         }
@@ -33,7 +33,7 @@ pub(super) fn drop_alone(node: NonNull<Node>) -> bool {
         if state.is_cancelled() || this.handles.load(Ordering::Relaxed) != 1 {
             return false;
         }
-        // SAFETY: the lock is held (T3), and neighbours are alive (T4).
+        // SAFETY: the lock is held (T3); `parent` and `only` come from this node's links (R1), and are alive (T4).
         unsafe {
             let links = this.links();
             let parent = (*links).parent;
@@ -60,7 +60,7 @@ pub(super) fn drop_alone(node: NonNull<Node>) -> bool {
     }
     // SAFETY: the node is ours alone, and `node` a handle's pointer (R1).
     let cause = this.cause.with_mut(|slot| unsafe { (*slot).take() });
-    // SAFETY: as above.
+    // SAFETY: likewise; nothing refers to the node any more, `this` is not used after this.
     unsafe { Node::free(node) };
     // Perhaps the last to hold it, and with it an error of the user's.
     drop(cause);
@@ -72,7 +72,7 @@ pub(super) fn drop_alone(node: NonNull<Node>) -> bool {
 /// # Safety
 /// The lock of the tree is held, or the node is in no tree and the caller has its only handle.
 pub(super) unsafe fn is_bare(node: &Node, state: Snapshot) -> bool {
-    // SAFETY: the caller's promise. The children of a root that is not known are none.
+    // SAFETY: by the caller's promise nobody else reaches the list and the extras of `node` meanwhile (T3, W2).
     unsafe { (*node.waiters()).is_empty() && (*node.extras()).is_none() && !state.is_zombie() }
 }
 
@@ -174,9 +174,9 @@ pub(super) fn release_all(mut next: Option<NonNull<Node>>, mut pending: Vec<NonN
 /// # Safety
 /// They are in no tree, and nobody but the chain points to them.
 pub(super) unsafe fn free_all(chain: &mut NodeChain, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the nodes are alive: only this frees them.
     while let Some(node) = unsafe { chain.pop() } {
-        // SAFETY: as above.
+        // SAFETY: `node` was put into the chain alive, and nobody else has it.
         empty(unsafe { node.as_ref() }, pending, panics);
         // SAFETY: as above; since `empty` no weak handle finds the node (T7), and the chain has pointers as they were
         // allocated (R1).
@@ -197,7 +197,8 @@ pub(super) unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
     }
     let lock = lock_stripe(this.state.load().stripe());
     let state = this.state.load_locked(&lock);
-    // SAFETY: the lock is held (T3).
+    // SAFETY: the lock is held (T3); `first` and `parent` come from this node's links (R1), and are alive (T4). `node` is a handle's
+    // pointer (R1).
     unsafe {
         if state.is_cancelled() {
             garbage.nodes.push(node.as_ptr());
@@ -235,7 +236,7 @@ pub(super) unsafe fn retire(node: NonNull<Node>, garbage: &mut Garbage) {
 pub(super) fn empty(node: &Node, pending: &mut Vec<NonNull<Node>>, panics: &mut FirstPanic) {
     // SAFETY: nobody else has the node; only a weak handle may still look at its count (T7).
     dispose(unsafe { (*node.extras()).take() }, pending, panics);
-    // SAFETY: as above.
+    // SAFETY: likewise; the list is reached by this reference alone until it is empty.
     let waiters = unsafe { &mut *node.waiters() };
     // Callbacks that were detached on a root: nobody is left who could cancel it.
     if !waiters.is_empty() {
@@ -245,7 +246,7 @@ pub(super) fn empty(node: &Node, pending: &mut Vec<NonNull<Node>>, panics: &mut 
         drop(lock);
         drop_each(unheard, panics);
     }
-    // SAFETY: as above. Perhaps the last to hold it, and with it an error of the user's.
+    // SAFETY: likewise. Perhaps the last to hold it, and with it an error of the user's.
     let cause = node.cause.with_mut(|slot| unsafe { (*slot).take() });
     panics.run(|| drop(cause));
 }
@@ -273,7 +274,7 @@ pub(super) fn dispose(extras: Option<Box<Extras>>, pending: &mut Vec<NonNull<Nod
 /// # Safety
 /// The lock of the tree is held; `node` has exactly one child and no sources, and nobody holds it.
 pub(super) unsafe fn splice_out(lock: &TreeLock, node: *const Node, garbage: &mut Garbage) {
-    // SAFETY: the lock is held (T3); neighbours are alive (T4).
+    // SAFETY: the lock is held (T3); `child` and `parent` come from the node's links (R1), and are alive (T4).
     unsafe {
         let child = (*(*node).links()).first_child;
         let parent = splice(node, child);

@@ -22,7 +22,8 @@ impl NodeChain {
     /// `node`'s `next` is the caller's to use, and the node stays alive while it is in the chain. The pointer is as it was
     /// allocated (R1): whoever takes it out may free through it.
     pub(super) unsafe fn push(&mut self, node: *const Node) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `node` and `last` are in the chain or on their way into it, so they are alive (the caller's promise), and their
+        // `next` is the chain's; `last` is a pointer that came here (R1).
         unsafe {
             (*(*node).links()).next = ptr::null();
             if self.first.is_null() {
@@ -38,7 +39,7 @@ impl NodeChain {
     /// The nodes of the chain are alive.
     pub(super) unsafe fn pop(&mut self) -> Option<NonNull<Node>> {
         let node = NonNull::new(self.first.cast_mut())?;
-        // SAFETY: the caller's promise.
+        // SAFETY: `node` is the pointer that `push` was given (R1), and alive by the caller's promise.
         unsafe {
             self.first = (*node.as_ref().links()).next;
             (*node.as_ref().links()).next = ptr::null();
@@ -76,7 +77,8 @@ pub(super) unsafe fn attach(parent: *const Node, child: *const Node) {
 /// # Safety
 /// The lock of the tree is held.
 pub(super) unsafe fn detach(node: *const Node) -> *const Node {
-    // SAFETY: the lock is held (T3); parent and siblings of an attached node are alive (T4).
+    // SAFETY: the lock is held (T3); `parent`, `prev` and `next` of an attached node are alive (T4), and what `attach` and `splice`
+    // stored there (R1).
     unsafe {
         let links = (*node).links();
         let parent = std::mem::replace(&mut (*links).parent, ptr::null());
@@ -105,7 +107,8 @@ pub(super) unsafe fn detach(node: *const Node) -> *const Node {
 /// # Safety
 /// The lock of the tree is held; `child` is the only child of `node`.
 pub(super) unsafe fn splice(node: *const Node, child: *const Node) -> *const Node {
-    // SAFETY: the lock is held (T3); neighbours are alive (T4).
+    // SAFETY: the lock is held (T3); `parent`, `prev`, `next` and `child` are alive (T4), and pointers as stored by `attach` (R1).
+    // `child` is stored in their place as the caller has it, from `node`'s links (R1).
     unsafe {
         let links = (*node).links();
         let below = (*child).links();
