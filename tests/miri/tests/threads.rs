@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::task::Waker;
 use std::thread;
 
-use cancelable::{CancellationToken, Scope, check};
+use cancelable::{CancellationToken, Cancelled, Scope, check};
 use miri_tests::{Count, poll, sized};
 
 /// Runs `f` and `g` side by side.
@@ -44,6 +44,23 @@ fn l03_two_sources_of_one_token() {
             },
         );
         assert!(all.is_cancelled());
+    }
+}
+
+/// The same, of one scope's `until`, asked by those who cancel.
+#[test]
+fn l03_two_sources_of_one_scope() {
+    for _ in 0..rounds() {
+        let (a, b) = (CancellationToken::new(), CancellationToken::new());
+        let outcome: Result<(), Cancelled> = Scope::new().until(&a).until(&b).run_sync_with(|token| {
+            let cancel = |source: &CancellationToken| {
+                source.cancel();
+                assert!(token.is_cancelled() && token.check().is_err());
+            };
+            together(|| cancel(&b), || cancel(&a));
+            check()
+        });
+        assert!(outcome.is_err());
     }
 }
 
@@ -120,7 +137,7 @@ fn a_blocked_thread_and_a_scope_are_ended_by_another_thread() {
             },
             || token.cancel(),
         );
-        let error: cancelable::Cancelled = Result::<(), _>::unwrap_err(error);
+        let error: Cancelled = Result::<(), _>::unwrap_err(error);
         assert!(error.belongs_to(&token));
     }
 }
