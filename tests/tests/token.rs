@@ -312,6 +312,52 @@ fn l03_who_reads_a_token_as_cancelled_reads_everything_below_as_cancelled() {
     }
 }
 
+#[test]
+fn l03_who_reads_a_token_as_cancelled_reads_what_is_linked_to_it_as_cancelled() {
+    for _ in 0..50 {
+        // Each is linked to the one before it.
+        let mut chain = vec![CancellationToken::new()];
+        for i in 0..200 {
+            chain.push(CancellationToken::any([&chain[i]]));
+        }
+        let start = Barrier::new(2);
+        thread::scope(|s| {
+            s.spawn(|| {
+                start.wait();
+                chain[0].cancel();
+            });
+            start.wait();
+            for at in [100, 0] {
+                while !chain[at].is_cancelled() {
+                    std::hint::spin_loop();
+                }
+                assert!(chain[at..].iter().all(CancellationToken::is_cancelled));
+            }
+        });
+    }
+}
+
+#[test]
+fn l03_who_cancels_one_of_two_sources_finds_what_is_linked_cancelled() {
+    for _ in 0..100 {
+        let sources = [CancellationToken::new(), CancellationToken::new()];
+        let mut linked = vec![CancellationToken::any(&sources)];
+        for i in 0..20 {
+            linked.push(CancellationToken::any([&linked[i]]));
+        }
+        let start = Barrier::new(2);
+        thread::scope(|s| {
+            for source in &sources {
+                s.spawn(|| {
+                    start.wait();
+                    source.cancel();
+                    assert!(linked.iter().all(CancellationToken::is_cancelled));
+                });
+            }
+        });
+    }
+}
+
 // L4: anywhere -----------------------------------------------------------------------------------------------
 
 #[test]

@@ -202,3 +202,7 @@ impl Handle {
         }
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "../tests/cross.rs"]
+mod tests;
