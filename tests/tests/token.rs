@@ -618,6 +618,23 @@ fn l05_a_waker_that_panics_does_not_keep_the_others_asleep() {
 }
 
 #[test]
+fn l05_the_first_who_waits_for_a_lone_token_panics_and_the_others_are_told() {
+    let token = CancellationToken::new();
+    let panicking = waker(|| panic!("first"));
+    let (count, counting) = CountingWaker::new();
+    let mut first = Box::pin(token.cancelled());
+    assert!(poll_with(&mut first, &panicking).is_pending());
+    let mut second = Box::pin(token.cancelled());
+    assert!(poll_with(&mut second, &counting).is_pending());
+    let ran = Arc::new(AtomicUsize::new(0));
+    let runs = Arc::clone(&ran);
+    token.on_cancel(move |_| count_up(&runs)).detach();
+    let panic = catch_unwind(AssertUnwindSafe(|| token.cancel())).unwrap_err();
+    assert_eq!(text(&*panic), "first");
+    assert_eq!((count.count(), ran.load(Ordering::Relaxed)), (1, 1));
+}
+
+#[test]
 fn l05_a_waker_that_drops_the_last_handle_and_another_waiter() {
     let token = CancellationToken::new();
     let below = token.child_token();

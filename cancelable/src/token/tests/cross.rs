@@ -82,7 +82,11 @@ fn a_branch_below_a_claim_is_cancelled_for_a_reason_of_its_own_as_long_as_nothin
     assert!(left.is_cancelled() && !claimed.is_cause_of(&left) && !left.is_inherited());
     claimed.finish();
     assert!(!claimed.is_cause_of(&left));
-    assert!([&root, &right, &linked].into_iter().all(|token| claimed.is_cause_of(token)));
+    assert!(
+        [&root, &right, &linked]
+            .into_iter()
+            .all(|token| claimed.is_cause_of(token))
+    );
 }
 
 #[test]
