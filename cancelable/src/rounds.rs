@@ -205,4 +205,38 @@ mod tests {
         assert!(places <= 16, "{places} places for two wakers");
         assert_eq!(rounds.end(Round::First).count(), 2);
     }
+
+    /// Two threads that ask under one waker at once find neither of them listed, and both clone it.
+    #[test]
+    fn a_waker_that_is_added_twice_is_listed_in_its_latest_place() {
+        let log = Arc::default();
+        let [a, b] = [0, 1].map(|n| Waker::from(Arc::new(Note(n, Arc::clone(&log)))));
+        let mut queue = Queue::default();
+        assert!(queue.add(a.clone()).is_none() && queue.add(b).is_none());
+        assert!(queue.add(a.clone()).is_some_and(|surplus| surplus.will_wake(&a)));
+        queue.wakers.into_iter().flatten().for_each(Waker::wake);
+        assert_eq!(*log.lock().unwrap(), [1, 0]);
+    }
+
+    #[test]
+    fn who_asks_while_the_round_ends_is_told_that_it_is_over() {
+        for _ in 0..100 {
+            let rounds = Rounds::new();
+            let waker = Waker::from(Arc::new(Note(0, Arc::default())));
+            let start = std::sync::Barrier::new(2);
+            std::thread::scope(|s| {
+                // Who asks gets as far as this.
+                let late = lock(&rounds.late);
+                let asks = s.spawn(|| {
+                    start.wait();
+                    rounds.wake_when_over(Round::First, &waker)
+                });
+                start.wait();
+                std::thread::yield_now();
+                assert!(rounds.end_both(), "nobody has been listed");
+                drop(late);
+                assert!(!asks.join().unwrap());
+            });
+        }
+    }
 }

@@ -312,6 +312,52 @@ fn l03_who_reads_a_token_as_cancelled_reads_everything_below_as_cancelled() {
     }
 }
 
+#[test]
+fn l03_who_reads_a_token_as_cancelled_reads_what_is_linked_to_it_as_cancelled() {
+    for _ in 0..50 {
+        // Each is linked to the one before it.
+        let mut chain = vec![CancellationToken::new()];
+        for i in 0..200 {
+            chain.push(CancellationToken::any([&chain[i]]));
+        }
+        let start = Barrier::new(2);
+        thread::scope(|s| {
+            s.spawn(|| {
+                start.wait();
+                chain[0].cancel();
+            });
+            start.wait();
+            for at in [100, 0] {
+                while !chain[at].is_cancelled() {
+                    std::hint::spin_loop();
+                }
+                assert!(chain[at..].iter().all(CancellationToken::is_cancelled));
+            }
+        });
+    }
+}
+
+#[test]
+fn l03_who_cancels_one_of_two_sources_finds_what_is_linked_cancelled() {
+    for _ in 0..100 {
+        let sources = [CancellationToken::new(), CancellationToken::new()];
+        let mut linked = vec![CancellationToken::any(&sources)];
+        for i in 0..20 {
+            linked.push(CancellationToken::any([&linked[i]]));
+        }
+        let start = Barrier::new(2);
+        thread::scope(|s| {
+            for source in &sources {
+                s.spawn(|| {
+                    start.wait();
+                    source.cancel();
+                    assert!(linked.iter().all(CancellationToken::is_cancelled));
+                });
+            }
+        });
+    }
+}
+
 // L4: anywhere -----------------------------------------------------------------------------------------------
 
 #[test]
@@ -569,6 +615,23 @@ fn l05_a_waker_that_panics_does_not_keep_the_others_asleep() {
     assert_eq!(text(&*panic), "waker");
     assert_eq!(count.count(), 90);
     assert!(child.is_cancelled());
+}
+
+#[test]
+fn l05_the_first_who_waits_for_a_lone_token_panics_and_the_others_are_told() {
+    let token = CancellationToken::new();
+    let panicking = waker(|| panic!("first"));
+    let (count, counting) = CountingWaker::new();
+    let mut first = Box::pin(token.cancelled());
+    assert!(poll_with(&mut first, &panicking).is_pending());
+    let mut second = Box::pin(token.cancelled());
+    assert!(poll_with(&mut second, &counting).is_pending());
+    let ran = Arc::new(AtomicUsize::new(0));
+    let runs = Arc::clone(&ran);
+    token.on_cancel(move |_| count_up(&runs)).detach();
+    let panic = catch_unwind(AssertUnwindSafe(|| token.cancel())).unwrap_err();
+    assert_eq!(text(&*panic), "first");
+    assert_eq!((count.count(), ran.load(Ordering::Relaxed)), (1, 1));
 }
 
 #[test]

@@ -278,12 +278,8 @@ fn l23_sources_that_are_ready_at_once_work_and_others_are_an_error_where_the_sco
             let body = || unreachable!("it is cancelled");
             is_error(Scope::new().until(pending::<()>()).run_sync(body), line!());
             is_error(Scope::new().until(condition(SHORT, || true)).run_sync(body), line!());
-            is_error(
-                Scope::new()
-                    .until(any((pending::<()>(), pending::<()>())))
-                    .run_sync(body),
-                line!(),
-            );
+            let either = any((pending::<()>(), pending::<()>()));
+            is_error(Scope::new().until(either).run_sync(body), line!());
             let body = async { unreachable!("it is cancelled") };
             is_error(block_on(Scope::new().until(sleep(HOUR)).run(body)), line!());
 

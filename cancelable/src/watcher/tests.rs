@@ -1,4 +1,4 @@
-//! Futures that are given up while they are being polled.
+//! Futures that are given up, wake themselves, or panic while they are being polled.
 
 use std::sync::mpsc;
 use std::task::Poll;
@@ -62,4 +62,36 @@ fn a_future_that_wakes_itself_while_it_is_polled_is_polled_again() {
             assert_eq!(polled.iter().count(), 2, "and then it is over");
         }
     }
+}
+
+/// Panics whatever is done to it.
+struct Panics;
+
+impl Future for Panics {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        panic!("polled");
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[test]
+fn l21_a_future_that_panics_in_its_first_poll_and_again_as_it_is_dropped_takes_nothing_along() {
+    for is_inline in [true, false] {
+        let vigil = SHARED.watch(Box::pin(Panics), is_inline, Box::new(|error| panic!("{error}")));
+        assert!(lock(&vigil.0.state).is_over);
+    }
+}
+
+#[test]
+fn what_is_ready_at_once_starts_no_thread() {
+    let watcher: &'static Watcher = Box::leak(Box::new(Watcher::new(|_, _| panic!("a thread is started"))));
+    let vigil = watcher.watch(Box::pin(async {}), false, Box::new(|error| panic!("{error}")));
+    assert!(lock(&vigil.0.state).is_over && !watcher.post.is_held());
 }

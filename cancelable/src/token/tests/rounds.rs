@@ -110,6 +110,43 @@ fn whoever_registers_late_for_the_end_of_the_first_round_is_woken_then_or_told_s
 }
 
 #[test]
+fn whoever_waits_for_the_end_of_the_second_round_is_woken_after_those_who_wait_for_that_of_the_first() {
+    let stage = Stage::new();
+    let token = stage.token.clone();
+    let (inner, outer) = (stage.waker("inner"), stage.waker("outer"));
+    let mut foreign = pin!(Registered::new(stage.token.clone()));
+
+    struct Registers(CancellationToken, Waker, Waker);
+    impl Wake for Registers {
+        fn wake(self: Arc<Self>) {
+            let cause = self.0.cause().unwrap();
+            assert!(cause.wake_when_all_told(&self.2) && cause.wake_when_told(&self.1));
+        }
+    }
+    register(
+        &mut foreign,
+        &Waker::from(Arc::new(Registers(token.clone(), inner, outer.clone()))),
+        true,
+    );
+    assert_eq!(stage.cancel(), [("inner", true), ("outer", true)]);
+    assert!(
+        !token.cause().unwrap().wake_when_all_told(&outer),
+        "too late to be woken"
+    );
+}
+
+#[test]
+fn a_cancel_that_finds_nobody_waiting_is_over_in_both_rounds() {
+    let stage = Stage::new();
+    let child = stage.token.child_token();
+    for token in [child, stage.token.clone()] {
+        token.cancel();
+        let cause = token.cause().unwrap();
+        assert!(cause.is_told() && cause.is_all_told());
+    }
+}
+
+#[test]
 fn l12_foreign_wakers_come_first_whichever_node_of_the_tree_they_wait_for() {
     // Nodes are marked in the order of the left child, the right child, the root.
     for at in 0..3 {

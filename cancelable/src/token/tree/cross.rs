@@ -203,3 +203,7 @@ impl Handle {
         }
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "../tests/cross.rs"]
+mod tests;
