@@ -29,10 +29,11 @@ pub(crate) struct Hook {
 #[derive(Clone, Copy)]
 pub(crate) enum Layer {
     Trees,
+    Waits,
     Crews,
 }
 
-const LAYERS: usize = 2;
+const LAYERS: usize = 3;
 
 static HOOKS: [OnceLock<Hook>; LAYERS] = [const { OnceLock::new() }; LAYERS];
 
@@ -42,8 +43,8 @@ thread_local! {
     static IS_RECOVERING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has `hook` run at every fork from now on. Called before the layer's first thread is started; the second call and later
-/// ones do nothing.
+/// Has `hook` run at every fork from now on. Called before the layer first takes a lock that it holds then; the second call and
+/// later ones do nothing, and are one load.
 #[inline]
 pub(crate) fn register(layer: Layer, hook: fn() -> Hook) {
     if HOOKS[layer as usize].get().is_none() {

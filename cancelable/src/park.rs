@@ -1,5 +1,6 @@
 //! A thread that waits: polls a future, and sleeps in between.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
@@ -10,6 +11,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use crate::clock;
+use crate::fork::{self, Hook, Layer};
 use crate::primitive::{Mutex, MutexGuard, lock};
 
 /// Wakes a thread, and remembers it: the future may itself park the thread while it is polled (a lock or a channel that
@@ -38,6 +40,11 @@ pub(crate) struct List(u64);
 
 impl List {
     pub(crate) fn add() -> Self {
+        fork::register(Layer::Waits, || Hook {
+            before,
+            after,
+            recover: || {},
+        });
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         lock(&LISTED).insert(number, thread::current());
@@ -52,13 +59,19 @@ impl Drop for List {
     }
 }
 
-/// Keeps the list whole while the process forks.
-pub(crate) struct ListLock {
-    _guard: MutexGuard<'static, BTreeMap<u64, Thread>>,
+thread_local! {
+    /// Keeps the list whole while this thread forks.
+    static FORKING: RefCell<Option<MutexGuard<'static, BTreeMap<u64, Thread>>>> = const { RefCell::new(None) };
 }
 
-pub(crate) fn lock_list() -> ListLock {
-    ListLock { _guard: lock(&LISTED) }
+fn before() {
+    let list = lock(&LISTED);
+    // A thread that forks as its locals are destroyed keeps nothing.
+    _ = FORKING.try_with(|forking| *forking.borrow_mut() = Some(list));
+}
+
+fn after(_is_child: bool) {
+    drop(FORKING.try_with(|forking| forking.borrow_mut().take()));
 }
 
 /// There is a deadline that nobody watches: has every listed thread ask again how long it may sleep.

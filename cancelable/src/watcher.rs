@@ -9,7 +9,7 @@
 //!
 //! # A future's states
 //!
-//! All under the lock of its [`Task`]. No user code runs under it.
+//! All under the lock of its [`Task`]. No user code runs under it, and no other lock is taken.
 //!
 //! - Q1. Who polls takes the future out, and puts it back if it is pending and has not been given up: one hold of the lock.
 //!   Who gives it up while it is out leaves it to the poller to drop.
@@ -19,6 +19,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -38,6 +39,8 @@ type Spawn = fn(&'static Watcher, usize) -> io::Result<()>;
 /// Futures that have been woken, and the thread that is to poll them.
 pub(crate) struct Watcher {
     queue: Mutex<Queue>,
+    /// Held by whoever holds the lock of a task, round it: a fork takes this one, and so finds none of them taken.
+    tasks: Mutex<()>,
     /// The thread's.
     post: Post,
     spawn: Spawn,
@@ -60,6 +63,7 @@ impl Watcher {
         };
         Self {
             queue: Mutex::new(queue),
+            tasks: Mutex::new(()),
             post: Post::new(),
             spawn,
         }
@@ -127,17 +131,23 @@ impl Crew for Watcher {
     }
 
     fn hold(&'static self) -> Box<dyn Held> {
-        Box::new(Locks(lock(&self.queue)))
+        Box::new(Locks {
+            _tasks: lock(&self.tasks),
+            queue: lock(&self.queue),
+        })
     }
 }
 
 /// A watcher while its process forks.
-struct Locks(MutexGuard<'static, Queue>);
+struct Locks {
+    _tasks: MutexGuard<'static, ()>,
+    queue: MutexGuard<'static, Queue>,
+}
 
 impl Held for Locks {
     /// What is queued is polled by the next thread.
     fn in_child(mut self: Box<Self>) -> Vec<Waker> {
-        self.0.bell = Arc::new(Condvar::new());
+        self.queue.bell = Arc::new(Condvar::new());
         Vec::new()
     }
 }
@@ -168,7 +178,37 @@ impl State {
     }
 }
 
+/// A task's state, while it is locked.
+struct Locked<'a> {
+    // In this order: given back first.
+    state: MutexGuard<'a, State>,
+    _tasks: MutexGuard<'static, ()>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
 impl Task {
+    fn lock(&self) -> Locked<'_> {
+        // Or else a thread that a fork has lost could leave the task locked for ever, and its scope could not be left.
+        let tasks = lock(&self.watcher.tasks);
+        Locked {
+            state: lock(&self.state),
+            _tasks: tasks,
+        }
+    }
+
     fn poll(self: &Arc<Self>) {
         if self.poll_once() {
             self.queue();
@@ -177,7 +217,7 @@ impl Task {
 
     /// Polls the future, if it is there. `true`: it has been woken meanwhile, and is to be polled again.
     fn poll_once(self: &Arc<Self>) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         let Some(mut future) = state.future.take() else {
             return false;
         };
@@ -186,7 +226,7 @@ impl Task {
         let waker = Waker::from(Arc::clone(self));
         // A panic has been reported by the panic hook; the future is over, and the others go on.
         let poll = caught(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         state.is_polled = false;
         if matches!(poll, Some(Poll::Pending)) && !state.is_over {
             state.future = Some(future);
@@ -210,7 +250,7 @@ impl Task {
     /// There is no thread to poll it.
     #[cold]
     fn lose(&self, error: io::Error) {
-        let (future, lost) = lock(&self.state).end();
+        let (future, lost) = self.lock().end();
         caught(|| drop(future));
         if let Some(lost) = lost {
             lost(error);
@@ -220,7 +260,7 @@ impl Task {
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         let is_news = !state.is_over && !std::mem::replace(&mut state.is_woken, true);
         if is_news && !state.is_polled {
             drop(state);
@@ -236,7 +276,7 @@ impl Drop for Vigil {
     /// A panic of the future's destructors ends here, as those of its polls do. The scope is going away, perhaps by a panic of
     /// its own.
     fn drop(&mut self) {
-        let rest = lock(&self.0.state).end();
+        let rest = self.0.lock().end();
         caught(|| drop(rest));
     }
 }
@@ -265,7 +305,7 @@ impl Watcher {
             }),
         });
         task.poll();
-        let needs_thread = !is_inline && !lock(&task.state).is_over;
+        let needs_thread = !is_inline && !task.lock().is_over;
         if needs_thread {
             // Now, where it can be told of, and not when it is woken.
             if let Err(error) = self.serve() {

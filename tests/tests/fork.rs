@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -313,4 +314,74 @@ fn a_callback_may_fork() {
         .until(all((async {}, condition(MOMENT, || true))))
         .run_sync(spin);
     assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
+}
+
+/// Runs `test` in a process of its own, in which nothing else has used the library.
+fn in_a_fresh_process(name: &str, test: fn()) {
+    const NAME: &str = "CANCELABLE_FRESH_PROCESS";
+    if std::env::var(NAME).is_ok_and(|running| running == name) {
+        return test();
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--test-threads=1", "--nocapture"])
+        .env(NAME, name)
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn l23_a_child_of_a_process_that_never_set_a_deadline_can_make_link_cancel_and_await_tokens() {
+    fn use_tokens() {
+        let root = CancellationToken::new();
+        let children: Vec<_> = (0..50).map(|_| root.child_token()).collect();
+        let linked = CancellationToken::any(&children);
+        root.cancel();
+        linked.wait();
+    }
+    let name = "l23_a_child_of_a_process_that_never_set_a_deadline_can_make_link_cancel_and_await_tokens";
+    in_a_fresh_process(name, || {
+        let stop = CancellationToken::new();
+        thread::scope(|scope| {
+            let _stopped_at_the_end = stop.drop_guard_ref();
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !stop.is_cancelled() {
+                        use_tokens();
+                    }
+                });
+            }
+            for _ in 0..100 {
+                in_child(use_tokens);
+            }
+        });
+    });
+}
+
+#[test]
+fn l23_a_child_leaves_a_scope_whose_source_was_being_polled_when_the_process_forked() {
+    for _ in 0..300 {
+        let busy = std::future::poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        let child = Scope::new().until(busy).run_sync(|| {
+            thread::yield_now();
+            // SAFETY: see `in_child`. The child does nothing but leave the scope.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: a number. It ends the child if that hangs.
+                unsafe { libc::alarm(60) };
+            }
+            Ok::<_, Cancelled>(child)
+        });
+        let child = child.unwrap();
+        if child == 0 {
+            // SAFETY: a number.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` is there to be written to.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert!(libc::WIFEXITED(status), "ended by signal {}", libc::WTERMSIG(status));
+    }
 }

@@ -1137,3 +1137,32 @@ fn a_thread_whose_group_was_cancelled_before_it_started_does_not_run_its_body() 
     assert_eq!(error.observed_at().file(), file!());
     assert_eq!(error.observed_at().line(), spawned_at);
 }
+
+#[test]
+fn a_task_that_is_dropped_and_whose_error_panics_as_it_is_made_has_ended() {
+    /// Drops every task, as a runtime does that is going away.
+    struct Refuses;
+
+    impl Spawn for Refuses {
+        fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: F) {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+        }
+    }
+
+    struct Fussy;
+
+    impl From<Cancelled> for Fussy {
+        fn from(_: Cancelled) -> Self {
+            panic!("no such error")
+        }
+    }
+
+    let mut group = TaskGroup::<(), Fussy, _>::on(Refuses);
+    group.spawn(async { Ok(()) });
+    let ended = poll_once(&mut Box::pin(group.next()));
+    let Poll::Ready(Some(Err(TaskError::Panicked(panic)))) = ended else {
+        panic!("it is waited for");
+    };
+    assert_eq!(panic.message(), Some("no such error"));
+    assert!(group.is_empty());
+}

@@ -1,14 +1,12 @@
 //! What the timer wakes when a token's deadline has come; and tokens in a process made by `fork`.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
 use super::handle::CancellationToken;
-use super::lock::{AllLocks, lock_all};
 use super::tree::{Handle, WeakHandle};
-use crate::fork::{self, Hook, Layer};
+use crate::fork;
 
 /// Have there been deadlines that no thread watched, when it should have?
 static WERE_UNWATCHED: AtomicBool = AtomicBool::new(false);
@@ -35,11 +33,6 @@ pub(super) struct Expiry(WeakHandle);
 impl Expiry {
     /// The waker that the timer is to wake for this node.
     pub(super) fn waker_for(node: &Handle) -> Waker {
-        fork::register(Layer::Trees, || Hook {
-            before,
-            after,
-            recover: || {},
-        });
         Waker::from(Arc::new(Self(node.downgrade())))
     }
 }
@@ -54,31 +47,4 @@ impl Wake for Expiry {
             CancellationToken { node }.expire_now();
         }
     }
-}
-
-// Forks ---------------------------------------------------------------------------------------------------------------
-
-/// The locks of a process that is being forked.
-struct Forking {
-    _trees: AllLocks,
-    #[cfg(not(cancelable_loom))]
-    _listed: crate::park::ListLock,
-}
-
-thread_local! {
-    static FORKING: RefCell<Option<Forking>> = const { RefCell::new(None) };
-}
-
-fn before() {
-    let forking = Forking {
-        _trees: lock_all(),
-        #[cfg(not(cancelable_loom))]
-        _listed: crate::park::lock_list(),
-    };
-    // A thread that forks as its locals are destroyed keeps nothing.
-    _ = FORKING.try_with(|slot| *slot.borrow_mut() = Some(forking));
-}
-
-fn after(_is_child: bool) {
-    drop(FORKING.try_with(|slot| slot.borrow_mut().take()));
 }

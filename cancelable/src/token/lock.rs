@@ -4,6 +4,9 @@
 //! a stripe. So a node needs no lock of its own, a cancel marks a whole tree under one lock, and no thread ever holds
 //! two of them (rule T1 in `PROTOCOL.md`).
 
+use std::cell::RefCell;
+
+use crate::fork::{self, Hook, Layer};
 use crate::primitive::{Mutex, MutexGuard, global, lock};
 
 /// A power of two. Loom explores two, which is enough to have trees that share a lock and trees that do not.
@@ -83,19 +86,36 @@ pub(super) fn lock_way_back(address: usize) -> MutexGuard<'static, ()> {
     lock(&WAYS[(address >> 5) & (WAYS_BACK - 1)])
 }
 
-/// Everything is locked. For a fork: no other thread is in the middle of something when the process is copied.
-pub(super) struct AllLocks {
-    _guards: Vec<MutexGuard<'static, ()>>,
+// Forks ---------------------------------------------------------------------------------------------------------------
+
+/// Has a fork find no lock of this file taken: no other thread is in the middle of something when the process is copied. Called
+/// before the first of them is taken. One load.
+#[inline]
+pub(super) fn watch_forks() {
+    fork::register(Layer::Trees, || Hook {
+        before,
+        after,
+        recover: || {},
+    });
+}
+
+thread_local! {
+    /// All locks, while this thread forks.
+    static FORKING: RefCell<Vec<MutexGuard<'static, ()>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Locks crossing, every tree, and every way back.
-pub(super) fn lock_all() -> AllLocks {
+fn before() {
     // The only place where one thread holds several; in this order always.
     let trees = LOCKS.iter().map(|stripe| &stripe.0);
     let locks = std::iter::once(&CROSSING as &Mutex<()>).chain(trees).chain(WAYS.iter());
-    AllLocks {
-        _guards: locks.map(lock).collect(),
-    }
+    let locked = locks.map(lock).collect();
+    // A thread that forks as its locals are destroyed keeps nothing.
+    _ = FORKING.try_with(|forking| *forking.borrow_mut() = locked);
+}
+
+fn after(_is_child: bool) {
+    drop(FORKING.try_with(RefCell::take));
 }
 
 /// Proof that one stripe is locked.

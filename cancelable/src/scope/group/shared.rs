@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::mem;
-use std::panic::{Location, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::task::{Context, Poll, Waker};
 
 use super::outcome::{TaskError, TaskPanic};
@@ -359,7 +359,11 @@ impl<T, E: From<Cancelled>> Drop for Member<T, E> {
     fn drop(&mut self) {
         if !self.has_ended {
             let cancelled = Cancelled::dropped(self.spawned_at);
-            self.report(Err(TaskError::from(cancelled)));
+            // The user's. If it panicked past here, the group would wait for this task for ever.
+            let error = catch_unwind(AssertUnwindSafe(|| TaskError::from(cancelled)));
+            self.report(Err(error.unwrap_or_else(|payload| {
+                TaskError::Panicked(TaskPanic::new(payload, self.spawned_at))
+            })));
         }
     }
 }

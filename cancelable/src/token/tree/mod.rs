@@ -11,7 +11,7 @@ use std::any::Any;
 use std::ptr::{self, NonNull};
 
 use super::deadline::Deadline;
-use super::lock::{TreeLock, lock_stripe, pick_stripe};
+use super::lock::{TreeLock, lock_stripe, pick_stripe, watch_forks};
 use super::state::{Snapshot, State};
 use super::waiters::{AsWaiter, BoxedWaiter, Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
@@ -218,6 +218,8 @@ impl Handle {
 
     /// A token of its own.
     pub(super) fn root(extras: Option<Box<Extras>>) -> Self {
+        // Every lock of a tree is taken on behalf of one.
+        watch_forks();
         Self(Node::alloc(None, extras))
     }
 
