@@ -154,6 +154,24 @@ async fn crowd<F: Future>(members: impl IntoIterator<Item = F>) {
     poll_fn(move |cx| crowd.poll(cx)).await;
 }
 
+/// Two check points in one task, under one waker. Woken once for nothing, so that a poll may begin before the cancel and
+/// end after it.
+#[test]
+fn l12_an_await_inside_notices_before_the_one_outside() {
+    all_notice(3, |tally| async move {
+        let mut is_first = true;
+        let mut member = Box::pin(member(tally));
+        poll_fn(move |cx| {
+            let poll = member.as_mut().poll(cx);
+            if mem::take(&mut is_first) {
+                cx.waker().wake_by_ref();
+            }
+            poll
+        })
+        .await;
+    });
+}
+
 #[test]
 fn l12_a_member_of_a_crowd_is_polled_before_what_is_outside_fails() {
     all_notice(5, |tally| crowd([member(tally)]));
