@@ -385,3 +385,31 @@ fn l23_a_child_leaves_a_scope_whose_source_was_being_polled_when_the_process_for
         assert!(libc::WIFEXITED(status), "ended by signal {}", libc::WTERMSIG(status));
     }
 }
+
+/// Threads that do nothing but make and drop what is found by way of weak handles: deadlines and links.
+#[test]
+fn l23_children_that_are_made_while_ways_back_are_cut_have_none_that_stays_locked() {
+    const FORKS: usize = if cfg!(debug_assertions) { 300 } else { 1000 };
+    let stop = CancellationToken::new();
+    thread::scope(|scope| {
+        let _stopped_at_the_end = stop.drop_guard_ref();
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.is_cancelled() {
+                    let outcome: Outcome = Scope::new().timeout(MOMENT).run_sync_with(|token| {
+                        drop(CancellationToken::any([token]));
+                        check()
+                    });
+                    // The moment may have passed.
+                    assert!(outcome.is_ok() || outcome.is_err_and(|error| error.is_timeout()));
+                }
+            });
+        }
+        for _ in 0..FORKS {
+            in_child(|| {
+                let outcome: Outcome = Scope::new().timeout(HOUR).run_sync(check);
+                outcome.unwrap();
+            });
+        }
+    });
+}

@@ -79,7 +79,8 @@ fn ways_back() -> [Mutex<()>; WAYS_BACK] {
     std::array::from_fn(|_| Mutex::new(()))
 }
 
-/// For the way back whose cell is at `address`. Taken under no other lock but that of who crosses links; under it, only the cell's is.
+/// For the way back whose cell is at `address`. May be taken under the lock of a tree and that of who crosses links; under it, only
+/// the cell's is.
 #[inline]
 pub(super) fn lock_way_back(address: usize) -> MutexGuard<'static, ()> {
     // Cells are of 64 bytes or less, at least 16 apart.

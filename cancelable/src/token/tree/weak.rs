@@ -2,6 +2,7 @@
 
 use super::super::lock::lock_way_back;
 use super::*;
+use crate::primitive::MutexGuard;
 
 /// Takes a handle on a node, unless the last one is already gone.
 pub(super) fn try_hold(node: &Node) -> bool {
@@ -33,7 +34,13 @@ pub(in crate::token) struct WeakCell(pub(super) Mutex<Option<NodeRef>>);
 
 impl WeakCell {
     pub(super) fn clear(&self) {
+        let _whole = self.lock_way();
         *lock(&self.0) = None;
+    }
+
+    /// Held by who locks the cell, round that: or else a fork could leave the cell locked for ever.
+    fn lock_way(&self) -> MutexGuard<'static, ()> {
+        lock_way_back(ptr::from_ref(self).addr())
     }
 }
 
@@ -44,8 +51,7 @@ pub(in crate::token) struct WeakHandle(pub(super) Arc<WeakCell>);
 impl WeakHandle {
     /// The node, if somebody still holds it and it is not cancelled.
     pub(in crate::token) fn upgrade(&self) -> Option<Handle> {
-        // Or else a fork could leave the cell locked for ever.
-        let _whole = lock_way_back(Arc::as_ptr(&self.0).addr());
+        let _whole = self.0.lock_way();
         let node = lock(&self.0.0);
         let NodeRef(node) = (*node)?;
         // SAFETY: the cell is emptied, under its own lock, before the node is freed (T7), and we hold that lock.
