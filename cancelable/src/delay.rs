@@ -96,7 +96,7 @@ impl Future for Delay {
 /// There is no timer thread. So the task is polled again and again, until its time has come: at most once a millisecond, or as
 /// often as there are others like it on this thread.
 #[cold]
-fn wake_by_turns(waker: &Waker) {
+pub(crate) fn wake_by_turns(waker: &Waker) {
     const NAP: Duration = Duration::from_millis(1);
     thread_local! {
         static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
