@@ -12,7 +12,7 @@ use std::task::{RawWakerVTable, Waker};
 use super::handle::CancellationToken;
 use super::tree::LinkTarget;
 use super::waiters::{Notify, Waiter};
-use crate::{delay, timer};
+use crate::timer;
 
 pin_project_lite::pin_project! {
     /// A place in a token's list for one waker.
@@ -152,7 +152,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         }
         if self.token().look_at().is_some() && !timer::is_served() {
             *self.project().kept = None;
-            delay::wake_by_turns(waker);
+            timer::wake_by_turns(waker);
         }
         true
     }
