@@ -417,6 +417,21 @@ fn a_signal_that_comes_too_late_to_cancel_has_its_default_action() {
     process.dies_of(Signal::INT);
 }
 
+/// Nobody is left to count the signals, so whoever goes on sending them is heard by the handler.
+#[test]
+fn l23_a_callback_that_waits_for_ever_does_not_make_a_process_deaf() {
+    let mut process = Process::start(&["callback waits"]);
+    process.says("body runs");
+    process.is_sent(Signal::INT);
+    process.says("callback waits");
+    // One that arrives before the one before it has been handled is the same: so until it is over.
+    while matches!(process.child.try_wait(), Ok(None)) {
+        process.is_sent(Signal::INT);
+        std::thread::yield_now();
+    }
+    assert_eq!(process.child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
+}
+
 #[test]
 fn a_signal_of_all_that_has_fired_has_its_default_action_again() {
     let mut process = Process::start(&["all"]);

@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::pin::pin;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -319,4 +320,37 @@ fn conversions_leave_nothing_with_the_token_that_lives_on() {
     convert();
     let grown = left(|| (0..1_000).for_each(|_| convert()));
     assert_eq!(grown, 0);
+}
+
+/// What hangs on a token that is cancelled by itself goes with the cancel, though a handle is left.
+#[test]
+fn l07_a_cancel_releases_what_a_lone_token_listened_to_and_what_held_it() {
+    struct Gone(Arc<AtomicUsize>);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let gone = Arc::new(AtomicUsize::new(0));
+    let keep = |token: &CancellationToken| {
+        let kept = Gone(Arc::clone(&gone));
+        token.on_cancel(move |_| drop(kept)).detach();
+    };
+
+    // The last handle on the source is the listener's.
+    let source = CancellationToken::new();
+    keep(&source);
+    let listener = CancellationToken::any([&source]);
+    drop(source);
+    listener.cancel();
+    assert_eq!(gone.load(Ordering::SeqCst), 1);
+
+    // The last one on the listener is its child's.
+    let source = CancellationToken::new();
+    let listener = CancellationToken::any([&source]);
+    keep(&listener);
+    let child = listener.child_token();
+    drop(listener);
+    child.cancel();
+    assert_eq!(gone.load(Ordering::SeqCst), 2);
 }

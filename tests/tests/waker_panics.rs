@@ -412,3 +412,16 @@ fn l16_a_waker_that_panics_in_the_drop_of_a_scope_does_not_keep_its_children_ali
     }
     assert!(n > 2, "{n}");
 }
+
+/// The waker that is shown again is not the one that is registered: none is.
+#[test]
+fn l05_a_waker_whose_clone_panicked_is_registered_when_it_is_shown_again() {
+    let token = CancellationToken::new();
+    let task = Task::panicking_at(0);
+    let waker = task.waker();
+    let mut waiting = Box::pin(token.cancelled());
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_with(&mut waiting, &waker))).is_err());
+    assert!(poll_with(&mut waiting, &waker).is_pending());
+    token.cancel();
+    assert_eq!(task.wakes(), 1);
+}

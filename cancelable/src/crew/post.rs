@@ -183,3 +183,7 @@ impl Drop for Shift<'_> {
 #[cfg(all(test, cancelable_loom))]
 #[path = "loom.rs"]
 mod loom;
+
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "tests.rs"]
+mod tests;

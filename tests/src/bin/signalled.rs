@@ -291,6 +291,18 @@ mod signalled {
                 other.join().unwrap();
                 wait();
             }
+            ["callback waits"] => {
+                let body = async {
+                    let waits = |_: &CancelReason| {
+                        say("callback waits");
+                        thread::park_timeout(HOUR);
+                    };
+                    current().on_cancel(waits).detach();
+                    say("body runs");
+                    shield(pending::<Outcome>()).await
+                };
+                let _ = futures::executor::block_on(Scope::new().until(ctrl_c()).grace(HOUR).run(body));
+            }
             ["all"] => {
                 let token = CancellationToken::new();
                 let outcome: Outcome = Scope::new().until(all((ctrl_c(), &token))).run_sync(|| {

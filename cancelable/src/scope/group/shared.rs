@@ -181,7 +181,14 @@ impl<T, E> Shared<T, E> {
             let ended = ended?;
             // Whoever hears of a failure finds the group cancelled, though its task has not got that far.
             if let Some(reason) = ended.failure() {
-                self.supersede(reason);
+                let mut panics = FirstPanic::default();
+                panics.run(|| self.supersede(reason));
+                if panics.has_panicked() {
+                    // Nobody has heard of it yet: it is there for the next one who asks.
+                    lock(&self.state).ended.push_front(ended);
+                    panics.resume();
+                    return None;
+                }
             }
             Some(ended.result)
         })

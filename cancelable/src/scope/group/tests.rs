@@ -92,3 +92,32 @@ fn l24_whoever_hears_of_a_failure_finds_the_others_cancelled_for_it() {
     assert!(matches!(poll, Poll::Ready(Some(Ok(7)))));
     assert!(!shared.token().is_cancelled(), "a value concerns nobody else");
 }
+
+#[test]
+fn a_task_that_tells_the_others_of_its_failure_counts_once() {
+    let group = group();
+    let member = group.enlist(Location::caller());
+    let seen = std::sync::Arc::new(AtomicUsize::new(0));
+    let (asked, noted) = (Arc::clone(&group), std::sync::Arc::clone(&seen));
+    let _callback = group
+        .token()
+        .on_cancel(move |_| noted.store(asked.len(), Ordering::SeqCst));
+    member.end(Ok(Err(Cancelled::dropped(Location::caller()))));
+    assert_eq!(
+        seen.load(Ordering::SeqCst),
+        1,
+        "its failure, which nobody has taken yet"
+    );
+}
+
+#[test]
+fn l24_a_failure_is_not_lost_to_a_callback_that_panics_as_it_is_taken() {
+    let group = group();
+    let spawned_at = Location::caller();
+    let failure = Err(TaskError::Failed(Cancelled::dropped(spawned_at)));
+    list(&group, spawned_at, failure);
+    group.token().on_cancel(|_| panic!("a callback")).detach();
+    let next = || group.poll_next(&Context::from_waker(Waker::noop()));
+    assert!(catch_unwind(AssertUnwindSafe(next)).is_err());
+    assert!(matches!(next(), Poll::Ready(Some(Err(TaskError::Failed(_))))));
+}

@@ -89,6 +89,10 @@ impl Process {
     }
 }
 
+/// How many of one signal may wait for the thread: as many as a scope has patience for. The next one has its default action,
+/// as it would if they had been seen.
+const UNSEEN: u32 = 2;
+
 /// The handler's part. Async-signal-safe.
 fn arrived(number: i32) {
     let (Some(process), Ok(index)) = (current(), usize::try_from(number)) else {
@@ -97,7 +101,10 @@ fn arrived(number: i32) {
     if process.listeners.is_default_in_force(index) {
         default_action::act_in_handler(number);
     }
-    process.arrived[index].fetch_add(1, Ordering::AcqRel);
+    if process.arrived[index].fetch_add(1, Ordering::AcqRel) >= UNSEEN {
+        // Nobody sees them: a callback of the user's keeps the thread. Whoever sends one after the other is to be heard.
+        default_action::act_in_handler(number);
+    }
     if let Some(bell) = process.bell.get() {
         bell.ring();
     }

@@ -71,8 +71,8 @@
 //! The handlers are registered with the crate `signal-hook`. They count the signal and ring a semaphore, or see to the
 //! default action. A thread, `cancelable-signals`, one per process and started on first need, is woken by it and cancels the
 //! scopes itself: no other source holds up a signal, however slow. But a callback that waits
-//! ([`on_cancel`](crate::CancellationToken::on_cancel)) holds up the signals after it. It does not hold up the default
-//! action. No file descriptor is used.
+//! ([`on_cancel`](crate::CancellationToken::on_cancel)) holds up the signals after it: two of a number wait for it, and the next
+//! one has its default action. No file descriptor is used.
 //!
 //! On Windows there is only Ctrl-C (and Ctrl-Break, as the same), by way of the crate `ctrlc`; a program that has set a
 //! handler of its own with that crate cannot have another.

@@ -4,6 +4,8 @@
 #[cfg(not(cancelable_loom))]
 mod locks;
 #[cfg(not(cancelable_loom))]
+mod registered;
+#[cfg(not(cancelable_loom))]
 mod rounds;
 
 #[cfg(cancelable_loom)]
