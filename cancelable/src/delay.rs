@@ -1,10 +1,8 @@
 //! A moment to wait for, by whichever clock is in force.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, VirtualSleep, virtual_sleep};
@@ -78,7 +76,7 @@ impl Future for Delay {
             Self::Armed(alarm) => {
                 let has_fired = alarm.update(cx.waker());
                 if !has_fired && alarm.has_come() && !timer::is_served() {
-                    wake_by_turns(cx.waker());
+                    timer::wake_by_turns(cx.waker());
                 }
                 has_fired
             }
@@ -91,19 +89,4 @@ impl Future for Delay {
         };
         if is_over { Poll::Ready(()) } else { Poll::Pending }
     }
-}
-
-/// There is no timer thread. So the task is polled again and again, until its time has come: at most once a millisecond, or as
-/// often as there are others like it on this thread.
-#[cold]
-fn wake_by_turns(waker: &Waker) {
-    const NAP: Duration = Duration::from_millis(1);
-    thread_local! {
-        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
-    }
-    if LAST.get().is_none_or(|last| last.elapsed() >= NAP) {
-        thread::sleep(NAP);
-        LAST.set(Some(Instant::now()));
-    }
-    waker.wake_by_ref();
 }

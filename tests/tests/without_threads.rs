@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use cancelable::{
-    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, all, any, blocking_sleep, check, condition, guard,
-    sleep,
+    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, StreamEnd, StreamExt as _, all, any, blocking_sleep,
+    check, condition, guard, race, sleep,
 };
 use futures::executor::block_on;
+use futures::{StreamExt as _, stream};
 
 type Outcome = Result<(), Cancelled>;
 
@@ -237,6 +238,70 @@ fn l23_async_scopes_and_sleeps_end_in_time() {
         });
         let many = runtime.block_on(futures::future::join_all(many));
         assert!(many.into_iter().all(|outcome| outcome.unwrap_err().is_timeout()));
+    });
+}
+
+#[test]
+fn l23_tasks_that_wait_for_a_token_hear_of_its_deadline() {
+    without_threads("l23_tasks_that_wait_for_a_token_hear_of_its_deadline", || {
+        let (token, at) = short();
+        block_on(token.cancelled());
+        timed_out(&token, at);
+
+        let (token, at) = short();
+        block_on(token.child_token().cancelled_owned());
+        timed_out(&token, at);
+
+        let (token, at) = short();
+        block_on(CancellationToken::any([&token, &CancellationToken::new()]).cancelled());
+        timed_out(&token, at);
+
+        let (token, at) = short();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { tokio::join!(token.cancelled(), token.cancelled()) });
+        timed_out(&token, at);
+    });
+}
+
+#[test]
+fn l23_awaits_and_scopes_under_a_token_end_at_its_deadline() {
+    without_threads("l23_awaits_and_scopes_under_a_token_end_at_its_deadline", || {
+        let noticed = |token: &CancellationToken, at, outcome: Outcome| {
+            timed_out(token, at);
+            assert!(outcome.unwrap_err().is_timeout());
+        };
+        let (token, at) = short();
+        noticed(
+            &token,
+            at,
+            token.sync_scope(|| block_on(async { guard(pending()).await? })),
+        );
+
+        let (token, at) = short();
+        noticed(&token, at, block_on(token.scope(async { guard(pending()).await? })));
+
+        // Nobody inside notices.
+        let (token, at) = short();
+        noticed(&token, at, block_on(Scope::new().parent(&token).run(pending())));
+
+        let (token, at) = short();
+        noticed(&token, at, block_on(Scope::new().until(&token).run(pending())));
+
+        let (token, at) = short();
+        let nested = Scope::new().run(Scope::new().name("inner").run(pending()));
+        noticed(&token, at, token.sync_scope(|| block_on(nested)));
+
+        let (token, at) = short();
+        let mut items = Box::pin(stream::pending::<()>().until_cancelled_by(&token, StreamEnd::Now));
+        assert!(block_on(items.next()).is_none());
+        timed_out(&token, at);
+
+        let (token, at) = short();
+        noticed(
+            &token,
+            at,
+            block_on(token.scope(async { race((guard(pending::<Outcome>()), guard(pending()))).await? })),
+        );
     });
 }
 

@@ -30,7 +30,8 @@ use crate::token::CancellationToken;
 /// # Without threads, and after a fork
 ///
 /// Deadlines are watched by a thread of the library. If the system has none to give, check points and waits look at the clock
-/// themselves; an async scope or a [`sleep`](crate::sleep()) then has its task polled every millisecond. A
+/// themselves; an async scope, a [`sleep`](crate::sleep()), or whatever else waits for a deadline, then has its task polled every
+/// millisecond. A
 /// [source](crate::Source) that is not ready at once cancels its scope with kind [`Error`](crate::ReasonKind::Error).
 ///
 /// A process made by `fork` without `exec` has none of its parent's threads (Unix). Deadlines of tokens and scopes from before

@@ -31,12 +31,14 @@
 //! - [`slab`]: entries in pages that never move, keys that go stale, lists threaded through them;
 //! - [`wheel`]: the hierarchical timing wheel; no clock, no lock, no thread;
 //! - [`driver`]: a mutex, a condition variable, the clock and the thread round a wheel;
-//! - [`alarm`]: the driver of this process, and what each thread keeps of it.
+//! - [`alarm`]: the driver of this process, and what each thread keeps of it;
+//! - [`turns`]: what tasks do without a thread.
 #![deny(unsafe_code)]
 
 mod alarm;
 mod driver;
 mod slab;
+mod turns;
 mod wheel;
 
 #[cfg(test)]
@@ -45,3 +47,4 @@ mod tests;
 pub(crate) use alarm::{Alarm, arm, arm_for_token, is_served, serve};
 #[cfg(all(test, cancelable_loom))]
 pub(crate) use alarm::{listed, turn};
+pub(crate) use turns::wake_by_turns;

@@ -26,12 +26,13 @@ impl CancellationToken {
     /// [`unregister`](CancelCallback::unregister) does so too and says whether it came in time;
     /// [`detach`](CancelCallback::detach) leaves the callback with the token. A callback may cancel, ask, register and
     /// drop tokens, this one too: no lock is held while it runs. It should not block: it holds up the thread that
-    /// cancels. For a deadline that is the timer thread of the process. A callback that blocks there holds up the deadlines of
-    /// others for at most 20 milliseconds; then another thread goes on with them. At most eight may block at the same time:
-    /// with more, the others wait for one of them.
+    /// cancels. For a deadline that is the timer thread of the process. Each callback that blocks there holds up the deadlines
+    /// of others for at most 20 milliseconds; then another thread goes on with them. At most eight may block at the same time:
+    /// with more, the others wait for one of them. Until then their deadlines do not come, not even at check points.
     ///
-    /// A callback that cancels a token whose callback cancels the next, and so on, nests as the calls do; a long chain is better
-    /// made of children, or of [linked](Self::any) tokens, which are cancelled in a loop.
+    /// A callback that cancels a token whose callback cancels the next, and so on, nests as the calls do. So does one that drops
+    /// a [`DropGuard`](crate::DropGuard). A long chain is better made of children, or of [linked](Self::any) tokens, which are
+    /// cancelled in a loop.
     ///
     /// # Panics
     ///

@@ -27,8 +27,9 @@ impl CancellationToken {
 
     /// A token that is cancelled when all of `tokens` are, for the reason of the last, and can be cancelled alone.
     ///
-    /// [Deadlines](Self::deadline) count as the latest among them, if all have one. Of no tokens at all: never cancelled
-    /// from outside (rather than at once: nothing has happened that could be the reason).
+    /// [Deadlines](Self::deadline) count as the latest among them, if all have one. With a token that [`never`](Self::never)
+    /// is, or of no tokens at all: never cancelled from outside (rather than at once: nothing has happened that could be the
+    /// reason).
     ///
     /// ```
     /// use cancelable::CancellationToken;

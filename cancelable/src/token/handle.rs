@@ -94,11 +94,12 @@ impl CancellationToken {
         self.child_with(ChildOptions::default())
     }
 
-    /// Cancels this token and all its descendants, with a reason of kind [`Manual`](crate::ReasonKind::Manual).
+    /// Cancels this token and all its descendants, with a reason of kind [`Manual`](crate::ReasonKind::Manual). Tokens made by
+    /// [`any`](Self::any) of one of them are cancelled as well, and so are those made by [`all`](Self::all) if this was the last.
     ///
     /// When it returns, all of them read as cancelled, and every task, thread and callback that had registered has been
-    /// told; callbacks ran on this thread. If the token was cancelled already, nothing happens; all of them read as
-    /// cancelled then, too, but another thread may still be telling people.
+    /// notified; callbacks ran on this thread. If the token was cancelled already, nothing happens; all of them read as
+    /// cancelled then, too, but another thread may still be notifying.
     ///
     /// # Panics
     ///

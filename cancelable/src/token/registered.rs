@@ -12,6 +12,7 @@ use std::task::{RawWakerVTable, Waker};
 use super::handle::CancellationToken;
 use super::tree::LinkTarget;
 use super::waiters::{Notify, Waiter};
+use crate::timer;
 
 pin_project_lite::pin_project! {
     /// A place in a token's list for one waker.
@@ -110,22 +111,50 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     /// Has `waker` woken by the cancel, instead of the one given before; in the first round if it is `foreign`.
     /// `false`: the token is cancelled, and nothing is registered.
     ///
+    /// If no thread can be had to watch a deadline of the token, the task is polled again and again until that comes.
+    ///
     /// # Panics
     /// If the waker's clone does: then nothing has changed. If the destructor of the one before does: then `waker` is
-    /// registered, or the token is cancelled.
-    pub(crate) fn register(self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
+    /// registered, or the token is cancelled. Without a thread also if a callback of the token does, which is cancelled then.
+    pub(crate) fn register(mut self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
         // Cloned outside the lock, and what it replaces is dropped outside: wakers are user code.
-        self.put(waker.clone(), foreign)
+        self.as_mut().put(waker.clone(), foreign) && self.looks_after(waker)
+    }
+
+    /// As [`register`](Self::register), for a thread that blocks and looks at the clock by itself: `waker` is woken by the cancel
+    /// and by nothing else.
+    pub(super) fn register_thread(self: Pin<&mut Self>, waker: &Waker) -> bool {
+        self.put(waker.clone(), false)
     }
 
     /// As [`register`](Self::register), for a waker that is told in the other round than the one before: that is taken back
     /// first.
     pub(crate) fn register_anew(mut self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
-        let waker = waker.clone();
+        let clone = waker.clone();
         let (_, before) = self.as_mut().take_out();
-        let in_time = self.put(waker, foreign);
+        let in_time = self.as_mut().put(clone, foreign);
         drop(before);
-        in_time
+        in_time && self.looks_after(waker)
+    }
+
+    /// After a waker was registered: the token's deadline is watched, or else this task looks. `false`: it has come.
+    #[inline]
+    fn looks_after(self: Pin<&mut Self>, waker: &Waker) -> bool {
+        self.token().is_quiet() || timer::is_served() || self.look_again(waker)
+    }
+
+    /// No thread watches deadlines. The task is woken, and comes back here when it is polled, for its waker does not count as
+    /// registered.
+    #[cold]
+    fn look_again(self: Pin<&mut Self>, waker: &Waker) -> bool {
+        if self.token().is_cancelled() {
+            return false;
+        }
+        if self.token().look_at().is_some() && !timer::is_served() {
+            *self.project().kept = None;
+            timer::wake_by_turns(waker);
+        }
+        true
     }
 
     fn put(self: Pin<&mut Self>, waker: Waker, foreign: bool) -> bool {

@@ -17,10 +17,16 @@ use crate::timer;
 impl CancellationToken {
     /// Cancels the token when `after` has passed, with kind [`Timeout`](crate::ReasonKind::Timeout).
     ///
-    /// A timer thread, one per process and started on first need, does it, whatever the token's holders are doing. (If it
-    /// cannot be started, or in a process made by `fork` as long as it has not been, whoever asks the token or waits for it
-    /// looks at the clock. So the deadline comes all the same, but callbacks run only when somebody looks.) Zero cancels at once. A duration too long for the clock ([`Duration::MAX`] for one) is no deadline. Of several, the
+    /// A timer thread, one per process and started on first need, does it, whatever the token's holders are doing. Zero
+    /// cancels at once. A duration too long for the clock ([`Duration::MAX`] for one) is no deadline. Of several, the
     /// earliest counts. A token whose last handle is dropped takes its timer along.
+    ///
+    /// # Without a timer thread
+    ///
+    /// The system may have no thread to give, and a process made by `fork` has none until it needs one. Then whoever asks the
+    /// token, or waits for it, looks at the clock. A task that waits is polled once a millisecond for that. So the deadline
+    /// comes all the same, but callbacks run only when somebody looks. A task that was waiting before the deadline was set does
+    /// not know of it: it looks when it is polled next.
     ///
     /// ```
     /// use cancelable::CancellationToken;

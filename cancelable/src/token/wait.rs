@@ -154,7 +154,7 @@ impl CancellationToken {
         // Not on this thread's stack. In a forked child that does not have this thread, its stack is given to others, but the
         // list still leads here.
         let mut registered = Box::pin(Registered::new(self));
-        if !registered.as_mut().register(&Waker::from(Arc::clone(&parker)), false) {
+        if !registered.as_mut().register_thread(&Waker::from(Arc::clone(&parker))) {
             return true;
         }
         // A deadline may be unwatched until somebody asks; from here on nobody on this thread will.

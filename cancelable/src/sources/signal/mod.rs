@@ -47,8 +47,9 @@
 //! at the right time:
 //!
 //! - *Before* the first `ctrl_c()` or `unix(…)` for that signal: any of them. They stay the only ones to say what the signal
-//!   does when no scope listens. Likewise a signal that the process was started with as ignored (by `nohup`, for one) is
-//!   ignored again.
+//!   does when no scope listens. Likewise a signal that the process was started with as ignored (SIGHUP by `nohup`, SIGINT
+//!   by a script's `&`) is ignored again. A scope that listens hears it all the same: a program that wants to leave an ignored
+//!   signal alone does not ask for it.
 //! - *Later*: those who share the handlers of the crate `signal-hook`, as the runtimes tokio and smol do. They cannot keep
 //!   the process from ending by the signal while no scope listens.
 //! - *Later*, the crate `ctrlc`, a foreign runtime, or a plain `sigaction`: they put their handler in the place of ours, and
