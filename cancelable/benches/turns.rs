@@ -6,10 +6,11 @@
 
 mod common;
 
-use std::future::{poll_fn, ready};
+use std::future::{Future, poll_fn, ready};
 use std::hint::black_box;
+use std::pin::pin;
 use std::sync::Barrier;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use cancelable::{CancellationToken, Cancelled, Scope, cancel_scope, check, guard};
@@ -106,6 +107,22 @@ fn one_of_theirs(cx: &mut Context<'_>, parent: &Theirs, pending: bool) {
     );
 }
 
+/// A wait that a cancel on the same thread ends: what telling costs without the operating system's part.
+macro_rules! woken {
+    ($token:ty) => {
+        Box::new(|runs| {
+            for _ in 0..runs {
+                let token = <$token>::new();
+                let mut cx = Context::from_waker(Waker::noop());
+                let mut waiting = pin!(token.cancelled());
+                assert!(waiting.as_mut().poll(&mut cx).is_pending());
+                token.cancel();
+                assert!(waiting.poll(&mut cx).is_ready());
+            }
+        })
+    };
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -165,6 +182,8 @@ fn main() {
                 }
             }),
         ),
+        ("new, wait, cancel, woken, drop", woken!(CancellationToken)),
+        ("new, wait, cancel, woken, drop: theirs", woken!(Theirs)),
         (
             "sync scope, one check",
             Box::new(|runs| {
@@ -238,5 +257,8 @@ fn main() {
         let here = ns(&format!("scope, {kind}")) / ns(&format!("theirs, {kind}"));
         println!("| scope, {kind} | ≤ {ratio} | {here:.2} |");
     }
+    let woken = "new, wait, cancel, woken, drop";
+    let here = ns(woken) / ns(&format!("{woken}: theirs"));
+    println!("| {woken} | ≤ 1.0 | {here:.2} |");
     println!("| scope, pending, two threads | | {:.2} |", two_ours / two_theirs);
 }

@@ -163,8 +163,8 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         let node = &token.node;
         let waiter = this.waiter.into_ref().get_ref();
         let id = WakerId::of(&waker);
-        let notify = Notify::Wake { waker, foreign };
         if waiter.is_linked() {
+            let notify = Notify::Wake { waker, foreign };
             // SAFETY: ours, and if it still is in a list, it is in this node's.
             let replaced = unsafe { node.relist(waiter, notify) };
             let in_time = replaced.is_ok();
@@ -173,7 +173,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
             return in_time;
         }
         // SAFETY: the waiter is this pinned struct's own, and has just been found in no list (W3), so its entry is ours (W2).
-        let replaced = unsafe { waiter.replace(notify) };
+        let replaced = unsafe { waiter.replace_waker(waker, foreign) };
         // SAFETY: pinned, in no list, and taken out before it is dropped (`PinnedDrop`); `token` keeps the node (W1).
         let in_time = unsafe { node.enlist(waiter) };
         *this.kept = in_time.then_some(id);
@@ -207,7 +207,8 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     }
 
     /// Takes out what is registered, to be dropped when all else is done. Was it in time?
-    fn take_out(self: Pin<&mut Self>) -> (bool, Notify<LinkTarget>) {
+    #[inline(always)]
+    fn take_out(self: Pin<&mut Self>) -> (bool, Option<Waker>) {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
         let waiter = this.waiter.into_ref().get_ref();
@@ -215,6 +216,6 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         let in_time = unsafe { token.node.delist(waiter) };
         *this.kept = None;
         // SAFETY: ours, and in no list by now (W3).
-        (in_time, unsafe { waiter.replace(Notify::Idle) })
+        (in_time, unsafe { waiter.take_waker() })
     }
 }

@@ -97,6 +97,41 @@ impl<L> Waiter<L> {
         std::mem::replace(slot, notify)
     }
 
+    /// Sets whom to wake, and hands out whom it was before. As [`replace`](Self::replace), for a waiter that has only ever
+    /// been there for wakers, and without moving more than these.
+    ///
+    /// # Safety
+    /// W2: as for `replace`.
+    #[inline(always)]
+    pub(super) unsafe fn replace_waker(&self, waker: Waker, foreign: bool) -> Option<Waker> {
+        // SAFETY: the caller's promise.
+        let before = unsafe { self.take_waker() };
+        // SAFETY: as in `replace`. What is overwritten is `Idle`, which needs no drop.
+        unsafe { ptr::write(&raw mut (*self.entry()).notify, Notify::Wake { waker, foreign }) };
+        before
+    }
+
+    /// Takes out whom to wake, if anybody; from then on there is nothing to do.
+    ///
+    /// # Safety
+    /// W2: as for [`replace`](Self::replace).
+    #[inline(always)]
+    pub(super) unsafe fn take_waker(&self) -> Option<Waker> {
+        // SAFETY: as in `replace`.
+        let slot = unsafe { &raw mut (*self.entry()).notify };
+        // SAFETY: as above. The waker is moved out, and `Idle` put where it was, without a look at it in between.
+        unsafe {
+            match &*slot {
+                Notify::Wake { waker, .. } => {
+                    let waker = ptr::read(waker);
+                    ptr::write(slot, Notify::Idle);
+                    Some(waker)
+                }
+                Notify::Idle | Notify::Call(_) | Notify::Link(_) => None,
+            }
+        }
+    }
+
     /// Is there nothing to do?
     ///
     /// # Safety
