@@ -48,7 +48,7 @@ mod adapters;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-mod every;
+mod loops;
 mod site;
 
 #[doc(hidden)]

@@ -66,9 +66,17 @@ macro_rules! same {
                     let token = CancellationToken::new();
                     let turns = Cell::new(0);
                     let result = token.sync_scope(|| cancelled_in(every, turn, &token, &turns));
-                    // The next turn that checks: the first is number 0, then comes number `every`.
+                    // The next turn that checks: the first is number 0, then comes number `every`. Behind the last is none, if the
+                    // iterator knows that it was the last.
                     let noticed = turn.div_ceil(every).saturating_mul(every);
-                    assert_eq!(result.is_err(), noticed < length, "{every} {turn}");
+                    let knows_its_end = match IntoIterator::into_iter($items) {
+                        mut items => {
+                            Iterator::by_ref(&mut items).take(length).for_each(drop);
+                            items.size_hint().1 == Some(0)
+                        }
+                    };
+                    let is_noticed = noticed < length || noticed == length && !knows_its_end;
+                    assert_eq!(result.is_err(), is_noticed, "{every} {turn}");
                     assert_eq!(turns.get(), noticed.min(length), "{every} {turn}");
                 }
             }
@@ -109,6 +117,25 @@ same! {
     options: u32 = Some(3).into_iter();
     reversed: u32 = (0..7).rev();
     maps: (u32, char) = std::collections::BTreeMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
+    copied: u32 = [1, 2, 3, 4, 5].iter().copied();
+    cloned: String = vec![String::from("a"), String::from("b"), String::from("c")].iter().cloned();
+    enumerated: (usize, &u32) = [1, 2, 3, 4, 5].iter().enumerate();
+    windows: &[u32] = [1, 2, 3, 4, 5].windows(2);
+    chunks: &[u32] = [1, 2, 3, 4, 5].chunks(2);
+    exact_chunks: &[u32] = [1, 2, 3, 4, 5].chunks_exact(2);
+    mutable_chunks: &mut [u32] = [1, 2, 3, 4, 5].chunks_mut(2);
+    every_third: &u32 = [1, 2, 3, 4, 5, 6, 7].iter().step_by(3);
+    every_third_of_a_range: u32 = (0..17).step_by(3);
+    from_the_back: (usize, &u32) = [1, 2, 3, 4, 5].iter().enumerate().rev();
+    stepping_back: u32 = (0..17).step_by(3).rev();
+    zipped: ((&u32, &u32), u32) = [1, 2, 3, 4, 5].iter().zip(&[7, 8, 9]).zip(0..8u32);
+    mapped: u32 = [1, 2, 3, 4, 5].iter().map(|n| n * 2);
+    skipped: &u32 = [1, 2, 3, 4, 5].iter().skip(2);
+    taken: &u32 = [1, 2, 3, 4, 5].iter().take(3);
+    nothing_left_to_skip: &u32 = [1, 2].iter().skip(3);
+    by_reference: u32 = &mut (0..5u32);
+    wide_inclusive_ranges: u128 = u128::MAX - 5..=u128::MAX;
+    inclusive_of_the_largest: u64 = u64::MAX - 4..=u64::MAX;
     without_size: u32 = { let mut n = 0; std::iter::from_fn(move || { n += 1; (n < 8).then_some(n) }) };
     not_fused: u32 = { let mut n = 0; std::iter::from_fn(move || { n += 1; (n % 5 != 0).then_some(n) }) };
 }

@@ -151,9 +151,17 @@ impl Exit {
     /// LLVM lines in a sync function.
     pub(crate) fn if_cancelled(&self, library: &Library, span: Span) -> TokenStream {
         let asked = library.located("is_cancelled", TokenStream::new(), span);
-        let cancelled = library.located("cancelled", TokenStream::new(), span);
-        let leave = self.leave(&cancelled, library, span);
+        let leave = self.leave_cancelled(library, span);
         quote_spanned!(at(span)=> if #asked { #leave; })
+    }
+
+    /// ```text
+    /// Output: return from_cancelled::<R>(Site.cancelled())
+    /// ```
+    /// Where a check point has found its token cancelled.
+    pub(crate) fn leave_cancelled(&self, library: &Library, span: Span) -> TokenStream {
+        let cancelled = library.located("cancelled", TokenStream::new(), span);
+        self.leave(&cancelled, library, span)
     }
 
     /// ```text

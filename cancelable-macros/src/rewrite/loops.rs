@@ -1,4 +1,4 @@
-//! Loops: a check at the beginning of each turn, or of every n-th.
+//! Loops: a check before each turn, or before every n-th, takes anything.
 
 use super::Rules;
 use super::exit::Exit;
@@ -6,9 +6,9 @@ use crate::paths::{Library, at, located_call, variable};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Block, Expr, ExprForLoop, ExprMatch, Stmt};
+use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprWhile, Stmt};
 
-/// What a turn that checks begins with: `CHECK` below.
+/// What a turn that checks begins with, or what comes before it: `CHECK` below.
 ///
 /// ```text
 /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()); }
@@ -37,20 +37,79 @@ pub(crate) fn check(rules: &Rules<'_>, exit: &Exit, keyword: Span) -> TokenStrea
 }
 
 /// ```text
-/// Input:  for PAT in EXPR { BODY }
-/// Output: for PAT in EXPR { CHECK BODY }
+/// Input:  'label: for PAT in EXPR { BODY }
+/// Output: {
+///             let mut asking = Asking::new();
+///             'label: for PAT in asking.before_each(EXPR) { BODY }
+///             if asking.ended_it() { LEAVE }
+///         }
 /// ```
-/// The loop stays the user's own, with its label, value, `break`s and `continue`s.
-pub(crate) fn check_each_turn(body: &mut Block, check: TokenStream) {
-    insert_after_items(body, check);
+/// The loop stays the user's own, with its label, `break`s and `continue`s. The check is the iterator's, before it gives an
+/// item out; a loop marked `break` is left by that alone.
+pub(crate) fn ask_before_each(mut looping: ExprForLoop, exit: Option<&Exit>, library: &Library, keyword: Span) -> Expr {
+    let attrs = std::mem::take(&mut looping.attrs);
+    let (asking, path) = (variable("asking", keyword), library.private("Asking", keyword));
+    let going = std::mem::replace(&mut *looping.expr, Expr::PLACEHOLDER);
+    let asked = located_call("before_each", going.to_token_stream(), keyword);
+    *looping.expr = Expr::Verbatim(quote_spanned!(going.span()=> #asking #asked));
+    let start = quote_spanned!(at(keyword)=> let mut #asking = #path::new(););
+    let end = exit.map(|exit| {
+        let leave = exit.leave_cancelled(library, keyword);
+        quote_spanned!(at(keyword)=> if #asking.ended_it() { #leave; })
+    });
+    let mut stmts = vec![
+        Stmt::Expr(Expr::Verbatim(start), None),
+        Stmt::Expr(Expr::ForLoop(looping), None),
+    ];
+    stmts.extend(end.map(|end| Stmt::Expr(Expr::Verbatim(end), None)));
+    block(attrs, stmts)
+}
+
+/// ```text
+/// Input:  'label: while COND { BODY }
+/// Output: 'label: loop { CHECK if COND { BODY } else { break; } }
+/// ```
+/// which is what a `while` is to the compiler, but for the check before the condition. `DUE` is the check, or what makes it
+/// in some turns.
+pub(crate) fn check_before_condition(looping: ExprWhile, due: TokenStream) -> Expr {
+    let keyword = looping.while_token.span;
+    let brace = looping.body.brace_token;
+    let turn = ExprIf {
+        attrs: Vec::new(),
+        if_token: syn::token::If(at(keyword)),
+        cond: looping.cond,
+        then_branch: looping.body,
+        else_branch: Some((
+            syn::token::Else(at(keyword)),
+            Box::new(Expr::Verbatim(quote_spanned!(at(keyword)=> { break; }))),
+        )),
+    };
+    Expr::Loop(ExprLoop {
+        attrs: looping.attrs,
+        label: looping.label,
+        loop_token: syn::token::Loop(at(keyword)),
+        body: Block {
+            brace_token: brace,
+            stmts: vec![Stmt::Expr(Expr::Verbatim(due), None), Stmt::Expr(Expr::If(turn), None)],
+        },
+    })
+}
+
+/// ```text
+/// Input:  loop { BODY }
+/// Output: loop { CHECK BODY }
+/// ```
+pub(crate) fn check_at_the_beginning(mut looping: ExprLoop, due: TokenStream) -> Expr {
+    insert_after_items(&mut looping.body, due);
+    Expr::Loop(looping)
 }
 
 /// ```text
 /// Input:  while COND { BODY }
-/// Output: { let mut turns = Turns::new(N); while COND { if turns.begin() { CHECK } BODY } }
+/// Output: { let mut turns = Turns::new(N); loop { if turns.begin() { CHECK } if COND { BODY } else { break; } } }
 /// ```
 pub(crate) fn check_some_turns(
-    mut looping: Expr,
+    looping: impl FnOnce(TokenStream) -> Expr,
     every: &TokenStream,
     check: &TokenStream,
     library: &Library,
@@ -58,33 +117,25 @@ pub(crate) fn check_some_turns(
 ) -> Expr {
     let turns = variable("turns", keyword);
     let begin = located_call("begin", TokenStream::new(), keyword);
-    let due = quote_spanned!(at(keyword)=> if #turns #begin { #check });
-    if let Some(body) = body_mut(&mut looping) {
-        insert_after_items(body, due);
-    }
+    let mut looping = looping(quote_spanned!(at(keyword)=> if #turns #begin { #check }));
     let attrs = super::helpers::attrs_mut(&mut looping)
         .map(std::mem::take)
         .unwrap_or_default();
     let path = library.private("Turns", keyword);
     let counter = quote_spanned!(at(keyword)=> let mut #turns = #path::new(#every););
-    Expr::Block(syn::ExprBlock {
+    block(
         attrs,
-        label: None,
-        block: Block {
-            brace_token: syn::token::Brace::default(),
-            stmts: vec![Stmt::Expr(Expr::Verbatim(counter), None), Stmt::Expr(looping, None)],
-        },
-    })
+        vec![Stmt::Expr(Expr::Verbatim(counter), None), Stmt::Expr(looping, None)],
+    )
 }
 
 /// ```text
 /// Input:  'label: for PAT in EXPR { BODY }
 /// Output: match IntoIterator::into_iter(EXPR) {
 ///             items => match Probe::of(&items).kind().pieces(items, N) {
-///                 mut pieces => while let Some(piece) = pieces.next_piece() {
+///                 mut pieces => while pieces.go_on() {
 ///                     CHECK
-///                     'label: for PAT in piece { BODY }
-///                     if !pieces.more() { break; }
+///                     'label: for PAT in pieces.next_piece() { BODY }
 ///                 },
 ///             },
 ///         }
@@ -101,19 +152,19 @@ pub(crate) fn check_between_pieces(
     keyword: Span,
 ) -> Expr {
     let attrs = std::mem::take(&mut looping.attrs);
-    let [items, pieces, piece] = ["items", "pieces", "piece"].map(|name| variable(name, keyword));
-    let (probe, option) = (library.private("Probe", keyword), library.private("Option", keyword));
+    let [items, pieces] = ["items", "pieces"].map(|name| variable(name, keyword));
+    let probe = library.private("Probe", keyword);
     let going = looping.expr.span();
     let into_iter = library.private_at("IntoIterator", going);
-    let expr = std::mem::replace(&mut *looping.expr, Expr::Verbatim(piece.to_token_stream()));
+    let next_piece = Expr::Verbatim(quote_spanned!(at(keyword)=> #pieces.next_piece()));
+    let expr = std::mem::replace(&mut *looping.expr, next_piece);
     // All of the call has the span of what is gone through, unchanged: what is no iterator is told of once.
     let scrutinee = quote_spanned!(going=> #into_iter::into_iter(#expr));
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {
-            mut #pieces => while let #option::Some(#piece) = #pieces.next_piece() {
+            mut #pieces => while #pieces.go_on() {
                 #check
                 #looping
-                if !#pieces.more() { break; }
             },
         }
     );
@@ -129,6 +180,17 @@ pub(crate) fn check_between_pieces(
             body: Box::new(Expr::Verbatim(body)),
             comma: Some(syn::token::Comma(at(keyword))),
         }],
+    })
+}
+
+fn block(attrs: Vec<Attribute>, stmts: Vec<Stmt>) -> Expr {
+    Expr::Block(ExprBlock {
+        attrs,
+        label: None,
+        block: Block {
+            brace_token: syn::token::Brace::default(),
+            stmts,
+        },
     })
 }
 

@@ -32,7 +32,7 @@ use awaits::Manner;
 use exit::Exit;
 use helpers::{Helper, Word};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{AngleBracketedGenericArguments, Attribute, Block, Expr, ExprMacro, Item, Lifetime, Stmt, StmtMacro, Type};
 
@@ -223,28 +223,52 @@ impl Rewriter<'_> {
         }
         self.points.loops += 1;
         self.touched += 1;
-        let exit = match (&*expr, &self.rules.every, marked) {
-            (Expr::ForLoop(_), Some(_), Some(_)) => &Exit::LeaveInnermost,
-            _ => &self.exit,
-        };
-        let check = loops::check(self.rules, exit, keyword);
-        match &self.rules.every {
-            _ if checked_by_condition => {}
-            None => {
-                if let Some(body) = loops::body_mut(expr) {
-                    loops::check_each_turn(body, check);
-                }
-            }
-            Some(every) => {
-                *expr = match std::mem::replace(expr, Expr::PLACEHOLDER) {
-                    Expr::ForLoop(inner) => {
-                        loops::check_between_pieces(inner, every, &check, self.rules.library, keyword)
-                    }
-                    other => loops::check_some_turns(other, every, &check, self.rules.library, keyword),
-                };
-            }
-        }
+        *expr = self.checked(
+            std::mem::replace(expr, Expr::PLACEHOLDER),
+            marked.is_some(),
+            checked_by_condition,
+            keyword,
+        );
         self.exit = outer;
+    }
+
+    /// A loop with the check of its turns put in.
+    fn checked(&self, looping: Expr, is_marked: bool, checked_by_condition: bool, keyword: Span) -> Expr {
+        let Rules {
+            library,
+            every,
+            yield_every,
+            ..
+        } = self.rules;
+        let each = |exit| loops::check(self.rules, exit, keyword);
+        match (looping, every) {
+            (Expr::While(inner), _) if checked_by_condition => Expr::While(inner),
+            (Expr::ForLoop(inner), None) if yield_every.is_none() => {
+                loops::ask_before_each(inner, (!is_marked).then_some(&self.exit), library, keyword)
+            }
+            (Expr::ForLoop(inner), every) => {
+                let one = quote!(1);
+                let exit = if is_marked { &Exit::LeaveInnermost } else { &self.exit };
+                loops::check_between_pieces(inner, every.as_ref().unwrap_or(&one), &each(exit), library, keyword)
+            }
+            (Expr::While(inner), None) => loops::check_before_condition(inner, each(&self.exit)),
+            (Expr::Loop(inner), None) => loops::check_at_the_beginning(inner, each(&self.exit)),
+            (Expr::While(inner), Some(every)) => loops::check_some_turns(
+                |due| loops::check_before_condition(inner, due),
+                every,
+                &each(&self.exit),
+                library,
+                keyword,
+            ),
+            (Expr::Loop(inner), Some(every)) => loops::check_some_turns(
+                |due| loops::check_at_the_beginning(inner, due),
+                every,
+                &each(&self.exit),
+                library,
+                keyword,
+            ),
+            (other, _) => other,
+        }
     }
 
     /// The loop's label, or a new one that no code of the user's can name.

@@ -1,0 +1,216 @@
+//! Iterators that are known to keep their word about how many items are to come.
+//!
+//! A loop over a piece of one of them need not ask whether there is another item: it counts, and so has one way out,
+//! which is what a compiler asks of a loop that it is to vectorise. That makes a false promise undefined behaviour; only
+//! iterators of std's are promised for, which come down to a slice, a range of integers or a vector, and ours over these.
+
+use std::array;
+use std::iter::{Cloned, Copied, Enumerate, Map, Rev, Skip, StepBy, Take, Zip};
+use std::ops::{Range, RangeInclusive};
+use std::slice::{self, Chunks, ChunksExact, ChunksExactMut, ChunksMut, Windows};
+use std::vec;
+
+/// Iterators that keep their word.
+///
+/// # Safety
+///
+/// `next`, `nth` and, where there are any, their likenesses from the back, called until they have given as many items as the
+/// lower bound of `size_hint` has said, give `Some` each time or unwind.
+///
+/// (And a lower bound of 0 is the end. Nothing unsafe relies on that.)
+pub unsafe trait Counted: Iterator {}
+
+/// Iterators that a counted one with the same items can be made of; mostly themselves.
+pub trait Countable: Iterator {
+    /// The counted one.
+    type Counted: Counted<Item = Self::Item>;
+
+    /// Makes it.
+    fn counted(self) -> Self::Counted;
+}
+
+/// The next item, unchecked.
+///
+/// # Safety
+///
+/// Since `items` said a lower bound, it has been asked for fewer items than that.
+#[inline(always)]
+pub(super) unsafe fn next<I: Counted>(items: &mut I) -> Option<I::Item> {
+    let item = items.next();
+    if item.is_none() {
+        // SAFETY: by the promise of `Counted`, given where it is implemented below, there is another item.
+        unsafe { std::hint::unreachable_unchecked() }
+    }
+    item
+}
+
+macro_rules! counted {
+    ($($items:ty, [$($generics:tt)*];)*) => {$(
+        // SAFETY: std's, and exact: the length of a slice or of a range of integers, or what is reckoned from such; see each.
+        unsafe impl<$($generics)*> Counted for $items {}
+
+        impl<$($generics)*> Countable for $items {
+            type Counted = Self;
+
+            #[inline]
+            fn counted(self) -> Self {
+                self
+            }
+        }
+    )*};
+}
+
+counted! {
+    // What is left of the slice.
+    slice::Iter<'_, T>, [T];
+    slice::IterMut<'_, T>, [T];
+    Windows<'_, T>, [T];
+    Chunks<'_, T>, [T];
+    ChunksMut<'_, T>, [T];
+    ChunksExact<'_, T>, [T];
+    ChunksExactMut<'_, T>, [T];
+    // As many as the inner one has, each from one of its own; what clones or maps them cannot reach it.
+    Copied<I>, ['a, T: Copy + 'a, I: Counted<Item = &'a T>];
+    Cloned<I>, ['a, T: Clone + 'a, I: Counted<Item = &'a T>];
+    Enumerate<I>, [I: Counted];
+    Map<I, F>, [T, I: Counted, F: FnMut(I::Item) -> T];
+    Rev<I>, [I: Counted + DoubleEndedIterator];
+    // The fewer of two, and of each as many as of the other.
+    Zip<A, B>, [A: Counted, B: Counted];
+    // Reckoned from what the inner one says, and taken from it by `nth`.
+    StepBy<I>, [I: Counted];
+    Skip<I>, [I: Counted];
+    Take<I>, [I: Counted];
+}
+
+macro_rules! integers {
+    ($($int:ident as $unsigned:ident)*) => {
+        counted! {
+            // The distance of the ends, or the largest `usize` if that is less.
+            $(Range<$int>, [];)*
+        }
+
+        $(impl Ascending for $int {
+            #[inline]
+            fn after(self) -> Self {
+                self.wrapping_add(1)
+            }
+
+            #[inline]
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_lossless)]
+            fn distance(self, later: Self) -> u64 {
+                // Signed integers may be further apart than their own maximum.
+                u64::try_from(later.wrapping_sub(self) as $unsigned).unwrap_or(u64::MAX)
+            }
+        })*
+    };
+}
+
+integers! {
+    u8 as u8  u16 as u16  u32 as u32  u64 as u64  u128 as u128  usize as usize
+    i8 as u8  i16 as u16  i32 as u32  i64 as u64  i128 as u128  isize as usize
+}
+
+/// Integers, for [`Inclusive`].
+pub trait Ascending: Copy + PartialOrd {
+    /// The integer after this one; behind the last comes the first, which nobody gets to see.
+    fn after(self) -> Self;
+    /// How far it is to a `later` one, or `u64::MAX`.
+    fn distance(self, later: Self) -> u64;
+}
+
+/// An inclusive range, counted: std's own looks at each turn whether it was the last.
+#[derive(Debug)]
+pub struct Inclusive<T> {
+    next: T,
+    /// At most `u64::MAX`, though there may be more: nobody goes through so many.
+    left: u64,
+}
+
+impl<T: Ascending> Iterator for Inclusive<T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        self.left = self.left.checked_sub(1)?;
+        let item = self.next;
+        self.next = item.after();
+        Some(item)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.left);
+        (left.unwrap_or(usize::MAX), left.ok())
+    }
+}
+
+// SAFETY: `next` gives `left` items, and no bound says more.
+unsafe impl<T: Ascending> Counted for Inclusive<T> {}
+
+impl<T: Ascending> Countable for RangeInclusive<T>
+where
+    Self: Iterator<Item = T>,
+{
+    type Counted = Inclusive<T>;
+
+    #[inline]
+    fn counted(self) -> Inclusive<T> {
+        // One that has been gone through to its end is empty, whatever its ends say.
+        let left = if self.is_empty() {
+            0
+        } else {
+            self.start().distance(*self.end()).saturating_add(1)
+        };
+        Inclusive {
+            next: *self.start(),
+            left,
+        }
+    }
+}
+
+/// A vector or an array of items that may be read and left where they are, since they are `Copy`: std's own iterator says
+/// after each how much of it is still to be dropped.
+#[derive(Debug)]
+pub struct CopyOut<I> {
+    owner: I,
+    taken: usize,
+}
+
+macro_rules! copy_out {
+    ($($owner:ty, [$($generics:tt)*];)*) => {$(
+        impl<$($generics)*> Countable for $owner {
+            type Counted = CopyOut<Self>;
+
+            #[inline]
+            fn counted(self) -> CopyOut<Self> {
+                CopyOut { owner: self, taken: 0 }
+            }
+        }
+
+        impl<$($generics)*> Iterator for CopyOut<$owner> {
+            type Item = T;
+
+            #[inline]
+            fn next(&mut self) -> Option<T> {
+                let item = *self.owner.as_slice().get(self.taken)?;
+                self.taken += 1;
+                Some(item)
+            }
+
+            #[inline]
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                let left = self.owner.as_slice().len() - self.taken;
+                (left, Some(left))
+            }
+        }
+
+        // SAFETY: `owner` is only looked at, so its slice stays as long as it is, and `next` gives each of its items.
+        unsafe impl<$($generics)*> Counted for CopyOut<$owner> {}
+    )*};
+}
+
+copy_out! {
+    vec::IntoIter<T>, [T: Copy];
+    array::IntoIter<T, N>, [T: Copy, const N: usize];
+}
