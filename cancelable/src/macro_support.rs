@@ -11,7 +11,7 @@ pub use cancelable_macros::{
 
 pub use crate::context::current;
 pub use crate::error::{Cancelled, FromCancelled};
-pub use crate::loops::{Asking, Probe, Turns};
+pub use crate::loops::{Probe, Turns};
 pub use crate::scope::{Scope, race, shield, shield_sync, try_join};
 pub use crate::site::{Either, GaveUp, Site, linked, token_parameter};
 pub use crate::token::CancellationToken;

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
+use crate::loops::Asking;
 use crate::scope::{self, IntoRace, IntoTryJoin, Race, Scope, TryJoin};
 use crate::token::CancellationToken;
 
@@ -30,6 +31,13 @@ impl Site {
     #[track_caller]
     pub fn cancelled(self) -> Cancelled {
         context::noticed(Location::caller())
+    }
+
+    /// For a `for` that checks before each item.
+    #[inline]
+    #[track_caller]
+    pub const fn asking(self) -> Asking {
+        Asking::at(Location::caller())
     }
 
     /// As [`guard`](crate::guard()).

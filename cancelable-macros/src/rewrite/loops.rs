@@ -1,11 +1,10 @@
 //! Loops: a check before each turn, or before every n-th, takes anything.
 
-use super::Rules;
 use super::exit::Exit;
+use super::{Rules, first_span, last_span};
 use crate::paths::{Library, at, located_call, variable};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprWhile, Stmt};
 
 /// What a turn that checks begins with, or what comes before it: `CHECK` below.
@@ -39,8 +38,8 @@ pub(crate) fn check(rules: &Rules<'_>, exit: &Exit, keyword: Span) -> TokenStrea
 /// ```text
 /// Input:  'label: for PAT in EXPR { BODY }
 /// Output: {
-///             let mut asking = Asking::new();
-///             'label: for PAT in asking.before_each(EXPR) { BODY }
+///             let mut asking = Site.asking();
+///             'label: for PAT in IntoIterator::into_iter(asking.before_each(IntoIterator::into_iter(EXPR)).items()) { BODY }
 ///             if asking.ended_it() { LEAVE }
 ///         }
 /// ```
@@ -48,11 +47,14 @@ pub(crate) fn check(rules: &Rules<'_>, exit: &Exit, keyword: Span) -> TokenStrea
 /// item out; a loop marked `break` is left by that alone.
 pub(crate) fn ask_before_each(mut looping: ExprForLoop, exit: Option<&Exit>, library: &Library, keyword: Span) -> Expr {
     let attrs = std::mem::take(&mut looping.attrs);
-    let (asking, path) = (variable("asking", keyword), library.private("Asking", keyword));
-    let going = std::mem::replace(&mut *looping.expr, Expr::PLACEHOLDER);
-    let asked = located_call("before_each", going.to_token_stream(), keyword);
-    *looping.expr = Expr::Verbatim(quote_spanned!(going.span()=> #asking #asked));
-    let start = quote_spanned!(at(keyword)=> let mut #asking = #path::new(););
+    let asking = variable("asking", keyword);
+    let (first, last) = (first_span(&looping.expr), last_span(&looping.expr));
+    let items = into_iter(&looping.expr, first, last, library);
+    let asked = quote_spanned!(at(first)=> #asking.before_each(#items).items());
+    // Once more, for what is told of where the header comes from: items of another type than the pattern is for.
+    *looping.expr = Expr::Verbatim(into_iter(asked, first, last, library));
+    let made = library.located("asking", TokenStream::new(), keyword);
+    let start = quote_spanned!(at(keyword)=> let mut #asking = #made;);
     let end = exit.map(|exit| {
         let leave = exit.leave_cancelled(library, keyword);
         quote_spanned!(at(keyword)=> if #asking.ended_it() { #leave; })
@@ -81,7 +83,10 @@ pub(crate) fn check_before_condition(looping: ExprWhile, due: TokenStream) -> Ex
         then_branch: looping.body,
         else_branch: Some((
             syn::token::Else(at(keyword)),
-            Box::new(Expr::Verbatim(quote_spanned!(at(keyword)=> { break; }))),
+            Box::new(block(
+                Vec::new(),
+                vec![Stmt::Expr(Expr::Verbatim(quote_spanned!(at(keyword)=> break;)), None)],
+            )),
         )),
     };
     Expr::Loop(ExprLoop {
@@ -154,12 +159,10 @@ pub(crate) fn check_between_pieces(
     let attrs = std::mem::take(&mut looping.attrs);
     let [items, pieces] = ["items", "pieces"].map(|name| variable(name, keyword));
     let probe = library.private("Probe", keyword);
-    let going = looping.expr.span();
-    let into_iter = library.private_at("IntoIterator", going);
-    let next_piece = Expr::Verbatim(quote_spanned!(at(keyword)=> #pieces.next_piece()));
-    let expr = std::mem::replace(&mut *looping.expr, next_piece);
-    // All of the call has the span of what is gone through, unchanged: what is no iterator is told of once.
-    let scrutinee = quote_spanned!(going=> #into_iter::into_iter(#expr));
+    let (first, last) = (first_span(&looping.expr), last_span(&looping.expr));
+    let scrutinee = into_iter(&looping.expr, first, last, library);
+    let next_piece = quote_spanned!(at(first)=> #pieces.next_piece());
+    *looping.expr = Expr::Verbatim(into_iter(next_piece, first, last, library));
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {
             mut #pieces => while #pieces.go_on() {
@@ -181,6 +184,18 @@ pub(crate) fn check_between_pieces(
             comma: Some(syn::token::Comma(at(keyword))),
         }],
     })
+}
+
+/// ```text
+/// Output: IntoIterator::into_iter(EXPR)
+/// ```
+/// Reaches from the `first` to the `last` token of what the loop goes through, as the user's: what is no iterator is told of once,
+/// for rustc says the same of one stretch of code only once.
+fn into_iter(items: impl ToTokens, first: Span, last: Span, library: &Library) -> TokenStream {
+    let path = library.private_at("IntoIterator", first);
+    let mut arguments = Group::new(Delimiter::Parenthesis, items.to_token_stream());
+    arguments.set_span(last);
+    quote_spanned!(first=> #path::into_iter #arguments)
 }
 
 fn block(attrs: Vec<Attribute>, stmts: Vec<Stmt>) -> Expr {

@@ -31,7 +31,7 @@ use crate::paths::{Library, at};
 use awaits::Manner;
 use exit::Exit;
 use helpers::{Helper, Word};
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{AngleBracketedGenericArguments, Attribute, Block, Expr, ExprMacro, Item, Lifetime, Stmt, StmtMacro, Type};
@@ -296,6 +296,15 @@ impl Rewriter<'_> {
 pub(super) fn first_span(tokens: impl ToTokens) -> Span {
     let first = tokens.into_token_stream().into_iter().next();
     first.map_or_else(Span::call_site, |token| token.span())
+}
+
+/// The span of the last token.
+pub(super) fn last_span(tokens: impl ToTokens) -> Span {
+    let last = tokens.into_token_stream().into_iter().last();
+    last.map_or_else(Span::call_site, |token| match token {
+        TokenTree::Group(group) => group.span_close(),
+        other => other.span(),
+    })
 }
 
 /// A label resolved at the macro.

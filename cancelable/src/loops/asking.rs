@@ -3,40 +3,41 @@
 //! ```text
 //! Input:  'label: for PAT in EXPR { BODY }
 //! Output: {
-//!             let mut asking = Asking::new();
-//!             'label: for PAT in asking.before_each(EXPR) { BODY }
+//!             let mut asking = Site.asking();
+//!             'label: for PAT in asking.before_each(IntoIterator::into_iter(EXPR)).items() { BODY }
 //!             if asking.ended_it() { LEAVE }
 //!         }
 //! ```
 //! The loop stays the user's own, and what EXPR borrows from lives as long as it would have.
 
+use std::iter::Empty;
+use std::ops::Deref;
 use std::panic::Location;
 
 use super::may_go_on;
 use crate::context;
 
 /// Whether it was a cancel that ended the loop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Asking {
     ended_it: bool,
+    location: &'static Location<'static>,
 }
 
 impl Asking {
     /// Not yet.
     #[inline]
-    pub const fn new() -> Self {
-        Self { ended_it: false }
+    pub(crate) const fn at(location: &'static Location<'static>) -> Self {
+        Self {
+            ended_it: false,
+            location,
+        }
     }
 
-    /// The same items, up to a cancel that is noticed before one of them is taken.
+    /// The iterator of a loop.
     #[inline]
-    #[track_caller]
-    pub fn before_each<I: IntoIterator>(&mut self, items: I) -> Asked<'_, I::IntoIter> {
-        Asked {
-            items: items.into_iter(),
-            ended_it: &mut self.ended_it,
-            location: Location::caller(),
-        }
+    pub const fn before_each<I>(&mut self, items: I) -> Asked<'_, I> {
+        Asked { items, asking: self }
     }
 
     /// Was it?
@@ -46,12 +47,38 @@ impl Asking {
     }
 }
 
-/// See [`Asking::before_each`].
+/// The items of an iterator, up to a cancel that is noticed before one of them is taken.
 #[derive(Debug)]
 pub struct Asked<'a, I> {
     items: I,
-    ended_it: &'a mut bool,
-    location: &'static Location<'static>,
+    asking: &'a mut Asking,
+}
+
+impl<I: Iterator> Asked<'_, I> {
+    /// What the loop goes through.
+    #[inline]
+    pub const fn items(self) -> Self {
+        self
+    }
+}
+
+/// What is no iterator, which rustc has told of by then, once: method lookup ends up here.
+#[derive(Debug)]
+pub struct NoItems;
+
+impl<I> Deref for Asked<'_, I> {
+    type Target = NoItems;
+
+    fn deref(&self) -> &NoItems {
+        &NoItems
+    }
+}
+
+impl NoItems {
+    /// None, of whatever type the loop takes them to be.
+    pub const fn items<T>(&self) -> Empty<T> {
+        std::iter::empty()
+    }
 }
 
 impl<I: Iterator> Iterator for Asked<'_, I> {
@@ -60,8 +87,8 @@ impl<I: Iterator> Iterator for Asked<'_, I> {
     // In one piece: a call that were handed `self` would keep the iterator out of the registers in every turn.
     #[inline]
     fn next(&mut self) -> Option<I::Item> {
-        if !context::is_quiet() && may_go_on(&self.items) && context::notices(self.location) {
-            *self.ended_it = true;
+        if !context::is_quiet() && may_go_on(&self.items) && context::notices(self.asking.location) {
+            self.asking.ended_it = true;
             return None;
         }
         self.items.next()

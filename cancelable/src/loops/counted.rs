@@ -83,14 +83,24 @@ counted! {
     Take<I>, [I: Counted];
 }
 
+// SAFETY: std's, and the lower bound is the distance of the ends, or the largest `usize` if that is less.
+unsafe impl<T: Integer> Counted for Range<T> where Self: Iterator<Item = T> {}
+
+impl<T: Integer> Countable for Range<T>
+where
+    Self: Iterator<Item = T>,
+{
+    type Counted = Self;
+
+    #[inline]
+    fn counted(self) -> Self {
+        self
+    }
+}
+
 macro_rules! integers {
     ($($int:ident as $unsigned:ident)*) => {
-        counted! {
-            // The distance of the ends, or the largest `usize` if that is less.
-            $(Range<$int>, [];)*
-        }
-
-        $(impl Ascending for $int {
+        $(impl Integer for $int {
             #[inline]
             fn after(self) -> Self {
                 self.wrapping_add(1)
@@ -111,8 +121,8 @@ integers! {
     i8 as u8  i16 as u16  i32 as u32  i64 as u64  i128 as u128  isize as usize
 }
 
-/// Integers, for [`Inclusive`].
-pub trait Ascending: Copy + PartialOrd {
+/// The integers that ranges are of.
+pub trait Integer: Copy + PartialOrd {
     /// The integer after this one; behind the last comes the first, which nobody gets to see.
     fn after(self) -> Self;
     /// How far it is to a `later` one, or `u64::MAX`.
@@ -127,7 +137,7 @@ pub struct Inclusive<T> {
     left: u64,
 }
 
-impl<T: Ascending> Iterator for Inclusive<T> {
+impl<T: Integer> Iterator for Inclusive<T> {
     type Item = T;
 
     #[inline]
@@ -146,9 +156,9 @@ impl<T: Ascending> Iterator for Inclusive<T> {
 }
 
 // SAFETY: `next` gives `left` items, and no bound says more.
-unsafe impl<T: Ascending> Counted for Inclusive<T> {}
+unsafe impl<T: Integer> Counted for Inclusive<T> {}
 
-impl<T: Ascending> Countable for RangeInclusive<T>
+impl<T: Integer> Countable for RangeInclusive<T>
 where
     Self: Iterator<Item = T>,
 {

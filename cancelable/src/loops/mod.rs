@@ -14,7 +14,7 @@ mod counted;
 mod pieces;
 mod turns;
 
-pub use asking::Asking;
+pub(crate) use asking::Asking;
 pub use pieces::Probe;
 pub use turns::Turns;
 

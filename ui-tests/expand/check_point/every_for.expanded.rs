@@ -15,22 +15,19 @@ fn every_for(list: &[u64]) -> Result<u64, Error> {
                 .pieces(cancelable_items, 1024)
             {
                 mut cancelable_pieces => {
-                    while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
-                        .next_piece()
-                    {
+                    while cancelable_pieces.go_on() {
                         if ::cancelable::__private::Site.is_cancelled() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<u64, Error>,
                             >(::cancelable::__private::Site.cancelled());
                         }
-                        'rows: for n in cancelable_piece {
+                        'rows: for n in ::cancelable::__private::IntoIterator::into_iter(
+                            cancelable_pieces.next_piece(),
+                        ) {
                             if *n == 0 {
                                 continue 'rows;
                             }
                             sum += n;
-                        }
-                        if !cancelable_pieces.more() {
-                            break;
                         }
                     }
                 }

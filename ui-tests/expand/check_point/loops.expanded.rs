@@ -7,21 +7,32 @@ fn loops(list: &[u32]) -> Result<u32, Error> {
             Result<u32, Error>,
         >(::cancelable::__private::Site.cancelled());
     }
-    for n in list {
-        if ::cancelable::__private::Site.is_cancelled() {
+    {
+        let mut cancelable_asking = ::cancelable::__private::Site.asking();
+        for n in ::cancelable::__private::IntoIterator::into_iter(
+            cancelable_asking
+                .before_each(::cancelable::__private::IntoIterator::into_iter(list))
+                .items(),
+        ) {
+            use_up(n);
+        }
+        if cancelable_asking.ended_it() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
             >(::cancelable::__private::Site.cancelled());
         }
-        use_up(n);
     }
-    'outer: while more() {
+    'outer: loop {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
             >(::cancelable::__private::Site.cancelled());
         }
-        continue 'outer;
+        if more() {
+            continue 'outer;
+        } else {
+            break;
+        }
     }
     let value = loop {
         if ::cancelable::__private::Site.is_cancelled() {

@@ -8,16 +8,23 @@ fn break_() -> Option<u32> {
         >(::cancelable::__private::Site.cancelled());
     }
     let mut best = 0;
-    'marked1: for n in 0..3 {
-        if ::cancelable::__private::Site.is_cancelled() {
-            break 'marked1;
-        }
-        while more() {
-            if ::cancelable::__private::Site.is_cancelled() {
-                break 'marked1;
+    {
+        let mut cancelable_asking = ::cancelable::__private::Site.asking();
+        'marked1: for n in ::cancelable::__private::IntoIterator::into_iter(
+            cancelable_asking
+                .before_each(::cancelable::__private::IntoIterator::into_iter(0..3))
+                .items(),
+        ) {
+            loop {
+                if ::cancelable::__private::Site.is_cancelled() {
+                    break 'marked1;
+                }
+                if more() {} else {
+                    break;
+                }
             }
+            best = n;
         }
-        best = n;
     }
     Some(best)
 }

@@ -15,18 +15,15 @@ fn break_every() -> Option<u32> {
                 .pieces(cancelable_items, 8)
             {
                 mut cancelable_pieces => {
-                    while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
-                        .next_piece()
-                    {
+                    while cancelable_pieces.go_on() {
                         if ::cancelable::__private::Site.is_cancelled() {
                             break;
                         }
-                        'mine: for n in cancelable_piece {
+                        'mine: for n in ::cancelable::__private::IntoIterator::into_iter(
+                            cancelable_pieces.next_piece(),
+                        ) {
                             best = n;
                             continue 'mine;
-                        }
-                        if !cancelable_pieces.more() {
-                            break;
                         }
                     }
                 }

@@ -10,13 +10,16 @@ fn every_expression(step: usize) -> Option<u32> {
     }
     {
         let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
-        while more() {
+        loop {
             if cancelable_turns.begin() {
                 if ::cancelable::__private::Site.is_cancelled() {
                     return ::cancelable::__private::from_cancelled::<
                         Option<u32>,
                     >(::cancelable::__private::Site.cancelled());
                 }
+            }
+            if more() {} else {
+                break;
             }
         }
     }

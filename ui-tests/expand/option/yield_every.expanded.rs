@@ -7,16 +7,31 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
             Option<u32>,
         >(::cancelable::__private::Site.cancelled());
     }
-    for n in 0..9 {
-        if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-            .checkpoint(64)
-            .await
-        {
-            return ::cancelable::__private::from_cancelled::<
-                Option<u32>,
-            >(cancelable_cancelled);
+    match ::cancelable::__private::IntoIterator::into_iter(0..9) {
+        cancelable_items => {
+            match ::cancelable::__private::Probe::of(&cancelable_items)
+                .kind()
+                .pieces(cancelable_items, 1)
+            {
+                mut cancelable_pieces => {
+                    while cancelable_pieces.go_on() {
+                        if let ::cancelable::__private::Result::Err(
+                            cancelable_cancelled,
+                        ) = ::cancelable::__private::Site.checkpoint(64).await
+                        {
+                            return ::cancelable::__private::from_cancelled::<
+                                Option<u32>,
+                            >(cancelable_cancelled);
+                        }
+                        for n in ::cancelable::__private::IntoIterator::into_iter(
+                            cancelable_pieces.next_piece(),
+                        ) {
+                            work(n);
+                        }
+                    }
+                }
+            }
         }
-        work(n);
     }
     while let Some(job) = match ::cancelable::__private::Site
         .guard(::cancelable::__private::Site.give_way_first(64, jobs.next()))
@@ -51,9 +66,7 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                 .pieces(cancelable_items, cancelable_every)
             {
                 mut cancelable_pieces => {
-                    while let ::cancelable::__private::Option::Some(cancelable_piece) = cancelable_pieces
-                        .next_piece()
-                    {
+                    while cancelable_pieces.go_on() {
                         if let ::cancelable::__private::Result::Err(
                             cancelable_cancelled,
                         ) = ::cancelable::__private::Site
@@ -69,11 +82,10 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                                 Option<u32>,
                             >(cancelable_cancelled);
                         }
-                        for n in cancelable_piece {
+                        for n in ::cancelable::__private::IntoIterator::into_iter(
+                            cancelable_pieces.next_piece(),
+                        ) {
                             work(n);
-                        }
-                        if !cancelable_pieces.more() {
-                            break;
                         }
                     }
                 }
@@ -82,7 +94,7 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
     }
     {
         let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
-        while more() {
+        loop {
             if cancelable_turns.begin() {
                 if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
                     .checkpoint(
@@ -97,6 +109,9 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                         Option<u32>,
                     >(cancelable_cancelled);
                 }
+            }
+            if more() {} else {
+                break;
             }
         }
     }

@@ -24,8 +24,17 @@ async fn forms() {
             .shield_sync_timeout(
                 cancelable_limit,
                 || -> Result<(), Error> {
-                    for n in 0..3 {
-                        if ::cancelable::__private::Site.is_cancelled() {
+                    {
+                        let mut cancelable_asking = ::cancelable::__private::Site
+                            .asking();
+                        for n in ::cancelable::__private::IntoIterator::into_iter(
+                            cancelable_asking
+                                .before_each(
+                                    ::cancelable::__private::IntoIterator::into_iter(0..3),
+                                )
+                                .items(),
+                        ) {}
+                        if cancelable_asking.ended_it() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<(), Error>,
                             >(::cancelable::__private::Site.cancelled());
