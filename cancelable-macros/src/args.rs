@@ -4,7 +4,9 @@
 //! durations) and on the words of their mistakes. A mistake costs the one option, not the rest.
 
 use crate::diag::{Errors, nearest, one_of};
-use crate::duration::{DurationValue, peel};
+use crate::duration::DurationValue;
+use crate::paths::variable;
+use crate::turns::Turns;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -99,17 +101,10 @@ pub(crate) const NO_MISPLACED: Misplaced = &[];
 pub(crate) enum Value {
     Duration(DurationValue),
     Expr(Box<Expr>),
-    Turns(TurnsValue),
+    Turns(Turns),
     Path(Path),
     Binding(Ident),
     Flag,
-}
-
-/// `every = N` and `yield_every = N`, as a number or as an expression of type `usize`.
-#[derive(Clone)]
-pub(crate) enum TurnsValue {
-    Literal(syn::LitInt),
-    Expr(Box<Expr>),
 }
 
 #[derive(Clone)]
@@ -281,7 +276,7 @@ fn parse_one(input: ParseStream<'_>, table: &[Spec], misplaced: Misplaced, optio
         skip_to_comma(input);
         return;
     }
-    match parse_value(input, spec, errors) {
+    match parse_value(input, spec, name.span(), errors) {
         Ok(Some(value)) => {
             store(
                 Given {
@@ -316,11 +311,18 @@ fn store(given: Given, options: &mut Options, errors: &mut Errors) {
 }
 
 /// `Ok(None)`: wrong, and already reported.
-fn parse_value(input: ParseStream<'_>, spec: Spec, errors: &mut Errors) -> syn::Result<Option<Value>> {
+fn parse_value(input: ParseStream<'_>, spec: Spec, span: Span, errors: &mut Errors) -> syn::Result<Option<Value>> {
     Ok(match spec.kind {
         Kind::Duration => DurationValue::from_expr(spec.name, input.parse()?, errors).map(Value::Duration),
         Kind::Expr => Some(Value::Expr(Box::new(input.parse()?))),
-        Kind::Turns => turns(spec, input.parse()?, errors).map(Value::Turns),
+        Kind::Turns => Turns::from_expr(
+            spec.name,
+            spec.example,
+            variable(spec.name, span),
+            input.parse()?,
+            errors,
+        )
+        .map(Value::Turns),
         Kind::Path => {
             if let Ok(Lit::Str(text)) = input.fork().parse::<Lit>() {
                 errors.on(
@@ -363,31 +365,6 @@ fn parse_value(input: ParseStream<'_>, spec: Spec, errors: &mut Errors) -> syn::
         }
         Kind::Flag => Some(Value::Flag),
     })
-}
-
-fn turns(spec: Spec, expr: Expr, errors: &mut Errors) -> Option<TurnsValue> {
-    let message = || {
-        format!(
-            "`{}` counts turns of a loop; write a whole number from 1 up, such as `{}`",
-            spec.name, spec.example
-        )
-    };
-    match peel(&expr) {
-        Expr::Lit(literal) => match &literal.lit {
-            Lit::Int(number) if number.base10_parse::<usize>().is_ok_and(|count| count > 0) => {
-                Some(TurnsValue::Literal(number.clone()))
-            }
-            other => {
-                errors.on(other, message());
-                None
-            }
-        },
-        Expr::Unary(negative) if matches!(negative.op, syn::UnOp::Neg(_)) => {
-            errors.on(&expr, message());
-            None
-        }
-        _ => Some(TurnsValue::Expr(Box::new(expr))),
-    }
 }
 
 fn skip_to_comma(input: ParseStream<'_>) {

@@ -1,13 +1,14 @@
 //! Every rule, and every message that is about a function as a whole: options and item in, [`Plan`] out.
 
-use crate::args::{Given, Options, TurnsValue, Value};
+use crate::args::{Given, Options, Value};
 use crate::diag::Errors;
 use crate::item::Function;
 use crate::paths::{Library, at, variable};
-use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
+use crate::plan::{OwnScope, Plan, Step, StepKind, TokenParameter};
 use crate::rewrite::exit::{Edge, Exit};
 use crate::rewrite::{self, Rules, fresh_label};
 use crate::shape::{self, Shape};
+use crate::turns::Turns;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
@@ -32,7 +33,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
         Value::Expr(expr) => Some(expr),
         _ => None,
     });
-    let every = options.take("every").and_then(every);
+    let every = options.take("every").and_then(turns);
     let yield_every = options.take("yield_every");
     let scope = own_scope(options);
 
@@ -50,7 +51,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
              or remove the option",
         );
     }
-    let yield_every = yield_every.and_then(self::every);
+    let yield_every = yield_every.and_then(turns);
 
     let points = {
         let span = function.sig.ident.span();
@@ -64,8 +65,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
         let rules = Rules {
             library: &library,
             exit,
-            every: every.as_ref().map(Every::turns),
-            yield_every: yield_every.as_ref().map(Every::turns),
+            every: every.as_ref().map(Turns::number),
+            yield_every: yield_every.as_ref().map(Turns::number),
             unit: edge.is_unit(),
             asynchronous: shape != Shape::Plain,
         };
@@ -103,13 +104,9 @@ fn library(options: &mut Options) -> Library {
     }
 }
 
-fn every(given: Given) -> Option<Every> {
+fn turns(given: Given) -> Option<Turns> {
     match given.value {
-        Value::Turns(TurnsValue::Literal(number)) => Some(Every::Literal(number.to_token_stream())),
-        Value::Turns(TurnsValue::Expr(value)) => Some(Every::Computed {
-            variable: variable(given.spec.name, given.span),
-            value,
-        }),
+        Value::Turns(turns) => Some(turns),
         _ => None,
     }
 }
@@ -372,8 +369,7 @@ fn described(options: &Options) -> Vec<String> {
             let value = match &given.value {
                 Value::Duration(duration) => duration.describe(),
                 Value::Expr(expr) => crate::describe::tokens(expr.to_token_stream()),
-                Value::Turns(TurnsValue::Literal(number)) => number.to_string(),
-                Value::Turns(TurnsValue::Expr(expr)) => crate::describe::tokens(expr.to_token_stream()),
+                Value::Turns(turns) => crate::describe::tokens(turns.written()),
                 Value::Path(path) => crate::describe::tokens(path.to_token_stream()),
                 Value::Binding(name) => name.to_string(),
                 Value::Flag => return given.spec.name.to_owned(),

@@ -34,6 +34,7 @@ mod rewrite;
 mod shape;
 #[cfg(test)]
 mod snapshots;
+mod turns;
 
 use diag::Errors;
 use item::Item;

@@ -6,6 +6,7 @@ use crate::paths::{Library, at, located_call};
 use crate::rewrite::Points;
 use crate::rewrite::exit::Edge;
 use crate::shape::Shape;
+use crate::turns::Turns;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use quote::quote_spanned;
@@ -21,9 +22,9 @@ pub(crate) struct Plan {
     pub(crate) edge: Edge,
     pub(crate) scope: Option<OwnScope>,
     pub(crate) or: Option<Box<Expr>>,
-    pub(crate) every: Option<Every>,
+    pub(crate) every: Option<Turns>,
     /// In async functions only.
-    pub(crate) yield_every: Option<Every>,
+    pub(crate) yield_every: Option<Turns>,
     pub(crate) tokens: Vec<TokenParameter>,
     pub(crate) points: Points,
     /// The options as written, for the documentation.
@@ -50,23 +51,6 @@ pub(crate) enum StepKind {
     Parent(Box<Expr>),
     Detached,
     Until(Box<Expr>),
-}
-
-/// The value of `every` or of `yield_every`.
-pub(crate) enum Every {
-    /// A number, repeated where it is needed.
-    Literal(TokenStream),
-    /// An expression, evaluated once when the function starts.
-    Computed { variable: Ident, value: Box<Expr> },
-}
-
-impl Every {
-    pub(crate) fn turns(&self) -> TokenStream {
-        match self {
-            Every::Literal(tokens) => tokens.clone(),
-            Every::Computed { variable, .. } => quote::ToTokens::to_token_stream(variable),
-        }
-    }
 }
 
 /// A parameter marked `#[token]`, which becomes a variable.

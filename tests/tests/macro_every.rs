@@ -216,3 +216,118 @@ fn in_async_code_too() {
         14 + 3 + 8 + 15
     );
 }
+
+mod on_one_loop {
+    use super::*;
+
+    /// The turns made by a loop whose token is cancelled in its fifth.
+    fn turns_of(function: fn(&CancellationToken, &Cell<usize>) -> Option<()>) -> usize {
+        let token = CancellationToken::new();
+        let turns = Cell::new(0);
+        token.sync_scope(|| function(&token, &turns));
+        turns.get()
+    }
+
+    fn turn(token: &CancellationToken, turns: &Cell<usize>) {
+        turns.set(turns.get() + 1);
+        if turns.get() == 5 {
+            token.cancel();
+        }
+    }
+
+    #[cancelable]
+    fn of_a_for(token: &CancellationToken, turns: &Cell<usize>) -> Option<()> {
+        #[cancelable(every = 8)]
+        for _ in 0..100 {
+            turn(token, turns);
+        }
+        Some(())
+    }
+
+    #[cancelable]
+    fn of_a_while(token: &CancellationToken, turns: &Cell<usize>) -> Option<()> {
+        #[cancelable(every = 8)]
+        while turns.get() < 100 {
+            turn(token, turns);
+        }
+        Some(())
+    }
+
+    #[cancelable(every = 3)]
+    fn of_a_loop(token: &CancellationToken, turns: &Cell<usize>) -> Option<()> {
+        let many = 8;
+        #[cancelable(every = many)]
+        loop {
+            turn(token, turns);
+        }
+    }
+
+    #[test]
+    fn it_has_its_own() {
+        assert_eq!(turns_of(of_a_for), 8);
+        assert_eq!(turns_of(of_a_while), 8);
+        assert_eq!(turns_of(of_a_loop), 8);
+    }
+
+    #[cancelable(every = n)]
+    fn within_another(n: usize, token: &CancellationToken, turns: &Cell<usize>) -> Option<()> {
+        #[cancelable(every = n / 2)]
+        for _ in 0..10 {
+            for _ in 0..3 {
+                turn(token, turns);
+            }
+        }
+        Some(())
+    }
+
+    #[test]
+    fn the_loops_inside_keep_that_of_the_function() {
+        // The inner one checks at each of its beginnings, the outer one at every fourth of its turns.
+        let token = CancellationToken::new();
+        let turns = Cell::new(0);
+        assert_eq!(token.sync_scope(|| within_another(8, &token, &turns)), None);
+        assert_eq!(turns.get(), 6);
+    }
+
+    #[cancelable]
+    fn left(token: &CancellationToken, turns: &Cell<usize>) -> Option<()> {
+        #[cancelable(break, every = 8)]
+        for _ in 0..100 {
+            turn(token, turns);
+        }
+        #[cancelable(every = 4)]
+        #[cancelable(break)]
+        while turns.get() < 100 {
+            turn(token, turns);
+        }
+        turns.set(turns.get() + 1000);
+        Some(())
+    }
+
+    #[test]
+    fn it_goes_with_break() {
+        assert_eq!(turns_of(left), 1008);
+    }
+
+    #[cancelable(yield_every = 1)]
+    async fn pausing(turns: usize) -> Option<usize> {
+        let mut pauses = 0;
+        #[cancelable(every = 4)]
+        for turn in 0..turns {
+            pauses = turn;
+        }
+        Some(pauses)
+    }
+
+    #[test]
+    fn pauses_come_no_more_often() {
+        let token = CancellationToken::new();
+        let mut future = std::pin::pin!(token.scope(pausing(10)));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut polls = 1;
+        while future.as_mut().poll(&mut context).is_pending() {
+            polls += 1;
+        }
+        assert_eq!(polls, 4);
+    }
+}

@@ -7,11 +7,12 @@ use super::signature;
 use crate::check::{CANCELLED_LABEL, GIVE_UP_SLOT};
 use crate::lints;
 use crate::paths::{at, variable};
-use crate::plan::{Every, OwnScope, Plan};
+use crate::plan::{OwnScope, Plan};
 use crate::rewrite::exit::Exit;
 use crate::rewrite::fresh_label;
 use crate::rewrite::loops::insert_after_items;
 use crate::shape::{self, Shape};
+use crate::turns::Turns;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Block, Expr, Stmt};
@@ -57,8 +58,8 @@ fn tail(plan: &mut Plan) {
 
 fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
     let name = plan.function.sig.ident.span();
-    let mut prelude = every(plan.every.as_ref());
-    prelude.extend(every(plan.yield_every.as_ref()));
+    let turns = plan.every.iter().chain(&plan.yield_every);
+    let mut prelude: TokenStream = turns.map(Turns::binding).collect();
     match (plan.scope.take(), asynchronous) {
         (None, _) => {
             prelude.extend(tokens(plan));
@@ -69,19 +70,6 @@ fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
         }
         (Some(scope), false) => sync_scope(plan, &scope, block, prelude, name),
         (Some(scope), true) => async_scope(plan, &scope, block, prelude, name),
-    }
-}
-
-/// ```text
-/// Output: let every: usize = N;
-/// ```
-fn every(option: Option<&Every>) -> TokenStream {
-    match option {
-        Some(Every::Computed { variable, value }) => {
-            let span = variable.span();
-            quote_spanned!(at(span)=> let #variable: usize = #value;)
-        }
-        _ => TokenStream::new(),
     }
 }
 

@@ -14,7 +14,8 @@
 use crate::duration::DurationValue;
 use crate::lints;
 use crate::paths::{at, variable};
-use crate::plan::{Every, OwnScope, StepKind};
+use crate::plan::{OwnScope, StepKind};
+use crate::turns::Turns;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -46,7 +47,7 @@ pub(crate) fn move_arguments<'a>(
     sig: &mut Signature,
     first: usize,
     scope: &OwnScope,
-    turns: impl IntoIterator<Item = &'a Every>,
+    turns: impl IntoIterator<Item = &'a Turns>,
     or: Option<&Expr>,
 ) -> Moved {
     let mentioned_by_or = or.map(|or| Mentions::of(or.to_token_stream())).unwrap_or_default();
@@ -65,7 +66,7 @@ pub(crate) fn move_arguments<'a>(
     }
 
     for every in turns {
-        if let Every::Computed { value, .. } = every {
+        if let Turns::Computed { value, .. } = every {
             mentioned_by_options.add(value.to_token_stream());
         }
     }

@@ -1,25 +1,40 @@
-//! `#[cancelable(skip)]`, `#[cancelable(finish)]`, `#[cancelable(break)]` inside a body.
+//! `#[cancelable(skip)]`, `#[cancelable(finish)]`, `#[cancelable(break)]`, `#[cancelable(every = N)]` inside a body.
 
 use crate::diag::{Errors, nearest, one_of};
-use proc_macro2::{Ident, Span};
+use crate::paths::variable;
+use crate::turns::Turns;
+use proc_macro2::{Ident, Span, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Expr, Item, Meta};
+use syn::{Attribute, Expr, Item, Meta, Token};
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Word {
     Skip,
     Finish,
     Break,
+    Every,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Helper {
     pub(crate) word: Word,
     pub(crate) span: Span,
+    /// Turns between two checks of this loop; goes with `break`, too.
+    pub(crate) every: Option<Turns>,
 }
 
-const WORDS: [(&str, Word); 3] = [("skip", Word::Skip), ("finish", Word::Finish), ("break", Word::Break)];
+const WORDS: [(&str, Word); 4] = [
+    ("skip", Word::Skip),
+    ("finish", Word::Finish),
+    ("break", Word::Break),
+    ("every", Word::Every),
+];
+/// How they are written.
+const WRITTEN: [&str; 4] = ["skip", "finish", "break", "every = N"];
 
 /// An attribute is ours by its last name: it may be written `#[cancelable::cancelable(skip)]` too.
 pub(crate) fn is_ours(attr: &Attribute) -> bool {
@@ -33,25 +48,27 @@ pub(crate) fn is_ours(attr: &Attribute) -> bool {
 
 /// Whether an attribute is ours and says `word`.
 pub(crate) fn says(attr: &Attribute, word: &str) -> bool {
-    is_ours(attr) && attr.parse_args_with(Ident::parse_any).is_ok_and(|said| said == word)
+    let Meta::List(list) = &attr.meta else { return false };
+    is_ours(attr)
+        && list
+            .tokens
+            .clone()
+            .into_iter()
+            .any(|token| matches!(token, TokenTree::Ident(said) if said == word))
 }
 
 /// Takes our attributes out of `attrs`. At most one stands on one thing; a second is refused.
 pub(crate) fn take(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Helper> {
-    let mut found = None;
+    let mut found: Option<Helper> = None;
     attrs.retain(|attr| {
         if !is_ours(attr) {
             return true;
         }
-        if let Some(helper) = read(attr, errors) {
-            if found.is_some() {
-                errors.at(
-                    helper.span,
-                    "only one of `skip`, `finish` and `break` goes on one thing; remove one of them",
-                );
-            } else {
-                found = Some(helper);
-            }
+        for helper in read(attr, errors) {
+            found = Some(match found.take() {
+                None => helper,
+                Some(first) => first.and(helper, errors),
+            });
         }
         false
     });
@@ -78,50 +95,108 @@ pub(crate) fn take_from_statement(expr: &mut Expr, errors: &mut Errors) -> Optio
     }
 }
 
-fn read(attr: &Attribute, errors: &mut Errors) -> Option<Helper> {
-    let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
+impl Helper {
+    /// Both, on one thing: only `break` and `every` go together.
+    fn and(self, other: Helper, errors: &mut Errors) -> Helper {
+        match (self.word, other.word) {
+            (Word::Break, Word::Every) => Helper {
+                every: other.every,
+                ..self
+            },
+            (Word::Every, Word::Break) if self.every.is_some() => Helper {
+                every: self.every,
+                ..other
+            },
+            _ => {
+                errors.at(
+                    other.span,
+                    "only one of `skip`, `finish` and `break` goes on one thing, and `every = N` only beside `break`; remove one of them",
+                );
+                self
+            }
+        }
+    }
+}
+
+fn read(attr: &Attribute, errors: &mut Errors) -> Vec<Helper> {
     let Meta::List(list) = &attr.meta else {
         errors.on(
             attr.path(),
             format!(
                 "inside an annotated function, expected `#[cancelable(…)]` with one of {}",
-                one_of(&words)
+                one_of(&WRITTEN)
             ),
         );
-        return None;
+        return Vec::new();
     };
-    let word = match list.parse_args_with(Ident::parse_any) {
-        Ok(word) => word,
-        Err(_) => {
+    let said = match list.parse_args_with(Punctuated::<Said, Token![,]>::parse_terminated) {
+        Ok(said) if !said.is_empty() && said.iter().all(|said| said.value.is_none() || said.name == "every") => said,
+        _ => {
             errors.on(
-                if list.tokens.is_empty() { quote::ToTokens::to_token_stream(&list.path) } else { list.tokens.clone() },
+                if list.tokens.is_empty() { list.path.to_token_stream() } else { list.tokens.clone() },
                 format!(
                     "inside an annotated function, expected one of {}; options go on the function, or on `cancel_scope!`",
-                    one_of(&words)
+                    one_of(&WRITTEN)
                 ),
             );
-            return None;
+            return Vec::new();
         }
     };
-    let text = word.to_string();
-    match WORDS.iter().find(|(name, _)| text == *name) {
-        Some((_, found)) => Some(Helper {
-            word: *found,
-            span: word.span(),
-        }),
-        None => {
-            let hint = nearest(&text, &words)
+    said.into_iter().filter_map(|said| said.helper(errors)).collect()
+}
+
+/// `word` or `word = value`
+struct Said {
+    name: Ident,
+    value: Option<Expr>,
+}
+
+impl Parse for Said {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name = input.call(Ident::parse_any)?;
+        let value = match input.parse::<Option<Token![=]>>()? {
+            Some(_) => Some(input.parse()?),
+            None => None,
+        };
+        Ok(Said { name, value })
+    }
+}
+
+impl Said {
+    fn helper(self, errors: &mut Errors) -> Option<Helper> {
+        let (text, span) = (self.name.to_string(), self.name.span());
+        let Some((_, word)) = WORDS.iter().find(|(name, _)| text == *name) else {
+            let hint = nearest(&text, &WORDS.map(|(name, _)| name))
                 .map(|near| format!("did you mean `{near}`? "))
                 .unwrap_or_default();
             errors.at(
-                word.span(),
+                span,
                 format!(
                     "unknown word `{text}` inside an annotated function; {hint}expected one of {}",
-                    one_of(&words)
+                    one_of(&WRITTEN)
                 ),
             );
-            None
-        }
+            return None;
+        };
+        let every = match (word, self.value) {
+            (Word::Every, Some(value)) => Some(Turns::from_expr(
+                "every",
+                "every = 1024",
+                variable("every_here", span),
+                value,
+                errors,
+            )?),
+            (Word::Every, None) => {
+                errors.at(span, "expected `every = 1024`, found `every`");
+                return None;
+            }
+            _ => None,
+        };
+        Some(Helper {
+            word: *word,
+            span,
+            every,
+        })
     }
 }
 

@@ -3,9 +3,10 @@
 use super::exit::Exit;
 use super::{Rules, first_span, last_span};
 use crate::paths::{Library, at, located_call, variable};
+use crate::turns::Turns;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprWhile, Stmt};
+use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, ExprMatch, Stmt};
 
 /// What a turn that checks begins with, or what comes before it: `CHECK` below.
 ///
@@ -17,12 +18,12 @@ use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, Expr
 /// Output: if let Err(cancelled) = Site.checkpoint(YIELD_EVERY).await { return from_cancelled::<R>(cancelled); }
 /// ```
 /// or with `Turns::rounds(YIELD_EVERY, EVERY)`, if it is to be called in every EVERY-th turn only.
-pub(crate) fn check(rules: &Rules<'_>, exit: &Exit, keyword: Span) -> TokenStream {
+pub(crate) fn check(rules: &Rules<'_>, every: Option<&TokenStream>, exit: &Exit, keyword: Span) -> TokenStream {
     let library = rules.library;
     let Some(turns) = &rules.yield_every else {
         return exit.if_cancelled(library, keyword);
     };
-    let calls = match &rules.every {
+    let calls = match every {
         None => turns.clone(),
         Some(every) => {
             let path = library.private("Turns", keyword);
@@ -69,44 +70,43 @@ pub(crate) fn ask_before_each(mut looping: ExprForLoop, exit: Option<&Exit>, lib
 
 /// ```text
 /// Input:  'label: while COND { BODY }
-/// Output: 'label: loop { CHECK if COND { BODY } else { break; } }
+/// Output: 'label: loop { DUE if COND { BODY } else { break; } }
 /// ```
-/// which is what a `while` is to the compiler, but for the check before the condition. `DUE` is the check, or what makes it
-/// in some turns.
-pub(crate) fn check_before_condition(looping: ExprWhile, due: TokenStream) -> Expr {
-    let keyword = looping.while_token.span;
-    let brace = looping.body.brace_token;
-    let turn = ExprIf {
-        attrs: Vec::new(),
-        if_token: syn::token::If(at(keyword)),
-        cond: looping.cond,
-        then_branch: looping.body,
-        else_branch: Some((
-            syn::token::Else(at(keyword)),
-            Box::new(block(
-                Vec::new(),
-                vec![Stmt::Expr(Expr::Verbatim(quote_spanned!(at(keyword)=> break;)), None)],
-            )),
-        )),
-    };
-    Expr::Loop(ExprLoop {
-        attrs: looping.attrs,
-        label: looping.label,
-        loop_token: syn::token::Loop(at(keyword)),
-        body: Block {
-            brace_token: brace,
-            stmts: vec![Stmt::Expr(Expr::Verbatim(due), None), Stmt::Expr(Expr::If(turn), None)],
-        },
-    })
-}
-
+/// which is what a `while` is to the compiler, but for what comes before the condition; and
 /// ```text
 /// Input:  loop { BODY }
-/// Output: loop { CHECK BODY }
+/// Output: loop { DUE BODY }
 /// ```
-pub(crate) fn check_at_the_beginning(mut looping: ExprLoop, due: TokenStream) -> Expr {
-    insert_after_items(&mut looping.body, due);
-    Expr::Loop(looping)
+/// `DUE` is the check, or what makes it in some turns.
+pub(crate) fn check_each_turn(looping: Expr, due: TokenStream) -> Expr {
+    match looping {
+        Expr::While(inner) => {
+            let keyword = inner.while_token.span;
+            let leave = Stmt::Expr(Expr::Verbatim(quote_spanned!(at(keyword)=> break;)), None);
+            let turn = ExprIf {
+                attrs: Vec::new(),
+                if_token: syn::token::If(at(keyword)),
+                cond: inner.cond,
+                then_branch: inner.body,
+                else_branch: Some((syn::token::Else(at(keyword)), Box::new(block(Vec::new(), vec![leave])))),
+            };
+            Expr::Loop(ExprLoop {
+                attrs: inner.attrs,
+                label: inner.label,
+                loop_token: syn::token::Loop(at(keyword)),
+                body: Block {
+                    // Not those of the user's body: lints would find that the `if` wants a semicolon.
+                    brace_token: syn::token::Brace(at(keyword)),
+                    stmts: vec![Stmt::Expr(Expr::Verbatim(due), None), Stmt::Expr(Expr::If(turn), None)],
+                },
+            })
+        }
+        Expr::Loop(mut inner) => {
+            insert_after_items(&mut inner.body, due);
+            Expr::Loop(inner)
+        }
+        other => other,
+    }
 }
 
 /// ```text
@@ -114,7 +114,7 @@ pub(crate) fn check_at_the_beginning(mut looping: ExprLoop, due: TokenStream) ->
 /// Output: { let mut turns = Turns::new(N); loop { if turns.begin() { CHECK } if COND { BODY } else { break; } } }
 /// ```
 pub(crate) fn check_some_turns(
-    looping: impl FnOnce(TokenStream) -> Expr,
+    looping: Expr,
     every: &TokenStream,
     check: &TokenStream,
     library: &Library,
@@ -122,16 +122,10 @@ pub(crate) fn check_some_turns(
 ) -> Expr {
     let turns = variable("turns", keyword);
     let begin = located_call("begin", TokenStream::new(), keyword);
-    let mut looping = looping(quote_spanned!(at(keyword)=> if #turns #begin { #check }));
-    let attrs = super::helpers::attrs_mut(&mut looping)
-        .map(std::mem::take)
-        .unwrap_or_default();
+    let due = quote_spanned!(at(keyword)=> if #turns #begin { #check });
     let path = library.private("Turns", keyword);
     let counter = quote_spanned!(at(keyword)=> let mut #turns = #path::new(#every););
-    block(
-        attrs,
-        vec![Stmt::Expr(Expr::Verbatim(counter), None), Stmt::Expr(looping, None)],
-    )
+    after(counter, check_each_turn(looping, due))
 }
 
 /// ```text
@@ -184,6 +178,30 @@ pub(crate) fn check_between_pieces(
             comma: Some(syn::token::Comma(at(keyword))),
         }],
     })
+}
+
+/// ```text
+/// Output: { let every: usize = N; LOOP }
+/// ```
+/// If it is no number that can be repeated.
+pub(crate) fn evaluate_before(looping: &mut Expr, every: &Turns) {
+    let binding = every.binding();
+    if !binding.is_empty() {
+        *looping = after(binding, std::mem::replace(looping, Expr::PLACEHOLDER));
+    }
+}
+
+/// ```text
+/// Output: { STATEMENT LOOP }
+/// ```
+fn after(statement: TokenStream, mut looping: Expr) -> Expr {
+    let attrs = super::helpers::attrs_mut(&mut looping)
+        .map(std::mem::take)
+        .unwrap_or_default();
+    block(
+        attrs,
+        vec![Stmt::Expr(Expr::Verbatim(statement), None), Stmt::Expr(looping, None)],
+    )
 }
 
 /// ```text

@@ -28,6 +28,7 @@ mod wrappers;
 
 use crate::diag::Errors;
 use crate::paths::{Library, at};
+use crate::turns::Turns;
 use awaits::Manner;
 use exit::Exit;
 use helpers::{Helper, Word};
@@ -99,13 +100,14 @@ impl Rewriter<'_> {
                 helpers::clear_expr(expr, "`skip` leaves everything inside as it is", self.errors);
             }
             Word::Finish => self.finishing(helper, |this| this.visit_expr_mut(expr)),
-            Word::Break => match expr {
+            Word::Break | Word::Every => match expr {
                 Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, Some(helper)),
                 _ => {
-                    self.errors.at(
-                        helper.span,
-                        "`break` goes on a `for`, `while` or `loop`; to leave the function, write nothing",
-                    );
+                    let message = match helper.word {
+                        Word::Every => "`every` goes on a `for`, `while` or `loop`, or on the function",
+                        _ => "`break` goes on a `for`, `while` or `loop`; to leave the function, write nothing",
+                    };
+                    self.errors.at(helper.span, message);
                     self.visit_expr_mut(expr);
                 }
             },
@@ -173,7 +175,9 @@ impl Rewriter<'_> {
     }
 
     /// A loop: its condition and body, then the check of its turns.
-    fn looping(&mut self, expr: &mut Expr, marked: Option<Helper>) {
+    fn looping(&mut self, expr: &mut Expr, helper: Option<Helper>) {
+        let every = helper.as_ref().and_then(|helper| helper.every.clone());
+        let marked = helper.filter(|helper| helper.word == Word::Break);
         let outer = self.exit.clone();
         // What `for` goes through is evaluated before the loop, and so outside it.
         if let Expr::ForLoop(inner) = expr {
@@ -182,7 +186,7 @@ impl Rewriter<'_> {
             // If it is no iterator, that is told of it.
             awaits::restore(&mut inner.expr, awaited, awaits::reaching);
         }
-        if let (Some(helper), Expr::Loop(inner)) = (marked, &mut *expr) {
+        if let (Some(helper), Expr::Loop(inner)) = (&marked, &mut *expr) {
             if let Some(value) = escapes::break_value(inner) {
                 self.errors.at(
                     helper.span,
@@ -194,7 +198,7 @@ impl Rewriter<'_> {
                 );
             }
         }
-        if let Some(helper) = marked {
+        if let Some(helper) = &marked {
             self.exit = Exit::Leave(self.label(expr, helper));
         }
         let checked_by_condition = match &mut *expr {
@@ -223,56 +227,37 @@ impl Rewriter<'_> {
         }
         self.points.loops += 1;
         self.touched += 1;
-        *expr = self.checked(
-            std::mem::replace(expr, Expr::PLACEHOLDER),
-            marked.is_some(),
-            checked_by_condition,
-            keyword,
-        );
+        if !checked_by_condition {
+            let number = every.as_ref().map(Turns::number).or_else(|| self.rules.every.clone());
+            let inner = std::mem::replace(expr, Expr::PLACEHOLDER);
+            *expr = self.checked(inner, number.as_ref(), marked.is_some(), keyword);
+        }
+        if let Some(every) = every {
+            loops::evaluate_before(expr, &every);
+        }
         self.exit = outer;
     }
 
-    /// A loop with the check of its turns put in.
-    fn checked(&self, looping: Expr, is_marked: bool, checked_by_condition: bool, keyword: Span) -> Expr {
-        let Rules {
-            library,
-            every,
-            yield_every,
-            ..
-        } = self.rules;
-        let each = |exit| loops::check(self.rules, exit, keyword);
+    /// A loop with the check of its turns, or of every so many, put in.
+    fn checked(&self, looping: Expr, every: Option<&TokenStream>, is_marked: bool, keyword: Span) -> Expr {
+        let library = self.rules.library;
+        let check = |exit| loops::check(self.rules, every, exit, keyword);
         match (looping, every) {
-            (Expr::While(inner), _) if checked_by_condition => Expr::While(inner),
-            (Expr::ForLoop(inner), None) if yield_every.is_none() => {
+            (Expr::ForLoop(inner), None) if self.rules.yield_every.is_none() => {
                 loops::ask_before_each(inner, (!is_marked).then_some(&self.exit), library, keyword)
             }
             (Expr::ForLoop(inner), every) => {
-                let one = quote!(1);
                 let exit = if is_marked { &Exit::LeaveInnermost } else { &self.exit };
-                loops::check_between_pieces(inner, every.as_ref().unwrap_or(&one), &each(exit), library, keyword)
+                let one = quote!(1);
+                loops::check_between_pieces(inner, every.unwrap_or(&one), &check(exit), library, keyword)
             }
-            (Expr::While(inner), None) => loops::check_before_condition(inner, each(&self.exit)),
-            (Expr::Loop(inner), None) => loops::check_at_the_beginning(inner, each(&self.exit)),
-            (Expr::While(inner), Some(every)) => loops::check_some_turns(
-                |due| loops::check_before_condition(inner, due),
-                every,
-                &each(&self.exit),
-                library,
-                keyword,
-            ),
-            (Expr::Loop(inner), Some(every)) => loops::check_some_turns(
-                |due| loops::check_at_the_beginning(inner, due),
-                every,
-                &each(&self.exit),
-                library,
-                keyword,
-            ),
-            (other, _) => other,
+            (other, None) => loops::check_each_turn(other, check(&self.exit)),
+            (other, Some(every)) => loops::check_some_turns(other, every, &check(&self.exit), library, keyword),
         }
     }
 
     /// The loop's label, or a new one that no code of the user's can name.
-    fn label(&mut self, expr: &mut Expr, helper: Helper) -> Lifetime {
+    fn label(&mut self, expr: &mut Expr, helper: &Helper) -> Lifetime {
         let slot = match expr {
             Expr::ForLoop(inner) => &mut inner.label,
             Expr::While(inner) => &mut inner.label,
@@ -337,8 +322,10 @@ impl VisitMut for Rewriter<'_> {
                 Some(helper @ Helper { word: Word::Finish, .. }) => {
                     self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));
                 }
-                Some(helper @ Helper { word: Word::Break, .. }) => {
-                    self.errors.at(helper.span, "`break` goes on a loop, not on a `let`");
+                Some(helper) => {
+                    let word = if helper.word == Word::Every { "every" } else { "break" };
+                    self.errors
+                        .at(helper.span, format!("`{word}` goes on a loop, not on a `let`"));
                     visit_mut::visit_local_mut(self, local);
                 }
                 None => match wrappers::instrumented_body(local) {
