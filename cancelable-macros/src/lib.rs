@@ -6,11 +6,11 @@
 //!
 //! | path | what for |
 //! |---|---|
-//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)` |
+//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`, `.or_give_up(future)`: leaves an `async` block without a value |
 //! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |
-//! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.next_piece()` and `.more()`: a `for` in pieces of n |
+//! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.go_on()` and `.next_piece()`: a `for` in pieces of n |
 //! | `from_cancelled::<R>` | a cancel as a value of the function's type |
 //! | `token_parameter::<T>`, `linked`, `CancellationToken` | the ambient token, of the type that a `#[token]` parameter has; a token or a reference to one as a token; its type |
 //! | `Either` | which branch of a `select!` was chosen |
@@ -84,8 +84,10 @@ use proc_macro::TokenStream;
 /// - The entry of the function.
 /// - Every `.await`: before its future is first polled, and whenever that is pending. A future that is ready yields its
 ///   value in any case.
-/// - Every turn of a `loop`, `while` or `for`, when it begins. A `while` whose condition awaits is checked by that await
-///   and not once more after it, so that `while let Some(job) = jobs.recv().await` loses no job.
+/// - Every turn of a `loop`, `while` or `for`, before it takes anything: before the `next()` of a `for`, before the condition
+///   of a `while` or `while let`. So no job in hand is lost, whether it comes from `for job in &receiver`,
+///   `while let Some(job) = queue.pop_front()` or `drain(..)`. A `while` whose condition awaits is checked by that await. A `for`
+///   whose iterator says that nothing is left ends as it would have.
 /// - `join!`, `try_join!` and `select!` of `tokio` and `futures`: when all their branches are pending. An imported `try_join!`
 ///   is taken for theirs, unless it is what an `.await` or a shield is on; for ours in other places, as in a `let`, write
 ///   `cancelable::try_join!`.
@@ -163,7 +165,8 @@ use proc_macro::TokenStream;
 /// ## `every = n`
 ///
 /// Checks only every `n`-th turn of the loops. A `for` loop is then run in pieces of `n` turns, and vectorises as it would
-/// without checks, over slices, ranges and vectors.
+/// without checks: over slices, ranges and vectors, and through `zip`, `copied`, `cloned`, `enumerate`, `map`, `rev`, `skip`,
+/// `take`, `step_by`, `windows` and `chunks` of them. One loop may have its own ([inside the body](#inside-the-body)).
 ///
 /// ```
 /// use cancelable::{Cancelled, cancelable};
@@ -242,6 +245,8 @@ use proc_macro::TokenStream;
 ///   must not be dropped half-way.
 /// - `#[cancelable(break)]`, on a loop, leaves the loop instead of the function at its check points, and at those of
 ///   unmarked loops inside it. Not on a `loop` that has a value.
+/// - `#[cancelable(every = n)]`, on a loop, checks at every `n`-th of its turns; the loops inside it are not meant. Goes
+///   with `break`: `#[cancelable(break, every = 4096)]`.
 ///
 /// ```
 /// use cancelable::{Cancelled, cancelable};

@@ -8,7 +8,7 @@ use std::cell::Cell;
 macro_rules! same {
     ($($name:ident: $ty:ty = $items:expr;)*) => {$(
         #[test]
-        #[allow(clippy::explicit_iter_loop, clippy::redundant_clone, clippy::explicit_into_iter_loop, clippy::reversed_empty_ranges)]
+        #[allow(clippy::unnecessary_to_owned, clippy::iter_out_of_bounds, clippy::useless_vec, clippy::explicit_iter_loop, clippy::redundant_clone, clippy::explicit_into_iter_loop, clippy::reversed_empty_ranges)]
         fn $name() {
             fn plain(skip: usize, stop: usize) -> Vec<String> {
                 let mut seen = vec![];

@@ -1,5 +1,13 @@
 //! Loops of annotated functions: a turn is checked before it takes anything (L22).
 
+#![allow(
+    clippy::let_and_return,
+    clippy::mut_mutex_lock,
+    clippy::never_loop,
+    clippy::redundant_pattern_matching,
+    reason = "conditions and locks as users write them"
+)]
+
 use cancelable::{CancellationToken, Cancelled, cancel_scope, cancelable};
 use std::cell::Cell;
 use std::collections::{BinaryHeap, VecDeque};

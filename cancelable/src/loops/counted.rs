@@ -18,7 +18,35 @@ use std::vec;
 /// lower bound of `size_hint` has said, give `Some` each time or unwind.
 ///
 /// (And a lower bound of 0 is the end. Nothing unsafe relies on that.)
-pub unsafe trait Counted: Iterator {}
+pub unsafe trait Counted: Iterator {
+    /// The next item, `Some`.
+    ///
+    /// # Safety
+    ///
+    /// Since `self` said a lower bound, it has been asked for fewer items than that.
+    #[inline(always)]
+    unsafe fn next_counted(&mut self) -> Option<Self::Item> {
+        let item = self.next();
+        if item.is_none() {
+            // SAFETY: the caller's promise, and the one of this trait, given where it is implemented: there is another item.
+            unsafe { std::hint::unreachable_unchecked() }
+        }
+        item
+    }
+}
+
+/// The same for iterators with which the optimiser makes nothing of that unless it is told beforehand. (With others it makes
+/// less of this: `zip`. See `cargo bench --bench macros`.)
+///
+/// # Safety
+///
+/// As for [`Counted::next_counted`].
+#[inline(always)]
+unsafe fn next_of_some<I: Counted>(items: &mut I) -> Option<I::Item> {
+    // SAFETY: as there. What was said of what is to come is still so, less what has been taken since.
+    unsafe { std::hint::assert_unchecked(items.size_hint().0 > 0) };
+    items.next()
+}
 
 /// Iterators that a counted one with the same items can be made of; mostly themselves.
 pub trait Countable: Iterator {
@@ -29,25 +57,18 @@ pub trait Countable: Iterator {
     fn counted(self) -> Self::Counted;
 }
 
-/// The next item, unchecked.
-///
-/// # Safety
-///
-/// Since `items` said a lower bound, it has been asked for fewer items than that.
-#[inline(always)]
-pub(super) unsafe fn next<I: Counted>(items: &mut I) -> Option<I::Item> {
-    let item = items.next();
-    if item.is_none() {
-        // SAFETY: by the promise of `Counted`, given where it is implemented below, there is another item.
-        unsafe { std::hint::unreachable_unchecked() }
-    }
-    item
-}
-
 macro_rules! counted {
-    ($($items:ty, [$($generics:tt)*];)*) => {$(
+    ($($items:ty, [$($generics:tt)*] $(, $next:ident)?;)*) => {$(
         // SAFETY: std's, and exact: the length of a slice or of a range of integers, or what is reckoned from such; see each.
-        unsafe impl<$($generics)*> Counted for $items {}
+        unsafe impl<$($generics)*> Counted for $items {
+            $(
+                #[inline(always)]
+                unsafe fn next_counted(&mut self) -> Option<Self::Item> {
+                    // SAFETY: the same promise.
+                    unsafe { $next(self) }
+                }
+            )?
+        }
 
         impl<$($generics)*> Countable for $items {
             type Counted = Self;
@@ -71,7 +92,7 @@ counted! {
     ChunksExactMut<'_, T>, [T];
     // As many as the inner one has, each from one of its own; what clones or maps them cannot reach it.
     Copied<I>, ['a, T: Copy + 'a, I: Counted<Item = &'a T>];
-    Cloned<I>, ['a, T: Clone + 'a, I: Counted<Item = &'a T>];
+    Cloned<I>, ['a, T: Clone + 'a, I: Counted<Item = &'a T>], next_of_some;
     Enumerate<I>, [I: Counted];
     Map<I, F>, [T, I: Counted, F: FnMut(I::Item) -> T];
     Rev<I>, [I: Counted + DoubleEndedIterator];

@@ -19,7 +19,7 @@ use std::iter::Empty;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::counted::{self, Countable, Counted};
+use super::counted::{Countable, Counted};
 use super::may_go_on;
 
 /// Asks an iterator's type whether its items can be counted. Its `kind` is that of the iterators that can (`Count`) where
@@ -175,7 +175,7 @@ impl<I: Counted> Iterator for CountedPiece<'_, I> {
         self.left -= 1;
         // SAFETY: `left` was not 0 and has been made one less for this call; so it began as a lower bound of `items`, or
         // less, in `next_piece`, which nobody else has asked for an item since: it is borrowed.
-        unsafe { counted::next(self.items) }
+        unsafe { self.items.next_counted() }
     }
 
     #[inline]
