@@ -28,6 +28,7 @@ pub(crate) struct Refused {
 pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Errors) -> Result<Plan, Refused> {
     let described = described(&options);
     let library = library(&mut options);
+    let documented = !matches!(options.take("doc").map(|given| given.value), Some(Value::Bool(false)));
     let or = options.take("or").and_then(|given| match given.value {
         Value::Expr(expr) => Some(expr),
         _ => None,
@@ -90,6 +91,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             tokens,
             points,
             described,
+            documented,
         })
     } else {
         Err(Refused { errors, library })
@@ -367,7 +369,7 @@ pub(crate) fn is_cfg(attr: &syn::Attribute) -> bool {
 fn described(options: &Options) -> Vec<String> {
     options
         .iter()
-        .filter(|given| given.spec.name != "crate")
+        .filter(|given| given.spec.name != "crate" && given.spec.name != "doc")
         .map(|given| {
             let value = match &given.value {
                 Value::Duration(duration) => duration.describe(),
@@ -376,6 +378,7 @@ fn described(options: &Options) -> Vec<String> {
                 Value::Turns(TurnsValue::Expr(expr)) => crate::describe::tokens(expr.to_token_stream()),
                 Value::Path(path) => crate::describe::tokens(path.to_token_stream()),
                 Value::Binding(name) => name.to_string(),
+                Value::Bool(said) => said.to_string(),
                 Value::Flag => return given.spec.name.to_owned(),
             };
             format!("{} = {value}", given.spec.name)

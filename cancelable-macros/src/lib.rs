@@ -95,7 +95,8 @@ use proc_macro::TokenStream;
 /// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
-/// the order of drops are untouched. Its documentation says how many check points it has.
+/// the order of drops are untouched. Where it has documentation, a line is added that says how many check points it has
+/// (see [`doc`](#doc--false)).
 ///
 /// # Options
 ///
@@ -208,6 +209,11 @@ use proc_macro::TokenStream;
 /// assert!(found.is_err());
 /// # });
 /// ```
+///
+/// ## `doc = false`
+///
+/// Adds no line to the function's documentation. None is added either to a function without documentation, and what other
+/// attributes publish, as `utoipa::path` does, has the documentation as it was written.
 ///
 /// ## `crate = path`
 ///

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) points: Points,
     /// The options as written, for the documentation.
     pub(crate) described: Vec<String>,
+    /// Whether documentation may be added to the user's.
+    pub(crate) documented: bool,
 }
 
 /// Steps that build the function's own scope, in the order in which they were written.

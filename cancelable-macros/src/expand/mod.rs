@@ -8,8 +8,7 @@ use crate::plan::Plan;
 use proc_macro2::TokenStream;
 
 pub(crate) fn expand(mut plan: Plan) -> TokenStream {
-    let documentation = docs::attribute(&plan);
-    plan.function.attrs.push(documentation);
+    plan.function.attrs.extend(docs::attribute(&plan));
     let body = body::body(&mut plan);
     plan.function.with_body(body)
 }
