@@ -368,7 +368,9 @@ fn parse_value(input: ParseStream<'_>, spec: Spec, errors: &mut Errors) -> syn::
         Kind::Bool => {
             let start = input.span();
             match input.parse::<Expr>()? {
-                Expr::Lit(syn::ExprLit { lit: Lit::Bool(said), .. }) => Some(Value::Bool(said.value)),
+                Expr::Lit(syn::ExprLit {
+                    lit: Lit::Bool(said), ..
+                }) => Some(Value::Bool(said.value)),
                 _ => {
                     errors.at(start, format!("expected `true` or `false`, as in `{}`", spec.example));
                     None

@@ -34,6 +34,7 @@ mod rewrite;
 mod shape;
 #[cfg(test)]
 mod snapshots;
+mod twice;
 
 use diag::Errors;
 use item::Item;
@@ -85,14 +86,14 @@ use proc_macro::TokenStream;
 ///   value in any case.
 /// - Every turn of a `loop`, `while` or `for`, when it begins. A `while` whose condition awaits is checked by that await
 ///   and not once more after it, so that `while let Some(job) = jobs.recv().await` loses no job.
-/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`: when all their branches are pending. An imported `try_join!`
-///   is taken for theirs, unless it is what an `.await` or a shield is on; for ours in other places, as in a `let`, write
-///   `cancelable::try_join!`.
+/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`, also imported ones: when all their branches are pending.
 ///
 /// No check point: the await of `shield!(…)`, `shield(…)` or `….shielded()`, which start and end under a cancelled
 /// token too. Left alone are closures, `async` blocks, nested items, and macros other than `vec!`, `format!` and
 /// `println!` and their like, `assert!` and its like, `matches!`, `dbg!`, `panic!` and its like, `pin!`, `race!`, `bail!`,
-/// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions.
+/// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions. (Macros of your own that are
+/// called so stay yours: only what they are given is changed. What shows its argument, as a failed `assert!` and `dbg!` do, shows
+/// it as `cancelable!(ready().await)`.)
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
 /// the order of drops are untouched. Where it has documentation, a line is added that says how many check points it has
@@ -240,7 +241,8 @@ use proc_macro::TokenStream;
 ///
 /// # Inside the body
 ///
-/// On a loop, a statement or an expression:
+/// On a loop, a statement or an expression, by whatever name you have imported the attribute (on methods of an annotated
+/// `impl` it is known as `cancelable` only):
 ///
 /// - `#[cancelable(skip)]` leaves it as it is.
 /// - `#[cancelable(finish)]` checks before an await, and then lets it run to its end: for sends, commits and writes that
@@ -297,6 +299,11 @@ pub fn try_join(input: TokenStream) -> TokenStream {
 
 fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     match item::parse(item.clone()) {
+        Item::Function(function) if twice::is_expanded(&function.block) => {
+            let mut errors = Errors::default();
+            errors.at(proc_macro2::Span::call_site(), twice::MESSAGE);
+            recover::untouched(&item, &errors)
+        }
         Item::Function(function) => {
             let mut errors = Errors::default();
             let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);

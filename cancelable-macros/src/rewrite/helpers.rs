@@ -31,16 +31,33 @@ pub(crate) fn is_ours(attr: &Attribute) -> bool {
             .is_some_and(|segment| segment.ident == "cancelable")
 }
 
-/// Whether an attribute is ours and says `word`.
+/// Whether an attribute inside a body is ours, by its name or by what it says: `use cancelable::cancelable as c` makes it
+/// `#[c(skip)]`. Rustc lets nobody's macro stand there, and its own attributes do not say these words.
+pub(super) fn is_helper(attr: &Attribute) -> bool {
+    const RUSTC: [&str; 7] = ["cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid"];
+    is_ours(attr)
+        || matches!(attr.style, syn::AttrStyle::Outer)
+            && !RUSTC.iter().any(|name| attr.path().is_ident(name))
+            && WORDS
+                .iter()
+                .any(|(word, _)| said(attr).is_some_and(|said| said == word))
+}
+
+/// Whether an attribute inside a body is ours and says `word`.
 pub(crate) fn says(attr: &Attribute, word: &str) -> bool {
-    is_ours(attr) && attr.parse_args_with(Ident::parse_any).is_ok_and(|said| said == word)
+    is_helper(attr) && said(attr).is_some_and(|said| said == word)
+}
+
+/// The one word in its parentheses.
+fn said(attr: &Attribute) -> Option<Ident> {
+    attr.parse_args_with(Ident::parse_any).ok()
 }
 
 /// Takes our attributes out of `attrs`. At most one stands on one thing; a second is refused.
 pub(crate) fn take(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Helper> {
     let mut found = None;
     attrs.retain(|attr| {
-        if !is_ours(attr) {
+        if !is_helper(attr) {
             return true;
         }
         if let Some(helper) = read(attr, errors) {
@@ -136,7 +153,7 @@ impl VisitMut for Clear<'_> {
     fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
         let what = self.what;
         attrs.retain(|attr| {
-            if is_ours(attr) {
+            if is_helper(attr) {
                 self.errors.on(
                     attr.path(),
                     format!("{what}, so this attribute has no effect here; remove it"),
@@ -156,7 +173,7 @@ pub(crate) struct Strip;
 
 impl VisitMut for Strip {
     fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
-        attrs.retain(|attr| !is_ours(attr));
+        attrs.retain(|attr| !is_helper(attr));
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}

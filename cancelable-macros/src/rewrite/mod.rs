@@ -379,7 +379,7 @@ impl VisitMut for Rewriter<'_> {
     /// Where ours may stand it has been taken by now. What is left stands on an arm, a field, or the like.
     fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
         attrs.retain(|attr| {
-            let misplaced = helpers::is_ours(attr);
+            let misplaced = helpers::is_helper(attr);
             if misplaced {
                 self.errors.on(
                     attr.path(),

@@ -7,7 +7,7 @@ async fn join() -> Option<u32> {
     let (a, b) = {
         let (cancelable_future0, cancelable_future1) = (first(), second(get()?));
         match ::cancelable::__private::Site
-            .guard(async move { tokio::join!(cancelable_future0, cancelable_future1) })
+            .guard(async { tokio::join!(cancelable_future0, cancelable_future1) })
             .await
         {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
@@ -19,11 +19,8 @@ async fn join() -> Option<u32> {
         }
     };
     let f = {
-        let (cancelable_future0, cancelable_future1) = (a, b);
         match ::cancelable::__private::Site
-            .guard(async move {
-                try_join!(biased; cancelable_future0, cancelable_future1)
-            })
+            .guard(async { try_join!(biased; a, b) })
             .await
         {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
