@@ -6,8 +6,9 @@ use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
 use crate::rewrite::exit::{Edge, Exit};
-use crate::rewrite::{self, Rules, fresh_label};
+use crate::rewrite::{self, Rules, Unreached, fresh_label};
 use crate::shape::{self, Shape};
+use crate::tell::Told;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
@@ -53,7 +54,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     }
     let yield_every = yield_every.and_then(self::every);
 
-    let points = {
+    let moved_by = rewrite::moved_by(&function.sig.ident, &function.block);
+    let (points, unreached) = {
         let span = function.sig.ident.span();
         let exit = if or.is_none() {
             Exit::Return(edge.clone())
@@ -78,6 +80,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             .unwrap_or_default()
     };
 
+    let told = told(&function.sig.ident, moved_by, unreached);
+
     if errors.is_empty() {
         Ok(Plan {
             library,
@@ -92,10 +96,28 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             points,
             described,
             documented,
+            told,
         })
     } else {
         Err(Refused { errors, library })
     }
+}
+
+/// Why a cancel would not end the function, if it would not.
+fn told(name: &Ident, moved_by: Option<&'static str>, unreached: Option<Unreached>) -> Option<Told> {
+    if let Some(attribute) = moved_by {
+        return Some(Told {
+            span: name.span(),
+            message: format!(
+                "`#[{attribute}]` has moved the body to another function, which has no check points; write `#[cancelable]` \
+                 above `#[{attribute}]`"
+            ),
+        });
+    }
+    unreached.map(|unreached| Told {
+        span: unreached.span,
+        message: unreached.message(name),
+    })
 }
 
 fn library(options: &mut Options) -> Library {

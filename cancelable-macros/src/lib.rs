@@ -34,6 +34,7 @@ mod rewrite;
 mod shape;
 #[cfg(test)]
 mod snapshots;
+mod tell;
 mod twice;
 
 use diag::Errors;
@@ -86,7 +87,8 @@ use proc_macro::TokenStream;
 ///   value in any case.
 /// - Every turn of a `loop`, `while` or `for`, when it begins. A `while` whose condition awaits is checked by that await
 ///   and not once more after it, so that `while let Some(job) = jobs.recv().await` loses no job.
-/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`, also imported ones: when all their branches are pending.
+/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`, also imported ones: when all their branches are pending. For our
+///   own `try_join!` in another place than before an `.await` or in a shield, write `cancelable::try_join!`.
 ///
 /// No check point: the await of `shield!(…)`, `shield(…)` or `….shielded()`, which start and end under a cancelled
 /// token too. Left alone are closures, `async` blocks, nested items, and macros other than `vec!`, `format!` and
@@ -94,6 +96,12 @@ use proc_macro::TokenStream;
 /// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions. (Macros of your own that are
 /// called so stay yours: only what they are given is changed. What shows its argument, as a failed `assert!` and `dbg!` do, shows
 /// it as `cancelable!(ready().await)`.)
+///
+/// A function with no check point but its entry, whose loops or awaits are in closures, `async` blocks or macros that are left
+/// alone, would not end when it is cancelled: the compiler warns of it, at that loop or await, and says the way out;
+/// `#[cancelable(skip)]` on the statement says that it is meant. So it does of syntax that only nightly knows, and of a body
+/// that another attribute has moved away (`docs/other-attributes.md` in the repository says which order is right).
+/// Since a macro cannot warn on stable, it is the lint `deprecated` that you see. Not told of is what is handed to some `spawn…`, or shielded.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
 /// the order of drops are untouched. Where it has documentation, a line is added that says how many check points it has

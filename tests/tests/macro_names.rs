@@ -169,18 +169,6 @@ mod joined {
         Ok(())
     }
 
-    #[cancelable]
-    async fn makes_a_future() -> Result<(u32, u32), Cancelled> {
-        use cancelable::try_join;
-        let both = try_join!(async { Ok::<_, Cancelled>(1) }, async { Ok(2) });
-        both.await
-    }
-
-    #[test]
-    fn ours_when_imported_gives_the_future_that_it_is() {
-        assert_eq!(block_on(makes_a_future()).unwrap(), (1, 2));
-    }
-
     #[test]
     fn an_imported_one_is_a_check_point() {
         let waiting = cancelable::Scope::new()

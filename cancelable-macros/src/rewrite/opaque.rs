@@ -298,6 +298,7 @@ impl Rewriter<'_> {
     ) -> (TokenStream, Option<[Arm; 2]>) {
         self.points.awaits += 1;
         self.touched += 1;
+        self.reached += 1;
         let call = guard(block, self.manner, gives_way, self.rules, span);
         match &self.exit {
             // As in `awaits::guarded`: an `.await` in an arm would hold the value.

@@ -48,7 +48,7 @@ async fn arguments() -> Option<u32> {
                     cancelable_value
                 };
             }
-            assert!(cancelable!(ready(). await))
+            assert!(cancelable !(ready(). await))
         },
     )
         .0;
@@ -66,7 +66,7 @@ async fn arguments() -> Option<u32> {
                     cancelable_value
                 };
             }
-            dbg!(cancelable!(get(). await))
+            dbg!(cancelable !(get(). await))
         }
     };
     None
