@@ -2,6 +2,7 @@
 
 use crate::args::{Given, Options, TurnsValue, Value};
 use crate::diag::Errors;
+use crate::ends;
 use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
@@ -239,6 +240,9 @@ fn edge(function: &Function, output: Option<Type>, has_or: bool, errors: &mut Er
             return Edge::unit(name.span());
         }
     };
+    if let Some(refusal) = ends::refusal(&function.sig, &ty).filter(|_| !has_or) {
+        errors.on(&ty, refusal);
+    }
     match &ty {
         Type::Never(_) => errors.on(
             &ty,

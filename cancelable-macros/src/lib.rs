@@ -22,6 +22,7 @@ mod check;
 mod describe;
 mod diag;
 mod duration;
+mod ends;
 mod expand;
 mod function_like;
 mod impl_block;
@@ -78,7 +79,10 @@ use proc_macro::TokenStream;
 /// It may stand above or below `#[tokio::main]`, `#[tokio::test]`, `#[tracing::instrument]` and `#[async_trait]`.
 ///
 /// The return type has to have room for a cancel: `Result<T, E>` with `E: From<Cancelled>`, `Option<T>`, or a type of
-/// your own with `FromCancelled`; or else say what to return, with [`or`](#or--value).
+/// your own with `FromCancelled`; or else say what to return, with [`or`](#or--value). `Iterator::next` and its kin, whose `None`
+/// means that nothing is left, are refused without an `or`: a cancel is not the end. Instead, take the items by
+/// [`until_cancelled`](https://docs.rs/cancelable/latest/cancelable/trait.IteratorExt.html). (An `or = Some(Err(…))` would come again at
+/// each call, for ever.)
 ///
 /// # Check points
 ///
