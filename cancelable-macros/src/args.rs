@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Path,
     /// A new variable.
     Binding,
+    /// `true` or `false`.
+    Bool,
     /// Nothing: the name says it all.
     Flag,
 }
@@ -51,6 +53,7 @@ pub(crate) const ATTRIBUTE: &[Spec] = &[
     spec("or", Kind::Expr, "or = value"),
     spec("every", Kind::Turns, "every = 1024"),
     spec("yield_every", Kind::Turns, "yield_every = 64"),
+    spec("doc", Kind::Bool, "doc = false"),
     spec("crate", Kind::Path, "crate = path::to::cancelable"),
 ];
 
@@ -104,6 +107,7 @@ pub(crate) enum Value {
     Turns(Turns),
     Path(Path),
     Binding(Ident),
+    Bool(bool),
     Flag,
 }
 
@@ -363,6 +367,18 @@ fn parse_value(input: ParseStream<'_>, spec: Spec, span: Span, errors: &mut Erro
                 }
             }
         }
+        Kind::Bool => {
+            let start = input.span();
+            match input.parse::<Expr>()? {
+                Expr::Lit(syn::ExprLit {
+                    lit: Lit::Bool(said), ..
+                }) => Some(Value::Bool(said.value)),
+                _ => {
+                    errors.at(start, format!("expected `true` or `false`, as in `{}`", spec.example));
+                    None
+                }
+            }
+        }
         Kind::Flag => Some(Value::Flag),
     })
 }
@@ -398,6 +414,7 @@ mod tests {
                 or = Err(E),
                 every = 8,
                 yield_every = 64,
+                doc = false,
                 crate = crate::c,
             ),
             ATTRIBUTE,
@@ -416,6 +433,7 @@ mod tests {
                 "or",
                 "every",
                 "yield_every",
+                "doc",
                 "crate"
             ]
         );

@@ -2,12 +2,14 @@
 
 use crate::args::{Given, Options, Value};
 use crate::diag::Errors;
+use crate::ends;
 use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{OwnScope, Plan, Step, StepKind, TokenParameter};
 use crate::rewrite::exit::{Edge, Exit};
-use crate::rewrite::{self, Rules, fresh_label};
+use crate::rewrite::{self, Rules, Unreached, fresh_label};
 use crate::shape::{self, Shape};
+use crate::tell::Told;
 use crate::turns::Turns;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
@@ -29,6 +31,7 @@ pub(crate) struct Refused {
 pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Errors) -> Result<Plan, Refused> {
     let described = described(&options);
     let library = library(&mut options);
+    let documented = !matches!(options.take("doc").map(|given| given.value), Some(Value::Bool(false)));
     let or = options.take("or").and_then(|given| match given.value {
         Value::Expr(expr) => Some(expr),
         _ => None,
@@ -53,7 +56,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     }
     let yield_every = yield_every.and_then(turns);
 
-    let points = {
+    let moved_by = rewrite::moved_by(&function.sig.ident, &function.block);
+    let (points, unreached) = {
         let span = function.sig.ident.span();
         let exit = if or.is_none() {
             Exit::Return(edge.clone())
@@ -78,6 +82,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             .unwrap_or_default()
     };
 
+    let told = told(&function.sig.ident, moved_by, unreached);
+
     if errors.is_empty() {
         Ok(Plan {
             library,
@@ -91,10 +97,29 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             tokens,
             points,
             described,
+            documented,
+            told,
         })
     } else {
         Err(Refused { errors, library })
     }
+}
+
+/// Why a cancel would not end the function, if it would not.
+fn told(name: &Ident, moved_by: Option<&'static str>, unreached: Option<Unreached>) -> Option<Told> {
+    if let Some(attribute) = moved_by {
+        return Some(Told {
+            span: name.span(),
+            message: format!(
+                "`#[{attribute}]` has moved the body to another function, which has no check points; write `#[cancelable]` \
+                 above `#[{attribute}]`"
+            ),
+        });
+    }
+    unreached.map(|unreached| Told {
+        span: unreached.span,
+        message: unreached.message(name),
+    })
 }
 
 fn library(options: &mut Options) -> Library {
@@ -212,6 +237,9 @@ fn edge(function: &Function, output: Option<Type>, has_or: bool, errors: &mut Er
             return Edge::unit(name.span());
         }
     };
+    if let Some(refusal) = ends::refusal(&function.sig, &ty).filter(|_| !has_or) {
+        errors.on(&ty, refusal);
+    }
     match &ty {
         Type::Never(_) => errors.on(
             &ty,
@@ -364,7 +392,7 @@ pub(crate) fn is_cfg(attr: &syn::Attribute) -> bool {
 fn described(options: &Options) -> Vec<String> {
     options
         .iter()
-        .filter(|given| given.spec.name != "crate")
+        .filter(|given| given.spec.name != "crate" && given.spec.name != "doc")
         .map(|given| {
             let value = match &given.value {
                 Value::Duration(duration) => duration.describe(),
@@ -372,6 +400,7 @@ fn described(options: &Options) -> Vec<String> {
                 Value::Turns(turns) => crate::describe::tokens(turns.written()),
                 Value::Path(path) => crate::describe::tokens(path.to_token_stream()),
                 Value::Binding(name) => name.to_string(),
+                Value::Bool(said) => said.to_string(),
                 Value::Flag => return given.spec.name.to_owned(),
             };
             format!("{} = {value}", given.spec.name)

@@ -133,6 +133,7 @@ fn wish(function: &mut Function, options: &Options, errors: &mut Errors) -> Wish
             }
             let mut own = args::parse_all(list.tokens, args::ATTRIBUTE, args::HELPERS_ON_FN, errors);
             own.inherit("crate", options);
+            own.inherit("doc", options);
             Wish::Annotate(own)
         }
         Meta::NameValue(pair) => {

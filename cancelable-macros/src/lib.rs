@@ -22,6 +22,7 @@ mod check;
 mod describe;
 mod diag;
 mod duration;
+mod ends;
 mod expand;
 mod function_like;
 mod impl_block;
@@ -34,7 +35,9 @@ mod rewrite;
 mod shape;
 #[cfg(test)]
 mod snapshots;
+mod tell;
 mod turns;
+mod twice;
 
 use diag::Errors;
 use item::Item;
@@ -77,7 +80,10 @@ use proc_macro::TokenStream;
 /// It may stand above or below `#[tokio::main]`, `#[tokio::test]`, `#[tracing::instrument]` and `#[async_trait]`.
 ///
 /// The return type has to have room for a cancel: `Result<T, E>` with `E: From<Cancelled>`, `Option<T>`, or a type of
-/// your own with `FromCancelled`; or else say what to return, with [`or`](#or--value).
+/// your own with `FromCancelled`; or else say what to return, with [`or`](#or--value). `Iterator::next` and its kin, whose `None`
+/// means that nothing is left, are refused without an `or`: a cancel is not the end. Instead, take the items by
+/// [`until_cancelled`](https://docs.rs/cancelable/latest/cancelable/trait.IteratorExt.html). (An `or = Some(Err(…))` would come again at
+/// each call, for ever.)
 ///
 /// # Check points
 ///
@@ -88,17 +94,25 @@ use proc_macro::TokenStream;
 ///   of a `while` or `while let`. So no job in hand is lost, whether it comes from `for job in &receiver`,
 ///   `while let Some(job) = queue.pop_front()` or `drain(..)`. A `while` whose condition awaits is checked by that await. A `for`
 ///   whose iterator says that nothing is left ends as it would have.
-/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`: when all their branches are pending. An imported `try_join!`
-///   is taken for theirs, unless it is what an `.await` or a shield is on; for ours in other places, as in a `let`, write
-///   `cancelable::try_join!`.
+/// - `join!`, `try_join!` and `select!` of `tokio` and `futures`, also imported ones: when all their branches are pending. For our
+///   own `try_join!` in another place than before an `.await` or in a shield, write `cancelable::try_join!`.
 ///
 /// No check point: the await of `shield!(…)`, `shield(…)` or `….shielded()`, which start and end under a cancelled
 /// token too. Left alone are closures, `async` blocks, nested items, and macros other than `vec!`, `format!` and
 /// `println!` and their like, `assert!` and its like, `matches!`, `dbg!`, `panic!` and its like, `pin!`, `race!`, `bail!`,
-/// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions.
+/// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions. (Macros of your own that are
+/// called so stay yours: only what they are given is changed. What shows its argument, as a failed `assert!` and `dbg!` do, shows
+/// it as `cancelable!(ready().await)`.)
+///
+/// A function with no check point but its entry, whose loops or awaits are in closures, `async` blocks or macros that are left
+/// alone, would not end when it is cancelled: the compiler warns of it, at that loop or await, and says the way out;
+/// `#[cancelable(skip)]` on the statement says that it is meant. So it does of syntax that only nightly knows, and of a body
+/// that another attribute has moved away (`docs/other-attributes.md` in the repository says which order is right).
+/// Since a macro cannot warn on stable, it is the lint `deprecated` that you see. Not told of is what is handed to some `spawn…`, or shielded.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
-/// the order of drops are untouched. Its documentation says how many check points it has.
+/// the order of drops are untouched. Where it has documentation, a line is added that says how many check points it has
+/// (see [`doc`](#doc--false)).
 ///
 /// # Options
 ///
@@ -213,6 +227,11 @@ use proc_macro::TokenStream;
 /// # });
 /// ```
 ///
+/// ## `doc = false`
+///
+/// Adds no line to the function's documentation. None is added either to a function without documentation, and what other
+/// attributes publish, as `utoipa::path` does, has the documentation as it was written.
+///
 /// ## `crate = path`
 ///
 /// Where this library is, if it is not `::cancelable`.
@@ -238,7 +257,8 @@ use proc_macro::TokenStream;
 ///
 /// # Inside the body
 ///
-/// On a loop, a statement or an expression:
+/// On a loop, a statement or an expression, by whatever name you have imported the attribute (on methods of an annotated
+/// `impl` it is known as `cancelable` only):
 ///
 /// - `#[cancelable(skip)]` leaves it as it is.
 /// - `#[cancelable(finish)]` checks before an await, and then lets it run to its end: for sends, commits and writes that
@@ -297,6 +317,11 @@ pub fn try_join(input: TokenStream) -> TokenStream {
 
 fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     match item::parse(item.clone()) {
+        Item::Function(function) if twice::is_expanded(&function.block) => {
+            let mut errors = Errors::default();
+            errors.at(proc_macro2::Span::call_site(), twice::MESSAGE);
+            recover::untouched(&item, &errors)
+        }
         Item::Function(function) => {
             let mut errors = Errors::default();
             let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);

@@ -6,6 +6,7 @@ use crate::paths::{Library, at, located_call};
 use crate::rewrite::Points;
 use crate::rewrite::exit::Edge;
 use crate::shape::Shape;
+use crate::tell::Told;
 use crate::turns::Turns;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -29,6 +30,10 @@ pub(crate) struct Plan {
     pub(crate) points: Points,
     /// The options as written, for the documentation.
     pub(crate) described: Vec<String>,
+    /// What the user is to be warned of.
+    pub(crate) told: Option<Told>,
+    /// Whether documentation may be added to the user's.
+    pub(crate) documented: bool,
 }
 
 /// Steps that build the function's own scope, in the order in which they were written.

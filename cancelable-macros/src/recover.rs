@@ -4,6 +4,7 @@ use crate::check::{self, Refused};
 use crate::diag::Errors;
 use crate::item::Function;
 use crate::rewrite::helpers::Strip;
+use crate::tell;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::visit_mut::VisitMut;
@@ -28,11 +29,11 @@ pub(crate) fn stripped(mut written: Function, bindings: &TokenStream) -> TokenSt
 
 /// An item that does not parse: rustc says what is wrong with it, and its words stand alone.
 ///
-/// An item that rustc can read and we cannot would not be cancelable, and nobody would notice: with `cancelable_strict`,
-/// as the sweep over published crates sets it, that is an error.
+/// An item that rustc can read and we cannot is not cancelable, which is told of; with `cancelable_strict`, as the sweep
+/// over published crates sets it, that is an error.
 pub(crate) fn unread(item: TokenStream) -> TokenStream {
     if !cfg!(cancelable_strict) {
-        return item;
+        return tell::unread(item);
     }
     let mut errors = Errors::default();
     errors.on(

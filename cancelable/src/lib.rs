@@ -40,6 +40,7 @@ mod guard;
 mod scope;
 mod watcher;
 
+mod iter;
 mod sources;
 mod stream;
 
@@ -77,6 +78,7 @@ pub use adapters::tokio;
 pub use context::{check, current, is_cancelled, propagate, propagate_fn, remaining};
 pub use error::{Cancelled, FromCancelled};
 pub use guard::{Checkpoint, Guard, checkpoint, guard};
+pub use iter::{IteratorExt, UntilCancelledIter};
 pub use reason::{CancelReason, ReasonKind};
 pub use scope::{
     CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Source, Spawn,

@@ -3,28 +3,37 @@
 use crate::plan::Plan;
 use crate::rewrite::Points;
 use proc_macro2::{Ident, Span};
-use syn::{AttrStyle, Attribute, Expr, ExprLit, Lit, LitStr, Meta, MetaNameValue, Token, token};
+use quote::quote;
+use syn::{AttrStyle, Attribute, LitStr, MacroDelimiter, Meta, MetaList, Token, token};
 
 /// ```text
-/// Output: #[doc = "\n\n**Cancelable.** Check points: entry, 2 awaits, 1 loop. Options: `timeout = \"5s\"`."]
+/// Output: #[cfg_attr(doc, doc = "\n\n**Cancelable.** Check points: entry, 2 awaits, 1 loop. Options: `timeout = \"5s\"`.")]
 /// ```
-pub(crate) fn attribute(plan: &Plan) -> Attribute {
+/// Only where the user wrote documentation: alone, the line would stand in place of what a trait says of its method, and
+/// would be all that `missing_docs` asks for. In a `cfg_attr`, so that attributes which expand after ours, and publish what
+/// `doc` says (`utoipa::path`), do not see it.
+pub(crate) fn attribute(plan: &Plan) -> Option<Attribute> {
+    if !plan.documented || !plan.function.attrs.iter().any(is_documentation) {
+        return None;
+    }
     let span = Span::call_site();
-    let text = Lit::Str(LitStr::new(&text(plan.points, &plan.described), span));
+    let text = LitStr::new(&text(plan.points, &plan.described), span);
     // Put together by hand: to parse it would be 3 % of a whole expansion, unoptimised.
-    Attribute {
+    Some(Attribute {
         pound_token: Token![#](span),
         style: AttrStyle::Outer,
         bracket_token: token::Bracket(span),
-        meta: Meta::NameValue(MetaNameValue {
-            path: Ident::new("doc", span).into(),
-            eq_token: Token![=](span),
-            value: Expr::Lit(ExprLit {
-                attrs: Vec::new(),
-                lit: text,
-            }),
+        meta: Meta::List(MetaList {
+            path: Ident::new("cfg_attr", span).into(),
+            delimiter: MacroDelimiter::Paren(token::Paren(span)),
+            tokens: quote!(doc, doc = #text),
         }),
-    }
+    })
+}
+
+/// `/// text` and `#[doc = …]`, not `#[doc(hidden)]`.
+fn is_documentation(attr: &Attribute) -> bool {
+    attr.path().is_ident("doc") && matches!(attr.meta, Meta::NameValue(_))
 }
 
 fn text(points: Points, options: &[String]) -> String {

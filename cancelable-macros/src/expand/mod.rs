@@ -5,11 +5,13 @@ mod docs;
 mod signature;
 
 use crate::plan::Plan;
+use crate::tell::Told;
 use proc_macro2::TokenStream;
+use quote::quote;
 
 pub(crate) fn expand(mut plan: Plan) -> TokenStream {
-    let documentation = docs::attribute(&plan);
-    plan.function.attrs.push(documentation);
+    plan.function.attrs.extend(docs::attribute(&plan));
     let body = body::body(&mut plan);
-    plan.function.with_body(body)
+    let told = plan.told.as_ref().map(Told::item);
+    plan.function.with_body(quote!(#told #body))
 }

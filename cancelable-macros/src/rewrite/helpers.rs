@@ -3,7 +3,7 @@
 use crate::diag::{Errors, nearest, one_of};
 use crate::paths::variable;
 use crate::turns::Turns;
-use proc_macro2::{Ident, Span, TokenTree};
+use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
@@ -46,22 +46,34 @@ pub(crate) fn is_ours(attr: &Attribute) -> bool {
             .is_some_and(|segment| segment.ident == "cancelable")
 }
 
-/// Whether an attribute is ours and says `word`.
-pub(crate) fn says(attr: &Attribute, word: &str) -> bool {
-    let Meta::List(list) = &attr.meta else { return false };
+/// Whether an attribute inside a body is ours, by its name or by what it says: `use cancelable::cancelable as c` makes it
+/// `#[c(skip)]`. Rustc lets nobody's macro stand there, and its own attributes do not say these words.
+pub(super) fn is_helper(attr: &Attribute) -> bool {
+    const RUSTC: [&str; 7] = ["cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid"];
     is_ours(attr)
-        && list
-            .tokens
-            .clone()
-            .into_iter()
-            .any(|token| matches!(token, TokenTree::Ident(said) if said == word))
+        || matches!(attr.style, syn::AttrStyle::Outer)
+            && !RUSTC.iter().any(|name| attr.path().is_ident(name))
+            && said(attr)
+                .iter()
+                .any(|said| WORDS.iter().any(|(word, _)| said.name == word))
+}
+
+/// Whether an attribute inside a body is ours and says `word`.
+pub(crate) fn says(attr: &Attribute, word: &str) -> bool {
+    is_helper(attr) && said(attr).iter().any(|said| said.name == word)
+}
+
+/// The words in its parentheses; none if it is something else that stands there.
+fn said(attr: &Attribute) -> Vec<Said> {
+    let said = attr.parse_args_with(Punctuated::<Said, Token![,]>::parse_terminated);
+    said.map(|said| said.into_iter().collect()).unwrap_or_default()
 }
 
 /// Takes our attributes out of `attrs`. At most one stands on one thing; a second is refused.
 pub(crate) fn take(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Helper> {
     let mut found: Option<Helper> = None;
     attrs.retain(|attr| {
-        if !is_ours(attr) {
+        if !is_helper(attr) {
             return true;
         }
         for helper in read(attr, errors) {
@@ -211,7 +223,7 @@ impl VisitMut for Clear<'_> {
     fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
         let what = self.what;
         attrs.retain(|attr| {
-            if is_ours(attr) {
+            if is_helper(attr) {
                 self.errors.on(
                     attr.path(),
                     format!("{what}, so this attribute has no effect here; remove it"),
@@ -231,7 +243,7 @@ pub(crate) struct Strip;
 
 impl VisitMut for Strip {
     fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
-        attrs.retain(|attr| !is_ours(attr));
+        attrs.retain(|attr| !is_helper(attr));
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}

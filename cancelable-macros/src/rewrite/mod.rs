@@ -24,7 +24,11 @@ pub(crate) mod helpers;
 pub(crate) mod loops;
 mod opaque;
 mod select;
+mod unreached;
 mod wrappers;
+
+pub(crate) use unreached::Unreached;
+pub(crate) use wrappers::moved_by;
 
 use crate::diag::Errors;
 use crate::paths::{Library, at};
@@ -35,7 +39,10 @@ use helpers::{Helper, Word};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
-use syn::{AngleBracketedGenericArguments, Attribute, Block, Expr, ExprMacro, Item, Lifetime, Stmt, StmtMacro, Type};
+use syn::{
+    AngleBracketedGenericArguments, Attribute, Block, Expr, ExprMacro, Item, Lifetime, Macro, Stmt, StmtMacro, Type,
+};
+use unreached::Place;
 
 /// What holds for the whole body.
 pub(crate) struct Rules<'a> {
@@ -59,8 +66,9 @@ pub(crate) struct Points {
     pub(crate) loops: usize,
 }
 
-/// Rewrites a body in place.
-pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors) -> Points {
+/// Rewrites a body in place. Also gives what no check point reaches in it, if there is nothing that one reaches.
+pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors) -> (Points, Option<Unreached>) {
+    let ends_in_await = matches!(block.stmts.last(), Some(Stmt::Expr(Expr::Await(_), None)));
     let mut rewriter = Rewriter {
         rules,
         exit: rules.exit.clone(),
@@ -68,13 +76,20 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         points: Points::default(),
         labels: 0,
         touched: 0,
+        reached: 0,
+        unreached: None,
+        is_meant: false,
+        last_await_wraps: false,
         errors,
     };
     if !rules.unit {
         rewriter.refuse_endless_tail(block);
     }
     rewriter.visit_block_mut(block);
-    rewriter.points
+    // What the whole body has been put in by another attribute is awaited at its end, and does not let a check into its loops.
+    let wraps = ends_in_await && rewriter.last_await_wraps;
+    let is_told = rewriter.reached == usize::from(wraps);
+    (rewriter.points, rewriter.unreached.filter(|_| is_told))
 }
 
 struct Rewriter<'a> {
@@ -88,6 +103,14 @@ struct Rewriter<'a> {
     labels: usize,
     /// Goes up with every change made to the code: tells whether a macro's arguments have to be written anew.
     touched: usize,
+    /// Places where a cancel is seen, of whatever kind.
+    reached: usize,
+    /// The first loop or await at which none is.
+    unreached: Option<Unreached>,
+    /// In what is handed to some `spawn…`, or shielded: no check point is expected there.
+    is_meant: bool,
+    /// Whether the last await is on what holds an unreached loop.
+    last_await_wraps: bool,
     errors: &'a mut Errors,
 }
 
@@ -112,6 +135,33 @@ impl Rewriter<'_> {
                 }
             },
         }
+    }
+
+    /// Notes that `tokens` are left alone, in such a place.
+    fn leave_alone(&mut self, tokens: impl ToTokens, place: Place) {
+        if self.reached == 0 && self.unreached.is_none() && !self.is_meant {
+            self.unreached = Unreached::find(tokens.to_token_stream(), place);
+        }
+    }
+
+    fn meaning_it(&mut self, visit: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.is_meant, true);
+        visit(self);
+        self.is_meant = outer;
+    }
+
+    /// A macro call, of which [`Rewriter::visit_macro`] is told the rest.
+    fn macro_call(&mut self, mac: &mut Macro, awaited: bool, gives_way: bool) -> Option<Expr> {
+        let before = self.touched;
+        let replaced = self.visit_macro(mac, awaited, gives_way);
+        if unreached::is_ours(mac) {
+            self.reached += 1;
+        } else if self.touched == before {
+            if let Some(place) = unreached::left_alone(mac) {
+                self.leave_alone(&mac.tokens, place);
+            }
+        }
+        replaced
     }
 
     /// A marked `loop` at the end of a body, where a value is due: left by a cancel, it would have none.
@@ -166,7 +216,7 @@ impl Rewriter<'_> {
     fn visit_future(&mut self, future: &mut Expr) {
         match future {
             Expr::Macro(made) => {
-                self.visit_macro(&mut made.mac, true, false);
+                self.macro_call(&mut made.mac, true, false);
             }
             Expr::Paren(inner) if inner.attrs.is_empty() => self.visit_future(&mut inner.expr),
             Expr::Group(inner) => self.visit_future(&mut inner.expr),
@@ -227,13 +277,14 @@ impl Rewriter<'_> {
         }
         self.points.loops += 1;
         self.touched += 1;
+        self.reached += 1;
         if !checked_by_condition {
             let number = every.as_ref().map(Turns::number).or_else(|| self.rules.every.clone());
             let inner = std::mem::replace(expr, Expr::PLACEHOLDER);
             *expr = self.checked(inner, number.as_ref(), marked.is_some(), keyword);
-        }
-        if let Some(every) = every {
-            loops::evaluate_before(expr, &every);
+            if let Some(every) = every {
+                loops::evaluate_before(expr, &every);
+            }
         }
         self.exit = outer;
     }
@@ -352,12 +403,15 @@ impl VisitMut for Rewriter<'_> {
                 if wrappers::is_instrumented(&inner.base) {
                     return;
                 }
+                let was_known = self.unreached.is_some();
                 self.visit_future(&mut inner.base);
+                self.last_await_wraps = !was_known && self.unreached.as_ref().is_some_and(Unreached::is_loop);
                 if awaits::is_shield(&inner.base) {
                     return;
                 }
                 self.points.awaits += 1;
                 self.touched += 1;
+                self.reached += 1;
                 let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
                     return;
                 };
@@ -366,7 +420,7 @@ impl VisitMut for Rewriter<'_> {
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
             Expr::Macro(call) => {
                 let gives_way = awaits::take_mark(&mut call.attrs);
-                if let Some(mut replaced) = self.visit_macro(&mut call.mac, false, gives_way) {
+                if let Some(mut replaced) = self.macro_call(&mut call.mac, false, gives_way) {
                     if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
                         *attrs = std::mem::take(&mut call.attrs);
                     }
@@ -380,13 +434,26 @@ impl VisitMut for Rewriter<'_> {
             }
             // What makes a shield takes a future, so an imported `try_join!` in it is this library's.
             Expr::Call(call) if awaits::makes_shield(call) => {
-                call.args.iter_mut().for_each(|future| self.visit_future(future));
+                self.meaning_it(|this| call.args.iter_mut().for_each(|future| this.visit_future(future)));
             }
             Expr::MethodCall(call) if call.method == "shielded" && call.args.is_empty() => {
-                self.visit_future(&mut call.receiver);
+                self.meaning_it(|this| this.visit_future(&mut call.receiver));
             }
-            Expr::Closure(_) => helpers::clear_expr(expr, "closures are left alone", self.errors),
-            Expr::Async(_) => helpers::clear_expr(expr, "`async` blocks are left alone", self.errors),
+            Expr::Call(_) | Expr::MethodCall(_) if !self.is_meant && unreached::runs_elsewhere(expr) => {
+                self.meaning_it(|this| this.visit_expr_mut(expr));
+            }
+            Expr::Call(_) | Expr::MethodCall(_) if unreached::is_question(expr) => {
+                self.reached += 1;
+                visit_mut::visit_expr_mut(self, expr);
+            }
+            Expr::Closure(_) => {
+                helpers::clear_expr(expr, "closures are left alone", self.errors);
+                self.leave_alone(expr, Place::Closure);
+            }
+            Expr::Async(_) => {
+                helpers::clear_expr(expr, "`async` blocks are left alone", self.errors);
+                self.leave_alone(expr, Place::AsyncBlock);
+            }
             Expr::Const(_) => helpers::clear_expr(expr, "`const` blocks are left alone", self.errors),
             // The length is evaluated by the compiler.
             Expr::Repeat(inner) => self.visit_expr_mut(&mut inner.expr),
@@ -399,7 +466,7 @@ impl VisitMut for Rewriter<'_> {
     /// Where ours may stand it has been taken by now. What is left stands on an arm, a field, or the like.
     fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
         attrs.retain(|attr| {
-            let misplaced = helpers::is_ours(attr);
+            let misplaced = helpers::is_helper(attr);
             if misplaced {
                 self.errors.on(
                     attr.path(),

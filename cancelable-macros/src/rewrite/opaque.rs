@@ -4,47 +4,47 @@
 //! | macro | how |
 //! |---|---|
 //! | `vec!`, `format!`, `format_args!`, `print!`, `println!`, `eprint!`, `eprintln!`, `write!`, `writeln!`, `panic!`, `todo!`, `unimplemented!`, `unreachable!`, `assert_eq!`, `assert_ne!`, `debug_assert_eq!`, `debug_assert_ne!`, `pin!`, `race!`; `bail!`, `anyhow!`, `eyre!` | arguments are expressions, perhaps with a name, as in `println!("{x}", x = get().await)` |
-//! | `assert!`, `debug_assert!`, `ensure!` | the same; the message goes on quoting the condition as it was written |
-//! | `dbg!` | the same, of one argument |
+//! | `assert!`, `debug_assert!`, `ensure!`, `dbg!` | the same; the first argument, whose text they show, is [quoted](Rewriter::quoting) |
 //! | `matches!` | the first argument is an expression; the pattern is left alone |
 //! | `join!`, `try_join!` (of `tokio`, `futures`, or imported) | an await: see [`join`](Known::Join) |
 //! | `select!`, `select_biased!` (likewise) | an await: see [`super::select`] |
 //!
 //! A macro whose tokens do not have that form is left alone. Only one in which a check point was put is changed.
+//!
+//! Nobody can tell here whether a macro is the well-known one of its name, or the user's own. So the call stays what it is,
+//! of the same macro with as many arguments: expressions are changed within, and nothing is assumed of what it makes of them.
 
 use super::Rewriter;
 use super::awaits::guard;
 use super::exit::Exit;
 use super::select;
-use crate::duration::peel;
 use crate::paths::{at, variable};
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::visit_mut::VisitMut;
-use syn::{Arm, Expr, Macro, Path, Token};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Arm, Expr, Item, Macro, Path, Token};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
     /// Comma-separated expressions.
     Arguments,
     /// A condition, whose text is shown when it fails.
-    Assert,
-    /// The same, of `anyhow` and `eyre`.
-    Ensure,
+    Condition,
     /// A value, shown with its text.
     Dbg,
     /// An expression and a pattern.
     Matches,
     /// ```text
-    /// Input:  tokio::join!(a(), b)
+    /// Input:  tokio::join!(a(), b(x?), c())
     /// Output: {
-    ///             let (future0, future1) = (a(), b);
-    ///             match Site.guard(async move { tokio::join!(future0, future1) }).await { … }
+    ///             let (future0, future1) = (a(), b(x?));
+    ///             match Site.guard(async { tokio::join!(future0, future1, c()) }).await { … }
     ///         }
     /// ```
-    /// The futures are made outside the block, so that `?` and `.await` in their expressions are this function's.
+    /// What has a `?` or an `.await` in it is evaluated outside the block, so that they are this function's, and so is what
+    /// comes before. The rest stays as it is written: it may be the user's own `join!`, of something else than futures.
     Join,
     /// Branches.
     Select,
@@ -71,11 +71,11 @@ const KNOWN: [(&str, Known); 30] = [
     ("pin", Known::Arguments),
     ("race", Known::Arguments),
     ("bail", Known::Arguments),
-    ("ensure", Known::Ensure),
+    ("ensure", Known::Condition),
     ("anyhow", Known::Arguments),
     ("eyre", Known::Arguments),
-    ("assert", Known::Assert),
-    ("debug_assert", Known::Assert),
+    ("assert", Known::Condition),
+    ("debug_assert", Known::Condition),
     ("dbg", Known::Dbg),
     ("matches", Known::Matches),
     ("join", Known::Join),
@@ -95,9 +95,7 @@ impl Rewriter<'_> {
         let known = self.known(&mac.path, awaited)?;
         match known {
             Known::Arguments => self.arguments(mac),
-            Known::Assert => self.assertion(mac, "assertion failed: ", ""),
-            Known::Ensure => self.assertion(mac, "Condition failed: `", "`"),
-            Known::Dbg => return self.debugged(mac),
+            Known::Condition | Known::Dbg => return self.quoting(mac, known),
             Known::Matches => self.matches(mac),
             Known::Join => return self.join(mac, gives_way),
             Known::Select => return self.select(mac, gives_way),
@@ -187,72 +185,55 @@ impl Rewriter<'_> {
     }
 
     /// ```text
-    /// Input:  assert!(ready().await)
-    /// Output: assert!(match … { … }, "{}", concat!("assertion failed: ", stringify!(ready().await), ""))
-    /// ```
-    fn assertion(&mut self, mac: &mut Macro, before: &str, after: &str) {
-        let list = Punctuated::<Expr, Token![,]>::parse_terminated;
-        let Ok(parsed) = list.parse2(mac.tokens.clone()) else {
-            return;
-        };
-        let written = (parsed.len() == 1).then(|| parsed.first().to_token_stream());
-        let untouched = self.touched;
-        self.arguments(mac);
-        if let Some(written) = written.filter(|_| self.touched != untouched) {
-            let span = at(name_span(&mac.path));
-            let condition = list
-                .parse2(mac.tokens.clone())
-                .map(|list| list.first().to_token_stream());
-            let condition = condition.unwrap_or_else(|_| mac.tokens.clone());
-            mac.tokens = quote_spanned!(span=>
-                #condition, "{}", ::core::concat!(#before, ::core::stringify!(#written), #after)
-            );
-        }
-    }
-
-    /// ```text
+    /// Input:  assert!(ready().await, "not yet")
+    /// Output: {
+    ///             let value = REWRITTEN;
+    ///             macro_rules! cancelable { ($($written:tt)*) => { value } }
+    ///             assert!(cancelable!(ready().await), "not yet")
+    ///         }
     /// Input:  dbg!(get().await)
     /// Output: match REWRITTEN {
     ///             value => {
-    ///                 eprintln!("[{}:{}:{}] {} = {:#?}", file!(), line!(), column!(), stringify!(get().await), &value);
-    ///                 value
+    ///                 macro_rules! cancelable { ($($written:tt)*) => { value } }
+    ///                 dbg!(cancelable!(get().await))
     ///             }
     ///         }
     /// ```
-    /// What `dbg!` itself does; but it would show the rewritten expression.
-    fn debugged(&mut self, mac: &Macro) -> Option<Expr> {
-        let mut list = Punctuated::<Expr, Token![,]>::parse_terminated
-            .parse2(mac.tokens.clone())
-            .ok()?;
+    /// So what is shown is the user's text. A condition has done with its temporaries before its macro goes on; what `dbg!`
+    /// gives back may borrow from them.
+    fn quoting(&mut self, mac: &mut Macro, known: Known) -> Option<Expr> {
+        let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
+        let mut list = parser.parse2(mac.tokens.clone()).ok()?;
+        let written = list.first().to_token_stream();
         let before = self.touched;
-        let written = match &list {
-            list if list.len() == 1 => list.first().to_token_stream(),
-            _ => return None,
-        };
-        let expr = list.first_mut()?;
-        self.visit_expr_mut(expr);
+        self.visit_expr_mut(list.first_mut()?);
+        let is_quoted = self.touched != before;
+        for argument in list.iter_mut().skip(1) {
+            self.visit_argument(argument);
+        }
         if self.touched == before {
             return None;
         }
-        let span = name_span(&mac.path);
+        if !is_quoted {
+            mac.tokens = list.into_token_stream();
+            return None;
+        }
+        let span = at(name_span(&mac.path));
         let value = variable("value", span);
-        // `line!()` tells the line of its own call: the user's.
-        let [file, line, column] = ["file", "line", "column"].map(|name| {
-            let name = Ident::new(name, span);
-            let bang = quote_spanned!(span=> !());
-            quote_spanned!(span=> ::core::#name #bang)
-        });
-        let shown = quote_spanned!(at(span)=>
-            match #expr {
-                #value => {
-                    ::std::eprintln!(
-                        "[{}:{}:{}] {} = {:#?}", #file, #line, #column, ::core::stringify!(#written), &#value
-                    );
-                    #value
-                }
-            }
+        // Joint, so that it is shown without a space behind it.
+        let mut bang = Punct::new('!', Spacing::Joint);
+        bang.set_span(span);
+        let quoted = quote_spanned!(span=> cancelable #bang (#written));
+        let rewritten = std::mem::replace(list.first_mut()?, Expr::Verbatim(quoted));
+        let path = &mac.path;
+        let shown = quote_spanned!(span=>
+            macro_rules! cancelable { ($($written:tt)*) => { #value } }
+            #path!(#list)
         );
-        Some(parenthesized(shown))
+        Some(match known {
+            Known::Dbg => parenthesized(quote_spanned!(span=> match #rewritten { #value => { #shown } })),
+            _ => block_expr(quote_spanned!(span=> let #value = #rewritten; #shown)),
+        })
     }
 
     fn matches(&mut self, mac: &mut Macro) {
@@ -273,25 +254,34 @@ impl Rewriter<'_> {
 
     fn join(&mut self, mac: &Macro, gives_way: bool) -> Option<Expr> {
         let (biased, mut futures) = joined(mac)?;
-        for future in &mut futures {
+        let mut outside = 0;
+        for (index, future) in futures.iter_mut().enumerate() {
+            let before = self.touched;
             self.visit_expr_mut(future);
+            if self.touched != before || leaves(future) {
+                outside = index + 1;
+            }
         }
         let span = name_span(&mac.path);
-        let names: Vec<Ident> = (0..futures.len())
-            .map(|index| variable(&format!("future{index}"), span))
-            .collect();
-        let futures = futures.iter();
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for (index, future) in futures.iter_mut().take(outside).enumerate() {
+            // Nothing happens when these are evaluated, and so it does not matter when.
+            if matches!(future, Expr::Path(_) | Expr::Lit(_)) {
+                continue;
+            }
+            let name = variable(&format!("future{index}"), span);
+            values.push(std::mem::replace(future, Expr::Verbatim(name.to_token_stream())));
+            names.push(name);
+        }
         let path = &mac.path;
-        let block = quote_spanned!(at(span)=> async move { #path!(#biased #(#names),*) });
+        let block = quote_spanned!(at(span)=> async { #path!(#biased #futures) });
         let (awaited, arms) = self.await_block(block, gives_way, span);
         let awaited = match arms {
             Some(arms) => quote_spanned!(at(span)=> match #awaited { #(#arms)* }),
             None => awaited,
         };
-        Some(block_expr(quote_spanned!(at(span)=>
-            let (#(#names,)*) = (#(#futures,)*);
-            #awaited
-        )))
+        let outside = (!names.is_empty()).then(|| quote_spanned!(at(span)=> let (#(#names,)*) = (#(#values,)*);));
+        Some(block_expr(quote_spanned!(at(span)=> #outside #awaited)))
     }
 
     fn select(&mut self, mac: &Macro, gives_way: bool) -> Option<Expr> {
@@ -308,6 +298,7 @@ impl Rewriter<'_> {
     ) -> (TokenStream, Option<[Arm; 2]>) {
         self.points.awaits += 1;
         self.touched += 1;
+        self.reached += 1;
         let call = guard(block, self.manner, gives_way, self.rules, span);
         match &self.exit {
             // As in `awaits::guarded`: an `.await` in an arm would hold the value.
@@ -318,6 +309,38 @@ impl Rewriter<'_> {
             }
         }
     }
+}
+
+/// Whether evaluating `expr` may leave the function, or the loop that it stands in, or wait.
+fn leaves(expr: &mut Expr) -> bool {
+    let mut leaves = Leaves(false);
+    leaves.visit_expr_mut(expr);
+    leaves.0
+}
+
+struct Leaves(bool);
+
+impl VisitMut for Leaves {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Try(_) | Expr::Await(_) | Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => self.0 = true,
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
+            // Nobody knows what its tokens mean.
+            Expr::Macro(call) => self.0 |= mentions_exit(call.mac.tokens.clone()),
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}
+
+fn mentions_exit(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|tree| match tree {
+        TokenTree::Group(group) => mentions_exit(group.stream()),
+        TokenTree::Punct(sign) => sign.as_char() == '?',
+        TokenTree::Ident(word) => ["await", "return", "break", "continue"].iter().any(|exit| word == exit),
+        TokenTree::Literal(_) => false,
+    })
 }
 
 /// The word `biased` and the futures of a `join!`. `None` if these are none.
@@ -350,8 +373,5 @@ pub(super) fn block_expr(statements: TokenStream) -> Expr {
 }
 
 fn parenthesized(tokens: TokenStream) -> Expr {
-    match syn::parse2::<Expr>(tokens.clone()) {
-        Ok(expr) => peel(&expr).clone(),
-        Err(_) => Expr::Verbatim(tokens),
-    }
+    syn::parse2(tokens.clone()).unwrap_or(Expr::Verbatim(tokens))
 }

@@ -5,12 +5,14 @@
 //!   `err` or `ret` one `async` block more inside; then awaits of that variable, which are not the user's. On a `fn`,
 //!   with `err` or `ret`: `(move || { BODY })()`.
 //! - `#[tokio::main]`, `#[tokio::test]`: see [`crate::shape`], since it makes a sync function of an async one.
+//! - `#[cached]`, `#[rstest]`, `#[test_case]`: the body is in another function by then, and our attribute on a generated
+//!   one. Nothing can be done from there, so that is told of: see [`moved_by`].
 //! - `#[async_trait]`: no wrapping that matters; the body ends up in `Box::pin(async move { })`, a shape of its own.
 
 use crate::duration::peel;
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Block, Expr, ExprCall, Local, Pat, Stmt};
+use syn::{Block, Expr, ExprCall, Item, Local, Pat, Stmt, UseTree};
 
 const FUTURE: &str = "__tracing_instrument_future";
 
@@ -93,6 +95,51 @@ pub(super) fn called_body(call: &mut ExprCall) -> Option<&mut Block> {
             }
             _ => return None,
         };
+    }
+}
+
+/// The attribute above ours that has moved the body away, and left ours on what calls it.
+///
+/// - `#[cached]`: `use cached::Cached; … f_no_cache(…)`
+/// - `#[rstest]`: `fn f() { fn f() { BODY } f() }`, and `fn case_1() { let a = 1; f(a) }`
+/// - `#[test_case]`: `let _result = super::f(1); _result`
+pub(crate) fn moved_by(name: &Ident, block: &Block) -> Option<&'static str> {
+    let name = name.to_string();
+    let is_named = |expr: &Expr, name: &str| matches!(expr, Expr::Path(path) if path.path.is_ident(name));
+    match block.stmts.as_slice() {
+        [Stmt::Item(Item::Use(import)), ..] => {
+            let is_cached = matches!(&import.tree, UseTree::Path(path) if path.ident == "cached");
+            (is_cached && mentions(block.to_token_stream(), &format!("{name}_no_cache"))).then_some("cached")
+        }
+        [Stmt::Item(Item::Fn(inner)), Stmt::Expr(call, None)] => {
+            (inner.sig.ident == name && is_call(call)).then_some("rstest")
+        }
+        [Stmt::Local(local), Stmt::Expr(value, None)]
+            if matches!(&local.pat, Pat::Ident(bound) if bound.ident == "_result") && is_named(value, "_result") =>
+        {
+            local
+                .init
+                .as_ref()
+                .is_some_and(|init| is_call(&init.expr))
+                .then_some("test_case")
+        }
+        [bindings @ .., Stmt::Expr(call, None)] => {
+            let is_case = name
+                .strip_prefix("case_")
+                .is_some_and(|number| number.starts_with(|first: char| first.is_ascii_digit()));
+            let only_binds = bindings.iter().all(|stmt| matches!(stmt, Stmt::Local(_)));
+            (is_case && only_binds && is_call(call)).then_some("rstest")
+        }
+        _ => None,
+    }
+}
+
+/// `f(…)`, `f(…).await`
+fn is_call(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(_) => true,
+        Expr::Await(awaited) => matches!(&*awaited.base, Expr::Call(_)),
+        _ => false,
     }
 }
 

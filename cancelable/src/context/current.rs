@@ -47,7 +47,12 @@ pub fn current() -> CancellationToken {
 #[inline]
 #[track_caller]
 pub fn check() -> Result<(), Cancelled> {
-    let location = Location::caller();
+    check_at(Location::caller())
+}
+
+/// As [`check`], which is said to be at `location`.
+#[inline]
+pub(crate) fn check_at(location: &'static Location<'static>) -> Result<(), Cancelled> {
     slot::with(|frame| match frame {
         Some(frame) if !frame.is_quiet() => frame.notice(location).map_or(Ok(()), Err),
         _ => Ok(()),

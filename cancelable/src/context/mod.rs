@@ -13,5 +13,5 @@ mod slot;
 pub(crate) use carry::Carried;
 pub use carry::{propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
-pub(crate) use current::{is_quiet, noticed, notices};
+pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use slot::{About, Counts, Frame, LazyToken, count, with as with_frame};

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 4 awaits.*/
 async fn await_() -> Result<u32, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

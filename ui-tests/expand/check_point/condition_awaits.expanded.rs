@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 1 await, 1 loop.*/
 async fn condition_awaits() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

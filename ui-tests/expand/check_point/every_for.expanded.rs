@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 1 loop. Options: `every = 1024`.*/
 fn every_for(list: &[u64]) -> Result<u64, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

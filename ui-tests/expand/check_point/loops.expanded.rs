@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 3 loops.*/
 fn loops(list: &[u32]) -> Result<u32, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 1 loop. Options: `every = 8`.*/
 fn break_every() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

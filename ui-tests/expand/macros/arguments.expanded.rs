@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 5 awaits.*/
 async fn arguments() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
@@ -28,14 +25,33 @@ async fn arguments() -> Option<u32> {
         ::cancelable::__private::from_cancelled:: < Option < u32 > >
         (cancelable_cancelled), }, Some(n) if n > 3
     );
-    assert!(
-        match ::cancelable::__private::Site.guard(ready()). await {
-        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-        ::cancelable::__private::Result::Err(cancelable_cancelled) => return
-        ::cancelable::__private::from_cancelled:: < Option < u32 > >
-        (cancelable_cancelled), }, "{}", ::core::concat!("assertion failed: ",
-        ::core::stringify!(ready(). await), "")
-    );
+    #[allow(
+        unreachable_code,
+        clippy::diverging_sub_expression,
+        clippy::unnecessary_operation
+    )]
+    (
+        {
+            let cancelable_value = match ::cancelable::__private::Site
+                .guard(ready())
+                .await
+            {
+                ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+                ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+                    return ::cancelable::__private::from_cancelled::<
+                        Option<u32>,
+                    >(cancelable_cancelled);
+                }
+            };
+            macro_rules! cancelable {
+                ($($written:tt)*) => {
+                    cancelable_value
+                };
+            }
+            assert!(cancelable !(ready(). await))
+        },
+    )
+        .0;
     let shown = match match ::cancelable::__private::Site.guard(get()).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
@@ -45,11 +61,12 @@ async fn arguments() -> Option<u32> {
         }
     } {
         cancelable_value => {
-            ::std::eprintln!(
-                "[{}:{}:{}] {} = {:#?}", ::core::file!(), ::core::line!(),
-                ::core::column!(), ::core::stringify!(get(). await), & cancelable_value
-            );
-            cancelable_value
+            macro_rules! cancelable {
+                ($($written:tt)*) => {
+                    cancelable_value
+                };
+            }
+            dbg!(cancelable !(get(). await))
         }
     };
     None

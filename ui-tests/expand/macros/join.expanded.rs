@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 2 awaits.*/
 async fn join() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
@@ -10,7 +7,7 @@ async fn join() -> Option<u32> {
     let (a, b) = {
         let (cancelable_future0, cancelable_future1) = (first(), second(get()?));
         match ::cancelable::__private::Site
-            .guard(async move { tokio::join!(cancelable_future0, cancelable_future1) })
+            .guard(async { tokio::join!(cancelable_future0, cancelable_future1) })
             .await
         {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
@@ -22,11 +19,8 @@ async fn join() -> Option<u32> {
         }
     };
     let f = {
-        let (cancelable_future0, cancelable_future1) = (a, b);
         match ::cancelable::__private::Site
-            .guard(async move {
-                try_join!(biased; cancelable_future0, cancelable_future1)
-            })
+            .guard(async { try_join!(biased; a, b) })
             .await
         {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 2 awaits.*/
 async fn select() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

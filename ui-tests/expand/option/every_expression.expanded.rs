@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 1 loop. Options: `every = step * 2`.*/
 fn every_expression(step: usize) -> Option<u32> {
     let cancelable_every: usize = step * 2;
     if ::cancelable::__private::Site.is_cancelled() {

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry.*/
 fn krate() -> Option<u32> {
     if crate::facade::__private::Site.is_cancelled() {
         return crate::facade::__private::from_cancelled::<

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 1 await. Options: `or = default`.*/
 async fn or_in_place(default: u32) -> u32 {
     'cancelled: {
         #[allow(

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 1 await. Options: `or = default.len()`, `name = "or"`.*/
 async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
     let cancelable_scope = ::cancelable::__private::Site.scope().name("or");
     let cancelable_gave_up = &::cancelable::__private::GaveUp::new();

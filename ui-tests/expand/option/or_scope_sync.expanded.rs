@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry. Options: `or = ()`, `name = "or"`.*/
 fn or_scope_sync() {
     let cancelable_scope = ::cancelable::__private::Site.scope().name("or");
     ::cancelable::__private::Site

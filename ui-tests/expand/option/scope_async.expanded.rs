@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry. Options: `name = "fetch"`, `timeout = "5s"`, `grace = limit`, `token = self.stop`.*/
 async fn scope_async(
     &self,
     limit: Duration,

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry. Options: `timeout = "1500ms"`.*/
 fn scope_sync(&mut self, n: u32) -> Result<u32, Error> {
     let cancelable_scope = ::cancelable::__private::Site
         .scope()

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry.*/
 fn token_parameter(before: u32) -> Option<u32> {
     let token: &CancellationToken = &::cancelable::__private::token_parameter::<
         CancellationToken,

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry, 1 await, 2 loops. Options: `yield_every = 64`.*/
 async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
@@ -48,9 +45,6 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
     }
     None
 }
-/**
-
-**Cancelable.** Check points: entry, 2 loops. Options: `every = step`, `yield_every = step * 100`.*/
 async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
     let cancelable_every: usize = step;
     let cancelable_yield_every: usize = step * 100;

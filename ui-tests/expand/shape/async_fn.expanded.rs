@@ -1,7 +1,5 @@
 /// Documented by the user.
-/**
-
-**Cancelable.** Check points: entry.*/
+#[cfg_attr(doc, doc = "\n\n**Cancelable.** Check points: entry.")]
 pub async fn async_fn(n: u32) -> Result<u32, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry.*/
 fn async_tail(n: u32) -> impl Future<Output = Option<u32>> + Send {
     let doubled = n * 2;
     async move {

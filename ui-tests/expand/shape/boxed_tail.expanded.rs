@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry. Options: `name = "boxed"`.*/
 fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
     Box::pin(async move {
         let cancelable_scope = ::cancelable::__private::Site.scope().name("boxed");

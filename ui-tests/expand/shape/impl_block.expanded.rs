@@ -1,7 +1,4 @@
 impl Store {
-    /**
-
-**Cancelable.** Check points: entry, 1 await. Options: `every = 8`.*/
     async fn load(&self) -> Result<u32, Error> {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
@@ -21,9 +18,6 @@ impl Store {
         self.len
     }
     async fn close(&self) {}
-    /**
-
-**Cancelable.** Check points: entry. Options: `or = 0`.*/
     async fn count(&self) -> usize {
         'cancelled: {
             #[allow(

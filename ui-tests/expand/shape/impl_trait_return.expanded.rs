@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry.*/
 async fn impl_trait_return() -> Result<impl Iterator<Item = u32>, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<

@@ -1,6 +1,3 @@
-/**
-
-**Cancelable.** Check points: entry.*/
 fn items_first() -> Result<usize, Error> {
     use std::fmt::Write as _;
     const LENGTH: usize = 3;

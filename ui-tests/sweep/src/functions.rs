@@ -176,7 +176,7 @@ impl Finder<'_> {
             lines: head.start().line..end,
             insert_at: start,
             place: (head.start().line, column),
-            has_room: has_room(&sig.output, self.room),
+            has_room: has_room(&sig.output, self.room) && !ENDS.iter().any(|name| sig.ident == name),
             can_wait: body.is_some_and(can_wait),
         });
     }
@@ -273,6 +273,9 @@ fn can_wait(body: &Block) -> bool {
     waits.visit_block(body);
     waits.0
 }
+
+/// The `Option`s of these mean that nothing is left, and say nothing of a cancel.
+const ENDS: [&str; 6] = ["next", "next_back", "nth", "nth_back", "next_if", "peek"];
 
 /// Whether a return type says `Cancelled` out of the box: an `Option`, or a `Result` whose error is known to.
 fn has_room(output: &ReturnType, room: &BTreeMap<String, String>) -> bool {

@@ -62,6 +62,9 @@ pub fn table(outcomes: &[Outcome]) -> String {
                 outcome.name
             );
         }
+        for told in &outcome.told {
+            let _ = writeln!(out, "\n{} told of: {told}", outcome.name);
+        }
         for warning in &outcome.warnings {
             let _ = writeln!(out, "\n{} warning: {warning}", outcome.name);
         }

@@ -42,6 +42,8 @@ pub struct Outcome {
     pub culprits: Vec<Culprit>,
     /// Warnings that the plain crate does not have.
     pub warnings: Vec<String>,
+    /// Functions of which the attribute warns that a cancel would not end them.
+    pub told: Vec<String>,
     pub tests_before: Tests,
     pub tests_after: Tests,
     /// What kept the crate from being swept at all.
@@ -246,7 +248,9 @@ fn try_sweep(
     say("its tests");
     loop {
         let checked = run.check(&chosen).map_err(failed)?;
-        outcome.warnings = new_warnings(&before, &checked);
+        (outcome.told, outcome.warnings) = new_warnings(&before, &checked)
+            .into_iter()
+            .partition(|warning| warning.contains("not_cancelable"));
         outcome.tests_after = match package.test(&[]).map_err(failed)? {
             Ok(tests) => tests,
             Err(said) => {

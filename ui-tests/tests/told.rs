@@ -1,0 +1,105 @@
+//! What is not told of, though no check point reaches it: it is right as it is, and a warning would be one too many.
+
+#![deny(warnings)]
+#![allow(dead_code, reason = "it is enough that it compiles")]
+
+use cancelable::{Cancelled, cancelable, check, shield};
+use std::future::{pending, ready};
+use std::time::Duration;
+
+#[cancelable]
+fn starts_a_task() -> Result<(), Cancelled> {
+    tokio::spawn(async move {
+        loop {
+            pending::<()>().await;
+        }
+    });
+    std::thread::spawn(|| for _ in 0..3 {});
+    Ok(())
+}
+
+struct Service;
+
+#[cancelable]
+impl Service {
+    fn start(&self) -> Result<(), Cancelled> {
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async { while ready(false).await {} });
+        Ok(())
+    }
+}
+
+#[cancelable]
+fn has_a_loop_besides(numbers: &[u32]) -> Result<u32, Cancelled> {
+    let halve = |mut n: u32| {
+        while n > 1 {
+            n /= 2;
+        }
+        n
+    };
+    let mut sum = 0;
+    for n in numbers {
+        sum += halve(*n);
+    }
+    Ok(sum)
+}
+
+#[cancelable]
+async fn waits_for_what_waits() -> Result<(), Cancelled> {
+    let _ = tokio::time::timeout(Duration::from_secs(1), async { pending::<()>().await }).await;
+    Ok(())
+}
+
+#[cancelable]
+async fn at_the_end() -> Result<u32, Cancelled> {
+    std::convert::identity(async { Ok(ready(1).await) }).await
+}
+
+#[cancelable]
+fn asks_in_the_closure(numbers: &[u32]) -> Result<u32, Cancelled> {
+    let halve = |mut n: u32| {
+        while n > 1 {
+            check()?;
+            n /= 2;
+        }
+        Ok(n)
+    };
+    numbers.iter().copied().map(halve).sum()
+}
+
+#[cancelable]
+fn says_that_it_is_meant(numbers: &[u32]) -> Result<u32, Cancelled> {
+    #[cancelable(skip)]
+    let sum = numbers
+        .iter()
+        .map(|n| {
+            for _ in 0..*n {}
+            *n
+        })
+        .sum();
+    Ok(sum)
+}
+
+#[cancelable]
+async fn shields() -> Result<(), Cancelled> {
+    shield(async {
+        for _ in 0..3 {
+            ready(()).await
+        }
+    })
+    .await;
+    Ok(())
+}
+
+#[cancelable]
+async fn has_a_scope() -> Result<(), Cancelled> {
+    cancelable::cancel_scope!(timeout = "1s", {
+        for _ in 0..3 {}
+        Ok(())
+    })
+}
+
+#[cancelable]
+fn has_nothing_to_wait_for(numbers: &[u32]) -> Option<u32> {
+    numbers.iter().map(|n| n + 1).max()
+}
