@@ -6,7 +6,7 @@ use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{Every, OwnScope, Plan, Step, StepKind, TokenParameter};
 use crate::rewrite::exit::{Edge, Exit};
-use crate::rewrite::{self, Rules, fresh_label};
+use crate::rewrite::{self, Rules, caller, fresh_label};
 use crate::shape::{self, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
@@ -39,6 +39,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     refuse_const(&function, &mut errors);
     let tokens = take_token_parameters(&mut function, &mut errors);
     let (shape, output) = shape_of(&function);
+    let library = library.tracked(shape == Shape::Plain && caller::is_tracked(&function.attrs));
     if let Shape::AsyncTail = shape {
         refuse_other_endings(&mut function, &mut errors);
     }
@@ -52,10 +53,16 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     }
     let yield_every = yield_every.and_then(self::every);
 
+    let caller = match (&scope, shape) {
+        (Some(_), Shape::Plain) if library.is_tracked() => caller::keep(&mut function.block, function.sig.ident.span()),
+        _ => None,
+    };
+    let unit = edge.is_unit();
+    let inside = edge.within(&mut function.block);
     let points = {
         let span = function.sig.ident.span();
         let exit = if or.is_none() {
-            Exit::Return(edge.clone())
+            Exit::Return(inside.clone())
         } else if scope.is_some() && shape != Shape::Plain {
             Exit::GiveUp(variable(GIVE_UP_SLOT, span))
         } else {
@@ -66,7 +73,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             exit,
             every: every.as_ref().map(Every::turns),
             yield_every: yield_every.as_ref().map(Every::turns),
-            unit: edge.is_unit(),
+            unit,
             asynchronous: shape != Shape::Plain,
         };
         let body = match shape {
@@ -83,11 +90,13 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             function,
             shape,
             edge,
+            inside,
             scope,
             or,
             every,
             yield_every,
             tokens,
+            caller,
             points,
             described,
         })

@@ -95,7 +95,8 @@ use proc_macro::TokenStream;
 /// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
-/// the order of drops are untouched. Its documentation says how many check points it has.
+/// the order of drops are untouched. (One exception: a sync function with a scope of its own runs its body in a closure. If it is
+/// `#[track_caller]`, `Location::caller()` in it is still the caller; but an `expect` that panics in it reports its own line.) Its documentation says how many check points it has.
 ///
 /// # Options
 ///

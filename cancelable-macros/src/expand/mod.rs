@@ -4,10 +4,12 @@ mod body;
 mod docs;
 mod signature;
 
+use crate::lints;
 use crate::plan::Plan;
 use proc_macro2::TokenStream;
 
 pub(crate) fn expand(mut plan: Plan) -> TokenStream {
+    lints::forgive(&mut plan.function.attrs);
     let documentation = docs::attribute(&plan);
     plan.function.attrs.push(documentation);
     let body = body::body(&mut plan);

@@ -18,15 +18,18 @@
 //! `return`, `?`, `break`, `continue`, labels and values keep their meaning, since the code stays where it is.
 
 pub(crate) mod awaits;
+pub(crate) mod caller;
 pub(crate) mod escapes;
 pub(crate) mod exit;
 pub(crate) mod helpers;
 pub(crate) mod loops;
 mod opaque;
 mod select;
+pub(crate) mod shadows;
 mod wrappers;
 
 use crate::diag::Errors;
+use crate::lints;
 use crate::paths::{Library, at};
 use awaits::Manner;
 use exit::Exit;
@@ -142,7 +145,7 @@ impl Rewriter<'_> {
         match (expr, semi_token) {
             (Expr::Macro(ExprMacro { attrs, mac }), semi_token) => Stmt::Macro(StmtMacro { attrs, mac, semi_token }),
             (replaced, None) => Stmt::Expr(replaced, None),
-            (replaced, semi_token) => Stmt::Expr(awaits::as_statement(replaced, first, last), semi_token),
+            (replaced, semi_token) => Stmt::Expr(opaque::as_statement(replaced, first, last), semi_token),
         }
     }
 
@@ -177,10 +180,7 @@ impl Rewriter<'_> {
         let outer = self.exit.clone();
         // What `for` goes through is evaluated before the loop, and so outside it.
         if let Expr::ForLoop(inner) = expr {
-            let awaited = awaits::ends(&inner.expr);
             self.visit_expr_mut(&mut inner.expr);
-            // If it is no iterator, that is told of it.
-            awaits::restore(&mut inner.expr, awaited, awaits::reaching);
         }
         if let (Some(helper), Expr::Loop(inner)) = (marked, &mut *expr) {
             if let Some(value) = escapes::break_value(inner) {
@@ -286,33 +286,44 @@ impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         match stmt {
             Stmt::Expr(expr, semicolon) => {
-                let awaited = if semicolon.is_some() { awaits::ends(expr) } else { None };
+                let awaited = semicolon.and_then(|_| awaits::keyword(expr));
                 match helpers::take_from_statement(expr, self.errors) {
                     Some(helper) => self.visit_marked(helper, expr),
                     None => self.visit_expr_mut(expr),
                 }
-                awaits::restore(expr, awaited, awaits::as_statement);
+                if let (Some(awaited), Expr::Match(guarded)) = (awaited, expr) {
+                    guarded.attrs.push(lints::on_await(awaited));
+                }
             }
-            Stmt::Local(local) => match helpers::take(&mut local.attrs, self.errors) {
-                Some(Helper { word: Word::Skip, .. }) => {
-                    let mut clear = helpers::Clear {
-                        errors: self.errors,
-                        what: "`skip` leaves everything inside as it is",
-                    };
-                    visit_mut::visit_local_mut(&mut clear, local);
+            Stmt::Local(local) => {
+                let helper = helpers::take(&mut local.attrs, self.errors);
+                let is_skipped = helper.is_some_and(|helper| helper.word == Word::Skip);
+                if let Some(awaited) = local.init.as_ref().and_then(|init| awaits::keyword(&init.expr)) {
+                    if !is_skipped {
+                        local.attrs.push(lints::on_let(awaited));
+                    }
                 }
-                Some(helper @ Helper { word: Word::Finish, .. }) => {
-                    self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));
+                match helper {
+                    Some(Helper { word: Word::Skip, .. }) => {
+                        let mut clear = helpers::Clear {
+                            errors: self.errors,
+                            what: "`skip` leaves everything inside as it is",
+                        };
+                        visit_mut::visit_local_mut(&mut clear, local);
+                    }
+                    Some(helper @ Helper { word: Word::Finish, .. }) => {
+                        self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));
+                    }
+                    Some(helper @ Helper { word: Word::Break, .. }) => {
+                        self.errors.at(helper.span, "`break` goes on a loop, not on a `let`");
+                        visit_mut::visit_local_mut(self, local);
+                    }
+                    None => match wrappers::instrumented_body(local) {
+                        Some(body) => self.visit_block_mut(body),
+                        None => visit_mut::visit_local_mut(self, local),
+                    },
                 }
-                Some(helper @ Helper { word: Word::Break, .. }) => {
-                    self.errors.at(helper.span, "`break` goes on a loop, not on a `let`");
-                    visit_mut::visit_local_mut(self, local);
-                }
-                None => match wrappers::instrumented_body(local) {
-                    Some(body) => self.visit_block_mut(body),
-                    None => visit_mut::visit_local_mut(self, local),
-                },
-            },
+            }
             Stmt::Macro(_) => {
                 let Stmt::Macro(call) = std::mem::replace(stmt, Stmt::Expr(Expr::PLACEHOLDER, None)) else {
                     return;

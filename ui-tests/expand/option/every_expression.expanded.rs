@@ -3,22 +3,26 @@
 **Cancelable.** Check points: entry, 1 loop. Options: `every = step * 2`.*/
 fn every_expression(step: usize) -> Option<u32> {
     let cancelable_every: usize = step * 2;
-    if ::cancelable::__private::Site.is_cancelled() {
-        return ::cancelable::__private::from_cancelled::<
-            Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
-    }
     {
-        let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
-        while more() {
-            if cancelable_turns.begin() {
-                if ::cancelable::__private::Site.is_cancelled() {
-                    return ::cancelable::__private::from_cancelled::<
-                        Option<u32>,
-                    >(::cancelable::__private::Site.cancelled());
+        if ::cancelable::__private::Site.is_cancelled() {
+            return ::cancelable::__private::from_cancelled::<
+                Option<u32>,
+            >(::cancelable::__private::Site.cancelled());
+        }
+        {
+            let mut cancelable_turns = ::cancelable::__private::Turns::new(
+                cancelable_every,
+            );
+            while more() {
+                if cancelable_turns.begin() {
+                    if ::cancelable::__private::Site.is_cancelled() {
+                        return ::cancelable::__private::from_cancelled::<
+                            Option<u32>,
+                        >(::cancelable::__private::Site.cancelled());
+                    }
                 }
             }
         }
+        None
     }
-    None
 }
