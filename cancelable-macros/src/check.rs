@@ -105,7 +105,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     }
 }
 
-fn library(options: &mut Options) -> Library {
+pub(crate) fn library(options: &mut Options) -> Library {
     match options.take("crate").map(|given| given.value) {
         Some(Value::Path(path)) => Library::named(&path),
         _ => Library::default(),

@@ -24,6 +24,7 @@ mod diag;
 mod duration;
 mod expand;
 mod function_like;
+mod half_typed;
 mod impl_block;
 mod item;
 mod lints;
@@ -304,7 +305,10 @@ fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream
             }
         }
         Item::Impl(block) => impl_block::expand(arguments, *block),
-        Item::Broken => recover::unread(item),
+        Item::Broken => {
+            let mut options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut Errors::default());
+            recover::unread(item, &check::library(&mut options))
+        }
         Item::Bodyless { name } => {
             let mut errors = Errors::default();
             errors.at(

@@ -2,7 +2,9 @@
 
 use crate::check::{self, Refused};
 use crate::diag::Errors;
+use crate::half_typed;
 use crate::item::Function;
+use crate::paths::Library;
 use crate::rewrite::helpers::Strip;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -26,13 +28,13 @@ pub(crate) fn stripped(mut written: Function, bindings: &TokenStream) -> TokenSt
     written.with_body(quote!(#bindings #(#stmts)*))
 }
 
-/// An item that does not parse: rustc says what is wrong with it, and its words stand alone.
+/// An item that does not parse: rustc says what is wrong with it, and its words stand alone. That it is annotated must not show.
 ///
 /// An item that rustc can read and we cannot would not be cancelable, and nobody would notice: with `cancelable_strict`,
 /// as the sweep over published crates sets it, that is an error.
-pub(crate) fn unread(item: TokenStream) -> TokenStream {
+pub(crate) fn unread(item: TokenStream, library: &Library) -> TokenStream {
     if !cfg!(cancelable_strict) {
-        return item;
+        return half_typed::item(item, library);
     }
     let mut errors = Errors::default();
     errors.on(
