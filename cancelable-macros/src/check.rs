@@ -7,7 +7,7 @@ use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{OwnScope, Plan, Step, StepKind, TokenParameter};
 use crate::rewrite::exit::{Edge, Exit};
-use crate::rewrite::{self, Rules, Unreached, fresh_label};
+use crate::rewrite::{self, Rules, Unreached, caller, fresh_label};
 use crate::shape::{self, Shape};
 use crate::tell::Told;
 use crate::turns::Turns;
@@ -43,6 +43,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     refuse_const(&function, &mut errors);
     let tokens = take_token_parameters(&mut function, &mut errors);
     let (shape, output) = shape_of(&function);
+    let library = library.tracked(shape == Shape::Plain && caller::is_tracked(&function.attrs));
     if let Shape::AsyncTail = shape {
         refuse_other_endings(&mut function, &mut errors);
     }
@@ -57,10 +58,16 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     let yield_every = yield_every.and_then(turns);
 
     let moved_by = rewrite::moved_by(&function.sig.ident, &function.block);
+    let caller = match (&scope, shape) {
+        (Some(_), Shape::Plain) if library.is_tracked() => caller::keep(&mut function.block, function.sig.ident.span()),
+        _ => None,
+    };
+    let unit = edge.is_unit();
+    let inside = edge.within(&mut function.block);
     let (points, unreached) = {
         let span = function.sig.ident.span();
         let exit = if or.is_none() {
-            Exit::Return(edge.clone())
+            Exit::Return(inside.clone())
         } else if scope.is_some() && shape != Shape::Plain {
             Exit::GiveUp(variable(GIVE_UP_SLOT, span))
         } else {
@@ -71,7 +78,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             exit,
             every: every.as_ref().map(Turns::number),
             yield_every: yield_every.as_ref().map(Turns::number),
-            unit: edge.is_unit(),
+            unit,
             asynchronous: shape != Shape::Plain,
         };
         let body = match shape {
@@ -90,11 +97,13 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             function,
             shape,
             edge,
+            inside,
             scope,
             or,
             every,
             yield_every,
             tokens,
+            caller,
             points,
             described,
             documented,
@@ -122,7 +131,7 @@ fn told(name: &Ident, moved_by: Option<&'static str>, unreached: Option<Unreache
     })
 }
 
-fn library(options: &mut Options) -> Library {
+pub(crate) fn library(options: &mut Options) -> Library {
     match options.take("crate").map(|given| given.value) {
         Some(Value::Path(path)) => Library::named(&path),
         _ => Library::default(),

@@ -25,7 +25,7 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
 /// Output: {
 ///             let scope = Site.scope().timeout(Duration::from_millis(5000)).name("fetch");
-///             Site.run_or(scope, async move { BODY }, |cancelled| from_cancelled::<_>(cancelled))
+///             Site.run_or(scope, async move { BODY }, |cancelled| { from_cancelled::<_>(cancelled) })
 ///         }
 ///
 /// Input:  cancel_scope!(token = stop, || -> T { BODY })
@@ -33,7 +33,8 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             let scope = Site.scope();
 ///             Site.enter_sync(scope, || -> T {
 ///                 let stop = token_parameter::<CancellationToken>();
-///                 { if let Err(cancelled) = Site.check() { return from_cancelled::<T>(cancelled) } BODY }
+///                 if Site.is_cancelled() { return from_cancelled::<T>(Site.cancelled()) }
+///                 BODY
 ///             })
 ///         }
 /// ```
@@ -306,7 +307,7 @@ impl Body {
     fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
         let rules = Rules {
             library,
-            exit: Exit::Return(self.edge()),
+            exit: Exit::Return(self.edge().within(&mut self.block)),
             every: None,
             yield_every: None,
             unit: self.edge().is_unit(),
@@ -318,7 +319,7 @@ impl Body {
     /// What notices that a scope is over before its body starts.
     fn add_entry_check(&mut self, library: &Library) {
         let span = Span::call_site();
-        let entry = Exit::Return(self.edge()).if_cancelled(library, span);
+        let entry = Exit::Return(self.edge().within(&mut self.block)).if_cancelled(library, span);
         insert_after_items(&mut self.block, entry);
     }
 
@@ -334,10 +335,13 @@ impl Body {
     /// `async move { BODY }`, or `|| -> T { BODY }`, with the user's own braces round the user's own code: what is
     /// wrong at its end is told of it.
     fn tokens(mut self, library: &Library, binding: Option<TokenStream>) -> TokenStream {
+        if let Some(binding) = binding {
+            insert_after_items(&mut self.block, binding);
+        }
+        let mut prelude = TokenStream::new();
         if let (Some(_), ReturnType::Type(..)) = (&self.asynchronous, &self.output) {
             // An `async` block's type is not written anywhere, so it is told.
-            let dead = self.edge().dead_return(library);
-            insert_after_items(&mut self.block, dead);
+            prelude = self.edge().tell(library, &mut self.block);
         }
         let Body {
             asynchronous,
@@ -348,9 +352,15 @@ impl Body {
         } = self;
         // `shield!(async { future.await })` is as it has to be, though a lint would say that the block does nothing.
         let only_awaits = matches!(block.stmts.as_slice(), [Stmt::Expr(Expr::Await(_), None)]);
-        let block = match binding {
-            Some(binding) => quote_spanned!(at(span)=> { #binding #block }),
-            None => block.into_token_stream(),
+        let block = if prelude.is_empty() {
+            block.into_token_stream()
+        } else {
+            // With the user's braces, by which coverage knows whose code it is.
+            let mut outer = TokenStream::new();
+            block
+                .brace_token
+                .surround(&mut outer, |outer| outer.extend(quote!(#prelude #block)));
+            outer
         };
         match asynchronous {
             Some(mut asynchronous) => {

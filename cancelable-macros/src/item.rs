@@ -3,6 +3,7 @@
 //! A function's body is parsed only when the item is known to be a function, and one that does not parse is handed back as
 //! it is: code that is half typed must not cost the user rustc's own message about it.
 
+use crate::half_typed;
 use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::ext::IdentExt as _;
@@ -69,6 +70,8 @@ pub(crate) fn parse(tokens: TokenStream) -> Item {
             .unwrap_or(Item::Broken)
     };
     match read(tokens.clone()) {
+        // Its signature is half typed.
+        Item::Other { .. } if half_typed::is_function(tokens.clone()) => Item::Broken,
         Item::Broken => {
             let mut changed = false;
             let separated = separate(tokens, false, &mut changed);

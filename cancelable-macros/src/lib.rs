@@ -25,6 +25,7 @@ mod duration;
 mod ends;
 mod expand;
 mod function_like;
+mod half_typed;
 mod impl_block;
 mod item;
 mod lints;
@@ -111,8 +112,9 @@ use proc_macro::TokenStream;
 /// Since a macro cannot warn on stable, it is the lint `deprecated` that you see. Not told of is what is handed to some `spawn…`, or shielded.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
-/// the order of drops are untouched. Where it has documentation, a line is added that says how many check points it has
-/// (see [`doc`](#doc--false)).
+/// the order of drops are untouched. (One exception: a sync function with a scope of its own runs its body in a closure. If it is
+/// `#[track_caller]`, `Location::caller()` in it is still the caller; but an `expect` that panics in it reports its own line.)
+/// Where it has documentation, a line is added that says how many check points it has (see [`doc`](#doc--false)).
 ///
 /// # Options
 ///
@@ -334,7 +336,10 @@ fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream
             }
         }
         Item::Impl(block) => impl_block::expand(arguments, *block),
-        Item::Broken => recover::unread(item),
+        Item::Broken => {
+            let mut options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut Errors::default());
+            recover::unread(item, &check::library(&mut options))
+        }
         Item::Bodyless { name } => {
             let mut errors = Errors::default();
             errors.at(

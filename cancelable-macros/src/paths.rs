@@ -20,7 +20,11 @@ pub(crate) fn at(span: Span) -> Span {
 
 /// The path to the library: `::cancelable`, the user's `crate = …`, or the `$crate` of a wrapping `macro_rules!`.
 #[derive(Clone)]
-pub(crate) struct Library(Root);
+pub(crate) struct Library {
+    root: Root,
+    /// Whether the calls stand in a `#[track_caller]` function, and so would report its caller.
+    tracked: bool,
+}
 
 #[derive(Clone)]
 enum Root {
@@ -30,23 +34,38 @@ enum Root {
 
 impl Default for Library {
     fn default() -> Self {
-        Library(Root::Default)
+        Root::Default.into()
+    }
+}
+
+impl From<Root> for Library {
+    fn from(root: Root) -> Self {
+        Library { root, tracked: false }
     }
 }
 
 impl Library {
     pub(crate) fn named(path: &Path) -> Self {
-        Library(Root::Given(path.to_token_stream()))
+        Root::Given(path.to_token_stream()).into()
     }
 
     /// What a `macro_rules!` wrapper handed on: `$crate`.
     pub(crate) fn handed(tokens: TokenStream) -> Self {
-        Library(Root::Given(tokens))
+        Root::Given(tokens).into()
+    }
+
+    /// The same, for calls that may stand in a `#[track_caller]` function.
+    pub(crate) fn tracked(self, tracked: bool) -> Self {
+        Library { tracked, ..self }
+    }
+
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.tracked
     }
 
     /// `::cancelable::__private::name`, all of it with the user's `span` unchanged, if nobody has said where the library is.
     pub(crate) fn private_at(&self, name: &str, span: Span) -> TokenStream {
-        let root: TokenStream = match &self.0 {
+        let root: TokenStream = match &self.root {
             Root::Default => quote_spanned!(span=> ::cancelable),
             Root::Given(root) => root.clone(),
         };
@@ -56,7 +75,7 @@ impl Library {
 
     /// `::cancelable::__private::name`
     pub(crate) fn private(&self, name: &str, span: Span) -> TokenStream {
-        let root = match &self.0 {
+        let root = match &self.root {
             // Absolute: a module, a `use` or an item of the user's called `cancelable` is not it.
             Root::Default => &quote_spanned!(Span::mixed_site()=> ::cancelable),
             Root::Given(root) => root,
@@ -65,11 +84,15 @@ impl Library {
         quote_spanned!(at(span)=> #root::__private::#name)
     }
 
-    /// `::cancelable::__private::Site.method(arguments)`, reporting `span` as its caller.
+    /// `::cancelable::__private::Site.method(arguments)`, reporting `span` as its caller. A closure does not hand its caller on.
     pub(crate) fn located(&self, method: &str, arguments: impl ToTokens, span: Span) -> TokenStream {
         let site = self.private("Site", span);
         let call = located_call(method, arguments, span);
-        quote_spanned!(at(span)=> #site #call)
+        if self.tracked {
+            quote_spanned!(at(span)=> (|| #site #call)())
+        } else {
+            quote_spanned!(at(span)=> #site #call)
+        }
     }
 }
 

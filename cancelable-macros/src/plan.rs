@@ -21,12 +21,16 @@ pub(crate) struct Plan {
     pub(crate) shape: Shape,
     /// The type that cancels are put in.
     pub(crate) edge: Edge,
+    /// The same, as it may be written inside the body.
+    pub(crate) inside: Edge,
     pub(crate) scope: Option<OwnScope>,
     pub(crate) or: Option<Box<Expr>>,
     pub(crate) every: Option<Turns>,
     /// In async functions only.
     pub(crate) yield_every: Option<Turns>,
     pub(crate) tokens: Vec<TokenParameter>,
+    /// What the body knows its function's caller by, if it is moved away from where that can be asked.
+    pub(crate) caller: Option<Ident>,
     pub(crate) points: Points,
     /// The options as written, for the documentation.
     pub(crate) described: Vec<String>,

@@ -2,7 +2,9 @@
 
 use crate::check::{self, Refused};
 use crate::diag::Errors;
+use crate::half_typed;
 use crate::item::Function;
+use crate::paths::Library;
 use crate::rewrite::helpers::Strip;
 use crate::tell;
 use proc_macro2::TokenStream;
@@ -27,13 +29,13 @@ pub(crate) fn stripped(mut written: Function, bindings: &TokenStream) -> TokenSt
     written.with_body(quote!(#bindings #(#stmts)*))
 }
 
-/// An item that does not parse: rustc says what is wrong with it, and its words stand alone.
+/// An item that does not parse: rustc says what is wrong with it, and its words stand alone. That it is annotated must not show.
 ///
 /// An item that rustc can read and we cannot is not cancelable, which is told of; with `cancelable_strict`, as the sweep
 /// over published crates sets it, that is an error.
-pub(crate) fn unread(item: TokenStream) -> TokenStream {
+pub(crate) fn unread(item: TokenStream, library: &Library) -> TokenStream {
     if !cfg!(cancelable_strict) {
-        return tell::unread(item);
+        return tell::unread(half_typed::item(item, library));
     }
     let mut errors = Errors::default();
     errors.on(

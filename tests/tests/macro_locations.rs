@@ -272,3 +272,87 @@ fn the_name_is_that_of_the_scope_round_the_check_point() {
     let error = block_on(limited().in_current_scope()).unwrap_err();
     assert_eq!(error.scope_name(), Some("limited"));
 }
+
+/// `#[track_caller]` is for the panics and the questions of the function itself, not for its check points.
+mod track_caller {
+    use super::*;
+    use std::panic::Location;
+
+    #[cancelable]
+    #[track_caller]
+    fn asks_in_place() -> Result<u32, Cancelled> {
+        Ok(Location::caller().line())
+    }
+
+    #[cancelable(name = "scope")]
+    #[track_caller]
+    fn asks_in_scope() -> Result<u32, Cancelled> {
+        Ok(Location::caller().line())
+    }
+
+    #[track_caller]
+    #[cancelable(name = "scope", or = 0)]
+    fn asks_in_scope_with_or(mut n: u32) -> u32 {
+        n += std::panic::Location::caller().line();
+        n
+    }
+
+    #[cancelable(name = "scope")]
+    #[track_caller]
+    fn asks_in_macros() -> Result<String, Cancelled> {
+        Ok(format!("{} {}", Location::caller().line(), {
+            ::core::panic::Location::caller().line()
+        }))
+    }
+
+    /// A closure has callers of its own.
+    #[cancelable(name = "scope")]
+    #[track_caller]
+    fn asks_in_a_closure() -> Result<u32, Cancelled> {
+        let ask = || Location::caller().line();
+        Ok(ask())
+    }
+    const CLOSURE: u32 = line!() - 3;
+
+    #[test]
+    fn the_caller_is_whoever_calls_the_function() {
+        #[rustfmt::skip]
+        let asked = [asks_in_place().unwrap(), asks_in_scope().unwrap(), asks_in_scope_with_or(0), line!()];
+        assert_eq!(asked, [asked[3]; 4]);
+        assert_eq!(asks_in_macros().unwrap(), format!("{0} {0}", line!()));
+        assert_eq!(asks_in_a_closure().unwrap(), CLOSURE);
+    }
+
+    #[rustfmt::skip]
+    #[cancelable]
+    #[track_caller]
+    fn
+    spins(token: &CancellationToken) -> Result<(), Cancelled> {
+        token.cancel();
+        loop {
+        }
+    }
+    const NAME: u32 = line!() - 5;
+    const LOOP: u32 = line!() - 4;
+
+    #[rustfmt::skip]
+    #[cancelable(name = "scope")]
+    #[cfg_attr(all(), track_caller)]
+    fn
+    spins_in_scope(token: &CancellationToken) -> Result<(), Cancelled> {
+        token.cancel();
+        loop {
+        }
+    }
+    const NAME_IN_SCOPE: u32 = line!() - 5;
+    const LOOP_IN_SCOPE: u32 = line!() - 4;
+
+    #[test]
+    fn a_check_point_is_noticed_where_it_stands() {
+        assert_eq!(with_token(|token| noticed(spins(token))), LOOP);
+        assert_eq!(with_token(|token| noticed(spins_in_scope(token))), LOOP_IN_SCOPE);
+        let unused = CancellationToken::new();
+        assert_eq!(under_cancelled(|| noticed(spins(&unused))), NAME);
+        assert_eq!(under_cancelled(|| noticed(spins_in_scope(&unused))), NAME_IN_SCOPE);
+    }
+}

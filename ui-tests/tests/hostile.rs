@@ -362,3 +362,113 @@ fn raw_names() {
     let future = names::r#loop(names::r#struct { r#type: 3 }, cancelable::CancellationToken::new(), 4);
     assert_eq!(futures::executor::block_on(future).unwrap(), 7);
 }
+
+/// Items of a body by the names of the signature: they are the body's, and the signature is not theirs.
+mod local_items {
+    use cancelable::{CancellationToken, Cancelled, cancel_scope, cancelable};
+    use std::future::ready;
+
+    #[derive(Debug)]
+    pub struct Failed;
+
+    impl From<Cancelled> for Failed {
+        fn from(_: Cancelled) -> Self {
+            Failed
+        }
+    }
+
+    macro_rules! functions {
+        ($module:ident, #[$annotation:meta]) => {
+            pub mod $module {
+                use super::*;
+
+                #[$annotation]
+                pub async fn structs() -> Result<u32, Failed> {
+                    struct Result;
+                    struct Failed;
+                    let _ = (Result, Failed);
+                    for _ in 0..3 {}
+                    Ok(ready(1).await)
+                }
+
+                #[$annotation]
+                pub fn imports() -> Result<u32, Failed> {
+                    use std::fmt::Result;
+                    fn nothing() -> Result {
+                        Ok(())
+                    }
+                    for _ in 0..3 {}
+                    nothing().map(|()| 1).map_err(|_| super::Failed)
+                }
+
+                #[$annotation]
+                pub fn globs() -> Result<u32, Failed> {
+                    for _ in 0..3 {
+                        use std::fmt::*;
+                        let nothing: Result = Ok(());
+                        for _ in 0..3 {}
+                        assert!(nothing.is_ok());
+                    }
+                    Ok(1)
+                }
+
+                #[$annotation]
+                pub fn future() -> impl Future<Output = Result<u32, Failed>> {
+                    async {
+                        enum Result {}
+                        assert_eq!(size_of::<Result>(), 0);
+                        Ok(ready(1).await)
+                    }
+                }
+
+                #[$annotation]
+                pub fn token(#[token] token: CancellationToken) -> Option<u32> {
+                    struct CancellationToken;
+                    let CancellationToken = CancellationToken;
+                    (!token.is_cancelled()).then_some(1)
+                }
+            }
+        };
+    }
+
+    functions!(in_place, #[cancelable]);
+    functions!(in_scope, #[cancelable(name = "scope")]);
+
+    #[cancelable(every = OFTEN)]
+    pub fn constant() -> Option<u32> {
+        const OFTEN: &str = "not a number";
+        for _ in OFTEN.bytes() {}
+        Some(1)
+    }
+    const OFTEN: usize = 2;
+
+    pub async fn scopes() -> Result<u32, Failed> {
+        let sync = cancel_scope!(|| -> Result<u32, Failed> {
+            struct Result;
+            let Result = Result;
+            for _ in 0..3 {}
+            Ok(1)
+        })?;
+        let scope = cancel_scope!(async || -> Result<u32, Failed> {
+            struct Failed;
+            let Failed = Failed;
+            Ok(ready(1).await)
+        });
+        Ok(sync + scope.await?)
+    }
+}
+
+#[test]
+fn items_of_the_body() {
+    use futures::executor::block_on;
+    use local_items::*;
+    assert_eq!(block_on(in_place::structs()).unwrap(), 1);
+    assert_eq!(block_on(in_scope::structs()).unwrap(), 1);
+    assert_eq!(in_place::imports().unwrap() + in_scope::imports().unwrap(), 2);
+    assert_eq!(in_place::globs().unwrap() + in_scope::globs().unwrap(), 2);
+    assert_eq!(block_on(in_place::future()).unwrap(), 1);
+    assert_eq!(block_on(in_scope::future()).unwrap(), 1);
+    assert_eq!((in_place::token(), in_scope::token()), (Some(1), Some(1)));
+    assert_eq!(constant(), Some(1));
+    assert_eq!(block_on(scopes()).unwrap(), 2);
+}

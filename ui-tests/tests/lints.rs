@@ -434,6 +434,79 @@ mod sync {
     }
 }
 
+/// What clippy would say of the code without the attribute, or not say.
+#[allow(
+    unit_bindings,
+    clippy::ignored_unit_patterns,
+    reason = "these tell of a unit from an `.await`, too"
+)]
+mod as_without {
+    use super::*;
+
+    #[cancelable]
+    pub(crate) async fn units() -> Result<(), Cancelled> {
+        let _ = ready(()).await;
+        let unit = ready(()).await;
+        #[cancelable(finish)]
+        let _ = (ready(unit)).await;
+        let () = ready(()).await;
+        Ok(())
+    }
+
+    /// Nothing in it to wait for, and it is known.
+    #[cancelable(name = "scope")]
+    #[expect(clippy::unused_async, reason = "a trait may ask for it")]
+    pub(crate) async fn waits_for_nothing() -> Result<(), Cancelled> {
+        Ok(())
+    }
+
+    #[cancelable]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_async, unused_variables)]
+    pub(crate) async fn expects(n: u32) -> Result<(), Cancelled> {
+        Ok(())
+    }
+
+    type Handlers = std::collections::HashMap<String, Vec<Box<dyn Fn(u32, u32) -> u32>>>;
+
+    pub(crate) trait Table {
+        #[allow(clippy::type_complexity)]
+        fn read(&self) -> Result<(Vec<Box<dyn Fn(u32, u32) -> Result<u32, u32>>>, Option<Handlers>), Cancelled>;
+
+        #[allow(clippy::type_complexity)]
+        async fn wait(&self) -> Result<(Vec<Box<dyn Fn(u32, u32) -> Result<u32, u32>>>, Option<Handlers>), Cancelled>;
+    }
+
+    impl Table for u32 {
+        #[cancelable(name = "scope")]
+        fn read(&self) -> Result<(Vec<Box<dyn Fn(Self, Self) -> Result<Self, Self>>>, Option<Handlers>), Cancelled> {
+            for _ in 0..*self {}
+            Ok((vec![], None))
+        }
+
+        #[cancelable(name = "scope")]
+        async fn wait(
+            &self,
+        ) -> Result<(Vec<Box<dyn Fn(Self, Self) -> Result<Self, Self>>>, Option<Handlers>), Cancelled> {
+            ready(()).await;
+            Ok((vec![], None))
+        }
+    }
+
+    /// One expression, in braces that it needs.
+    #[cancelable(name = "scope")]
+    pub(crate) async fn one_expression() -> Result<u32, Cancelled> {
+        Ok(3)
+    }
+
+    pub(crate) async fn one_expression_with_token() -> Result<u32, Cancelled> {
+        cancel_scope!(token = token, async { wait_for(&token).await }).await
+    }
+
+    async fn wait_for(_: &CancellationToken) -> Result<u32, Cancelled> {
+        Ok(ready(1).await)
+    }
+}
+
 struct Holder {
     limit: Duration,
     sum: u32,
@@ -464,6 +537,7 @@ impl Holder {
 
 #[test]
 fn all_of_it_runs() {
+    use as_without::Table as _;
     use futures::executor::block_on;
     block_on(async {
         let token = CancellationToken::new();
@@ -501,6 +575,12 @@ fn all_of_it_runs() {
         assert_eq!(asynchronous::tail_scope(3).await.ok(), Some(3), "tail");
         assert_eq!(asynchronous::tail_or(4).await, 4, "tail");
         assert_eq!(asynchronous::token(3).await.ok(), Some(3), "token");
+        assert!(as_without::units().await.is_ok(), "units");
+        assert!(as_without::waits_for_nothing().await.is_ok(), "expectations");
+        assert!(as_without::expects(1).await.is_ok(), "expectations");
+        assert!(3.read().is_ok() && 3.wait().await.is_ok(), "complex types");
+        assert_eq!(as_without::one_expression().await.ok(), Some(3), "braces");
+        assert_eq!(as_without::one_expression_with_token().await.ok(), Some(1), "braces");
         token.cancel();
         assert_eq!(token.scope(asynchronous::endless()).await, 3, "endless");
         assert_eq!(token.scope(asynchronous::endless_scope()).await, 3, "endless");

@@ -9,8 +9,8 @@ use crate::lints;
 use crate::paths::{at, variable};
 use crate::plan::{OwnScope, Plan};
 use crate::rewrite::exit::Exit;
-use crate::rewrite::fresh_label;
 use crate::rewrite::loops::insert_after_items;
+use crate::rewrite::{caller, fresh_label};
 use crate::shape::{self, Shape};
 use crate::turns::Turns;
 use proc_macro2::{Span, TokenStream};
@@ -85,12 +85,16 @@ fn entry_check(plan: &Plan, exit: &Exit, name: Span) -> TokenStream {
 /// Input:  fn f() -> R { BODY }
 /// Output: fn f() -> R { if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) } BODY }
 /// ```
-/// Nothing moves: types, borrows, coercions and the order of drops are those of the plain function.
-fn in_place(plan: &Plan, mut block: Block, mut prelude: TokenStream, name: Span) -> TokenStream {
-    prelude.extend(entry_check(plan, &Exit::Return(plan.edge.clone()), name));
-    insert_after_items(&mut block, prelude);
-    let stmts = &block.stmts;
-    quote!(#(#stmts)*)
+/// Nothing moves: types, borrows, coercions and the order of drops are those of the plain function. What an option or a
+/// parameter has to have first is put before the body, in which items of its own could be meant by the same words.
+fn in_place(plan: &Plan, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
+    insert_after_items(&mut block, entry_check(plan, &Exit::Return(plan.inside.clone()), name));
+    if prelude.is_empty() {
+        let stmts = &block.stmts;
+        quote!(#(#stmts)*)
+    } else {
+        quote!(#prelude #block)
+    }
 }
 
 /// ```text
@@ -129,8 +133,10 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 ///             let scope = Site.scope().timeout(Duration::from_millis(5000));
 ///             Site.enter_sync(scope, || -> R {
 ///                 let mut a = a;
-///                 if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) }
-///                 BODY
+///                 {
+///                     if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) }
+///                     BODY
+///                 }
 ///             })
 ///         }
 /// ```
@@ -147,20 +153,31 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
         rebindings = signature::move_arguments(&mut plan.function.sig, first, scope, turns, None).rebindings;
     }
     let tokens = tokens(plan);
+    let braces = block.brace_token;
     let inner = match plan.or.take() {
         None => {
-            insert_after_items(&mut block, entry_check(plan, &Exit::Return(plan.edge.clone()), name));
+            insert_after_items(&mut block, entry_check(plan, &Exit::Return(plan.inside.clone()), name));
             quote!(#tokens #block)
         }
         Some(or) => in_place_or(plan, block, tokens, &or, name),
     };
     let library = &plan.library;
     let builder = scope.builder(library, name);
+    let inner = between(braces, quote!(#rebindings #inner));
+    let caller = plan.caller.as_ref().map(caller::ask);
     let output = plan.edge.ty();
-    let closure = quote_spanned!(at(name)=> || -> #output { #rebindings #inner });
+    let closure = quote_spanned!(at(name)=> || -> #output #inner);
     let scope = variable("scope", name);
     let entered = library.located("enter_sync", quote!(#scope, #closure), name);
-    quote_spanned!(at(name)=> #prelude let #scope = #builder; #entered)
+    // A lint can be allowed on a statement only.
+    let entered = match lints::on_closure(output, name) {
+        Some(allow) => {
+            let value = variable("value", name);
+            quote_spanned!(at(name)=> #allow let #value = #entered; #value)
+        }
+        None => entered,
+    };
+    quote_spanned!(at(name)=> #prelude #caller let #scope = #builder; #entered)
 }
 
 /// ```text
@@ -176,7 +193,7 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
 ///                         BODY
 ///                     }
 ///                 },
-///                 |cancelled| from_cancelled::<R>(cancelled),
+///                 |cancelled| { from_cancelled::<R>(cancelled) },
 ///             )
 ///             .await
 ///         }
@@ -210,8 +227,9 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
     let builder = scope.builder(library, name);
     let scope = variable("scope", name);
     let tokens = tokens(plan);
-    insert_after_items(&mut block, plan.edge.dead_return(library));
-    let inner = quote_spanned!(at(name)=> async #capture { #rebindings #tokens #block });
+    let dead = plan.edge.tell(library, &mut block);
+    let inner = between(block.brace_token, quote!(#rebindings #tokens #dead #block));
+    let inner = quote_spanned!(at(name)=> async #capture #inner);
     match or {
         None => {
             let converter = plan.edge.converter(library, name);
@@ -237,4 +255,11 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
             )
         }
     }
+}
+
+/// `{ tokens }`, the braces where the body's are: by these, coverage knows whose code it is.
+fn between(braces: syn::token::Brace, tokens: TokenStream) -> TokenStream {
+    let mut block = TokenStream::new();
+    braces.surround(&mut block, |block| block.extend(tokens));
+    block
 }

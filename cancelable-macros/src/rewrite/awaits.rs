@@ -3,15 +3,12 @@
 use super::exit::Exit;
 use super::{Rules, first_span, helpers};
 use crate::duration::peel;
-use crate::lints;
 use crate::paths::{Library, at};
-use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, BinOp, Block, Expr, ExprAwait, ExprBinary, ExprCall, ExprField, ExprMacro, ExprMatch, ExprTuple, Index,
-    Macro, Member, Path, Stmt, Token,
+    Attribute, BinOp, Block, Expr, ExprAwait, ExprBinary, ExprCall, ExprMacro, ExprMatch, Macro, Path, Stmt, Token,
 };
 
 /// What an `.await` turns into.
@@ -54,6 +51,7 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
     let span = expr.await_token.span;
     let mut attrs = std::mem::take(&mut expr.attrs);
     let gives_way = take_mark(&mut attrs);
+    let first = first_span(&expr.base);
     let base = in_parentheses(&mut expr.base);
     let call = guard(base.to_token_stream(), manner, gives_way, rules, span);
     let (dot, awaited) = (expr.dot_token, expr.await_token);
@@ -67,7 +65,7 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
         });
     }
     let scrutinee = quote_spanned!(at(span)=> #call #dot #awaited);
-    Expr::Match(matched(attrs, scrutinee, exit, library, span))
+    Expr::Match(matched(attrs, scrutinee, exit, library, first, span))
 }
 
 /// ```text
@@ -93,79 +91,28 @@ pub(super) fn guard(
 }
 
 /// `match SCRUTINEE { Ok(value) => value, Err(cancelled) => … }`, as a node that is put in parentheses where it must.
-fn matched(attrs: Vec<Attribute>, scrutinee: TokenStream, exit: &Exit, library: &Library, span: Span) -> ExprMatch {
-    let brace_token = syn::token::Brace { span: braces(span) };
+///
+/// Keyword and braces are put where the `.await` begins and ends, spans unchanged: what is wrong with its value, or with what
+/// is done with it, is told of the user's expression and not of the attribute.
+fn matched(
+    attrs: Vec<Attribute>,
+    scrutinee: TokenStream,
+    exit: &Exit,
+    library: &Library,
+    first: Span,
+    last: Span,
+) -> ExprMatch {
+    let mut braces = Group::new(Delimiter::Brace, TokenStream::new());
+    braces.set_span(last);
     ExprMatch {
         attrs,
-        match_token: syn::token::Match(at(span)),
+        match_token: syn::token::Match(first),
         expr: Box::new(Expr::Verbatim(scrutinee)),
-        brace_token,
-        arms: exit.arms(library, span).into(),
+        brace_token: syn::token::Brace {
+            span: braces.delim_span(),
+        },
+        arms: exit.arms(library, last).into(),
     }
-}
-
-/// Has `EXPR.await` or `EXPR.await?`, which reached from one of `ends` to the other before it was guarded, reach so again. Left
-/// alone is what was not guarded, as a shield.
-pub(super) fn restore(guarded: &mut Expr, ends: Option<(Span, Span)>, how: fn(Expr, Span, Span) -> Expr) {
-    let Some((first, last)) = ends else { return };
-    let is_guarded = match guarded {
-        Expr::Match(_) => true,
-        Expr::Try(inner) => matches!(*inner.expr, Expr::Match(_)),
-        _ => false,
-    };
-    if is_guarded {
-        *guarded = how(std::mem::replace(guarded, Expr::PLACEHOLDER), first, last);
-    }
-}
-
-/// First and last token of an expression for [`restore`].
-pub(super) fn ends(expr: &Expr) -> Option<(Span, Span)> {
-    match expr {
-        Expr::Await(inner) => Some((first_span(&inner.base), inner.await_token.span)),
-        Expr::Try(inner) if matches!(*inner.expr, Expr::Await(_)) => {
-            let (first, _) = ends(&inner.expr)?;
-            Some((first, inner.question_token.span))
-        }
-        _ => None,
-    }
-}
-
-/// ```text
-/// Input:  EXPR.await;
-/// Output: #[allow(…)] (match … { … },).0;
-/// ```
-/// A value that must be used is told of where the statement comes from.
-pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
-    let attrs = helpers::attrs_mut(&mut expr).map(std::mem::take).unwrap_or_default();
-    let value = reaching(expr, first, last);
-    let allow = lints::on_statement(last);
-    Expr::Verbatim(quote_spanned!(last=> #(#attrs)* #allow #value))
-}
-
-/// ```text
-/// Input:  EXPR.await
-/// Output: (match … { … },).0
-/// ```
-/// What is wrong with the expression as a whole is told of where it comes from, which for a generated `match` would be the
-/// attribute. So it is made to reach from its `first` to its `last` token, and to be of a kind that no lint finds fault with.
-pub(super) fn reaching(expr: Expr, first: Span, last: Span) -> Expr {
-    let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
-    parens.set_span(first);
-    let mut elems = Punctuated::new();
-    elems.push_value(expr);
-    elems.push_punct(syn::token::Comma(at(last)));
-    Expr::Field(ExprField {
-        attrs: Vec::new(),
-        base: Box::new(Expr::Tuple(ExprTuple {
-            attrs: Vec::new(),
-            paren_token: syn::token::Paren {
-                span: parens.delim_span(),
-            },
-            elems,
-        })),
-        dot_token: syn::token::Dot(at(last)),
-        member: Member::Unnamed(Index { index: 0, span: last }),
-    })
 }
 
 /// The base as it stands between the parentheses of a call: without parentheses of its own, which would be called needless
@@ -184,10 +131,12 @@ fn in_parentheses(base: &mut Expr) -> &Expr {
     }
 }
 
-fn braces(span: Span) -> DelimSpan {
-    let mut group = Group::new(Delimiter::Brace, TokenStream::new());
-    group.set_span(at(span));
-    group.delim_span()
+/// The `await` of what is nothing but an `.await`.
+pub(super) fn keyword(expr: &Expr) -> Option<Span> {
+    match peel(expr) {
+        Expr::Await(awaited) => Some(awaited.await_token.span),
+        _ => None,
+    }
 }
 
 /// Whether awaiting `base` is no check point, since `base` is visibly a shield: `shield!(…)`, `shield(…)`,

@@ -1,12 +1,14 @@
 //! How a check point leaves: with the function's own type, out of a loop, or to the code after the body.
 
+use super::loops::insert_after_items;
+use super::shadows::may_shadow;
 use crate::lints;
 use crate::paths::{Library, at, variable};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Arm, Expr, Lifetime, Pat, Type, TypeInfer};
+use syn::{Arm, Block, Expr, Lifetime, Pat, Type, TypeInfer};
 
 /// The type that a cancel has to be put in, as it may be written in an expression.
 ///
@@ -14,6 +16,7 @@ use syn::{Arm, Expr, Lifetime, Pat, Type, TypeInfer};
 /// the type itself, and once, since it reports one error per place and fact, however many check points there are.
 #[derive(Clone)]
 pub(crate) struct Edge {
+    /// `_` where it is not known, or not to be written.
     ty: TokenStream,
     pub(crate) span: Span,
 }
@@ -45,6 +48,15 @@ impl Edge {
         }
     }
 
+    /// The same type as it may be written inside `body`: inferred, where the body has items of its own by its names.
+    pub(crate) fn within(&self, body: &mut Block) -> Self {
+        if may_shadow(body, &self.ty) {
+            Edge::inferred(self.span)
+        } else {
+            self.clone()
+        }
+    }
+
     /// Whether a body that ends without a value may be right.
     pub(crate) fn is_unit(&self) -> bool {
         self.ty.to_string() == "()"
@@ -65,13 +77,14 @@ impl Edge {
     }
 
     /// ```text
-    /// Output: |cancelled| from_cancelled::<R>(cancelled)
+    /// Output: |cancelled| { from_cancelled::<R>(cancelled) }
     /// ```
     /// The function itself, handed on, would have its type blamed twice: where it is named, and as what it is called with.
     pub(crate) fn converter(&self, library: &Library, span: Span) -> TokenStream {
         let cancelled = variable("cancelled", span);
         let converted = self.convert(library, &cancelled);
-        quote_spanned!(at(span)=> |#cancelled| #converted)
+        // In braces of the expansion's own, or coverage would have it that the user never calls this.
+        quote_spanned!(at(span)=> |#cancelled| { #converted })
     }
 
     /// ```text
@@ -88,6 +101,17 @@ impl Edge {
         dead.set_span(span);
         let allow = lints::on_dead_return(span);
         quote_spanned!(at(span)=> #allow if let #option::Some(#dead) = #option::None::<#ty> { return #dead; })
+    }
+
+    /// The same, put into a body; or, if that has items by the names of the type, handed back to be put before it. A body of one
+    /// expression would be a block with unneeded braces behind a statement.
+    pub(crate) fn tell(&self, library: &Library, body: &mut Block) -> TokenStream {
+        let dead = self.dead_return(library);
+        if may_shadow(body, &self.ty) {
+            return dead;
+        }
+        insert_after_items(body, dead);
+        TokenStream::new()
     }
 }
 

@@ -46,14 +46,19 @@ pub(crate) fn check(rules: &Rules<'_>, every: Option<&TokenStream>, exit: &Exit,
 /// ```
 /// The loop stays the user's own, with its label, `break`s and `continue`s. The check is the iterator's, before it gives an
 /// item out; a loop marked `break` is left by that alone.
-pub(crate) fn ask_before_each(mut looping: ExprForLoop, exit: Option<&Exit>, library: &Library, keyword: Span) -> Expr {
+pub(crate) fn ask_before_each(
+    mut looping: ExprForLoop,
+    header: Header,
+    exit: Option<&Exit>,
+    library: &Library,
+    keyword: Span,
+) -> Expr {
     let attrs = std::mem::take(&mut looping.attrs);
     let asking = variable("asking", keyword);
-    let (first, last) = (first_span(&looping.expr), last_span(&looping.expr));
-    let items = into_iter(&looping.expr, first, last, library);
-    let asked = quote_spanned!(at(first)=> #asking.before_each(#items).items());
+    let items = header.into_iter(&looping.expr, library);
+    let asked = quote_spanned!(at(header.first)=> #asking.before_each(#items).items());
     // Once more, for what is told of where the header comes from: items of another type than the pattern is for.
-    *looping.expr = Expr::Verbatim(into_iter(asked, first, last, library));
+    *looping.expr = Expr::Verbatim(header.into_iter(asked, library));
     let made = library.located("asking", TokenStream::new(), keyword);
     let start = quote_spanned!(at(keyword)=> let mut #asking = #made;);
     let end = exit.map(|exit| {
@@ -145,6 +150,7 @@ pub(crate) fn check_some_turns(
 /// The check is made between the pieces, where the user's labels are not in scope.
 pub(crate) fn check_between_pieces(
     mut looping: ExprForLoop,
+    header: Header,
     every: &TokenStream,
     check: &TokenStream,
     library: &Library,
@@ -153,10 +159,9 @@ pub(crate) fn check_between_pieces(
     let attrs = std::mem::take(&mut looping.attrs);
     let [items, pieces] = ["items", "pieces"].map(|name| variable(name, keyword));
     let probe = library.private("Probe", keyword);
-    let (first, last) = (first_span(&looping.expr), last_span(&looping.expr));
-    let scrutinee = into_iter(&looping.expr, first, last, library);
-    let next_piece = quote_spanned!(at(first)=> #pieces.next_piece());
-    *looping.expr = Expr::Verbatim(into_iter(next_piece, first, last, library));
+    let scrutinee = header.into_iter(&looping.expr, library);
+    let next_piece = quote_spanned!(at(header.first)=> #pieces.next_piece());
+    *looping.expr = Expr::Verbatim(header.into_iter(next_piece, library));
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {
             mut #pieces => while #pieces.go_on() {
@@ -204,16 +209,33 @@ fn after(statement: TokenStream, mut looping: Expr) -> Expr {
     )
 }
 
-/// ```text
-/// Output: IntoIterator::into_iter(EXPR)
-/// ```
-/// Reaches from the `first` to the `last` token of what the loop goes through, as the user's: what is no iterator is told of once,
-/// for rustc says the same of one stretch of code only once.
-fn into_iter(items: impl ToTokens, first: Span, last: Span, library: &Library) -> TokenStream {
-    let path = library.private_at("IntoIterator", first);
-    let mut arguments = Group::new(Delimiter::Parenthesis, items.to_token_stream());
-    arguments.set_span(last);
-    quote_spanned!(first=> #path::into_iter #arguments)
+/// Where what a `for` goes through comes from: its first and its last token.
+#[derive(Clone, Copy)]
+pub(crate) struct Header {
+    first: Span,
+    last: Span,
+}
+
+impl Header {
+    /// As the user has written it.
+    pub(crate) fn of(items: &Expr) -> Self {
+        Header {
+            first: first_span(items),
+            last: last_span(items),
+        }
+    }
+
+    /// ```text
+    /// Output: IntoIterator::into_iter(EXPR)
+    /// ```
+    /// Reaches from the first to the last token, as the user's: what is no iterator is told of once, for rustc says the same of one
+    /// stretch of code only once.
+    fn into_iter(self, items: impl ToTokens, library: &Library) -> TokenStream {
+        let path = library.private_at("IntoIterator", self.first);
+        let mut arguments = Group::new(Delimiter::Parenthesis, items.to_token_stream());
+        arguments.set_span(self.last);
+        quote_spanned!(self.first=> #path::into_iter #arguments)
+    }
 }
 
 fn block(attrs: Vec<Attribute>, stmts: Vec<Stmt>) -> Expr {

@@ -18,12 +18,14 @@
 //! `return`, `?`, `break`, `continue`, labels and values keep their meaning, since the code stays where it is.
 
 pub(crate) mod awaits;
+pub(crate) mod caller;
 pub(crate) mod escapes;
 pub(crate) mod exit;
 pub(crate) mod helpers;
 pub(crate) mod loops;
 mod opaque;
 mod select;
+pub(crate) mod shadows;
 mod unreached;
 mod wrappers;
 
@@ -31,11 +33,13 @@ pub(crate) use unreached::Unreached;
 pub(crate) use wrappers::moved_by;
 
 use crate::diag::Errors;
+use crate::lints;
 use crate::paths::{Library, at};
 use crate::turns::Turns;
 use awaits::Manner;
 use exit::Exit;
 use helpers::{Helper, Word};
+use loops::Header;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
@@ -194,7 +198,7 @@ impl Rewriter<'_> {
         match (expr, semi_token) {
             (Expr::Macro(ExprMacro { attrs, mac }), semi_token) => Stmt::Macro(StmtMacro { attrs, mac, semi_token }),
             (replaced, None) => Stmt::Expr(replaced, None),
-            (replaced, semi_token) => Stmt::Expr(awaits::as_statement(replaced, first, last), semi_token),
+            (replaced, semi_token) => Stmt::Expr(opaque::as_statement(replaced, first, last), semi_token),
         }
     }
 
@@ -229,12 +233,11 @@ impl Rewriter<'_> {
         let every = helper.as_ref().and_then(|helper| helper.every.clone());
         let marked = helper.filter(|helper| helper.word == Word::Break);
         let outer = self.exit.clone();
+        let mut header = None;
         // What `for` goes through is evaluated before the loop, and so outside it.
         if let Expr::ForLoop(inner) = expr {
-            let awaited = awaits::ends(&inner.expr);
+            header = Some(Header::of(&inner.expr));
             self.visit_expr_mut(&mut inner.expr);
-            // If it is no iterator, that is told of it.
-            awaits::restore(&mut inner.expr, awaited, awaits::reaching);
         }
         if let (Some(helper), Expr::Loop(inner)) = (&marked, &mut *expr) {
             if let Some(value) = escapes::break_value(inner) {
@@ -281,7 +284,7 @@ impl Rewriter<'_> {
         if !checked_by_condition {
             let number = every.as_ref().map(Turns::number).or_else(|| self.rules.every.clone());
             let inner = std::mem::replace(expr, Expr::PLACEHOLDER);
-            *expr = self.checked(inner, number.as_ref(), marked.is_some(), keyword);
+            *expr = self.checked(inner, header, number.as_ref(), marked.is_some(), keyword);
             if let Some(every) = every {
                 loops::evaluate_before(expr, &every);
             }
@@ -290,20 +293,27 @@ impl Rewriter<'_> {
     }
 
     /// A loop with the check of its turns, or of every so many, put in.
-    fn checked(&self, looping: Expr, every: Option<&TokenStream>, is_marked: bool, keyword: Span) -> Expr {
+    fn checked(
+        &self,
+        looping: Expr,
+        header: Option<Header>,
+        every: Option<&TokenStream>,
+        is_marked: bool,
+        keyword: Span,
+    ) -> Expr {
         let library = self.rules.library;
         let check = |exit| loops::check(self.rules, every, exit, keyword);
-        match (looping, every) {
-            (Expr::ForLoop(inner), None) if self.rules.yield_every.is_none() => {
-                loops::ask_before_each(inner, (!is_marked).then_some(&self.exit), library, keyword)
+        match (looping, header, every) {
+            (Expr::ForLoop(inner), Some(header), None) if self.rules.yield_every.is_none() => {
+                loops::ask_before_each(inner, header, (!is_marked).then_some(&self.exit), library, keyword)
             }
-            (Expr::ForLoop(inner), every) => {
+            (Expr::ForLoop(inner), Some(header), every) => {
                 let exit = if is_marked { &Exit::LeaveInnermost } else { &self.exit };
                 let one = quote!(1);
-                loops::check_between_pieces(inner, every.unwrap_or(&one), &check(exit), library, keyword)
+                loops::check_between_pieces(inner, header, every.unwrap_or(&one), &check(exit), library, keyword)
             }
-            (other, None) => loops::check_each_turn(other, check(&self.exit)),
-            (other, Some(every)) => loops::check_some_turns(other, every, &check(&self.exit), library, keyword),
+            (other, _, None) => loops::check_each_turn(other, check(&self.exit)),
+            (other, _, Some(every)) => loops::check_some_turns(other, every, &check(&self.exit), library, keyword),
         }
     }
 
@@ -355,35 +365,46 @@ impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         match stmt {
             Stmt::Expr(expr, semicolon) => {
-                let awaited = if semicolon.is_some() { awaits::ends(expr) } else { None };
+                let awaited = semicolon.and_then(|_| awaits::keyword(expr));
                 match helpers::take_from_statement(expr, self.errors) {
                     Some(helper) => self.visit_marked(helper, expr),
                     None => self.visit_expr_mut(expr),
                 }
-                awaits::restore(expr, awaited, awaits::as_statement);
+                if let (Some(awaited), Expr::Match(guarded)) = (awaited, expr) {
+                    guarded.attrs.push(lints::on_await(awaited));
+                }
             }
-            Stmt::Local(local) => match helpers::take(&mut local.attrs, self.errors) {
-                Some(Helper { word: Word::Skip, .. }) => {
-                    let mut clear = helpers::Clear {
-                        errors: self.errors,
-                        what: "`skip` leaves everything inside as it is",
-                    };
-                    visit_mut::visit_local_mut(&mut clear, local);
+            Stmt::Local(local) => {
+                let helper = helpers::take(&mut local.attrs, self.errors);
+                let is_skipped = helper.as_ref().is_some_and(|helper| helper.word == Word::Skip);
+                if let Some(awaited) = local.init.as_ref().and_then(|init| awaits::keyword(&init.expr)) {
+                    if !is_skipped {
+                        local.attrs.push(lints::on_let(awaited));
+                    }
                 }
-                Some(helper @ Helper { word: Word::Finish, .. }) => {
-                    self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));
+                match helper {
+                    Some(Helper { word: Word::Skip, .. }) => {
+                        let mut clear = helpers::Clear {
+                            errors: self.errors,
+                            what: "`skip` leaves everything inside as it is",
+                        };
+                        visit_mut::visit_local_mut(&mut clear, local);
+                    }
+                    Some(helper @ Helper { word: Word::Finish, .. }) => {
+                        self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));
+                    }
+                    Some(helper) => {
+                        let word = if helper.word == Word::Every { "every" } else { "break" };
+                        self.errors
+                            .at(helper.span, format!("`{word}` goes on a loop, not on a `let`"));
+                        visit_mut::visit_local_mut(self, local);
+                    }
+                    None => match wrappers::instrumented_body(local) {
+                        Some(body) => self.visit_block_mut(body),
+                        None => visit_mut::visit_local_mut(self, local),
+                    },
                 }
-                Some(helper) => {
-                    let word = if helper.word == Word::Every { "every" } else { "break" };
-                    self.errors
-                        .at(helper.span, format!("`{word}` goes on a loop, not on a `let`"));
-                    visit_mut::visit_local_mut(self, local);
-                }
-                None => match wrappers::instrumented_body(local) {
-                    Some(body) => self.visit_block_mut(body),
-                    None => visit_mut::visit_local_mut(self, local),
-                },
-            },
+            }
             Stmt::Macro(_) => {
                 let Stmt::Macro(call) = std::mem::replace(stmt, Stmt::Expr(Expr::PLACEHOLDER, None)) else {
                     return;

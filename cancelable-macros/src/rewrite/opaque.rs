@@ -17,9 +17,10 @@
 use super::Rewriter;
 use super::awaits::guard;
 use super::exit::Exit;
-use super::select;
+use super::{helpers, select};
+use crate::lints;
 use crate::paths::{at, variable};
-use proc_macro2::{Punct, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -370,6 +371,23 @@ pub(super) fn block_expr(statements: TokenStream) -> Expr {
             stmts: vec![syn::Stmt::Expr(Expr::Verbatim(statements), None)],
         },
     })
+}
+
+/// ```text
+/// Input:  join!(a, b);
+/// Output: #[allow(…)] ({ … },).0;
+/// ```
+/// A value that must be used is told of where the statement comes from, which for a generated block would be the attribute. So it
+/// is made to reach from its `first` to its `last` token, and to be of a kind that no lint finds fault with.
+pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
+    let attrs = helpers::attrs_mut(&mut expr).map(std::mem::take).unwrap_or_default();
+    let allow = lints::on_macro(last);
+    let mut tuple = Group::new(Delimiter::Parenthesis, quote_spanned!(at(last)=> #expr,));
+    tuple.set_span(first);
+    let mut member = Literal::usize_unsuffixed(0);
+    member.set_span(last);
+    let dot = quote_spanned!(at(last)=> .);
+    Expr::Verbatim(quote!(#(#attrs)* #allow #tuple #dot #member))
 }
 
 fn parenthesized(tokens: TokenStream) -> Expr {

@@ -21,22 +21,15 @@ async fn await_() -> Result<u32, Error> {
         }
     }
         .send();
-    #[allow(
-        unreachable_code,
-        clippy::diverging_sub_expression,
-        clippy::unnecessary_operation
-    )]
-    (
-        match ::cancelable::__private::Site.guard(settle(page)).await {
-            ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-            ::cancelable::__private::Result::Err(cancelable_cancelled) => {
-                return ::cancelable::__private::from_cancelled::<
-                    Result<u32, Error>,
-                >(cancelable_cancelled);
-            }
-        },
-    )
-        .0;
+    #[allow(clippy::unnecessary_semicolon)]
+    match ::cancelable::__private::Site.guard(settle(page)).await {
+        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            return ::cancelable::__private::from_cancelled::<
+                Result<u32, Error>,
+            >(cancelable_cancelled);
+        }
+    };
     Ok(
         match ::cancelable::__private::Site.guard(last()).await {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,

@@ -50,9 +50,11 @@ async fn documented(n: u32) -> Result<u32, Cancelled> {
                     )
                 }
             },
-            |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
-                Result<u32, Cancelled>,
-            >(cancelable_cancelled),
+            |cancelable_cancelled| {
+                ::cancelable::__private::from_cancelled::<
+                    Result<u32, Cancelled>,
+                >(cancelable_cancelled)
+            },
         )
         .await
 }

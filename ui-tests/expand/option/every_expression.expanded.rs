@@ -1,24 +1,28 @@
 fn every_expression(step: usize) -> Option<u32> {
     let cancelable_every: usize = step * 2;
-    if ::cancelable::__private::Site.is_cancelled() {
-        return ::cancelable::__private::from_cancelled::<
-            Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
-    }
     {
-        let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
-        loop {
-            if cancelable_turns.begin() {
-                if ::cancelable::__private::Site.is_cancelled() {
-                    return ::cancelable::__private::from_cancelled::<
-                        Option<u32>,
-                    >(::cancelable::__private::Site.cancelled());
+        if ::cancelable::__private::Site.is_cancelled() {
+            return ::cancelable::__private::from_cancelled::<
+                Option<u32>,
+            >(::cancelable::__private::Site.cancelled());
+        }
+        {
+            let mut cancelable_turns = ::cancelable::__private::Turns::new(
+                cancelable_every,
+            );
+            loop {
+                if cancelable_turns.begin() {
+                    if ::cancelable::__private::Site.is_cancelled() {
+                        return ::cancelable::__private::from_cancelled::<
+                            Option<u32>,
+                        >(::cancelable::__private::Site.cancelled());
+                    }
+                }
+                if more() {} else {
+                    break;
                 }
             }
-            if more() {} else {
-                break;
-            }
         }
+        None
     }
-    None
 }

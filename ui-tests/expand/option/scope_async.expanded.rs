@@ -65,9 +65,11 @@ async fn scope_async(
                     Ok(a)
                 }
             },
-            |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
-                Result<u32, Error>,
-            >(cancelable_cancelled),
+            |cancelable_cancelled| {
+                ::cancelable::__private::from_cancelled::<
+                    Result<u32, Error>,
+                >(cancelable_cancelled)
+            },
         )
         .await
 }

@@ -48,66 +48,70 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
 async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
     let cancelable_every: usize = step;
     let cancelable_yield_every: usize = step * 100;
-    if ::cancelable::__private::Site.is_cancelled() {
-        return ::cancelable::__private::from_cancelled::<
-            Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
-    }
-    match ::cancelable::__private::IntoIterator::into_iter(numbers) {
-        cancelable_items => {
-            match ::cancelable::__private::Probe::of(&cancelable_items)
-                .kind()
-                .pieces(cancelable_items, cancelable_every)
-            {
-                mut cancelable_pieces => {
-                    while cancelable_pieces.go_on() {
-                        if let ::cancelable::__private::Result::Err(
-                            cancelable_cancelled,
-                        ) = ::cancelable::__private::Site
-                            .checkpoint(
-                                ::cancelable::__private::Turns::rounds(
-                                    cancelable_yield_every,
-                                    cancelable_every,
-                                ),
-                            )
-                            .await
-                        {
-                            return ::cancelable::__private::from_cancelled::<
-                                Option<u32>,
-                            >(cancelable_cancelled);
-                        }
-                        for n in ::cancelable::__private::IntoIterator::into_iter(
-                            cancelable_pieces.next_piece(),
-                        ) {
-                            work(n);
+    {
+        if ::cancelable::__private::Site.is_cancelled() {
+            return ::cancelable::__private::from_cancelled::<
+                Option<u32>,
+            >(::cancelable::__private::Site.cancelled());
+        }
+        match ::cancelable::__private::IntoIterator::into_iter(numbers) {
+            cancelable_items => {
+                match ::cancelable::__private::Probe::of(&cancelable_items)
+                    .kind()
+                    .pieces(cancelable_items, cancelable_every)
+                {
+                    mut cancelable_pieces => {
+                        while cancelable_pieces.go_on() {
+                            if let ::cancelable::__private::Result::Err(
+                                cancelable_cancelled,
+                            ) = ::cancelable::__private::Site
+                                .checkpoint(
+                                    ::cancelable::__private::Turns::rounds(
+                                        cancelable_yield_every,
+                                        cancelable_every,
+                                    ),
+                                )
+                                .await
+                            {
+                                return ::cancelable::__private::from_cancelled::<
+                                    Option<u32>,
+                                >(cancelable_cancelled);
+                            }
+                            for n in ::cancelable::__private::IntoIterator::into_iter(
+                                cancelable_pieces.next_piece(),
+                            ) {
+                                work(n);
+                            }
                         }
                     }
                 }
             }
         }
-    }
-    {
-        let mut cancelable_turns = ::cancelable::__private::Turns::new(cancelable_every);
-        loop {
-            if cancelable_turns.begin() {
-                if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
-                    .checkpoint(
-                        ::cancelable::__private::Turns::rounds(
-                            cancelable_yield_every,
-                            cancelable_every,
-                        ),
-                    )
-                    .await
-                {
-                    return ::cancelable::__private::from_cancelled::<
-                        Option<u32>,
-                    >(cancelable_cancelled);
+        {
+            let mut cancelable_turns = ::cancelable::__private::Turns::new(
+                cancelable_every,
+            );
+            loop {
+                if cancelable_turns.begin() {
+                    if let ::cancelable::__private::Result::Err(cancelable_cancelled) = ::cancelable::__private::Site
+                        .checkpoint(
+                            ::cancelable::__private::Turns::rounds(
+                                cancelable_yield_every,
+                                cancelable_every,
+                            ),
+                        )
+                        .await
+                    {
+                        return ::cancelable::__private::from_cancelled::<
+                            Option<u32>,
+                        >(cancelable_cancelled);
+                    }
+                }
+                if more() {} else {
+                    break;
                 }
             }
-            if more() {} else {
-                break;
-            }
         }
+        None
     }
-    None
 }

@@ -19,9 +19,9 @@ async fn async_block() {
                         }
                     }
                 },
-                |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
-                    _,
-                >(cancelable_cancelled),
+                |cancelable_cancelled| {
+                    ::cancelable::__private::from_cancelled::<_>(cancelable_cancelled)
+                },
             )
     }
         .await;

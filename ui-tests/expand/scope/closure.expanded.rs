@@ -11,30 +11,28 @@ fn closure() {
                     let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
                         ::cancelable::__private::CancellationToken,
                     >();
+                    if ::cancelable::__private::Site.is_cancelled() {
+                        return ::cancelable::__private::from_cancelled::<
+                            Option<u32>,
+                        >(::cancelable::__private::Site.cancelled());
+                    }
                     {
-                        if ::cancelable::__private::Site.is_cancelled() {
+                        let mut cancelable_asking = ::cancelable::__private::Site
+                            .asking();
+                        for n in ::cancelable::__private::IntoIterator::into_iter(
+                            cancelable_asking
+                                .before_each(
+                                    ::cancelable::__private::IntoIterator::into_iter(0..3),
+                                )
+                                .items(),
+                        ) {}
+                        if cancelable_asking.ended_it() {
                             return ::cancelable::__private::from_cancelled::<
                                 Option<u32>,
                             >(::cancelable::__private::Site.cancelled());
                         }
-                        {
-                            let mut cancelable_asking = ::cancelable::__private::Site
-                                .asking();
-                            for n in ::cancelable::__private::IntoIterator::into_iter(
-                                cancelable_asking
-                                    .before_each(
-                                        ::cancelable::__private::IntoIterator::into_iter(0..3),
-                                    )
-                                    .items(),
-                            ) {}
-                            if cancelable_asking.ended_it() {
-                                return ::cancelable::__private::from_cancelled::<
-                                    Option<u32>,
-                                >(::cancelable::__private::Site.cancelled());
-                            }
-                        }
-                        None
                     }
+                    None
                 },
             )
     };

@@ -19,9 +19,11 @@ fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
                         Some(n)
                     }
                 },
-                |cancelable_cancelled| ::cancelable::__private::from_cancelled::<
-                    Option<u32>,
-                >(cancelable_cancelled),
+                |cancelable_cancelled| {
+                    ::cancelable::__private::from_cancelled::<
+                        Option<u32>,
+                    >(cancelable_cancelled)
+                },
             )
             .await
     })

@@ -1,0 +1,142 @@
+//! While a function is being typed, what is wrong with it is rustc's to say: an annotated file that ends too early has the errors
+//! that it would have without our attributes, and no others.
+//!
+//! Files are cut behind a token, up to the end of the group that it is in, as an editor has it that closes what it opens. A few
+//! dozen of the cuts in each run; all of them with `HALF_TYPED=all`.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use ui_tests::compile;
+
+/// Cuts tried in each file. A prime number of them, so that they fall on all kinds of tokens.
+const CUTS: usize = 19;
+
+#[test]
+fn a_file_cut_short_has_rustcs_errors_and_no_others() {
+    for file in ["half_typed/helpers.rs", "coverage/bodies.rs"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = fs::read_to_string(source).expect("the file is there");
+        assert_eq!(errors(&text, "whole"), [], "{file} is complete");
+        let cuts: Vec<Range<usize>> = cuts(&text)
+            .into_iter()
+            .filter(|cut| is_code(&text[..cut.start]))
+            .collect();
+        let step = if std::env::var_os("HALF_TYPED").is_some() {
+            1
+        } else {
+            cuts.len() / CUTS
+        };
+        for cut in cuts.iter().step_by(step) {
+            let half = format!("{}{}", &text[..cut.start], &text[cut.end..]);
+            let ours = errors(&half, "annotated");
+            let theirs = errors(&without_attributes(&half), "plain");
+            let count = |errors: &[(usize, String)], line| errors.iter().filter(|error| error.0 == line).count();
+            let more = ours
+                .iter()
+                .find(|error| count(&ours, error.0) > count(&theirs, error.0));
+            let behind = &text[cut.start.saturating_sub(60)..cut.start];
+            assert_eq!(
+                more, None,
+                "{file}, cut behind `…{behind}`: {ours:#?} and not {theirs:#?}"
+            );
+        }
+    }
+}
+
+/// What to leave out for each cut: from behind a token to the end of its group.
+fn cuts(text: &str) -> Vec<Range<usize>> {
+    let mut cuts = Vec::new();
+    // The cuts in groups that have not ended, by group.
+    let mut open: Vec<Vec<usize>> = vec![Vec::new()];
+    for token in tokens(text) {
+        let first = text.as_bytes()[token.start];
+        if b")]}".contains(&first) {
+            let ended = open.pop().unwrap_or_default();
+            cuts.extend(ended.into_iter().map(|cut| cut..token.start));
+        }
+        if b"([{".contains(&first) {
+            open.push(vec![token.end]);
+        } else if let Some(group) = open.last_mut() {
+            group.push(token.end);
+        }
+    }
+    cuts.extend(open.into_iter().flatten().map(|cut| cut..text.len()));
+    cuts.sort_by_key(|cut| cut.start);
+    cuts
+}
+
+/// Words, strings and signs; not comments. (No raw strings, and no quotes in a `char`.)
+fn tokens(text: &str) -> Vec<Range<usize>> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    while let Some(first) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if first == '"' {
+            rest[1..].find('"').map_or(rest.len(), |end| end + 2)
+        } else if is_word(first) {
+            rest.find(|c| !is_word(c)).unwrap_or(rest.len())
+        } else {
+            first.len_utf8()
+        };
+        if !first.is_whitespace() && !rest.starts_with("//") {
+            tokens.push(at..at + length);
+        }
+        at += length;
+    }
+    tokens
+}
+
+/// Whether a cut behind this is in an item that is annotated, or behind one; and neither in an attribute nor in a macro of ours,
+/// whose mistakes are ours to tell, nor in what `#[token]` marks, which is no parameter without it.
+fn is_code(before: &str) -> bool {
+    let Some(attribute) = before.rfind("#[") else {
+        return false;
+    };
+    let is_complete = before[attribute..].contains(']');
+    let marked = before[attribute..].strip_prefix("#[token]");
+    let in_marked = marked.is_some_and(|behind| !behind.contains([',', ')']));
+    let in_macro = before
+        .rfind("cancel_scope!")
+        .is_some_and(|call| !before[call..].contains("\n}"));
+    // There is nothing to finish before there is an `.await`; that is ours to tell, too.
+    let finishes = before[attribute..].starts_with("#[cancelable(finish)]") && !before[attribute..].contains(".await");
+    before.contains("#[cancelable") && is_complete && !in_marked && !in_macro && !finishes
+}
+
+/// The same on the same lines, with attributes that do nothing, and a token from elsewhere.
+fn without_attributes(text: &str) -> String {
+    let mut plain = text.replacen("\n\n", "\n#[expect(unused)] use cancelable::current as token;\n", 1);
+    for parameter in [
+        "#[token] token: &CancellationToken",
+        "#[token] token: CancellationToken, ",
+    ] {
+        plain = plain.replace(parameter, "");
+    }
+    let mut attributes = plain.split("#[cancelable");
+    let mut kept = attributes.next().unwrap_or_default().to_owned();
+    for attribute in attributes {
+        kept.push_str("#[allow()]");
+        kept.push_str(attribute.split_once(']').map_or("", |(_, behind)| behind));
+    }
+    kept
+}
+
+/// The errors in a file, each with its line; but for those about the token that is from elsewhere.
+fn errors(text: &str, name: &str) -> Vec<(usize, String)> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let source = folder.join(format!("half_typed_{name}.rs"));
+    fs::write(&source, text).expect("the folder is there");
+    let options = ["--emit=metadata", "--error-format=short", "--cap-lints=allow"];
+    let output = compile(&source, &source.with_extension("rmeta"), &options);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let errors = said.lines().filter_map(|line| {
+        let (place, message) = line.split_once(": error")?;
+        let (line, _) = place.rsplit_once(':')?.0.rsplit_once(':').map(|(_, line)| (line, ()))?;
+        Some((line.parse().ok()?, message.to_owned()))
+    });
+    errors.filter(|(_, message)| !message.contains("`token`")).collect()
+}
