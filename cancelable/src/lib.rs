@@ -24,6 +24,8 @@ mod timer;
 
 mod delay;
 
+mod starved;
+
 mod reason;
 
 mod rounds;

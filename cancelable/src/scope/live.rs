@@ -28,6 +28,8 @@ pub(super) struct Live {
     pub(super) deadline: Option<Delay>,
     /// How often check points may still look closer before the token is made.
     pub(super) looks: u8,
+    /// How many polls in a row the runtime's budget has put a failure off.
+    pub(super) put_off: u8,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }
@@ -41,6 +43,7 @@ impl Live {
             is_unmade: false,
             unwound: None,
             looks: LOOKS,
+            put_off: 0,
             is_foreign: false,
             hold: Hold::new(),
             inside: Counts::NOTHING,

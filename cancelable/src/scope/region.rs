@@ -19,6 +19,7 @@ use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
 use crate::reason::CancelReason;
+use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
 
@@ -279,11 +280,13 @@ where
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
         let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
-        let before = Before {
+        let mut before = Before {
             cancelled,
             foreign,
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
+            is_check_point: live.nature.is_check_point,
+            starved: Starved::before(),
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
@@ -405,8 +408,14 @@ where
                 return Poll::Pending;
             }
             let is_forced = live.poll_grace(cx);
-            if !is_forced && !before.may_fail(&cause, live.inside, cx) {
-                return Poll::Pending;
+            if !is_forced {
+                if !before.may_fail(&cause, live.inside, cx) {
+                    return Poll::Pending;
+                }
+                if let Some(put_off) = before.starved.puts_off(live.put_off, cx) {
+                    live.put_off = put_off;
+                    return Poll::Pending;
+                }
             }
             let frame = Frame::new(token, &live.nature.about, None);
             let (notice, _) = frame.enter(|| frame.notice(live.nature.location));

@@ -4,9 +4,10 @@ use std::borrow::Borrow;
 use std::future::Future;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use super::handle::CancellationToken;
+use crate::starved::Starved;
 
 impl CancellationToken {
     /// Runs `f` until it is done (`Some`) or the token is cancelled (`None`, and `f` is dropped where it stands).
@@ -40,11 +41,23 @@ async fn run_until<F: Future>(token: impl Borrow<CancellationToken>, f: F) -> Op
     }
     let mut f = pin!(f);
     let mut cancelled = pin!(token.cancelled());
+    let mut put_off = 0;
     poll_fn(|cx| {
+        let mut starved = Starved::before();
         if let Poll::Ready(output) = f.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        cancelled.as_mut().poll(cx).map(|()| None)
+        ready!(cancelled.as_mut().poll(cx));
+        if let Poll::Ready(output) = starved.ask(f.as_mut(), cx) {
+            return Poll::Ready(Some(output));
+        }
+        match starved.puts_off(put_off, cx) {
+            None => Poll::Ready(None),
+            Some(polls) => {
+                put_off = polls;
+                Poll::Pending
+            }
+        }
     })
     .await
 }
