@@ -20,6 +20,7 @@ mod fork;
 
 mod clock;
 mod park;
+mod runtime;
 mod timer;
 
 mod delay;

@@ -23,6 +23,8 @@ mod primitive;
 mod reason;
 #[path = "../../src/rounds.rs"]
 mod rounds;
+#[path = "../../src/runtime.rs"]
+mod runtime;
 #[path = "../../src/starved.rs"]
 mod starved;
 #[path = "../../src/timer/mod.rs"]
