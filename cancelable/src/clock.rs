@@ -37,6 +37,22 @@ pub(crate) fn now() -> Now {
     }
 }
 
+/// Is this thread in a runtime whose clock may be paused at any time?
+pub(crate) fn may_be_paused() -> bool {
+    #[cfg(feature = "tokio")]
+    return tokio_clock::may_be_paused();
+    #[cfg(not(feature = "tokio"))]
+    return false;
+}
+
+/// And has it been? (Of a hand-driven clock, code knows from the start.)
+pub(crate) fn is_paused() -> bool {
+    #[cfg(feature = "tokio")]
+    return tokio_clock::now().is_virtual;
+    #[cfg(not(feature = "tokio"))]
+    return false;
+}
+
 /// One look at the wall's clock, taken when it is first needed, for all who ask at the same moment.
 #[derive(Default)]
 pub(crate) struct Glance(OnceCell<Instant>);
@@ -170,10 +186,13 @@ mod tokio_clock {
         }
     }
 
+    pub(super) fn may_be_paused() -> bool {
+        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
+    }
+
     #[cold]
     fn is_virtual(before: Instant, at: Instant) -> bool {
-        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
-            && (at < before || at > Instant::now() || stands_still(at))
+        may_be_paused() && (at < before || at > Instant::now() || stands_still(at))
     }
 
     /// Real time may move in steps: until it has made one, nothing is known.
