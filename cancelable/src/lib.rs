@@ -85,5 +85,5 @@ pub use sources::{All, Any, Condition, Sources, all, any, condition};
 pub use stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
 pub use token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
-    WaitForCancellationFutureOwned,
+    WaitForCancellationFutureOwned, WithCancellationTokenFuture, WithCancellationTokenFutureOwned,
 };

@@ -196,6 +196,11 @@ fn a_value_that_has_arrived_arrives_beside_a_task_mate_that_eats_the_budget() {
                 token.run_until_cancelled(second(receiver.recv())).await
             })
             .await;
+            expect(polls, "with_cancellation_token", |token| async move {
+                let (_sender, mut receiver) = full(1);
+                second(receiver.recv()).with_cancellation_token(&token).await
+            })
+            .await;
             expect(polls, "members", |_| async {
                 let (_sender, mut receiver) = full(1);
                 let mut members: FuturesUnordered<_> = [guard(second(receiver.recv()))].into_iter().collect();
