@@ -7,7 +7,7 @@
 use std::cell::OnceCell;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "testing")]
 pub(crate) mod hand;
@@ -35,6 +35,22 @@ pub(crate) fn now() -> Now {
         at: Instant::now(),
         is_virtual: false,
     }
+}
+
+/// Is this thread in a runtime whose clock may be paused at any time?
+pub(crate) fn may_be_paused() -> bool {
+    #[cfg(feature = "tokio")]
+    return tokio_clock::may_be_paused();
+    #[cfg(not(feature = "tokio"))]
+    return false;
+}
+
+/// And has it been? (Of a hand-driven clock, code knows from the start.)
+pub(crate) fn is_paused() -> bool {
+    #[cfg(feature = "tokio")]
+    return tokio_clock::now().is_virtual;
+    #[cfg(not(feature = "tokio"))]
+    return false;
 }
 
 /// One look at the wall's clock, taken when it is first needed, for all who ask at the same moment.
@@ -71,14 +87,18 @@ impl InForce {
     }
 }
 
-/// A timer of a virtual clock.
-pub(crate) type VirtualSleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+/// A timer of a virtual clock: ready at its moment; or with what is left until then, by real time, once that clock is gone.
+pub(crate) type VirtualSleep = Pin<Box<dyn Future<Output = Duration> + Send + Sync>>;
 
-/// Ready at `at` by the virtual clock in force, from which that moment was read.
-pub(crate) fn virtual_sleep(at: Instant) -> VirtualSleep {
+/// A timer for `at` by the virtual clock in force, from which that moment was read; `None` if there is none any more.
+pub(crate) fn virtual_sleep(at: Instant) -> Option<VirtualSleep> {
     #[cfg(feature = "testing")]
     if let Some(clock) = hand::current() {
-        return Box::pin(clock.sleep_until(at));
+        let sleep = clock.sleep_until(at);
+        return Some(Box::pin(async {
+            sleep.await;
+            Duration::ZERO
+        }));
     }
     runtime_sleep(at)
 }
@@ -104,41 +124,83 @@ use tokio_clock::sleep_until as runtime_sleep;
 
 /// Without a runtime's clock there is nothing to wait for.
 #[cfg(not(feature = "tokio"))]
-fn runtime_sleep(_at: Instant) -> VirtualSleep {
-    Box::pin(std::future::pending())
+fn runtime_sleep(_at: Instant) -> Option<VirtualSleep> {
+    None
 }
 
 #[cfg(feature = "tokio")]
 mod tokio_clock {
+    use std::future::Future;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll};
     use std::time::{Duration, Instant};
 
     use super::{Now, VirtualSleep};
     use tokio::runtime::{Handle, RuntimeFlavor};
-    use tokio::time;
+    use tokio::task::unconstrained;
+    use tokio::time::{self, Sleep};
 
-    /// Only for a moment that was read from a runtime's clock: such a runtime can sleep.
-    pub(super) fn sleep_until(at: Instant) -> VirtualSleep {
-        Box::pin(time::sleep_until(time::Instant::from_std(at)))
+    /// A moment was read from a runtime's clock: that runtime can sleep.
+    pub(super) fn sleep_until(at: Instant) -> Option<VirtualSleep> {
+        let runtime = Handle::try_current().ok()?;
+        now().is_virtual.then(|| {
+            let sleep = Box::pin(time::sleep_until(time::Instant::from_std(at)));
+            Box::pin(RuntimeSleep { runtime, at, sleep }) as VirtualSleep
+        })
     }
 
-    /// The time, if this thread is in a runtime whose clock is paused, or is the wall's.
+    /// tokio's timer panics if it is polled when its runtime has been shut down. But that ends all timers, and they say so.
+    struct RuntimeSleep {
+        runtime: Handle,
+        at: Instant,
+        sleep: Pin<Box<Sleep>>,
+    }
+
+    impl Future for RuntimeSleep {
+        type Output = Duration;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Duration> {
+            // It is the task's business, not an operation of its body, for which there is a budget.
+            if !self.sleep.is_elapsed() && pin!(unconstrained(self.sleep.as_mut())).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let _context = self.runtime.enter();
+            let now = time::Instant::now().into_std();
+            Poll::Ready(self.at.saturating_duration_since(now))
+        }
+    }
+
+    /// The time, if this thread is in a runtime whose clock is paused or has been, or the real time.
     ///
-    /// tokio has no question for whether it is paused, but a paused (or paused and moved) clock does not lie between two
-    /// readings of the wall's. A clock that has been moved by less than a millisecond has not been moved by a timer; and
-    /// only a current-thread runtime can be paused.
+    /// tokio has no question for whether its clock is paused. Two things tell. A clock that does not move while real time
+    /// does is paused. And one that runs, but is a millisecond or more from real time, has been.
+    /// (By less than that no timer moves it.) Only a current-thread runtime's clock can be paused.
     pub(super) fn now() -> Now {
         let before = Instant::now();
         let at = time::Instant::now().into_std();
         let is_close = at >= before && at - before < Duration::from_millis(1);
+        let is_running = is_close && time::Instant::now().into_std() > at;
         Now {
             at,
-            is_virtual: !is_close && is_far(before, at),
+            is_virtual: !is_running && is_virtual(before, at),
         }
     }
 
+    pub(super) fn may_be_paused() -> bool {
+        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
+    }
+
     #[cold]
-    fn is_far(before: Instant, at: Instant) -> bool {
-        (at < before || at > Instant::now())
-            && Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
+    fn is_virtual(before: Instant, at: Instant) -> bool {
+        may_be_paused() && (at < before || at > Instant::now() || stands_still(at))
+    }
+
+    /// Real time may move in steps: until it has made one, nothing is known.
+    fn stands_still(at: Instant) -> bool {
+        let before = Instant::now();
+        while Instant::now() == before {
+            std::hint::spin_loop();
+        }
+        time::Instant::now().into_std() == at
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, VirtualSleep, virtual_sleep};
@@ -57,7 +57,7 @@ impl Delay {
 
     pub(crate) fn until(at: Instant, is_virtual: bool) -> Self {
         if is_virtual {
-            Self::Virtual(virtual_sleep(at))
+            virtual_sleep(at).map_or(Self::Wall(at), Self::Virtual)
         } else {
             Self::Wall(at)
         }
@@ -69,9 +69,16 @@ impl Future for Delay {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        if let Self::Virtual(sleep) = this {
+            let left = ready!(sleep.as_mut().poll(cx));
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            // The clock is gone, and the moment is still to come.
+            *this = Instant::now().checked_add(left).map_or(Self::Never, Self::Wall);
+        }
         let is_over = match this {
-            Self::Never => false,
-            Self::Virtual(sleep) => return sleep.as_mut().poll(cx),
+            Self::Never | Self::Virtual(_) => false,
             // The alarm says when it is time; the clock is asked only before there is one.
             Self::Armed(alarm) => {
                 let has_fired = alarm.update(cx.waker());

@@ -20,9 +20,12 @@ mod fork;
 
 mod clock;
 mod park;
+mod runtime;
 mod timer;
 
 mod delay;
+
+mod starved;
 
 mod reason;
 
@@ -91,5 +94,5 @@ pub use sources::{All, Any, Condition, Sources, all, any, condition};
 pub use stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
 pub use token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
-    WaitForCancellationFutureOwned,
+    WaitForCancellationFutureOwned, WithCancellationTokenFuture, WithCancellationTokenFutureOwned,
 };

@@ -83,7 +83,8 @@ enum Detail {
     Error(CarriedError),
     Dropped,
     ScopeEnded,
-    Superseded,
+    /// With the error of what failed, if it can be shared.
+    Superseded(Option<CarriedError>),
 }
 
 /// An error and whoever shares it. It may carry a `Cancelled` or another reason, with an error of its own, and so on: it is
@@ -212,13 +213,22 @@ impl CancelReason {
         Self::plain(ReasonKind::Superseded, location)
     }
 
+    /// Something that belonged together has failed at `location`.
+    pub(crate) fn superseded_by(
+        failure: &'static str,
+        error: Option<Box<Source>>,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self::new(Detail::Superseded(error.map(CarriedError::new)), location).with_message(failure)
+    }
+
     /// Of a kind that knows no more than its line.
     pub(crate) fn plain(kind: ReasonKind, location: &'static Location<'static>) -> Self {
         let detail = match kind {
             ReasonKind::Shutdown => Detail::Shutdown,
             ReasonKind::Dropped => Detail::Dropped,
             ReasonKind::ScopeEnded => Detail::ScopeEnded,
-            ReasonKind::Superseded => Detail::Superseded,
+            ReasonKind::Superseded => Detail::Superseded(None),
             _ => {
                 debug_assert_eq!(kind, ReasonKind::Manual, "it knows more than its line");
                 Detail::Manual
@@ -246,7 +256,7 @@ impl CancelReason {
             Detail::Error(_) => ReasonKind::Error,
             Detail::Dropped => ReasonKind::Dropped,
             Detail::ScopeEnded => ReasonKind::ScopeEnded,
-            Detail::Superseded => ReasonKind::Superseded,
+            Detail::Superseded(_) => ReasonKind::Superseded,
         }
     }
 
@@ -272,11 +282,13 @@ impl CancelReason {
         self.0.message.as_deref()
     }
 
-    /// The error behind a reason of kind [`ReasonKind::Error`].
+    /// The error behind a reason of kind [`ReasonKind::Error`]; or of kind [`ReasonKind::Superseded`], if that was the failure
+    /// of a task whose error can be shared: a [`Cancelled`](crate::Cancelled), or the text of an [`io::Error`](std::io::Error),
+    /// of a `Box<dyn Error + Send + Sync>` or of a panic.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match &self.0.detail {
-            Detail::Error(error) => Some(error.get()),
+            Detail::Error(error) | Detail::Superseded(Some(error)) => Some(error.get()),
             _ => None,
         }
     }
@@ -324,13 +336,17 @@ impl fmt::Display for CancelReason {
             (Detail::Error(error), _) => write!(f, "stopped by an error: {}", error.get())?,
             (Detail::Dropped, _) => f.write_str("dropped before it finished")?,
             (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
-            (Detail::Superseded, _) => f.write_str("superseded by another branch")?,
+            (Detail::Superseded(None), None) => f.write_str("superseded by another branch")?,
+            (Detail::Superseded(_), _) => f.write_str("superseded")?,
         }
         if let Some(scope) = &inner.scope {
             write!(f, " (scope \"{scope}\")")?;
         }
         if let Some(message) = &inner.message {
             write!(f, ": {message}")?;
+        }
+        if let Detail::Superseded(Some(error)) = &inner.detail {
+            write!(f, ": {}", error.get())?;
         }
         Ok(())
     }

@@ -64,7 +64,13 @@ impl Site {
     /// A future that yields in every so many of these calls before it starts: for an await that begins a turn of a loop.
     #[inline]
     pub fn give_way_first<F: IntoFuture>(self, every: usize, future: F) -> GiveWayFirst<F::IntoFuture> {
-        guard::give_way_first(calls(every), future.into_future())
+        guard::give_way_first(calls(every), future.into_future(), true)
+    }
+
+    /// The same for an await that runs to its end once it has started.
+    #[inline]
+    pub fn give_way_and_finish<F: IntoFuture>(self, every: usize, future: F) -> GiveWayFirst<F::IntoFuture> {
+        guard::give_way_first(calls(every), future.into_future(), false)
     }
 
     /// As [`Scope::new`].

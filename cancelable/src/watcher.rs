@@ -7,6 +7,9 @@
 //! that the thread polls it whenever it has been woken. A future that blocks holds up the others for 10 to 20 ms; then another
 //! thread takes over the queue ([`crew`](crate::crew)).
 //!
+//! A paused clock of tokio's moves as soon as its runtime has nothing to do. So what was begun there is not polled by the
+//! thread, but by a blocking task of the runtime, for which the clock waits.
+//!
 //! # A future's states
 //!
 //! All under the lock of its [`Task`]. No user code runs under it, and no other lock is taken.
@@ -26,6 +29,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::crew::{self, Crew, Held, Post, Shift};
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
+use crate::runtime::Runtime;
 use crate::unwind::caught;
 
 type Watched = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -156,6 +160,8 @@ struct Task {
     watcher: &'static Watcher,
     /// Polled where it is woken.
     is_inline: bool,
+    /// In which it is polled, and dropped, wherever that happens.
+    runtime: Runtime,
     state: Mutex<State>,
 }
 
@@ -225,7 +231,9 @@ impl Task {
         drop(state);
         let waker = Waker::from(Arc::clone(self));
         // A panic has been reported by the panic hook; the future is over, and the others go on.
-        let poll = caught(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+        let poll = self
+            .runtime
+            .enter(|| caught(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
         let mut state = self.lock();
         state.is_polled = false;
         if matches!(poll, Some(Poll::Pending)) && !state.is_over {
@@ -234,7 +242,7 @@ impl Task {
         }
         let rest = state.end();
         drop(state);
-        caught(|| drop((future, rest)));
+        self.runtime.enter(|| caught(|| drop((future, rest))));
         false
     }
 
@@ -243,7 +251,8 @@ impl Task {
         if self.is_inline {
             while self.poll_once() {}
         } else {
-            self.watcher.push(Arc::clone(self));
+            let turn = Turn(Some(Arc::clone(self)));
+            drop(self.runtime.run_at_this_moment(turn, Turn::take));
         }
     }
 
@@ -251,9 +260,29 @@ impl Task {
     #[cold]
     fn lose(&self, error: io::Error) {
         let (future, lost) = self.lock().end();
-        caught(|| drop(future));
+        self.runtime.enter(|| caught(|| drop(future)));
         if let Some(lost) = lost {
             lost(error);
+        }
+    }
+}
+
+/// A task that is to be polled: by whoever takes it; or, if nobody does, because a runtime has been shut down, by the
+/// watcher's thread.
+struct Turn(Option<Arc<Task>>);
+
+impl Turn {
+    fn take(mut self) {
+        if let Some(task) = self.0.take() {
+            task.poll();
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.watcher.push(Arc::clone(&task));
         }
     }
 }
@@ -277,7 +306,7 @@ impl Drop for Vigil {
     /// its own.
     fn drop(&mut self) {
         let rest = self.0.lock().end();
-        caught(|| drop(rest));
+        self.0.runtime.enter(|| caught(|| drop(rest)));
     }
 }
 
@@ -288,7 +317,7 @@ pub(crate) fn watch(
     is_inline: bool,
     lost: impl FnOnce(io::Error) + Send + 'static,
 ) -> Vigil {
-    SHARED.watch(Box::pin(in_this_runtime(future)), is_inline, Box::new(lost))
+    SHARED.watch(Box::pin(future), is_inline, Box::new(lost))
 }
 
 impl Watcher {
@@ -296,6 +325,7 @@ impl Watcher {
         let task = Arc::new(Task {
             watcher: self,
             is_inline,
+            runtime: Runtime::current(),
             state: Mutex::new(State {
                 future: Some(future),
                 lost: Some(lost),
@@ -314,29 +344,6 @@ impl Watcher {
         }
         Vigil(task)
     }
-}
-
-/// Polls (and drops) `future` in the context of the runtime that this thread is in, wherever that happens.
-#[cfg(feature = "tokio")]
-fn in_this_runtime(future: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> + Send + 'static {
-    let handle = tokio::runtime::Handle::try_current().ok();
-    let mut future = Some(Box::pin(future));
-    std::future::poll_fn(move |cx| {
-        let _context = handle.as_ref().map(tokio::runtime::Handle::enter);
-        let Some(running) = &mut future else {
-            return std::task::Poll::Ready(());
-        };
-        let poll = running.as_mut().poll(cx);
-        if poll.is_ready() {
-            future = None;
-        }
-        poll
-    })
-}
-
-#[cfg(not(feature = "tokio"))]
-fn in_this_runtime(future: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> + Send + 'static {
-    future
 }
 
 #[cfg(all(test, cancelable_loom))]

@@ -15,7 +15,7 @@ use cancelable::{
 use futures::channel::oneshot;
 use futures::executor::ThreadPool;
 use futures::future;
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use tests::{CountingWaker, DropFlag, Runtime, poll_once, poll_with};
 
 type Group<T, E = Cancelled> = TaskGroup<T, E, On>;
@@ -771,6 +771,173 @@ fn in_run_a_failure_that_the_body_has_taken_is_the_body_s_business() {
         .await;
         assert_eq!(result.unwrap(), 7);
     });
+}
+
+/// Ways for a body to take results and pass failures on.
+#[derive(Clone, Copy, Debug)]
+enum Taking {
+    Next,
+    Join,
+    TryCollect,
+    TryNext,
+    Nothing,
+}
+
+impl Taking {
+    const ALL: [Self; 5] = [Self::Next, Self::Join, Self::TryCollect, Self::TryNext, Self::Nothing];
+
+    async fn all<S: Unpin>(self, group: &mut TaskGroup<(), AppError, S>) -> Result<(), AppError> {
+        match self {
+            Self::Next => {
+                while let Some(result) = group.next().await {
+                    result.map_err(TaskError::or_resume)?;
+                }
+            }
+            Self::Join => drop(group.join().await.map_err(TaskError::or_resume)?),
+            Self::TryCollect => group.try_collect().await.map_err(TaskError::or_resume)?,
+            Self::TryNext => while group.try_next().await.map_err(TaskError::or_resume)?.is_some() {},
+            Self::Nothing => pending().await,
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn l24_the_error_that_started_it_comes_out_of_run_though_all_others_have_failed_because_of_it_by_then() {
+    for taking in Taking::ALL {
+        let on = ByHand::default();
+        let body = async move |group: &mut TaskGroup<(), AppError, ByHand>| {
+            group.spawn(async { Ok(guard(pending::<()>()).await?) });
+            group.spawn(async { Err(AppError::Broken("disk full")) });
+            group.spawn(async { Ok(guard(pending::<()>()).await?) });
+            taking.all(group).await
+        };
+        let mut run: Pin<Box<dyn Future<Output = Result<(), AppError>>>> =
+            Box::pin(TaskGroup::run_on(on.clone(), body));
+        assert!(poll_once(&mut run).is_pending());
+        assert!(on.poll(0).is_pending());
+        for task in [1, 2, 0] {
+            assert!(on.poll(task).is_ready());
+        }
+        let Poll::Ready(result) = poll_once(&mut run) else {
+            panic!("{taking:?}: everybody has ended")
+        };
+        assert!(
+            matches!(result, Err(AppError::Broken("disk full"))),
+            "{taking:?}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn l24_the_error_that_started_it_comes_out_of_run_on_many_threads() {
+    for round in 0..200 {
+        let taking = Taking::ALL[round % Taking::ALL.len()];
+        Runtime::TokioMultiThread.run(async move {
+            let result: Result<(), AppError> = cancelable::tokio::TaskGroup::run(async |group| {
+                for i in 0..20 {
+                    group.spawn(async move {
+                        if i == 7 {
+                            return Err(AppError::Broken("disk full"));
+                        }
+                        Ok(guard(pending::<()>()).await?)
+                    });
+                }
+                taking.all(group).await
+            })
+            .await;
+            assert!(
+                matches!(result, Err(AppError::Broken("disk full"))),
+                "{taking:?}: {result:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn l24_what_fails_because_of_a_failure_that_the_body_has_dealt_with_is_dealt_with_too() {
+    on_every_runtime(|on| async move {
+        let result: Result<u32, AppError> = Group::<(), AppError>::run_on(on, async |group| {
+            for _ in 0..3 {
+                group.spawn(async { Ok(guard(pending::<()>()).await?) });
+            }
+            group.spawn(async { Err(AppError::Broken("disk full")) });
+            assert!(group.next().await.unwrap().is_err());
+            Ok(7)
+        })
+        .await;
+        assert_eq!(result.unwrap(), 7);
+    });
+}
+
+#[test]
+fn in_run_a_panic_is_not_lost_though_the_body_has_taken_the_failure_before_it() {
+    let run = || {
+        thread::TaskGroup::<(), AppError>::run(|group| {
+            group.spawn(|| {
+                current().wait();
+                panic!("cleanup is broken")
+            });
+            group.spawn(|| Err(AppError::Broken("disk full")));
+            group.next().unwrap().map_err(TaskError::or_resume)
+        })
+    };
+    let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"cleanup is broken"));
+}
+
+#[test]
+fn l24_threads_pass_on_the_error_that_started_it() {
+    for _ in 0..50 {
+        let result = thread::TaskGroup::<(), AppError>::run(|group| {
+            for i in 0..4 {
+                group.spawn(move || {
+                    if i == 2 {
+                        return Err(AppError::Broken("disk full"));
+                    }
+                    current().wait();
+                    Ok(check()?)
+                });
+            }
+            while let Some(result) = group.next() {
+                result.map_err(TaskError::or_resume)?;
+            }
+            Ok(())
+        });
+        assert!(matches!(result, Err(AppError::Broken("disk full"))), "{result:?}");
+    }
+}
+
+#[test]
+fn who_is_superseded_in_a_group_is_told_of_the_task_that_failed_and_of_its_error() {
+    on_every_runtime(|on| async move {
+        let mut group = Group::<(), std::io::Error>::on(on);
+        group.spawn(async { Ok(guard(pending::<()>()).await?) });
+        group.spawn(async { Err(std::io::Error::other("disk full")) });
+        let line = line!() - 1;
+        assert!(group.next().await.unwrap().is_err());
+        let cancelled = group.token().check().unwrap_err();
+        assert_eq!(
+            cancelled.reason().to_string(),
+            "superseded: a task of the group failed: disk full"
+        );
+        let source = std::error::Error::source(&cancelled).unwrap();
+        assert_eq!(source.to_string(), "disk full");
+        let text = cancelled.to_string();
+        assert!(text.contains(&format!("group.rs:{line}")), "{text}");
+    });
+}
+
+#[test]
+fn who_is_superseded_by_a_cancelled_task_can_ask_why_that_was_cancelled() {
+    let mut group = thread::TaskGroup::<(), Cancelled>::new();
+    group.spawn(|| Scope::new().timeout(Duration::ZERO).run_sync(check));
+    let error = group.next().unwrap().unwrap_err().or_resume();
+    assert!(error.is_timeout());
+    let reason = group.token().reason().unwrap();
+    let source = reason.source().unwrap().downcast_ref::<Cancelled>().unwrap();
+    assert!(source.is_timeout());
+    assert_eq!(source.observed_at(), error.observed_at());
 }
 
 #[test]

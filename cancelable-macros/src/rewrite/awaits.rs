@@ -84,7 +84,13 @@ pub(super) fn guard(
 ) -> TokenStream {
     let library = rules.library;
     let future = match &rules.yield_every {
-        Some(turns) if gives_way => library.located("give_way_first", quote_spanned!(at(span)=> #turns, #future), span),
+        Some(turns) if gives_way => {
+            let method = match manner {
+                Manner::Guard => "give_way_first",
+                Manner::Finish => "give_way_and_finish",
+            };
+            library.located(method, quote_spanned!(at(span)=> #turns, #future), span)
+        }
         _ => future,
     };
     library.located(manner.method(), future, span)

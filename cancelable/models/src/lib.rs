@@ -23,6 +23,10 @@ mod primitive;
 mod reason;
 #[path = "../../src/rounds.rs"]
 mod rounds;
+#[path = "../../src/runtime.rs"]
+mod runtime;
+#[path = "../../src/starved.rs"]
+mod starved;
 #[path = "../../src/timer/mod.rs"]
 mod timer;
 #[path = "../../src/token/mod.rs"]

@@ -297,8 +297,8 @@ impl<T, E> TaskGroup<T, E> {
     ///
     /// # Errors
     ///
-    /// The first of: the error of a thread that the body has not [taken](Self::next), the error of the body. `E`'s form
-    /// of [`Cancelled`] if the scope was cancelled before the body started.
+    /// The first failure. If that is a thread's, and the body has [taken](Self::next) it, what the body returns counts, and
+    /// no error of a thread that this failure has cancelled. `E`'s form of [`Cancelled`] if the scope was cancelled before the body started.
     ///
     /// # Panics
     ///

@@ -10,13 +10,16 @@ use super::stage::Stage;
 use super::verdict::Before;
 use crate::context::{Counts, Frame, with_frame};
 use crate::error::Cancelled;
+use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
 
 /// Guards a future with the ambient token: what the `.await` of an annotated function does.
 ///
 /// Before its first poll it asks the token; after that it polls the future first, and fails only if that is pending and
 /// the token is cancelled. A future that is ready yields its value, even if the cancel came meanwhile. A pending one is
-/// dropped there and then, unless something inside it is still unwinding from the same cancel, shielded, or finishing.
+/// dropped there and then, unless something inside it is still unwinding from the same cancel, shielded, or finishing; or
+/// unless it may be pending only because its task has used up tokio's budget for one poll. Then it is polled again with a new
+/// budget, which is bounded where it never ends.
 ///
 /// Without an ambient token it does nothing. It registers nothing by itself either: the scope's task is woken by the
 /// scope. (Under another waker than the one that the scope was polled with, as in `FuturesUnordered` or in a `block_on`
@@ -115,6 +118,8 @@ struct Inside {
     counts: Counts,
     /// Under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
     own: Option<Pin<Box<Registered<CancellationToken>>>>,
+    /// How many polls in a row the runtime's budget has put a failure off.
+    put_off: u8,
 }
 
 impl Inside {
@@ -194,11 +199,13 @@ impl<F: Future> Guard<F> {
         let counts = frame.counts();
         let inside = this.stage.get_mut().map_or(Counts::NOTHING, |inside| inside.counts);
         let foreign = !frame.wakes(cx.waker());
-        let before = Before {
+        let mut before = Before {
             cancelled: frame.token().is_cancelled(),
             foreign,
             told: Before::is_told(frame.token(), foreign),
             inside,
+            is_check_point: true,
+            starved: Starved::before(),
         };
         match before.poll(frame, this.inner, cx) {
             Poll::Ready(output) => {
@@ -258,6 +265,11 @@ fn pending(
     if let Some(cause) = frame.token().cause() {
         let counts = stage.get_mut().map_or(Counts::NOTHING, |inside| inside.counts);
         if before.may_fail(&cause, counts, cx) {
+            let put_off = stage.get_mut().map_or(0, |inside| inside.put_off);
+            if let Some(put_off) = before.starved.puts_off(put_off, cx) {
+                stage.get_or_default().put_off = put_off;
+                return Poll::Pending;
+            }
             if let Some(mut inside) = stage.take() {
                 inside.unregister(Some(frame));
             }

@@ -128,9 +128,10 @@ impl Future for GiveWay {
 }
 
 /// `future`, and before it starts a pause for other tasks, in every so many of these calls. The check is up to the guard
-/// round it.
-pub(crate) fn give_way_first<F: Future>(every: u32, future: F) -> GiveWayFirst<F> {
+/// round it, if `is_guarded`; an await that finishes what it has begun goes on after the pause, cancelled or not.
+pub(crate) fn give_way_first<F: Future>(every: u32, future: F, is_guarded: bool) -> GiveWayFirst<F> {
     GiveWayFirst {
+        is_guarded,
         first: Some(GiveWay {
             every,
             has_yielded: false,
@@ -147,6 +148,7 @@ pin_project_lite::pin_project! {
         first: Option<GiveWay>,
         #[pin]
         future: F,
+        is_guarded: bool,
     }
 }
 
@@ -158,12 +160,8 @@ impl<F: Future> Future for GiveWayFirst<F> {
         let this = self.project();
         if let Some(first) = this.first {
             let has_yielded = first.has_yielded;
-            if Pin::new(first).poll(cx).is_pending() {
-                if has_yielded {
-                    // Cancelled in the pause. A guard fails on this; an await that finishes what it has begun asks again.
-                    *this.first = None;
-                    cx.waker().wake_by_ref();
-                }
+            // Pending after the pause: cancelled in it. The guard fails on this, however often it asks before it does.
+            if Pin::new(first).poll(cx).is_pending() && (*this.is_guarded || !has_yielded) {
                 return Poll::Pending;
             }
             *this.first = None;

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use crate::cause::Cause;
 use crate::context::{Counts, Frame};
 use crate::primitive::Arc;
+use crate::starved::Starved;
 use crate::token::CancellationToken;
 
 /// How many polls that move nothing it takes to be sure that nobody inside will be polled any more. A bound, for there may
@@ -26,6 +27,9 @@ pub(crate) struct Before {
     pub(crate) told: bool,
     /// What was pending inside.
     pub(crate) inside: Counts,
+    /// It fails, if its token is cancelled and it may.
+    pub(crate) is_check_point: bool,
+    pub(crate) starved: Starved,
 }
 
 impl Before {
@@ -40,7 +44,7 @@ impl Before {
     /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
     /// owner may have busy members to poll first, of which one like `FuturesUnordered` polls but a few at a time.
     pub(crate) fn poll<F: Future>(
-        &self,
+        &mut self,
         frame: &Frame<'_>,
         mut inner: Pin<&mut F>,
         cx: &mut Context<'_>,
@@ -52,6 +56,10 @@ impl Before {
                 break;
             }
             poll = inner.as_mut().poll(cx);
+        }
+        let holds = self.inside.plus(frame.counts().minus(counts)).holds();
+        if poll.is_pending() && self.cancelled && self.is_check_point && holds <= 0 {
+            poll = self.starved.ask(inner, cx);
         }
         poll
     }

@@ -12,7 +12,7 @@ use super::region::{Given, Make, Region};
 use super::shield::{Shield, shield};
 use crate::context::Carried;
 use crate::error::Cancelled;
-use crate::token::CancellationToken;
+use crate::token::{CancellationToken, WithCancellationTokenFuture, WithCancellationTokenFutureOwned};
 
 pin_project_lite::pin_project! {
     /// A future under a token that exists already, or under the one that is ambient where it was made.
@@ -186,6 +186,54 @@ pub trait CancelFutureExt: Future {
         Self: Sized,
     {
         WithCancellation::at(self, token.clone(), Location::caller())
+    }
+
+    /// Ends this future when the token is cancelled, with `None`: tokio-util's method of that name.
+    ///
+    /// The token does not become ambient, and what is inside has no time to get out. Of a token that is cancelled when this is
+    /// called, the future is never polled. After that the future goes first, as in
+    /// [`run_until_cancelled`](CancellationToken::run_until_cancelled).
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as the future is.
+    ///
+    /// ```
+    /// use cancelable::{CancelFutureExt as _, CancellationToken};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let token = CancellationToken::new();
+    /// assert_eq!(async { 42 }.with_cancellation_token(&token).await, Some(42));
+    /// token.cancel();
+    /// assert_eq!(async { 42 }.with_cancellation_token(&token).await, None);
+    /// # });
+    /// ```
+    fn with_cancellation_token(self, token: &CancellationToken) -> WithCancellationTokenFuture<'_, Self>
+    where
+        Self: Sized,
+    {
+        WithCancellationTokenFuture::new(self, token)
+    }
+
+    /// As [`with_cancellation_token`](Self::with_cancellation_token), for a future that has to own its token.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as the future is.
+    ///
+    /// ```
+    /// use cancelable::{CancelFutureExt as _, CancellationToken};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let token = CancellationToken::new();
+    /// assert_eq!(async { 42 }.with_cancellation_token_owned(token).await, Some(42));
+    /// # });
+    /// ```
+    fn with_cancellation_token_owned(self, token: CancellationToken) -> WithCancellationTokenFutureOwned<Self>
+    where
+        Self: Sized,
+    {
+        WithCancellationTokenFutureOwned::new(self, token)
     }
 }
 

@@ -2,13 +2,26 @@
 
 use std::pin::Pin;
 use std::task::Context;
+use std::time::Instant;
 
 use super::nature::Nature;
 use super::origin::LOOKS;
+use crate::clock;
 use crate::context::{Counts, count};
 use crate::delay::Delay;
 use crate::guard::Hold;
 use crate::token::{CancellationToken, Registered};
+
+/// A clock that was that of real time when a scope with a deadline began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pausable {
+    /// And will be.
+    No,
+    /// It may be paused: then the deadline is this moment of it.
+    Running(Instant),
+    /// It has been paused. The scope's task watches the deadline, though a thread may do so as well.
+    Paused,
+}
 
 /// The state of a region, from before its first poll to its end.
 pub(super) struct Live {
@@ -26,8 +39,12 @@ pub(super) struct Live {
     pub(super) inside: Counts,
     /// The token's own deadline, if this task is the one that watches it.
     pub(super) deadline: Option<Delay>,
+    /// Whether the runtime's clock has to be looked at for it.
+    pub(super) pausable: Pausable,
     /// How often check points may still look closer before the token is made.
     pub(super) looks: u8,
+    /// How many polls in a row the runtime's budget has put a failure off.
+    pub(super) put_off: u8,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }
@@ -41,10 +58,12 @@ impl Live {
             is_unmade: false,
             unwound: None,
             looks: LOOKS,
+            put_off: 0,
             is_foreign: false,
             hold: Hold::new(),
             inside: Counts::NOTHING,
             deadline: None,
+            pausable: Pausable::No,
             grace: None,
         }
     }
@@ -80,6 +99,17 @@ impl Live {
     pub(super) fn let_notice(&mut self, is_foreign: bool, cx: &Context<'_>) {
         self.set_foreign(is_foreign);
         cx.waker().wake_by_ref();
+    }
+
+    /// If the runtime's clock has been paused since the scope began, its deadline goes by that clock from now on.
+    pub(super) fn follow_clock(&mut self, token: &CancellationToken, cx: &mut Context<'_>) {
+        if let Pausable::Running(at) = self.pausable {
+            if clock::is_paused() {
+                self.pausable = Pausable::Paused;
+                self.deadline = Some(Delay::until(at, true));
+                self.poll_deadline(token, cx);
+            }
+        }
     }
 
     /// If not, this task will be woken when it has.

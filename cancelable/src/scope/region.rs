@@ -11,14 +11,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::enter::{is_cancelled_at_once, starts_cancelled};
-use super::live::Live;
+use super::live::{Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
+use crate::clock;
 use crate::context::{Counts, Frame, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
 use crate::reason::CancelReason;
+use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
 
@@ -215,12 +217,14 @@ where
         let this = self.as_mut().project();
         let live = this.live;
         let BodyProj::Running { future } = this.body.project() else {
-            return self.poll_at_the_ends(begin, cx, end);
+            let poll = self.as_mut().poll_at_the_ends(begin, cx, end);
+            return self.followed(poll, cx);
         };
         let registered = this.registered.into_ref();
         let token = registered.token();
-        if live.is_unmade || !token.is_quiet() {
-            return self.poll_with_care(begin, cx, end);
+        if live.is_unmade || live.pausable != Pausable::No || !token.is_quiet() {
+            let poll = self.as_mut().poll_with_care(begin, cx, end);
+            return self.followed(poll, cx);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || future.poll(cx));
@@ -234,6 +238,15 @@ where
         }
         self.pending(&Before::default(), change, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
+    }
+
+    /// The end of a poll after which the clock may be another.
+    fn followed<R>(self: Pin<&mut Self>, poll: Poll<R>, cx: &mut Context<'_>) -> Poll<R> {
+        if poll.is_pending() && self.live.pausable != Pausable::No {
+            let this = self.project();
+            this.live.follow_clock(this.registered.token(), cx);
+        }
+        poll
     }
 
     /// The first poll, or one too many.
@@ -279,11 +292,13 @@ where
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
         let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
-        let before = Before {
+        let mut before = Before {
             cancelled,
             foreign,
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
+            is_check_point: live.nature.is_check_point,
+            starved: Starved::before(),
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
@@ -405,8 +420,14 @@ where
                 return Poll::Pending;
             }
             let is_forced = live.poll_grace(cx);
-            if !is_forced && !before.may_fail(&cause, live.inside, cx) {
-                return Poll::Pending;
+            if !is_forced {
+                if !before.may_fail(&cause, live.inside, cx) {
+                    return Poll::Pending;
+                }
+                if let Some(put_off) = before.starved.puts_off(live.put_off, cx) {
+                    live.put_off = put_off;
+                    return Poll::Pending;
+                }
             }
             let frame = Frame::new(token, &live.nature.about, None);
             let (notice, _) = frame.enter(|| frame.notice(live.nature.location));
@@ -504,6 +525,10 @@ where
             // a waker may panic when it is cloned.
             live.is_begun = true;
             live.is_unmade = true;
+            live.pausable = match origin.deadline() {
+                Some((at, false)) if clock::may_be_paused() => Pausable::Running(at),
+                _ => Pausable::No,
+            };
             if let Some(token) = unmade.take_made() {
                 self.as_mut().settle(token);
             } else if let Some(stand_in) = origin.stand_in(outer) {
@@ -540,7 +565,7 @@ where
         registered.as_mut().adopt(CancellationToken::never());
         live.is_begun = false;
         live.leave();
-        live.deadline = None;
+        (live.deadline, live.pausable) = (None, Pausable::No);
         live.grace = None;
     }
 }

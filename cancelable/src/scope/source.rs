@@ -28,7 +28,8 @@ use crate::watcher::{self, Vigil};
 /// of the library polls it, one per process, so that a scope is ended also if it is sync, or hogs its own thread. (With the
 /// feature `tokio`, it does so in the context of the runtime where the scope began.) A source should not block: in its first
 /// poll it holds up the scope, and later all other sources of the process, for at most 20 milliseconds; then another thread goes
-/// on with them. At most eight may block at the same time; with more, the others wait for one of them.
+/// on with them. At most eight may block at the same time; with more, the others wait for one of them. Where tokio's clock is
+/// paused, a blocking task of the runtime polls it, so that the clock does not move on before the scope has been cancelled.
 ///
 /// A source that panics, when it is polled or dropped, is reported by the panic hook, and cancels nothing. When the scope is
 /// over, whatever watches for it is dropped.

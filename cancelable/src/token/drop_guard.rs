@@ -14,6 +14,13 @@ struct Armed<T: Borrow<CancellationToken>> {
 }
 
 impl<T: Borrow<CancellationToken>> Armed<T> {
+    fn token(&self) -> &T {
+        match &self.token {
+            Some(token) => token,
+            None => unreachable!("what disarms a guard takes it"),
+        }
+    }
+
     fn disarm(&mut self) -> T {
         match self.token.take() {
             Some(token) => token,
@@ -73,6 +80,21 @@ impl CancellationToken {
 }
 
 impl DropGuard {
+    /// The token that is cancelled when the guard is dropped.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    ///
+    /// let guard = CancellationToken::new().drop_guard();
+    /// let child = guard.token().child_token();
+    /// drop(guard);
+    /// assert!(child.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        self.0.token()
+    }
+
     /// Gives the token back, uncancelled.
     #[must_use = "the token is what is left of the guard"]
     pub fn disarm(mut self) -> CancellationToken {
@@ -81,6 +103,20 @@ impl DropGuard {
 }
 
 impl<'a> DropGuardRef<'a> {
+    /// The token that is cancelled when the guard is dropped.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    ///
+    /// let token = CancellationToken::new();
+    /// let guard = token.drop_guard_ref();
+    /// assert_eq!(guard.token(), &token);
+    /// ```
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        self.0.token()
+    }
+
     /// Gives the token back, uncancelled.
     #[must_use = "the token is what is left of the guard"]
     pub fn disarm(mut self) -> &'a CancellationToken {

@@ -27,8 +27,9 @@ mod callback;
 
 mod combine;
 mod drop_guard;
-mod run_until;
 mod wait;
+
+mod run_until;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use drop_guard::{DropGuard, DropGuardRef};
 pub use handle::CancellationToken;
 pub(crate) use handle::StateRef;
 pub(crate) use registered::Registered;
+pub use run_until::{WithCancellationTokenFuture, WithCancellationTokenFutureOwned};
 pub(crate) use timeout::ChildOptions;
 #[cfg(feature = "tokio-util")]
 pub(crate) use timeout::WeakToken;

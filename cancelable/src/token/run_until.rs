@@ -1,12 +1,13 @@
 //! Running a future until a token is cancelled: tokio-util's way, which drops the future.
 
-use std::borrow::Borrow;
+use std::fmt;
 use std::future::Future;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use super::handle::CancellationToken;
+use super::wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned};
+use crate::starved::Starved;
 
 impl CancellationToken {
     /// Runs `f` until it is done (`Some`) or the token is cancelled (`None`, and `f` is dropped where it stands).
@@ -20,7 +21,10 @@ impl CancellationToken {
     ///
     /// As cancel safe as `f` is.
     pub async fn run_until_cancelled<F: Future>(&self, f: F) -> Option<F::Output> {
-        run_until(self, f).await
+        if self.is_cancelled() {
+            return None;
+        }
+        RunUntil::new(f, self.cancelled()).await
     }
 
     /// As [`run_until_cancelled`](Self::run_until_cancelled), for a future that has to own its token.
@@ -29,22 +33,122 @@ impl CancellationToken {
     ///
     /// As cancel safe as `f` is.
     pub async fn run_until_cancelled_owned<F: Future>(self, f: F) -> Option<F::Output> {
-        run_until(self, f).await
+        self.run_until_cancelled(f).await
     }
 }
 
-async fn run_until<F: Future>(token: impl Borrow<CancellationToken>, f: F) -> Option<F::Output> {
-    let token = token.borrow();
-    if token.is_cancelled() {
-        return None;
+pin_project_lite::pin_project! {
+    /// A future, until something else is done.
+    struct RunUntil<F, C> {
+        #[pin]
+        future: F,
+        #[pin]
+        cancelled: C,
+        // How many polls in a row the runtime's budget has put the end off.
+        put_off: u8,
     }
-    let mut f = pin!(f);
-    let mut cancelled = pin!(token.cancelled());
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = f.as_mut().poll(cx) {
+}
+
+impl<F, C> RunUntil<F, C> {
+    fn new(future: F, cancelled: C) -> Self {
+        Self {
+            future,
+            cancelled,
+            put_off: 0,
+        }
+    }
+}
+
+impl<F: Future, C: Future<Output = ()>> Future for RunUntil<F, C> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let mut this = self.project();
+        let mut starved = Starved::before();
+        if let Poll::Ready(output) = this.future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        cancelled.as_mut().poll(cx).map(|()| None)
-    })
-    .await
+        ready!(this.cancelled.poll(cx));
+        if let Poll::Ready(output) = starved.ask(this.future, cx) {
+            return Poll::Ready(Some(output));
+        }
+        match starved.puts_off(*this.put_off, cx) {
+            None => Poll::Ready(None),
+            Some(polls) => {
+                *this.put_off = polls;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future that a token ends; made by [`with_cancellation_token`](crate::CancelFutureExt::with_cancellation_token).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct WithCancellationTokenFuture<'a, F> {
+        // `None`: cancelled from the start.
+        #[pin]
+        run: Option<RunUntil<F, WaitForCancellationFuture<'a>>>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future that a token ends which it owns; made by
+    /// [`with_cancellation_token_owned`](crate::CancelFutureExt::with_cancellation_token_owned).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct WithCancellationTokenFutureOwned<F> {
+        #[pin]
+        run: Option<RunUntil<F, WaitForCancellationFutureOwned>>,
+    }
+}
+
+impl<'a, F> WithCancellationTokenFuture<'a, F> {
+    pub(crate) fn new(future: F, token: &'a CancellationToken) -> Self {
+        Self {
+            run: (!token.is_cancelled()).then(|| RunUntil::new(future, token.cancelled())),
+        }
+    }
+}
+
+impl<F> WithCancellationTokenFutureOwned<F> {
+    pub(crate) fn new(future: F, token: CancellationToken) -> Self {
+        Self {
+            run: (!token.is_cancelled()).then(|| RunUntil::new(future, token.cancelled_owned())),
+        }
+    }
+}
+
+impl<F: Future> Future for WithCancellationTokenFuture<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        match self.project().run.as_pin_mut() {
+            Some(run) => run.poll(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl<F: Future> Future for WithCancellationTokenFutureOwned<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        match self.project().run.as_pin_mut() {
+            Some(run) => run.poll(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl<F> fmt::Debug for WithCancellationTokenFuture<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithCancellationTokenFuture").finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for WithCancellationTokenFutureOwned<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithCancellationTokenFutureOwned")
+            .finish_non_exhaustive()
+    }
 }

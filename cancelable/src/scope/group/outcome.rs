@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::panic::{Location, resume_unwind};
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Cancelled;
+use crate::reason::CancelReason;
 
 /// Why a task of a group has no value.
 ///
@@ -61,6 +63,33 @@ impl<E> TaskError<E> {
             Self::Panicked(panic) => panic.resume(),
         }
     }
+}
+
+impl<E: 'static> TaskError<E> {
+    /// What the other tasks are cancelled with when that of `spawned_at` fails with this.
+    pub(super) fn superseding(&self, spawned_at: &'static Location<'static>) -> CancelReason {
+        let (failure, error) = match self {
+            Self::Failed(error) => ("a task of the group failed", shared(error)),
+            Self::Panicked(panic) => ("a task of the group panicked", panic.message().map(Box::from)),
+        };
+        CancelReason::superseded_by(failure, error, spawned_at)
+    }
+}
+
+/// `error`, or its text, for others to keep. The error itself goes to the owner, and nothing is known of its type; only what
+/// `E: From<Cancelled>` is true of without the user's doing can be recognised.
+fn shared(error: &dyn Any) -> Option<Box<dyn Error + Send + Sync>> {
+    if let Some(cancelled) = error.downcast_ref::<Cancelled>() {
+        return Some(Box::from(cancelled.clone()));
+    }
+    let text: &dyn fmt::Display = if let Some(error) = error.downcast_ref::<io::Error>() {
+        error
+    } else {
+        error.downcast_ref::<Box<dyn Error + Send + Sync>>()?
+    };
+    // The user's. If it panicked past here, the group would wait for this task for ever.
+    let text = catch_unwind(AssertUnwindSafe(|| text.to_string()));
+    text.ok().map(Box::from)
 }
 
 /// A function that waits for tasks may be cancelled meanwhile: `Failed`.

@@ -4,6 +4,9 @@
 //! failure cancels the group's token, and so every other task; its report is listed *before* the cancel, so that what
 //! fails because of it is listed after it; and it counts as running until that cancel has run its callbacks. No user code
 //! runs under the lock.
+//!
+//! Errors are the user's, so it cannot be told from one whether it follows from another. What can be told is the order: once
+//! the owner has taken the first failure, a later error is put down to it.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -36,6 +39,10 @@ pub(crate) struct Shared<T, E> {
 struct State<T, E> {
     spawned: usize,
     running: usize,
+    /// What the first failure cancels the others with.
+    first_failure: Option<CancelReason>,
+    /// And the owner has been given it.
+    is_failure_taken: bool,
     /// How many of these have reported, and are telling the others.
     telling: usize,
     /// The owner has waited for all there were: what is spawned now is too late.
@@ -49,7 +56,6 @@ struct State<T, E> {
 struct Ended<T, E> {
     /// Its place in the order of spawning.
     index: usize,
-    spawned_at: &'static Location<'static>,
     result: Result<T, TaskError<E>>,
 }
 
@@ -64,6 +70,8 @@ impl<T, E> Shared<T, E> {
             state: Mutex::new(State {
                 spawned: 0,
                 running: 0,
+                first_failure: None,
+                is_failure_taken: false,
                 telling: 0,
                 is_over: false,
                 ended: VecDeque::new(),
@@ -93,7 +101,7 @@ impl<T, E> Shared<T, E> {
     /// One more task.
     pub(crate) fn enlist(self: &Arc<Self>, spawned_at: &'static Location<'static>) -> Member<T, E>
     where
-        E: From<Cancelled>,
+        E: From<Cancelled> + 'static,
     {
         let mut state = lock(&self.state);
         let index = state.spawned;
@@ -113,13 +121,17 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    fn report(&self, ended: Ended<T, E>) {
-        let failed = ended.failure();
+    /// A task has ended; with what is to be told to the others, if it has failed.
+    fn report(&self, ended: Ended<T, E>, failed: Option<CancelReason>) {
         let mut state = lock(&self.state);
         state.ended.push_back(ended);
+        // The one that is too late is dropped without the lock: its error is the user's.
+        let reason = failed
+            .as_ref()
+            .map(|failed| state.first_failure.get_or_insert_with(|| failed.clone()).clone());
         // Callbacks, wakers: whatever one of them does, the others have their turn, and the task is counted off.
         let mut panics = FirstPanic::default();
-        if let Some(reason) = failed {
+        if let Some(reason) = reason {
             state.telling += 1;
             drop(state);
             panics.run(|| self.supersede(reason));
@@ -132,6 +144,7 @@ impl<T, E> Shared<T, E> {
         if let Some(waker) = waker {
             panics.run(|| waker.wake());
         }
+        panics.run(|| drop(failed));
         panics.resume();
     }
 
@@ -180,15 +193,23 @@ impl<T, E> Shared<T, E> {
         next.map(|ended| {
             let ended = ended?;
             // Whoever hears of a failure finds the group cancelled, though its task has not got that far.
-            if let Some(reason) = ended.failure() {
+            if ended.result.is_err() {
+                let reason = lock(&self.state).first_failure.clone();
                 let mut panics = FirstPanic::default();
-                panics.run(|| self.supersede(reason));
+                panics.run(|| {
+                    if let Some(reason) = reason {
+                        self.supersede(reason);
+                    }
+                });
+                let mut state = lock(&self.state);
                 if panics.has_panicked() {
                     // Nobody has heard of it yet: it is there for the next one who asks.
-                    lock(&self.state).ended.push_front(ended);
+                    state.ended.push_front(ended);
+                    drop(state);
                     panics.resume();
                     return None;
                 }
+                state.is_failure_taken = true;
             }
             Some(ended.result)
         })
@@ -207,8 +228,11 @@ impl<T, E> Shared<T, E> {
 
     /// All values that have not been taken, in order of spawning; or the first failure, where a panic comes first.
     pub(crate) fn take_all(&self) -> Result<Vec<T>, TaskError<E>> {
-        let mut ended = Vec::from(mem::take(&mut lock(&self.state).ended));
-        if let Some(failure) = take_failure(&mut ended) {
+        let mut state = lock(&self.state);
+        let mut ended = Vec::from(mem::take(&mut state.ended));
+        state.is_failure_taken = state.first_failure.is_some();
+        drop(state);
+        if let Some(failure) = take_failure(&mut ended, false) {
             return Err(failure);
         }
         ended.sort_unstable_by_key(|ended| ended.index);
@@ -231,8 +255,11 @@ impl<T, E> Shared<T, E> {
     /// The body of a `run` is over: if it failed, so must the tasks. To be [settled](Leaving::settle) once they have ended.
     pub(crate) fn body_over<R>(&self, body: Caught<Result<R, E>>) -> Leaving<R, E> {
         // What failed first counts: a body that fails after a task fails because of it.
-        let mut ended = Vec::from(mem::take(&mut lock(&self.state).ended));
-        let before = take_failure(&mut ended);
+        let mut state = lock(&self.state);
+        let mut ended = Vec::from(mem::take(&mut state.ended));
+        let is_failure_taken = state.is_failure_taken;
+        drop(state);
+        let before = take_failure(&mut ended, is_failure_taken);
         let mut panics = FirstPanic::default();
         panics.run(|| match &body {
             Ok(Ok(_)) => {}
@@ -275,8 +302,9 @@ impl<R, E> Leaving<R, E> {
                 return state.is_over;
             }
             let mut ended = Vec::from(mem::take(&mut state.ended));
+            let is_failure_taken = state.is_failure_taken;
             drop(state);
-            if let Some(failure) = take_failure(&mut ended) {
+            if let Some(failure) = take_failure(&mut ended, is_failure_taken) {
                 let has_panicked = self.after.as_ref().is_some_and(TaskError::is_panic);
                 let surplus = if self.after.is_none() || (failure.is_panic() && !has_panicked) {
                     self.after.replace(failure)
@@ -312,37 +340,26 @@ fn drop_each<T, E>(ended: Vec<Ended<T, E>>, panics: &mut FirstPanic) {
     }
 }
 
-/// The panic among these, or else the first error.
-fn take_failure<T, E>(ended: &mut Vec<Ended<T, E>>) -> Option<TaskError<E>> {
+/// The panic among these, or else the first error; or no error, if they all follow from one that has been taken.
+fn take_failure<T, E>(ended: &mut Vec<Ended<T, E>>, is_failure_taken: bool) -> Option<TaskError<E>> {
     let panicked = |ended: &Ended<T, E>| ended.result.as_ref().is_err_and(TaskError::is_panic);
+    let failed = |ended: &Ended<T, E>| !is_failure_taken && ended.result.is_err();
     let at = ended
         .iter()
         .position(panicked)
-        .or_else(|| ended.iter().position(|ended| ended.result.is_err()))?;
+        .or_else(|| ended.iter().position(failed))?;
     ended.swap_remove(at).result.err()
 }
 
-impl<T, E> Ended<T, E> {
-    /// What the others are cancelled with, if this is a failure.
-    fn failure(&self) -> Option<CancelReason> {
-        let message = match self.result {
-            Ok(_) => return None,
-            Err(TaskError::Failed(_)) => "a task of the group failed",
-            Err(TaskError::Panicked(_)) => "a task of the group panicked",
-        };
-        Some(CancelReason::superseded(self.spawned_at).with_message(message))
-    }
-}
-
 /// One task, from its own point of view.
-pub(crate) struct Member<T, E: From<Cancelled>> {
+pub(crate) struct Member<T, E: From<Cancelled> + 'static> {
     shared: Arc<Shared<T, E>>,
     index: usize,
     spawned_at: &'static Location<'static>,
     has_ended: bool,
 }
 
-impl<T, E: From<Cancelled>> Member<T, E> {
+impl<T, E: From<Cancelled> + 'static> Member<T, E> {
     /// The task has ended, and nothing of it is left.
     pub(crate) fn end(mut self, result: Caught<Result<T, E>>) {
         self.report(match result {
@@ -353,16 +370,14 @@ impl<T, E: From<Cancelled>> Member<T, E> {
 
     fn report(&mut self, result: Result<T, TaskError<E>>) {
         self.has_ended = true;
-        self.shared.report(Ended {
-            index: self.index,
-            spawned_at: self.spawned_at,
-            result,
-        });
+        let failed = result.as_ref().err().map(|error| error.superseding(self.spawned_at));
+        let index = self.index;
+        self.shared.report(Ended { index, result }, failed);
     }
 }
 
 /// A task that was dropped before its end, by a runtime that shuts down for one.
-impl<T, E: From<Cancelled>> Drop for Member<T, E> {
+impl<T, E: From<Cancelled> + 'static> Drop for Member<T, E> {
     fn drop(&mut self) {
         if !self.has_ended {
             let cancelled = Cancelled::dropped(self.spawned_at);

@@ -42,8 +42,9 @@ use crate::token::CancellationToken;
 /// notice is dropped; and, where that scope has a [grace](crate::Scope::grace), so has the task.
 ///
 /// Tasks return a `Result`. An error, and a panic as well, cancels the other tasks, with kind
-/// [`Superseded`](crate::ReasonKind::Superseded) and the line that spawned the failed one; if the group was cancelled
-/// already, from outside for example, it keeps that reason. A task whose failure is not to concern the others returns it
+/// [`Superseded`](crate::ReasonKind::Superseded), the line that spawned the failed one, and its error as
+/// [`source`](crate::CancelReason::source), if that can be shared; if the group was cancelled already, from outside for
+/// example, it keeps that reason. A task whose failure is not to concern the others returns it
 /// as a value: `Ok(Err(…))`.
 ///
 /// ```
@@ -119,8 +120,8 @@ impl<T, E, S: Default> TaskGroup<T, E, S> {
     ///
     /// - A task that fails cancels the other tasks and the body.
     /// - A body that fails cancels the tasks.
-    /// - Results that the body has not asked for are dropped; failures are not. Tasks that their destructors spawn are waited
-    ///   for as well.
+    /// - Results that the body has not asked for are dropped; failures are not, unless the body has taken the first of them,
+    ///   which the others follow from. Tasks that destructors of results spawn are waited for as well.
     ///
     /// ```
     /// # #[cfg(feature = "tokio")] {
@@ -145,8 +146,8 @@ impl<T, E, S: Default> TaskGroup<T, E, S> {
     ///
     /// # Errors
     ///
-    /// The first of: the error of a task that the body has not [taken](Self::next), the error of the body. `E`'s form of
-    /// [`Cancelled`] if the scope was cancelled before the body started, or while it was pending on something that does
+    /// The first failure. If that is a task's, and the body has [taken](Self::next) it, what the body returns counts, and no
+    /// error of a task that this failure has cancelled. `E`'s form of [`Cancelled`] if the scope was cancelled before the body started, or while it was pending on something that does
     /// not notice.
     ///
     /// # Panics
@@ -410,7 +411,7 @@ impl<T, E, S> Spawner<T, E, S> {
 
 /// A task that is a closure, to be called on a thread of its own.
 #[track_caller]
-pub(crate) fn run_blocking<T, E: From<Cancelled>>(
+pub(crate) fn run_blocking<T, E: From<Cancelled> + 'static>(
     shared: Arc<Shared<T, E>>,
     f: impl FnOnce() -> Result<T, E>,
 ) -> impl FnOnce() {

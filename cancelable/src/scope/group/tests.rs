@@ -31,11 +31,8 @@ fn list<T>(
     state.spawned += 1;
     state.running += 1;
     state.telling += usize::from(result.is_err());
-    state.ended.push_back(Ended {
-        index: 0,
-        spawned_at,
-        result,
-    });
+    state.first_failure = result.as_ref().err().map(|error| error.superseding(spawned_at));
+    state.ended.push_back(Ended { index: 0, result });
 }
 
 #[test]

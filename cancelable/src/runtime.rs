@@ -1,0 +1,59 @@
+//! The tokio runtime that a piece of code belongs to, if any.
+
+#[cfg(feature = "tokio")]
+pub(crate) use of_tokio::Runtime;
+
+/// None of tokio's, without the feature.
+#[cfg(not(feature = "tokio"))]
+pub(crate) struct Runtime;
+
+#[cfg(not(feature = "tokio"))]
+impl Runtime {
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    pub(crate) fn run_at_this_moment<W>(&self, work: W, _run: fn(W)) -> Option<W> {
+        Some(work)
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod of_tokio {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+
+    use crate::clock;
+
+    pub(crate) struct Runtime(Option<Handle>);
+
+    impl Runtime {
+        /// The one that this thread is in.
+        pub(crate) fn current() -> Self {
+            Self(Handle::try_current().ok())
+        }
+
+        /// Runs `f` in its context.
+        pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+            let _context = self.0.as_ref().map(Handle::enter);
+            f()
+        }
+
+        /// If its clock is paused, runs `work` on a thread before that clock moves: tokio moves it when it has nothing else to do,
+        /// but not while a blocking task is on its way. Otherwise gives `work` back.
+        pub(crate) fn run_at_this_moment<W: Send + 'static>(&self, work: W, run: fn(W)) -> Option<W> {
+            let single = |handle: &&Handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+            let Some(handle) = self.0.as_ref().filter(single) else {
+                return Some(work);
+            };
+            if !self.enter(|| clock::now().is_virtual) {
+                return Some(work);
+            }
+            drop(handle.spawn_blocking(move || run(work)));
+            None
+        }
+    }
+}
