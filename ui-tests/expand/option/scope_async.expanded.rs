@@ -11,7 +11,7 @@ async fn scope_async(
         .scope()
         .name("fetch")
         .timeout(::cancelable::__private::Duration::from_millis(5000u64))
-        .grace(limit)
+        .grace_if(limit)
         .link(::cancelable::__private::linked(&self.stop));
     ::cancelable::__private::Site
         .run_or(

@@ -1,6 +1,6 @@
 async fn async_closure() {
     {
-        let cancelable_scope = ::cancelable::__private::Site.scope().deadline(at);
+        let cancelable_scope = ::cancelable::__private::Site.scope().deadline_if(at);
         ::cancelable::__private::Site
             .run_or(
                 cancelable_scope,
