@@ -70,7 +70,7 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
     while let Some(tree) = trees.next() {
         match tree {
             TokenTree::Punct(pound) if pound.as_char() == '#' => {
-                let attribute = trees.next_if(|next| is_bracket(next));
+                let attribute = trees.next_if(is_bracket);
                 let ours = attribute.as_ref().is_some_and(is_ours);
                 if !ours || (!is_helper(attribute.as_ref()) && leads_to_function(&trees)) {
                     cleared.extend([TokenTree::Punct(pound)]);

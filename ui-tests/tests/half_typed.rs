@@ -111,11 +111,10 @@ fn is_code(before: &str) -> bool {
 /// The same on the same lines, with attributes that do nothing, and a token from elsewhere.
 fn without_attributes(text: &str) -> String {
     let mut plain = text.replacen("\n\n", "\n#[expect(unused)] use cancelable::current as token;\n", 1);
-    for parameter in [
-        "#[token] token: &CancellationToken",
-        "#[token] token: CancellationToken, ",
-    ] {
-        plain = plain.replace(parameter, "");
+    for ty in ["&CancellationToken", "CancellationToken"] {
+        for comma in [", ", ",", ""] {
+            plain = plain.replace(&format!("#[token] token: {ty}{comma}"), "");
+        }
     }
     let mut attributes = plain.split("#[cancelable");
     let mut kept = attributes.next().unwrap_or_default().to_owned();
