@@ -8,22 +8,26 @@ fn closure() {
             .enter_sync(
                 cancelable_scope,
                 || -> Option<u32> {
-                    let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
-                        ::cancelable::__private::CancellationToken,
-                    >();
-                    if ::cancelable::__private::Site.is_cancelled() {
-                        return ::cancelable::__private::from_cancelled::<
-                            Option<u32>,
-                        >(::cancelable::__private::Site.cancelled());
-                    }
-                    for n in 0..3 {
-                        if ::cancelable::__private::Site.is_cancelled() {
-                            return ::cancelable::__private::from_cancelled::<
-                                Option<u32>,
-                            >(::cancelable::__private::Site.cancelled());
+                    {
+                        let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
+                            ::cancelable::__private::CancellationToken,
+                        >();
+                        {
+                            if ::cancelable::__private::Site.is_cancelled() {
+                                return ::cancelable::__private::from_cancelled::<
+                                    Option<u32>,
+                                >(::cancelable::__private::Site.cancelled());
+                            }
+                            for n in 0..3 {
+                                if ::cancelable::__private::Site.is_cancelled() {
+                                    return ::cancelable::__private::from_cancelled::<
+                                        Option<u32>,
+                                    >(::cancelable::__private::Site.cancelled());
+                                }
+                            }
+                            None
                         }
                     }
-                    None
                 },
             )
     };
