@@ -48,6 +48,7 @@ const fn spec(name: &'static str, kind: Kind, example: &'static str) -> Spec {
 pub(crate) const ATTRIBUTE: &[Spec] = &[
     spec("name", Kind::Expr, "name = \"…\""),
     spec("timeout", Kind::Duration, "timeout = \"5s\""),
+    spec("deadline", Kind::Expr, "deadline = instant"),
     spec("grace", Kind::Duration, "grace = \"1s\""),
     spec("token", Kind::Expr, "token = &other_token"),
     spec("or", Kind::Expr, "or = value"),
@@ -87,10 +88,6 @@ pub(crate) const HELPERS_ON_FN: Misplaced = &[
         "`finish` goes on a statement or expression with an `.await`, inside the function",
     ),
     ("break", "`break` goes on a loop inside the function"),
-    (
-        "deadline",
-        "an attribute has no `deadline`, since an instant is not known beforehand; use `timeout`, or `cancel_scope!(deadline = …, …)` inside",
-    ),
     (
         "parent",
         "an annotated function runs in its caller's scope; to link one more token, write `token = …`",
@@ -409,6 +406,7 @@ mod tests {
             quote!(
                 name = "n",
                 timeout = "5s",
+                deadline = at,
                 grace = d,
                 token = &t,
                 or = Err(E),
@@ -428,6 +426,7 @@ mod tests {
             [
                 "name",
                 "timeout",
+                "deadline",
                 "grace",
                 "token",
                 "or",

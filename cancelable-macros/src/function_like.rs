@@ -6,6 +6,7 @@
 use crate::args::{self, Options, Value};
 use crate::check;
 use crate::diag::Errors;
+use crate::expand::between;
 use crate::paths::{Library, at, located_call, variable};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::escapes;
@@ -335,13 +336,10 @@ impl Body {
     /// `async move { BODY }`, or `|| -> T { BODY }`, with the user's own braces round the user's own code: what is
     /// wrong at its end is told of it.
     fn tokens(mut self, library: &Library, binding: Option<TokenStream>) -> TokenStream {
-        if let Some(binding) = binding {
-            insert_after_items(&mut self.block, binding);
-        }
-        let mut prelude = TokenStream::new();
+        let mut prelude = binding.unwrap_or_default();
         if let (Some(_), ReturnType::Type(..)) = (&self.asynchronous, &self.output) {
             // An `async` block's type is not written anywhere, so it is told.
-            prelude = self.edge().tell(library, &mut self.block);
+            prelude.extend(self.edge().tell(library, &mut self.block));
         }
         let Body {
             asynchronous,
@@ -355,12 +353,12 @@ impl Body {
         let block = if prelude.is_empty() {
             block.into_token_stream()
         } else {
-            // With the user's braces, by which coverage knows whose code it is.
-            let mut outer = TokenStream::new();
-            block
-                .brace_token
-                .surround(&mut outer, |outer| outer.extend(quote!(#prelude #block)));
-            outer
+            let body = match block.stmts.as_slice() {
+                // Which needs no braces behind a statement.
+                [only @ Stmt::Expr(_, None)] => only.to_token_stream(),
+                _ => block.to_token_stream(),
+            };
+            between(block.brace_token, quote!(#prelude #body))
         };
         match asynchronous {
             Some(mut asynchronous) => {

@@ -36,9 +36,9 @@ fn methods(tokens: TokenStream, library: &Library) -> TokenStream {
                 is_function |= word == "fn";
                 (false, tree.clone())
             }
-            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
-                (is_function, TokenTree::Group(ending_like(body, TokenStream::new())))
-            }
+            // What is wrong within these is told of there.
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => (is_function, empty(body)),
+            TokenTree::Group(list) if list.delimiter() == Delimiter::Parenthesis && is_function => (false, empty(list)),
             TokenTree::Punct(punct) => (punct.as_char() == ';', tree.clone()),
             _ => (false, tree.clone()),
         };
@@ -70,7 +70,7 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
     while let Some(tree) = trees.next() {
         match tree {
             TokenTree::Punct(pound) if pound.as_char() == '#' => {
-                let attribute = trees.next_if(|next| is_bracket(next));
+                let attribute = trees.next_if(is_bracket);
                 let ours = attribute.as_ref().is_some_and(is_ours);
                 if !ours || (!is_helper(attribute.as_ref()) && leads_to_function(&trees)) {
                     cleared.extend([TokenTree::Punct(pound)]);
@@ -107,6 +107,10 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
         }
     }
     cleared
+}
+
+fn empty(group: &Group) -> TokenTree {
+    TokenTree::Group(ending_like(group, TokenStream::new()))
 }
 
 /// A group has but one span to set. Rustc has read the item before, and has told of its end if that came too early; at the same

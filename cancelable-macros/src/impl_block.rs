@@ -68,7 +68,7 @@ fn one(method: &ImplItemFn, options: &Options, sound: bool) -> TokenStream {
             match &function.sig.output {
                 ReturnType::Type(_, ty) => errors.on(
                     ty,
-                    format!("this type has no room for a cancel, which an `async` method of a cancelable `impl` needs; {REMEDY}"),
+                    format!("this type is not written as a `Result` or an `Option`, so whether it has room for a cancel is not known; if it has, write `#[cancelable]` on the method; if not, {REMEDY}"),
                 ),
                 ReturnType::Default => errors.at(
                     function.sig.ident.span(),

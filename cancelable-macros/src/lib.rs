@@ -118,7 +118,7 @@ use proc_macro::TokenStream;
 ///
 /// # Options
 ///
-/// `name`, `timeout`, `grace` and `token` open a scope for each call, which works without an ambient token too.
+/// `name`, `timeout`, `deadline`, `grace` and `token` open a scope for each call, which works without an ambient token too.
 /// Expressions in options see the arguments and `self`.
 ///
 /// ```
@@ -149,11 +149,30 @@ use proc_macro::TokenStream;
 /// ## `timeout = "5s"`
 ///
 /// Cancels the call when it has taken this long: a whole number with `ms`, `s`, `m` or `h`, or an expression of type
-/// `Duration`.
+/// `Duration` or `Option<Duration>`.
+///
+/// ## `deadline = instant`
+///
+/// Cancels the call at this moment: an expression of type [`Instant`](std::time::Instant) or `Option<Instant>`, of the arguments
+/// perhaps.
+///
+/// ```
+/// use cancelable::{Cancelled, cancelable};
+/// use std::time::Instant;
+///
+/// #[cancelable(deadline = by)]
+/// async fn answer(by: Option<Instant>) -> Result<u32, Cancelled> {
+///     Ok(std::future::ready(42).await)
+/// }
+/// # futures::executor::block_on(async {
+/// assert_eq!(answer(None).await.unwrap(), 42);
+/// assert!(answer(Some(Instant::now())).await.unwrap_err().is_timeout());
+/// # });
+/// ```
 ///
 /// ## `grace = "1s"`
 ///
-/// When the call has been cancelled for this long and has not returned, it is dropped where it stands, and the error says
+/// A duration as `timeout` takes it. When the call has been cancelled for this long and has not returned, it is dropped where it stands, and the error says
 /// so. A sync function cannot be dropped from outside.
 ///
 /// ## `token = token`
@@ -270,8 +289,12 @@ use proc_macro::TokenStream;
 /// - `#[cancelable(every = n)]`, on a loop, checks at every `n`-th of its turns; the loops inside it are not meant. Goes
 ///   with `break`: `#[cancelable(break, every = 4096)]`.
 ///
+/// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated
+/// function, at its entry; what the loop has found so far goes with that. Return it at once, or have what is still to be done with
+/// it under a [`shield!`](https://docs.rs/cancelable/latest/cancelable/macro.shield.html) (`shield_sync` in sync code), as `close` here:
+///
 /// ```
-/// use cancelable::{Cancelled, cancelable};
+/// use cancelable::{CancellationToken, Cancelled, cancelable, shield};
 ///
 /// #[cancelable]
 /// async fn best(candidates: &[u32], sink: &Sink) -> Result<u32, Cancelled> {
@@ -279,14 +302,26 @@ use proc_macro::TokenStream;
 ///     #[cancelable(break)]                        // the best so far will do
 ///     for candidate in candidates {
 ///         best = best.max(*candidate);
+///         #[cancelable(finish)]                   // not half a message
+///         sink.send(best).await;
 ///     }
-///     #[cancelable(finish)]                       // not half a message
-///     sink.send(best).await;
+///     shield!(async { sink.close().await }).await?;
 ///     Ok(best)
 /// }
-/// # struct Sink;
-/// # impl Sink { async fn send(&self, _: u32) {} }
-/// # futures::executor::block_on(async { assert_eq!(best(&[1, 3, 2], &Sink).await.unwrap(), 3) });
+///
+/// # struct Sink(CancellationToken);
+/// impl Sink {
+///     #[cancelable]
+///     async fn close(&self) -> Result<(), Cancelled> {
+///         Ok(std::future::ready(()).await)
+///     }
+/// #   async fn send(&self, _: u32) { self.0.cancel() }
+/// }
+/// # futures::executor::block_on(async {
+/// # let token = CancellationToken::new();
+/// # let sink = Sink(token.clone());
+/// # assert_eq!(token.scope(best(&[1, 3, 2], &sink)).await.unwrap(), 1);
+/// # });
 /// ```
 #[proc_macro_attribute]
 pub fn cancelable(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -182,16 +182,37 @@ impl From<Cancelled> for io::Error {
     message = "the return type `{Self}` cannot say that the function was cancelled",
     label = "has no room for `Cancelled`",
     note = "return a `Result<_, E>` where `E: From<cancelable::Cancelled>` (`Cancelled` itself will do) or an `Option<_>`",
-    note = "or say what to return when cancelled: `#[cancelable(or = …)]`"
+    note = "an annotated function may say what to return instead, with `#[cancelable(or = …)]`; the body of a scope has to return one of these"
 )]
 pub trait FromCancelled {
     /// The value that stands for "cancelled, because of `c`".
     fn from_cancelled(c: Cancelled) -> Self;
 }
 
-impl<T, E: From<Cancelled>> FromCancelled for Result<T, E> {
+/// The bound holds wherever `E: From<Cancelled>` does.
+impl<T, E: CancelledError> FromCancelled for Result<T, E> {
     fn from_cancelled(c: Cancelled) -> Self {
-        Err(E::from(c))
+        Err(E::from_cancelled_error(c))
+    }
+}
+
+/// `From<Cancelled>` by another name, under which the compiler can say what is missing.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot be made from a `Cancelled`",
+    label = "`{Self}` has no room for `Cancelled`",
+    note = "in an `enum` of `thiserror`, write a variant: `#[error(transparent)] Cancelled(#[from] cancelable::Cancelled),`",
+    note = "for a type of your own, write: `impl From<cancelable::Cancelled> for {Self} {{ fn from(cancelled: cancelable::Cancelled) -> Self {{ todo!() }} }}`",
+    note = "for a type of others, such as a tuple, an annotated function may write: `#[cancelable(or = Err(…))]`"
+)]
+pub trait CancelledError: Sized {
+    fn from_cancelled_error(c: Cancelled) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<Cancelled>> CancelledError for E {
+    fn from_cancelled_error(c: Cancelled) -> Self {
+        E::from(c)
     }
 }
 

@@ -9,8 +9,8 @@
 ///
 /// | option | meaning |
 /// |---|---|
-/// | `timeout = "5s"` or a `Duration` | cancels the scope that long after it began |
-/// | `deadline = instant` | cancels the scope at that [`Instant`](std::time::Instant) |
+/// | `timeout = "5s"`, or a `Duration` or an `Option` of one | cancels the scope that long after it began |
+/// | `deadline = instant` | cancels the scope at that [`Instant`](std::time::Instant), or, if it is an `Option`, at the one in it |
 /// | `grace = …` | drops a cancelled body that has not finished after this long |
 /// | `parent = &token` | hangs the scope below this token instead of the ambient one |
 /// | `detached` | hangs it below nothing |

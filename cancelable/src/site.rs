@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use crate::context;
 use crate::error::{Cancelled, FromCancelled};
@@ -116,7 +117,7 @@ impl Site {
 
     /// As `shield_sync`, with a bound that the check points inside observe.
     #[track_caller]
-    pub fn shield_sync_timeout<R: FromCancelled>(self, after: std::time::Duration, body: impl FnOnce() -> R) -> R {
+    pub fn shield_sync_timeout<R: FromCancelled>(self, after: Duration, body: impl FnOnce() -> R) -> R {
         scope::shield_sync_timeout(after, body)
     }
 }
@@ -162,7 +163,9 @@ impl GaveUp {
     }
 
     /// The value of a check point's future, or, if that fails, none for ever.
-    pub fn or_give_up<T, F: Future<Output = Result<T, Cancelled>>>(&self, checked: F) -> impl Future<Output = T> {
+    ///
+    /// That it is a future is asked where it is awaited: what is none is told of there, and once.
+    pub fn or_give_up<F>(&self, checked: F) -> OrGiveUp<'_, F> {
         OrGiveUp { checked, gave_up: self }
     }
 
@@ -176,7 +179,10 @@ impl GaveUp {
 }
 
 pin_project_lite::pin_project! {
-    struct OrGiveUp<'a, F> {
+    /// Of [`GaveUp::or_give_up`].
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    #[derive(Debug)]
+    pub struct OrGiveUp<'a, F> {
         #[pin]
         checked: F,
         gave_up: &'a GaveUp,
@@ -230,6 +236,66 @@ impl<F: Future> Future for Watch<'_, F> {
                 Poll::Ready(Err(cancelled))
             }
         }
+    }
+}
+
+/// What macros call for options whose value may be an `Option`.
+impl Scope {
+    /// As [`timeout`](Scope::timeout), if there is one.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn timeout_if(self, after: impl Bound<Duration>) -> Self {
+        match after.bound() {
+            Some(after) => self.timeout(after),
+            None => self,
+        }
+    }
+
+    /// As [`deadline`](Scope::deadline), if there is one.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn deadline_if(self, at: impl Bound<Instant>) -> Self {
+        match at.bound() {
+            Some(at) => self.deadline(at),
+            None => self,
+        }
+    }
+
+    /// As [`grace`](Scope::grace), if there is one.
+    #[doc(hidden)]
+    pub fn grace_if(self, after: impl Bound<Duration>) -> Self {
+        match after.bound() {
+            Some(after) => self.grace(after),
+            None => self,
+        }
+    }
+}
+
+/// What `timeout = …`, `grace = …` and `deadline = …` take: a bound, or perhaps none.
+#[diagnostic::on_unimplemented(
+    message = "this option takes `{T}` or `Option<{T}>`, not `{Self}`",
+    label = "neither `{T}` nor an `Option` of it"
+)]
+pub trait Bound<T> {
+    /// The bound, if it is one.
+    fn bound(self) -> Option<T>;
+}
+
+impl Bound<Duration> for Duration {
+    fn bound(self) -> Option<Duration> {
+        Some(self)
+    }
+}
+
+impl Bound<Instant> for Instant {
+    fn bound(self) -> Option<Instant> {
+        Some(self)
+    }
+}
+
+impl<T> Bound<T> for Option<T> {
+    fn bound(self) -> Option<T> {
+        self
     }
 }
 

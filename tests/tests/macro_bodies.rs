@@ -154,7 +154,7 @@ mod check_points {
     macro_rules! conditions {
         ($($name:ident: ($jobs:ident) while { $($cond:tt)* })*) => {$(
             #[test]
-            #[allow(unused_braces)]
+            #[allow(unused_braces, clippy::nonminimal_bool, clippy::partialeq_to_none)] // it is the forms that are tried
             fn $name() {
                 #[cancelable]
                 async fn run($jobs: &Jobs<'_>, handled: &mut u32) -> Result<(), Cancelled> {

@@ -502,3 +502,70 @@ mod borrows {
         assert_eq!(parser.into_position().unwrap(), 1);
     }
 }
+
+mod bounds {
+    use super::*;
+
+    struct Limits {
+        timeout: Option<Duration>,
+        deadline: Option<Instant>,
+    }
+
+    impl Limits {
+        #[cancelable(timeout = self.timeout, deadline = self.deadline, grace = self.timeout)]
+        fn remaining(&self) -> Result<Option<Duration>, Cancelled> {
+            Ok(cancelable::remaining())
+        }
+
+        #[cancelable(timeout = self.timeout, deadline = self.deadline)]
+        async fn remaining_async(&self) -> Result<Option<Duration>, Cancelled> {
+            Ok(ready(cancelable::remaining()).await)
+        }
+    }
+
+    #[cancelable(deadline = by, or = 0)]
+    async fn until(by: Instant) -> u32 {
+        pending().await
+    }
+
+    #[test]
+    fn that_are_none_are_no_bounds() {
+        let limits = Limits {
+            timeout: None,
+            deadline: None,
+        };
+        assert_eq!(limits.remaining().unwrap(), None);
+        assert_eq!(block_on(limits.remaining_async()).unwrap(), None);
+        let none: Option<Instant> = None;
+        let n = cancel_scope!(deadline = none, timeout = limits.timeout, grace = limits.timeout, {
+            Some(cancelable::remaining().is_none())
+        });
+        assert_eq!(n, Some(true));
+    }
+
+    #[test]
+    fn the_earlier_one_counts() {
+        let hour = Duration::from_secs(3600);
+        let limits = Limits {
+            timeout: Some(hour),
+            deadline: Some(Instant::now() + hour * 2),
+        };
+        assert!(limits.remaining().unwrap().unwrap() <= hour);
+        let limits = Limits {
+            timeout: Some(hour * 2),
+            deadline: Some(Instant::now() + hour),
+        };
+        assert!(block_on(limits.remaining_async()).unwrap().unwrap() <= hour);
+    }
+
+    #[test]
+    fn a_deadline_may_be_an_argument() {
+        let past = Instant::now();
+        assert_eq!(block_on(until(past)), 0);
+        let limits = Limits {
+            timeout: None,
+            deadline: Some(past),
+        };
+        assert!(limits.remaining().unwrap_err().is_timeout());
+    }
+}

@@ -17,7 +17,7 @@ fn a_file_cut_short_has_rustcs_errors_and_no_others() {
     for file in ["half_typed/helpers.rs", "coverage/bodies.rs"] {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let text = fs::read_to_string(source).expect("the file is there");
-        assert_eq!(errors(&text, "whole"), [], "{file} is complete");
+        assert_eq!(errors(&text, "whole"), <[String; 0]>::default(), "{file} is complete");
         let cuts: Vec<Range<usize>> = cuts(&text)
             .into_iter()
             .filter(|cut| is_code(&text[..cut.start]))
@@ -31,13 +31,14 @@ fn a_file_cut_short_has_rustcs_errors_and_no_others() {
             let half = format!("{}{}", &text[..cut.start], &text[cut.end..]);
             let ours = errors(&half, "annotated");
             let theirs = errors(&without_attributes(&half), "plain");
-            let count = |errors: &[(usize, String)], line| errors.iter().filter(|error| error.0 == line).count();
-            let more = ours
-                .iter()
-                .find(|error| count(&ours, error.0) > count(&theirs, error.0));
+            // Those without a number are of syntax, or of a macro.
+            let count = |errors: &[String], wanted: &String| errors.iter().filter(|error| *error == wanted).count();
+            let mut unnumbered = ours.iter().filter(|error| error.starts_with(':'));
+            let is_more =
+                ours.len() > theirs.len() || unnumbered.any(|error| count(&ours, error) > count(&theirs, error));
             let behind = &text[cut.start.saturating_sub(60)..cut.start];
-            assert_eq!(
-                more, None,
+            assert!(
+                !is_more,
                 "{file}, cut behind `…{behind}`: {ours:#?} and not {theirs:#?}"
             );
         }
@@ -110,11 +111,10 @@ fn is_code(before: &str) -> bool {
 /// The same on the same lines, with attributes that do nothing, and a token from elsewhere.
 fn without_attributes(text: &str) -> String {
     let mut plain = text.replacen("\n\n", "\n#[expect(unused)] use cancelable::current as token;\n", 1);
-    for parameter in [
-        "#[token] token: &CancellationToken",
-        "#[token] token: CancellationToken, ",
-    ] {
-        plain = plain.replace(parameter, "");
+    for ty in ["&CancellationToken", "CancellationToken"] {
+        for comma in [", ", ",", ""] {
+            plain = plain.replace(&format!("#[token] token: {ty}{comma}"), "");
+        }
     }
     let mut attributes = plain.split("#[cancelable");
     let mut kept = attributes.next().unwrap_or_default().to_owned();
@@ -125,18 +125,17 @@ fn without_attributes(text: &str) -> String {
     kept
 }
 
-/// The errors in a file, each with its line; but for those about the token that is from elsewhere.
-fn errors(text: &str, name: &str) -> Vec<(usize, String)> {
+/// The errors in a file; but for those about the token, which is from elsewhere in one of the two.
+fn errors(text: &str, name: &str) -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let source = folder.join(format!("half_typed_{name}.rs"));
     fs::write(&source, text).expect("the folder is there");
     let options = ["--emit=metadata", "--error-format=short", "--cap-lints=allow"];
     let output = compile(&source, &source.with_extension("rmeta"), &options);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let errors = said.lines().filter_map(|line| {
-        let (place, message) = line.split_once(": error")?;
-        let (line, _) = place.rsplit_once(':')?.0.rsplit_once(':').map(|(_, line)| (line, ()))?;
-        Some((line.parse().ok()?, message.to_owned()))
-    });
-    errors.filter(|(_, message)| !message.contains("`token`")).collect()
+    let errors = said
+        .lines()
+        .filter_map(|line| Some(line.split_once(": error")?.1.to_owned()));
+    let is_about_token = |message: &String| message.contains("`token`") || message.contains("CancellationToken");
+    errors.filter(|message| !is_about_token(message)).collect()
 }

@@ -257,9 +257,11 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
     }
 }
 
-/// `{ tokens }`, the braces where the body's are: by these, coverage knows whose code it is.
-fn between(braces: syn::token::Brace, tokens: TokenStream) -> TokenStream {
+/// `{{ tokens }}`: the outer braces where the body's are, for by these coverage knows whose code it is; the inner ones of the
+/// expansion's own edition, in which what the end of the body borrows from an argument does not outlive it.
+pub(crate) fn between(braces: syn::token::Brace, tokens: TokenStream) -> TokenStream {
+    let inner = quote_spanned!(at(braces.span.join())=> { #tokens });
     let mut block = TokenStream::new();
-    braces.surround(&mut block, |block| block.extend(tokens));
+    braces.surround(&mut block, |block| block.extend(inner));
     block
 }

@@ -4,6 +4,8 @@ mod body;
 mod docs;
 mod signature;
 
+pub(crate) use body::between;
+
 use crate::lints;
 use crate::plan::Plan;
 use crate::tell::Told;

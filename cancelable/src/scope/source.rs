@@ -62,6 +62,11 @@ use crate::watcher::{self, Vigil};
 /// let outcome: Result<(), Cancelled> = Scope::new().until(Remote(rx)).run_sync(|| loop { check()? });
 /// assert_eq!(outcome.unwrap_err().reason().to_string(), "the remote side said stop");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that can cancel a scope",
+    label = "not a `Source`",
+    note = "a source is a future, a token, a signal, a condition, or `any`/`all` of such; if this is a `Result` of one, as that of `signal::unix([…])`, write `?` behind it"
+)]
 pub trait Source: Sized {
     /// Completes when the scope is to be cancelled, with the reason. Called by `until`, whose line is the caller's.
     #[track_caller]

@@ -6,32 +6,34 @@ async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
             cancelable_scope,
             cancelable_gave_up
                 .watch(async {
-                    #[allow(
-                        unknown_lints,
-                        clippy::redundant_locals,
-                        clippy::shadow_same,
-                        clippy::shadow_unrelated,
-                        clippy::used_underscore_binding,
-                        clippy::no_effect_underscore_binding,
-                        clippy::let_unit_value,
-                        clippy::many_single_char_names,
-                        clippy::pattern_type_mismatch
-                    )]
-                    let moved = moved;
                     {
                         #[allow(
-                            unreachable_code,
-                            clippy::diverging_sub_expression,
-                            clippy::let_unit_value
+                            unknown_lints,
+                            clippy::redundant_locals,
+                            clippy::shadow_same,
+                            clippy::shadow_unrelated,
+                            clippy::used_underscore_binding,
+                            clippy::no_effect_underscore_binding,
+                            clippy::let_unit_value,
+                            clippy::many_single_char_names,
+                            clippy::pattern_type_mismatch
                         )]
-                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                            usize,
-                        > {
-                            return cancelable_dead;
+                        let moved = moved;
+                        {
+                            #[allow(
+                                unreachable_code,
+                                clippy::diverging_sub_expression,
+                                clippy::let_unit_value
+                            )]
+                            if let ::cancelable::__private::Option::Some(
+                                cancelable_dead,
+                            ) = ::cancelable::__private::Option::None::<usize> {
+                                return cancelable_dead;
+                            }
+                            cancelable_gave_up
+                                .or_give_up(::cancelable::__private::Site.guard(get(moved)))
+                                .await
                         }
-                        cancelable_gave_up
-                            .or_give_up(::cancelable::__private::Site.guard(get(moved)))
-                            .await
                     }
                 }),
         )

@@ -4,18 +4,20 @@ fn or_scope_sync() {
         .enter_sync(
             cancelable_scope,
             || -> () {
-                'cancelled: {
-                    #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::needless_return
-                    )]
-                    return {
-                        if ::cancelable::__private::Site.is_cancelled() {
-                            break 'cancelled;
-                        }
-                        work();
-                    };
+                {
+                    'cancelled: {
+                        #[allow(
+                            unreachable_code,
+                            clippy::diverging_sub_expression,
+                            clippy::needless_return
+                        )]
+                        return {
+                            if ::cancelable::__private::Site.is_cancelled() {
+                                break 'cancelled;
+                            }
+                            work();
+                        };
+                    }
                 }
             },
         )

@@ -8,61 +8,63 @@ async fn scope_async(
         .scope()
         .name("fetch")
         .timeout(::cancelable::__private::Duration::from_millis(5000u64))
-        .grace(limit)
+        .grace_if(limit)
         .link(::cancelable::__private::linked(&self.stop));
     ::cancelable::__private::Site
         .run_or(
             cancelable_scope,
             async move {
-                #[allow(
-                    unknown_lints,
-                    clippy::redundant_locals,
-                    clippy::shadow_same,
-                    clippy::shadow_unrelated,
-                    clippy::used_underscore_binding,
-                    clippy::no_effect_underscore_binding,
-                    clippy::let_unit_value,
-                    clippy::many_single_char_names,
-                    clippy::pattern_type_mismatch
-                )]
-                let mut list = list;
-                #[allow(
-                    unknown_lints,
-                    clippy::redundant_locals,
-                    clippy::shadow_same,
-                    clippy::shadow_unrelated,
-                    clippy::used_underscore_binding,
-                    clippy::no_effect_underscore_binding,
-                    clippy::let_unit_value,
-                    clippy::many_single_char_names,
-                    clippy::pattern_type_mismatch
-                )]
-                let cancelable_argument3 = cancelable_argument3;
-                #[allow(
-                    unknown_lints,
-                    clippy::redundant_locals,
-                    clippy::shadow_same,
-                    clippy::shadow_unrelated,
-                    clippy::used_underscore_binding,
-                    clippy::no_effect_underscore_binding,
-                    clippy::let_unit_value,
-                    clippy::many_single_char_names,
-                    clippy::pattern_type_mismatch
-                )]
-                let (a, _) = cancelable_argument3;
                 {
                     #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::let_unit_value
+                        unknown_lints,
+                        clippy::redundant_locals,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding,
+                        clippy::let_unit_value,
+                        clippy::many_single_char_names,
+                        clippy::pattern_type_mismatch
                     )]
-                    if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                        Result<u32, Error>,
-                    > {
-                        return cancelable_dead;
+                    let mut list = list;
+                    #[allow(
+                        unknown_lints,
+                        clippy::redundant_locals,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding,
+                        clippy::let_unit_value,
+                        clippy::many_single_char_names,
+                        clippy::pattern_type_mismatch
+                    )]
+                    let cancelable_argument3 = cancelable_argument3;
+                    #[allow(
+                        unknown_lints,
+                        clippy::redundant_locals,
+                        clippy::shadow_same,
+                        clippy::shadow_unrelated,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding,
+                        clippy::let_unit_value,
+                        clippy::many_single_char_names,
+                        clippy::pattern_type_mismatch
+                    )]
+                    let (a, _) = cancelable_argument3;
+                    {
+                        #[allow(
+                            unreachable_code,
+                            clippy::diverging_sub_expression,
+                            clippy::let_unit_value
+                        )]
+                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
+                            Result<u32, Error>,
+                        > {
+                            return cancelable_dead;
+                        }
+                        list.push(a);
+                        Ok(a)
                     }
-                    list.push(a);
-                    Ok(a)
                 }
             },
             |cancelable_cancelled| {

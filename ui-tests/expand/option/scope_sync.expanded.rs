@@ -7,12 +7,14 @@ fn scope_sync(&mut self, n: u32) -> Result<u32, Error> {
             cancelable_scope,
             || -> Result<u32, Error> {
                 {
-                    if ::cancelable::__private::Site.is_cancelled() {
-                        return ::cancelable::__private::from_cancelled::<
-                            Result<u32, Error>,
-                        >(::cancelable::__private::Site.cancelled());
+                    {
+                        if ::cancelable::__private::Site.is_cancelled() {
+                            return ::cancelable::__private::from_cancelled::<
+                                Result<u32, Error>,
+                            >(::cancelable::__private::Site.cancelled());
+                        }
+                        Ok(n)
                     }
-                    Ok(n)
                 }
             },
         )

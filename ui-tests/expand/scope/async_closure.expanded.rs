@@ -1,24 +1,30 @@
 async fn async_closure() {
     {
-        let cancelable_scope = ::cancelable::__private::Site.scope().deadline(at);
+        let cancelable_scope = ::cancelable::__private::Site.scope().deadline_if(at);
         ::cancelable::__private::Site
             .run_or(
                 cancelable_scope,
                 async {
-                    #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::let_unit_value
-                    )]
-                    if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                        Result<u32, Error>,
-                    > {
-                        return cancelable_dead;
+                    {
+                        let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
+                            ::cancelable::__private::CancellationToken,
+                        >();
+                        {
+                            #[allow(
+                                unreachable_code,
+                                clippy::diverging_sub_expression,
+                                clippy::let_unit_value
+                            )]
+                            if let ::cancelable::__private::Option::Some(
+                                cancelable_dead,
+                            ) = ::cancelable::__private::Option::None::<
+                                Result<u32, Error>,
+                            > {
+                                return cancelable_dead;
+                            }
+                            Ok(3)
+                        }
                     }
-                    let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
-                        ::cancelable::__private::CancellationToken,
-                    >();
-                    Ok(3)
                 },
                 |cancelable_cancelled| {
                     ::cancelable::__private::from_cancelled::<

@@ -8,31 +8,35 @@ fn closure() {
             .enter_sync(
                 cancelable_scope,
                 || -> Option<u32> {
-                    let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
-                        ::cancelable::__private::CancellationToken,
-                    >();
-                    if ::cancelable::__private::Site.is_cancelled() {
-                        return ::cancelable::__private::from_cancelled::<
-                            Option<u32>,
-                        >(::cancelable::__private::Site.cancelled());
-                    }
                     {
-                        let mut cancelable_asking = ::cancelable::__private::Site
-                            .asking();
-                        for n in ::cancelable::__private::IntoIterator::into_iter(
-                            cancelable_asking
-                                .before_each(
-                                    ::cancelable::__private::IntoIterator::into_iter(0..3),
-                                )
-                                .items(),
-                        ) {}
-                        if cancelable_asking.ended_it() {
-                            return ::cancelable::__private::from_cancelled::<
-                                Option<u32>,
-                            >(::cancelable::__private::Site.cancelled());
+                        let stop: ::cancelable::__private::CancellationToken = ::cancelable::__private::token_parameter::<
+                            ::cancelable::__private::CancellationToken,
+                        >();
+                        {
+                            if ::cancelable::__private::Site.is_cancelled() {
+                                return ::cancelable::__private::from_cancelled::<
+                                    Option<u32>,
+                                >(::cancelable::__private::Site.cancelled());
+                            }
+                            {
+                                let mut cancelable_asking = ::cancelable::__private::Site
+                                    .asking();
+                                for n in ::cancelable::__private::IntoIterator::into_iter(
+                                    cancelable_asking
+                                        .before_each(
+                                            ::cancelable::__private::IntoIterator::into_iter(0..3),
+                                        )
+                                        .items(),
+                                ) {}
+                                if cancelable_asking.ended_it() {
+                                    return ::cancelable::__private::from_cancelled::<
+                                        Option<u32>,
+                                    >(::cancelable::__private::Site.cancelled());
+                                }
+                            }
+                            None
                         }
                     }
-                    None
                 },
             )
     };

@@ -6,17 +6,19 @@ fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
                 cancelable_scope,
                 async move {
                     {
-                        #[allow(
-                            unreachable_code,
-                            clippy::diverging_sub_expression,
-                            clippy::let_unit_value
-                        )]
-                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                            Option<u32>,
-                        > {
-                            return cancelable_dead;
+                        {
+                            #[allow(
+                                unreachable_code,
+                                clippy::diverging_sub_expression,
+                                clippy::let_unit_value
+                            )]
+                            if let ::cancelable::__private::Option::Some(
+                                cancelable_dead,
+                            ) = ::cancelable::__private::Option::None::<Option<u32>> {
+                                return cancelable_dead;
+                            }
+                            Some(n)
                         }
-                        Some(n)
                     }
                 },
                 |cancelable_cancelled| {
