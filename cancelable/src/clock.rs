@@ -87,18 +87,15 @@ impl InForce {
     }
 }
 
-/// A timer of a virtual clock: ready at its moment; or with what is left until then, by real time, once that clock is gone.
+/// A timer of a virtual clock: ready at its moment; or with what is left until then, by real time, once that clock is gone. May
+/// be polled again after that.
 pub(crate) type VirtualSleep = Pin<Box<dyn Future<Output = Duration> + Send + Sync>>;
 
 /// A timer for `at` by the virtual clock in force, from which that moment was read; `None` if there is none any more.
 pub(crate) fn virtual_sleep(at: Instant) -> Option<VirtualSleep> {
     #[cfg(feature = "testing")]
     if let Some(clock) = hand::current() {
-        let sleep = clock.sleep_until(at);
-        return Some(Box::pin(async {
-            sleep.await;
-            Duration::ZERO
-        }));
+        return Some(Box::pin(clock.sleep_until(at)));
     }
     runtime_sleep(at)
 }

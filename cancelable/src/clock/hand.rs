@@ -227,14 +227,15 @@ pub(super) struct Sleep {
 }
 
 impl Future for Sleep {
-    type Output = ();
+    /// Nothing is left.
+    type Output = Duration;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Duration> {
         let waker = cx.waker().clone();
         let this = &mut *self;
         let mut state = this.clock.lock();
         if state.now >= this.at {
-            return Poll::Ready(());
+            return Poll::Ready(Duration::ZERO);
         }
         let key = *this.key.get_or_insert_with(|| {
             state.arrivals += 1;
