@@ -55,7 +55,7 @@ fn methods(tokens: TokenStream, library: &Library) -> TokenStream {
     // A last method without a body yet, which rustc takes for one.
     let body = quote!({ loop {} });
     if is_function && syn::parse2::<ImplItem>(quote!(#outline #body)).is_ok() {
-        kept.extend(cleared(quote!(#written #body), library));
+        kept.extend(cleared(unannotated(quote!(#written #body)), library));
     }
     kept
 }
@@ -107,6 +107,20 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
         }
     }
     cleared
+}
+
+/// Without our attributes at all: nothing is to be said of a function that is not there yet.
+fn unannotated(tokens: TokenStream) -> TokenStream {
+    let mut trees: Vec<TokenTree> = Vec::new();
+    for tree in tokens {
+        if is_bracket(&tree) && is_ours(&tree) {
+            // Its `#`.
+            trees.pop();
+        } else {
+            trees.push(tree);
+        }
+    }
+    trees.into_iter().collect()
 }
 
 fn empty(group: &Group) -> TokenTree {
