@@ -83,3 +83,21 @@ fn trees_have_locks_of_their_own_and_children_have_their_parents() {
     assert!(stripes.len() >= 8, "{} locks for 64 trees", stripes.len());
     assert!(roots.iter().all(|root| stripe(&root.child_token()) == stripe(root)));
 }
+
+#[test]
+fn a_token_is_unshared_until_somebody_holds_it_hangs_on_it_or_waits_for_it() {
+    let token = CancellationToken::new();
+    assert!(token.is_unshared());
+    let clone = token.clone();
+    assert!(!token.is_unshared());
+    drop(clone);
+    assert!(token.is_unshared());
+    let child = token.child_token();
+    assert!(!token.is_unshared());
+    drop(child);
+    assert!(token.is_unshared());
+    let callback = token.on_cancel(|_| ());
+    assert!(!token.is_unshared());
+    drop(callback);
+    assert!(token.is_unshared());
+}
