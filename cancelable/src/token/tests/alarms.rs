@@ -24,6 +24,31 @@ fn without_a_closer_look_a_token_whose_deadline_is_watched_is_quiet() {
 }
 
 #[test]
+fn who_makes_a_child_has_the_deadline_watched_so_that_the_child_is_quiet() {
+    let deadline = Deadline::new(Instant::now() + LONG, None, Location::caller());
+    let token = CancellationToken::never().child_with(ChildOptions {
+        deadline: Some(deadline),
+        ..ChildOptions::default()
+    });
+    assert!(!token.is_quiet(), "nobody watches its deadline");
+    assert!(token.child_token().is_quiet());
+    assert!(token.own_unwatched_deadline().is_none());
+}
+
+/// Whoever is linked to it is cancelled by the check points that look at that clock.
+#[test]
+fn a_token_that_is_linked_to_one_with_a_virtual_deadline_is_quiet() {
+    let mut deadline = Deadline::new(Instant::now() + LONG, None, Location::caller());
+    deadline.is_virtual = true;
+    let token = CancellationToken::never().child_with(ChildOptions {
+        deadline: Some(deadline),
+        ..ChildOptions::default()
+    });
+    let linked = CancellationToken::any([&token]);
+    assert!(linked.is_quiet() && !token.is_quiet());
+}
+
+#[test]
 fn the_wish_for_attention_spreads_to_all_who_rely_on_the_token_and_no_further() {
     let root = CancellationToken::new();
     let [token, sibling] = [root.child_token(), root.child_token()];
