@@ -186,15 +186,10 @@ impl CancellationToken {
     /// Is it linked to other tokens, and below none?
     #[cfg(feature = "tokio-util")]
     pub(crate) fn is_linked_root(&self) -> bool {
-        let (mut is_linked, mut levels) = (false, 0);
-        self.node.climb(|_, extras| {
-            if levels == 0 {
-                is_linked = extras.is_some_and(|extras| extras.has_sources());
-            }
-            levels += 1;
-            levels < 2
-        });
-        is_linked && levels == 1
+        let mut listens = Vec::new();
+        self.node
+            .for_each_upwards(|_, extras| listens.push(extras.is_some_and(|extras| extras.has_sources())));
+        listens == [true]
     }
 
     /// A way back to this token that does not keep it.
@@ -324,7 +319,8 @@ fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
         }
     }
     // The next thread watches what the lost one did.
-    keep_looking | (has_lost_thread && !timer::serve())
+    let is_unwatched = has_lost_thread && !timer::serve();
+    keep_looking || is_unwatched
 }
 
 /// Has the timer thread cancel this node at `at`, which is its deadline; `false` if there is no such thread.
