@@ -386,7 +386,7 @@ struct KnownNode {
     /// What has to be known first: the parent, if there is one, and what it is linked to.
     parent: Option<usize>,
     sources: Vec<usize>,
-    /// How many of these are.
+    /// How often it has been asked which of these is next: 0 before the first time.
     progress: usize,
     /// What came of it.
     earliest: Option<Moment>,
@@ -470,15 +470,16 @@ impl Known {
                 Some(0) => node.parent,
                 Some(_) => None,
             };
-            if next.is_some() || node.progress == node.sources.len() {
-                node.progress += 1;
-            }
+            node.progress += 1;
             match next {
                 // Known already, or on its way to be: nothing listens to itself, so it is not on the stack.
                 Some(next) if self.nodes[next].progress == 0 => stack.push(next),
                 Some(_) => {}
                 None => {
-                    self.nodes[at].earliest = self.earliest(&self.nodes[at]);
+                    let node = &self.nodes[at];
+                    let asked = node.sources.len() + usize::from(node.parent.is_some());
+                    debug_assert_eq!(node.progress, asked + 1, "it is worked out once");
+                    self.nodes[at].earliest = self.earliest(node);
                     stack.pop();
                 }
             }
