@@ -39,11 +39,6 @@ fn second_task_is_woken(name: &str, make: impl FnOnce(&CancellationToken, Waker)
     assert_eq!((first.alive(), second.alive()), (0, 0), "{name}");
 }
 
-/// Something inside is.
-fn polled_inside(name: &str, make: impl FnOnce(&CancellationToken, Waker) -> Waiting) {
-    second_task_is_woken(name, |token, waker| (make(token, waker), Some(Waker::noop().clone())));
-}
-
 fn boxed<T>(future: impl Future<Output = T> + 'static) -> Waiting {
     Box::pin(async move { drop(future.await) })
 }
@@ -116,18 +111,40 @@ fn a_poll_with_the_waker_of_the_one_before_clones_nothing() {
     });
 }
 
-#[test]
-fn l05_nor_is_one_that_something_inside_a_scope_is_polled_with() {
-    polled_inside("guard", |token, waker| {
+/// What registers the waker that it is polled with within a poll of its scope.
+fn each_inside(mut with: impl FnMut(&str, &dyn Fn(&CancellationToken, Waker) -> Waiting)) {
+    with("guard", &|token, waker| {
         boxed(token.scope(under(waker, guard(pending::<()>()))))
     });
-    polled_inside("scope", |token, waker| {
+    with("scope", &|token, waker| {
         boxed(token.scope(under(waker, Scope::new().run(body()))))
     });
-    polled_inside("stream", |token, waker| {
+    with("stream", &|token, waker| {
         let stream = futures::stream::pending::<()>();
         let mut stream = stream.until_cancelled_by(token, StreamEnd::Now);
         boxed(token.scope(under(waker, async move { stream.next().await })))
+    });
+}
+
+#[test]
+fn l05_nor_is_one_that_something_inside_a_scope_is_polled_with() {
+    each_inside(|name, make| {
+        let outer = Waker::noop().clone();
+        second_task_is_woken(name, |token, waker| (make(token, waker), Some(outer)));
+    });
+}
+
+#[test]
+fn a_poll_inside_a_scope_with_the_waker_of_the_one_before_clones_nothing() {
+    each_inside(|name, make| {
+        let token = CancellationToken::new();
+        let clones = Clones::new();
+        let mut future = make(&token, clones.waker());
+        assert!(poll_with(&mut future, Waker::noop()).is_pending(), "{name}");
+        let before = clones.count();
+        assert!(before > 0, "{name}");
+        assert!(poll_with(&mut future, Waker::noop()).is_pending(), "{name}");
+        assert_eq!(clones.count(), before, "{name}");
     });
 }
 
