@@ -1,4 +1,5 @@
-//! Wakers as the standard library allows them and few expect them: each clone another one, and panicking.
+//! Wakers as the standard library allows them and few expect them: each clone another one, and panicking. And one that counts
+//! its clones.
 
 use std::mem::ManuallyDrop;
 use std::panic::{self, panic_any};
@@ -154,5 +155,43 @@ const HERE: RawWakerVTable = RawWakerVTable::new(
     |data| unsafe { &*data.cast::<Place>() }.task().wake(),
     // SAFETY: as above.
     |data| unsafe { &*data.cast::<Place>() }.task().wake(),
+    |_| {},
+);
+
+/// Counts how often its wakers, which are all alike, are cloned.
+#[derive(Debug, Default)]
+pub struct Clones(AtomicUsize);
+
+impl Clones {
+    /// Nothing has been cloned yet. (It is leaked: tests are short.)
+    #[must_use]
+    pub fn new() -> &'static Self {
+        Box::leak(Box::default())
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// A waker that wakes nobody.
+    #[must_use]
+    pub fn waker(&'static self) -> Waker {
+        let this: *const Self = self;
+        // SAFETY: the table treats the pointer as the reference that it is, which is never freed.
+        unsafe { Waker::from_raw(RawWaker::new(this.cast(), &ALIKE)) }
+    }
+}
+
+static ALIKE: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        // SAFETY: made by `Clones::waker`, and never freed.
+        let clones = unsafe { &*data.cast::<Clones>() };
+        clones.0.fetch_add(1, Ordering::SeqCst);
+        RawWaker::new(data, &ALIKE)
+    },
+    |_| {},
+    |_| {},
     |_| {},
 );

@@ -135,6 +135,39 @@ fn l23_deadlines_that_the_parent_had_watched_come_in_a_child_that_only_polls() {
     assert!(both.check().unwrap_err().is_timeout());
 }
 
+/// From here on this process can start no thread of the library's: there is no room for the stack of one.
+#[cfg(target_os = "linux")]
+fn without_threads() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let kib: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+    let most = (kib << 10) + (32 << 20);
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
+    };
+    // SAFETY: `limit` is there to be read from.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    assert!(thread::Builder::new().stack_size(64 << 20).spawn(|| ()).is_err());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn l23_deadlines_that_the_parent_had_watched_come_in_a_child_that_can_start_no_thread() {
+    let token = CancellationToken::new();
+    let child = token.child_token().child_token();
+    let at = Instant::now() + SHORT;
+    token.cancel_at(at);
+    for one in [&token, &child] {
+        in_child(|| {
+            without_threads();
+            while one.check().is_ok() {}
+            assert!(Instant::now() >= at);
+            assert!(one.check().unwrap_err().is_timeout());
+        });
+    }
+}
+
 #[test]
 fn l23_callbacks_of_a_deadline_run_in_child_and_parent_once_each() {
     let token = CancellationToken::new();

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cancelable::{CancelCallback, CancelReason, CancellationToken, Cancelled, ReasonKind};
+use cancelable::{CancelCallback, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, current};
 use tests::{CountingWaker, DropFlag, poll_once, poll_with};
 
 /// An hour: a deadline that no test is to see.
@@ -1613,7 +1613,7 @@ fn errors_become_io_errors_that_std_does_not_retry() {
 }
 
 #[test]
-fn debug_shows_state_reason_and_number_of_children() {
+fn debug_shows_name_state_reason_and_number_of_children() {
     let token = CancellationToken::new();
     assert_eq!(
         format!("{token:?}"),
@@ -1629,6 +1629,13 @@ fn debug_shows_state_reason_and_number_of_children() {
     assert_eq!(
         format!("{token:?}"),
         "CancellationToken { is_cancelled: true, reason: stop }"
+    );
+    let named = Scope::new()
+        .name("load")
+        .run_sync(|| Ok::<_, Cancelled>(format!("{:?}", current())));
+    assert_eq!(
+        named.unwrap(),
+        "CancellationToken { name: \"load\", is_cancelled: false, children: 0 }"
     );
     let callback = token.on_cancel(|_| ());
     assert!(format!("{callback:?}").starts_with("CancelCallback { token: CancellationToken {"));

@@ -13,7 +13,7 @@ use cancelable::{
 };
 use futures::StreamExt as _;
 use tests::poll_with;
-use tests::wakers::{Place, Task};
+use tests::wakers::{Clones, Place, Task};
 
 type Waiting = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -39,16 +39,6 @@ fn second_task_is_woken(name: &str, make: impl FnOnce(&CancellationToken, Waker)
     assert_eq!((first.alive(), second.alive()), (0, 0), "{name}");
 }
 
-/// The future itself is polled with the wakers in question.
-fn polled_with(name: &str, make: impl FnOnce(&CancellationToken) -> Waiting) {
-    second_task_is_woken(name, |token, _| (make(token), None));
-}
-
-/// Something inside is.
-fn polled_inside(name: &str, make: impl FnOnce(&CancellationToken, Waker) -> Waiting) {
-    second_task_is_woken(name, |token, waker| (make(token, waker), Some(Waker::noop().clone())));
-}
-
 fn boxed<T>(future: impl Future<Output = T> + 'static) -> Waiting {
     Box::pin(async move { drop(future.await) })
 }
@@ -67,35 +57,35 @@ impl Spawn for Unrun {
     }
 }
 
-#[test]
-fn l05_a_waker_that_is_another_one_when_cloned_is_not_taken_for_the_one_before() {
+/// Everything that registers the waker it is polled with.
+fn each(mut with: impl FnMut(&str, &dyn Fn(&CancellationToken) -> Waiting)) {
     const HOUR: Duration = Duration::from_secs(3600);
-    polled_with("cancelled", |token| boxed(token.clone().cancelled_owned()));
-    polled_with("scope of a token", |token| boxed(token.scope(body())));
-    polled_with("with_cancellation", |token| boxed(body().with_cancellation(token)));
-    polled_with("scope", |token| boxed(Scope::new().parent(token).run(body())));
-    polled_with("scope with a token", |token| {
+    with("cancelled", &|token| boxed(token.clone().cancelled_owned()));
+    with("scope of a token", &|token| boxed(token.scope(body())));
+    with("with_cancellation", &|token| boxed(body().with_cancellation(token)));
+    with("scope", &|token| boxed(Scope::new().parent(token).run(body())));
+    with("scope with a token", &|token| {
         boxed(Scope::new().parent(token).run_with(|_| body()))
     });
-    polled_with("scope with a timeout", |token| {
+    with("scope with a timeout", &|token| {
         boxed(Scope::new().parent(token).timeout(HOUR).run(body()))
     });
-    polled_with("scope that is linked", |token| {
+    with("scope that is linked", &|token| {
         boxed(Scope::new().link(token.clone()).run(body()))
     });
-    polled_with("race", |token| {
+    with("race", &|token| {
         boxed(token.scope(async { race((body(), body())).await }))
     });
-    polled_with("sleep", |token| boxed(token.scope(sleep(HOUR))));
-    polled_with("stream", |token| {
+    with("sleep", &|token| boxed(token.scope(sleep(HOUR))));
+    with("stream", &|token| {
         let stream = futures::stream::pending::<()>();
         let mut stream = stream.until_cancelled_by(token, StreamEnd::Now);
         boxed(async move { stream.next().await })
     });
-    polled_with("run_until_cancelled", |token| {
+    with("run_until_cancelled", &|token| {
         boxed(token.clone().run_until_cancelled_owned(pending::<()>()))
     });
-    polled_with("next of a group", |token| {
+    with("next of a group", &|token| {
         let mut group = token.sync_scope(|| TaskGroup::<(), Cancelled, _>::on(Unrun::default()));
         group.spawn(body());
         boxed(token.scope(async move { group.next().await }))
@@ -103,17 +93,58 @@ fn l05_a_waker_that_is_another_one_when_cloned_is_not_taken_for_the_one_before()
 }
 
 #[test]
-fn l05_nor_is_one_that_something_inside_a_scope_is_polled_with() {
-    polled_inside("guard", |token, waker| {
+fn l05_a_waker_that_is_another_one_when_cloned_is_not_taken_for_the_one_before() {
+    each(|name, make| second_task_is_woken(name, |token, _| (make(token), None)));
+}
+
+#[test]
+fn a_poll_with_the_waker_of_the_one_before_clones_nothing() {
+    each(|name, make| {
+        let token = CancellationToken::new();
+        let clones = Clones::new();
+        let (mut future, waker) = (make(&token), clones.waker());
+        assert!(poll_with(&mut future, &waker).is_pending(), "{name}");
+        let before = clones.count();
+        assert!(before > 0, "{name}");
+        assert!(poll_with(&mut future, &waker).is_pending(), "{name}");
+        assert_eq!(clones.count(), before, "{name}");
+    });
+}
+
+/// What registers the waker that it is polled with within a poll of its scope.
+fn each_inside(mut with: impl FnMut(&str, &dyn Fn(&CancellationToken, Waker) -> Waiting)) {
+    with("guard", &|token, waker| {
         boxed(token.scope(under(waker, guard(pending::<()>()))))
     });
-    polled_inside("scope", |token, waker| {
+    with("scope", &|token, waker| {
         boxed(token.scope(under(waker, Scope::new().run(body()))))
     });
-    polled_inside("stream", |token, waker| {
+    with("stream", &|token, waker| {
         let stream = futures::stream::pending::<()>();
         let mut stream = stream.until_cancelled_by(token, StreamEnd::Now);
         boxed(token.scope(under(waker, async move { stream.next().await })))
+    });
+}
+
+#[test]
+fn l05_nor_is_one_that_something_inside_a_scope_is_polled_with() {
+    each_inside(|name, make| {
+        let outer = Waker::noop().clone();
+        second_task_is_woken(name, |token, waker| (make(token, waker), Some(outer)));
+    });
+}
+
+#[test]
+fn a_poll_inside_a_scope_with_the_waker_of_the_one_before_clones_nothing() {
+    each_inside(|name, make| {
+        let token = CancellationToken::new();
+        let clones = Clones::new();
+        let mut future = make(&token, clones.waker());
+        assert!(poll_with(&mut future, Waker::noop()).is_pending(), "{name}");
+        let before = clones.count();
+        assert!(before > 0, "{name}");
+        assert!(poll_with(&mut future, Waker::noop()).is_pending(), "{name}");
+        assert_eq!(clones.count(), before, "{name}");
     });
 }
 

@@ -18,6 +18,7 @@ use cancelable::{
 };
 use futures::executor::block_on;
 use futures::{StreamExt as _, stream};
+use tests::{CountingWaker, paused_tokio, poll_with};
 
 type Outcome = Result<(), Cancelled>;
 
@@ -370,5 +371,18 @@ fn a_token_whose_deadline_is_moved_forward_goes_by_the_new_one() {
         token.cancel_after(SHORT);
         token.wait();
         assert!(token.check().unwrap_err().is_timeout());
+    });
+}
+
+#[test]
+fn a_task_that_waits_for_a_paused_clock_is_left_alone() {
+    without_threads("a_task_that_waits_for_a_paused_clock_is_left_alone", || {
+        paused_tokio().block_on(async {
+            let (woken, waker) = CountingWaker::new();
+            let scope = Scope::new().timeout(HOUR).run_with(|_| pending::<Outcome>());
+            let mut scope = Box::pin(scope);
+            assert!(poll_with(&mut scope, &waker).is_pending());
+            assert_eq!(woken.count(), 0);
+        });
     });
 }

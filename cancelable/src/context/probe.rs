@@ -64,6 +64,48 @@ mod watched {
             observer.noticed(location);
         }
     }
+
+    #[cfg(all(test, not(cancelable_loom)))]
+    mod tests {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        use super::*;
+
+        #[derive(Default)]
+        struct Seen(AtomicUsize);
+
+        impl Observer for Seen {
+            fn check_point(&self, _: &'static Location<'static>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+
+            fn noticed(&self, _: &'static Location<'static>) {}
+        }
+
+        #[test]
+        fn an_observer_is_shown_its_own_stretch_and_the_outer_one_what_is_round_that_also_after_a_panic() {
+            let here = Location::caller();
+            let [outer, inner] = [(); 2].map(|()| Arc::new(Seen::default()));
+            check_point(here);
+            assert!(!is_watched());
+            watch(outer.clone(), || {
+                check_point(here);
+                let panics = || {
+                    watch(inner.clone(), || {
+                        check_point(here);
+                        assert!(!is_watched(), "on purpose");
+                    });
+                };
+                assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+                assert!(is_watched());
+                check_point(here);
+            });
+            assert!(!is_watched());
+            check_point(here);
+            assert_eq!([outer, inner].map(|seen| seen.0.load(Ordering::Relaxed)), [2, 1]);
+        }
+    }
 }
 
 #[cfg(not(feature = "testing"))]

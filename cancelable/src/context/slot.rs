@@ -330,3 +330,22 @@ pub(crate) fn count(one: Counts, is_pending: bool) {
         }
     });
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+
+    /// `n` times `one`, which may be negative.
+    fn times(n: i32, one: Counts) -> Counts {
+        let add = |sum: Counts, _| if n < 0 { sum.minus(one) } else { sum.plus(one) };
+        (0..n.abs()).fold(Counts::NOTHING, add)
+    }
+
+    #[test]
+    fn neither_of_the_two_counts_borrows_from_the_other() {
+        for (holds, foreign) in (-2..=2).flat_map(|holds| (-2..=2).map(move |foreign| (holds, foreign))) {
+            let counts = times(holds, Counts::ONE_HOLD).plus(times(foreign, Counts::ONE_FOREIGN));
+            assert_eq!((counts.holds(), counts.foreign()), (holds, foreign));
+        }
+    }
+}

@@ -78,7 +78,7 @@ impl<F> Guard<F> {
     pub(crate) fn go_on(self: Pin<&mut Self>, inside: Counts) {
         let stage = self.project().stage;
         stage.start();
-        if stage.is_boxed() || inside != Counts::NOTHING {
+        if inside != Counts::NOTHING {
             stage.get_or_default().counts = inside;
         }
     }

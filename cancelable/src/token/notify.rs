@@ -134,3 +134,7 @@ fn tell_node(node: &Handle, cause: &Cause, teller: &mut Teller) {
         }
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+#[path = "tests/notify.rs"]
+mod tests;

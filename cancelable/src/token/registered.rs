@@ -140,7 +140,8 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     /// After a waker was registered: the token's deadline is watched, or else this task looks. `false`: it has come.
     #[inline]
     fn looks_after(self: Pin<&mut Self>, waker: &Waker) -> bool {
-        self.token().is_quiet() || timer::is_served() || self.look_again(waker)
+        let is_watched = self.token().is_quiet() || timer::is_served();
+        is_watched || self.look_again(waker)
     }
 
     /// No thread watches deadlines. The task is woken, and comes back here when it is polled, for its waker does not count as

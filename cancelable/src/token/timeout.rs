@@ -186,15 +186,10 @@ impl CancellationToken {
     /// Is it linked to other tokens, and below none?
     #[cfg(feature = "tokio-util")]
     pub(crate) fn is_linked_root(&self) -> bool {
-        let (mut is_linked, mut levels) = (false, 0);
-        self.node.climb(|_, extras| {
-            if levels == 0 {
-                is_linked = extras.is_some_and(|extras| extras.has_sources());
-            }
-            levels += 1;
-            levels < 2
-        });
-        is_linked && levels == 1
+        let mut listens = Vec::new();
+        self.node
+            .for_each_upwards(|_, extras| listens.push(extras.is_some_and(|extras| extras.has_sources())));
+        listens == [true]
     }
 
     /// A way back to this token that does not keep it.
@@ -324,7 +319,8 @@ fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
         }
     }
     // The next thread watches what the lost one did.
-    keep_looking | (has_lost_thread && !timer::serve())
+    let is_unwatched = has_lost_thread && !timer::serve();
+    keep_looking || is_unwatched
 }
 
 /// Has the timer thread cancel this node at `at`, which is its deadline; `false` if there is no such thread.
@@ -390,7 +386,7 @@ struct KnownNode {
     /// What has to be known first: the parent, if there is one, and what it is linked to.
     parent: Option<usize>,
     sources: Vec<usize>,
-    /// How many of these are.
+    /// How often it has been asked which of these is next: 0 before the first time.
     progress: usize,
     /// What came of it.
     earliest: Option<Moment>,
@@ -474,15 +470,16 @@ impl Known {
                 Some(0) => node.parent,
                 Some(_) => None,
             };
-            if next.is_some() || node.progress == node.sources.len() {
-                node.progress += 1;
-            }
+            node.progress += 1;
             match next {
                 // Known already, or on its way to be: nothing listens to itself, so it is not on the stack.
                 Some(next) if self.nodes[next].progress == 0 => stack.push(next),
                 Some(_) => {}
                 None => {
-                    self.nodes[at].earliest = self.earliest(&self.nodes[at]);
+                    let node = &self.nodes[at];
+                    let asked = node.sources.len() + usize::from(node.parent.is_some());
+                    debug_assert_eq!(node.progress, asked + 1, "it is worked out once");
+                    self.nodes[at].earliest = self.earliest(node);
                     stack.pop();
                 }
             }

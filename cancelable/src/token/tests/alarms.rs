@@ -4,6 +4,16 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
+/// A token as a scope has it.
+fn with_deadline(at: Instant, is_virtual: bool) -> CancellationToken {
+    let mut deadline = Deadline::new(at, None, Location::caller());
+    deadline.is_virtual = is_virtual;
+    CancellationToken::never().child_with(ChildOptions {
+        deadline: Some(deadline),
+        ..ChildOptions::default()
+    })
+}
+
 #[test]
 fn the_alarm_of_a_deadline_that_has_given_way_to_an_earlier_one_is_not_kept() {
     let token = CancellationToken::new();
@@ -21,6 +31,28 @@ fn without_a_closer_look_a_token_whose_deadline_is_watched_is_quiet() {
     token.cancel_after(LONG);
     assert!(token.is_quiet() && token.child_token().is_quiet());
     assert!(CancellationToken::any([&token]).is_quiet());
+}
+
+#[test]
+fn who_makes_a_child_has_the_deadline_watched_so_that_the_child_is_quiet() {
+    let token = with_deadline(Instant::now() + LONG, false);
+    assert!(!token.is_quiet(), "nobody watches its deadline");
+    assert!(
+        token
+            .own_unwatched_deadline()
+            .is_some_and(|(_, is_virtual)| !is_virtual)
+    );
+    assert!(token.child_token().is_quiet());
+    assert!(token.own_unwatched_deadline().is_none());
+}
+
+/// Whoever is linked to it is cancelled by the check points that look at that clock.
+#[test]
+fn a_token_that_is_linked_to_one_with_a_virtual_deadline_is_quiet() {
+    let token = with_deadline(Instant::now(), true);
+    let linked = CancellationToken::any([&token]);
+    assert!(linked.is_quiet() && !token.is_quiet());
+    assert!(!token.is_cancelled(), "there is no such clock here");
 }
 
 #[test]

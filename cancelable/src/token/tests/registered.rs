@@ -1,4 +1,4 @@
-//! A registration whose waker panics as it is dropped.
+//! A registration whose waker panics as it is dropped, or that comes too late.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -34,4 +34,19 @@ fn another_token_is_adopted_though_the_waker_of_the_one_before_panics_as_it_is_d
     assert!(registered.as_mut().register(Waker::noop(), false));
     before.cancel();
     after.cancel();
+}
+
+#[test]
+fn a_waker_that_came_too_late_is_given_back_when_it_is_unregistered() {
+    struct Unused;
+    impl Wake for Unused {
+        fn wake(self: Arc<Self>) {}
+    }
+    let token = CancellationToken::new();
+    token.cancel();
+    let mut registered = pin!(Registered::new(token));
+    let unused = Arc::new(Unused);
+    assert!(!registered.as_mut().register(&Waker::from(Arc::clone(&unused)), false));
+    assert!(!registered.as_mut().unregister());
+    assert_eq!(Arc::strong_count(&unused), 1);
 }

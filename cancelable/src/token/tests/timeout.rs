@@ -103,6 +103,9 @@ fn without_links_no_more_is_done_than_a_walk_to_the_root() {
     let root = CancellationToken::new();
     let last = chain(&root).pop().unwrap();
     assert_eq!(asked(|| assert_eq!(last.deadline(), None)), 0);
+    let at = Instant::now() + Duration::from_secs(3600);
+    root.cancel_at(at);
+    assert_eq!(asked(|| assert_eq!(last.deadline(), Some(at))), 0);
 }
 
 #[test]

@@ -83,3 +83,43 @@ fn trees_have_locks_of_their_own_and_children_have_their_parents() {
     assert!(stripes.len() >= 8, "{} locks for 64 trees", stripes.len());
     assert!(roots.iter().all(|root| stripe(&root.child_token()) == stripe(root)));
 }
+
+#[test]
+fn a_token_is_unshared_until_somebody_holds_it_hangs_on_it_or_waits_for_it() {
+    let token = CancellationToken::new();
+    assert!(token.is_unshared());
+    let clone = token.clone();
+    assert!(!token.is_unshared());
+    drop(clone);
+    assert!(token.is_unshared());
+    let child = token.child_token();
+    assert!(!token.is_unshared());
+    drop(child);
+    assert!(token.is_unshared());
+    let callback = token.on_cancel(|_| ());
+    assert!(!token.is_unshared());
+    drop(callback);
+    assert!(token.is_unshared());
+}
+
+/// Who drops the last handle of a node that others may reach does so under the lock (T2).
+#[test]
+fn a_node_is_known_once_it_has_a_parent_a_child_or_a_way_back() {
+    let is_known = |token: &CancellationToken| token.node.state().is_known();
+    let [lone, parent, found] = [(); 3].map(|()| CancellationToken::new());
+    let child = parent.child_token();
+    let _way_back = found.node.downgrade();
+    assert_eq!(
+        [&lone, &parent, &child, &found].map(is_known),
+        [false, true, true, true]
+    );
+}
+
+#[test]
+fn the_way_back_to_a_cancelled_node_leads_nowhere_though_it_is_held() {
+    let token = CancellationToken::new();
+    let way_back = token.node.downgrade();
+    assert!(way_back.upgrade().is_some());
+    token.cancel();
+    assert!(way_back.upgrade().is_none());
+}
