@@ -137,6 +137,39 @@ mod tokio_clock {
     use tokio::task::unconstrained;
     use tokio::time::{self, Sleep};
 
+    /// Can a clock of tokio's be paused in this build? Only with its feature `test-util`, which programs have in their tests at
+    /// most. Nothing tells of it but that there is a `tokio::time::pause`.
+    const CAN_BE_PAUSED: bool = {
+        // What a glob brings into a block goes before what is around the block.
+        #[allow(unused_imports, clippy::wildcard_imports, reason = "it may bring nothing")]
+        use tokio::time::*;
+        returns(pause)
+    };
+
+    /// In the place of tokio's.
+    #[allow(dead_code, reason = "tokio may have one")]
+    const fn pause() -> Absent {
+        Absent
+    }
+
+    struct Absent;
+
+    trait Returned {
+        const BY_TOKIO: bool;
+    }
+
+    impl Returned for () {
+        const BY_TOKIO: bool = true;
+    }
+
+    impl Returned for Absent {
+        const BY_TOKIO: bool = false;
+    }
+
+    const fn returns<R: Returned>(_: fn() -> R) -> bool {
+        R::BY_TOKIO
+    }
+
     /// A moment was read from a runtime's clock: that runtime can sleep.
     pub(super) fn sleep_until(at: Instant) -> Option<VirtualSleep> {
         let runtime = Handle::try_current().ok()?;
@@ -174,6 +207,12 @@ mod tokio_clock {
     /// (By less than that no timer moves it.) Only a current-thread runtime's clock can be paused.
     pub(super) fn now() -> Now {
         let before = Instant::now();
+        if !CAN_BE_PAUSED {
+            return Now {
+                at: before,
+                is_virtual: false,
+            };
+        }
         let at = time::Instant::now().into_std();
         let is_close = at >= before && at - before < Duration::from_millis(1);
         let is_running = is_close && time::Instant::now().into_std() > at;
@@ -184,7 +223,8 @@ mod tokio_clock {
     }
 
     pub(super) fn may_be_paused() -> bool {
-        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
+        CAN_BE_PAUSED
+            && Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
     }
 
     #[cold]
