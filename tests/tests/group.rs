@@ -874,11 +874,17 @@ fn l24_what_fails_because_of_a_failure_that_the_body_has_dealt_with_is_dealt_wit
 fn in_run_a_panic_is_not_lost_though_the_body_has_taken_the_failure_before_it() {
     let run = || {
         thread::TaskGroup::<(), AppError>::run(|group| {
-            group.spawn(|| {
+            // A task that has not begun before the cancel does not begin.
+            let (begun, has_begun) = std::sync::mpsc::channel();
+            group.spawn(move || {
+                begun.send(()).unwrap();
                 current().wait();
                 panic!("cleanup is broken")
             });
-            group.spawn(|| Err(AppError::Broken("disk full")));
+            group.spawn(move || {
+                has_begun.recv().unwrap();
+                Err(AppError::Broken("disk full"))
+            });
             group.next().unwrap().map_err(TaskError::or_resume)
         })
     };
