@@ -66,8 +66,11 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
     // What the next body is to begin with.
     let mut bindings = TokenStream::new();
     let mut awaits_parameters = false;
+    // Behind a dot a brace is the mistake, which rustc has told of where the brace opens.
+    let mut is_behind_dot = false;
     let mut trees = tokens.into_iter().peekable();
     while let Some(tree) = trees.next() {
+        let was_behind_dot = std::mem::replace(&mut is_behind_dot, is_dot(&tree));
         match tree {
             TokenTree::Punct(pound) if pound.as_char() == '#' => {
                 let attribute = trees.next_if(is_bracket);
@@ -84,6 +87,13 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
                 cleared.extend([TokenTree::Ident(word)]);
             }
             TokenTree::Group(group) => {
+                let is_body = group.delimiter() == Delimiter::Brace && !bindings.is_empty();
+                if !is_body && !has_ours(group.stream()) {
+                    awaits_parameters &= group.delimiter() != Delimiter::Parenthesis;
+                    // As it is, with both its spans.
+                    cleared.extend([TokenTree::Group(group)]);
+                    continue;
+                }
                 let mut inner = TokenStream::new();
                 match group.delimiter() {
                     Delimiter::Parenthesis if awaits_parameters => {
@@ -96,7 +106,11 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
                     }
                     _ => inner.extend(self::cleared(group.stream(), library)),
                 }
-                cleared.extend([TokenTree::Group(ending_like(&group, inner))]);
+                let mut copy = ending_like(&group, inner);
+                if was_behind_dot {
+                    copy.set_span(group.span_open());
+                }
+                cleared.extend([TokenTree::Group(copy)]);
             }
             other => {
                 if matches!(&other, TokenTree::Punct(punct) if punct.as_char() == ';') {
@@ -133,6 +147,18 @@ fn ending_like(group: &Group, inner: TokenStream) -> Group {
     let mut copy = Group::new(group.delimiter(), inner);
     copy.set_span(group.span_close());
     copy
+}
+
+fn is_dot(tree: &TokenTree) -> bool {
+    matches!(tree, TokenTree::Punct(punct) if punct.as_char() == '.')
+}
+
+/// Whether there is something of ours in them, however deep: an attribute, or a mark on a parameter.
+fn has_ours(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|tree| match &tree {
+        TokenTree::Group(group) => is_ours(&tree) || is_mark(&tree) || has_ours(group.stream()),
+        _ => false,
+    })
 }
 
 fn is_bracket(tree: &TokenTree) -> bool {
@@ -227,11 +253,14 @@ fn parameters(tokens: TokenStream, library: &Library, bindings: &mut TokenStream
 
 fn is_marked(parameter: &[TokenTree]) -> bool {
     parameter.windows(2).any(|pair| match pair {
-        [TokenTree::Punct(pound), TokenTree::Group(attribute)] => {
-            pound.as_char() == '#' && attribute.stream().to_string() == "token"
-        }
+        [TokenTree::Punct(pound), mark] => pound.as_char() == '#' && is_mark(mark),
         _ => false,
     })
+}
+
+/// `[token]`
+fn is_mark(tree: &TokenTree) -> bool {
+    matches!(tree, TokenTree::Group(mark) if mark.stream().to_string() == "token")
 }
 
 /// ```text

@@ -53,7 +53,7 @@ use proc_macro::TokenStream;
 /// #[cancelable]
 /// async fn total(prices: &[u32]) -> Result<u32, Cancelled> {
 ///     let mut total = 0;
-///     for price in prices {                       // a check at every turn
+///     for price in prices {                       // a check at every iteration
 ///         total += convert(*price).await;         // a check at every await
 ///     }
 ///     Ok(total)
@@ -91,7 +91,7 @@ use proc_macro::TokenStream;
 /// - The entry of the function.
 /// - Every `.await`: before its future is first polled, and whenever that is pending. A future that is ready yields its
 ///   value in any case.
-/// - Every turn of a `loop`, `while` or `for`, before it takes anything: before the `next()` of a `for`, before the condition
+/// - Every iteration of a `loop`, `while` or `for`, before it takes anything: before the `next()` of a `for`, before the condition
 ///   of a `while` or `while let`. So no job in hand is lost, whether it comes from `for job in &receiver`,
 ///   `while let Some(job) = queue.pop_front()` or `drain(..)`. A `while` whose condition awaits is checked by that await. A `for`
 ///   whose iterator says that nothing is left ends as it would have.
@@ -106,10 +106,11 @@ use proc_macro::TokenStream;
 /// it as `cancelable!(ready().await)`.)
 ///
 /// A function with no check point but its entry, whose loops or awaits are in closures, `async` blocks or macros that are left
-/// alone, would not end when it is cancelled: the compiler warns of it, at that loop or await, and says the way out;
-/// `#[cancelable(skip)]` on the statement says that it is meant. So it does of syntax that only nightly knows, and of a body
-/// that another attribute has moved away (`docs/other-attributes.md` in the repository says which order is right).
-/// Since a macro cannot warn on stable, it is the lint `deprecated` that you see. Not told of is what is handed to some `spawn…`, or shielded.
+/// alone, would not end when it is cancelled. The compiler warns of it, at that loop or await, and says what to write instead.
+/// `#[cancelable(skip)]` on the statement says that the code is meant so, and turns the warning off. There are two more such
+/// warnings: for syntax that only nightly knows, and for a body that another attribute has moved away
+/// (`docs/other-attributes.md` in the repository says which order is right). The lint's name is `deprecated`, since a macro on
+/// stable has no other way to warn. What is passed to a call named `spawn…`, or shielded, gets no warning.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
 /// the order of drops are untouched. (One exception: a sync function with a scope of its own runs its body in a closure. If it is
@@ -153,8 +154,9 @@ use proc_macro::TokenStream;
 ///
 /// ## `deadline = instant`
 ///
-/// Cancels the call at this moment: an expression of type [`Instant`](std::time::Instant) or `Option<Instant>`, of the arguments
-/// perhaps.
+/// Cancels the call at this moment: an expression of type [`Instant`](std::time::Instant) or `Option<Instant>`, which may use
+/// the arguments. In a test with a paused clock it is a moment of that clock: take it from
+/// `tokio::time::Instant::now().into_std()`.
 ///
 /// ```
 /// use cancelable::{Cancelled, cancelable};
@@ -172,8 +174,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `grace = "1s"`
 ///
-/// A duration as `timeout` takes it. When the call has been cancelled for this long and has not returned, it is dropped where it stands, and the error says
-/// so. A sync function cannot be dropped from outside.
+/// A duration as `timeout` takes it. When the call has been cancelled for this long and has not returned, it is dropped where it
+/// stands, and the error says so. A sync function cannot be dropped from outside.
 ///
 /// ## `token = token`
 ///
@@ -199,7 +201,7 @@ use proc_macro::TokenStream;
 ///
 /// ## `every = n`
 ///
-/// Checks only every `n`-th turn of the loops. A `for` loop is then run in pieces of `n` turns, and vectorises as it would
+/// Checks only every `n`-th iteration of the loops. A `for` loop is then run in pieces of `n`, and vectorises as it would
 /// without checks: over slices, ranges and vectors, and through `zip`, `copied`, `cloned`, `enumerate`, `map`, `rev`, `skip`,
 /// `take`, `step_by`, `windows` and `chunks` of them. One loop may have its own ([inside the body](#inside-the-body)).
 ///
@@ -219,12 +221,12 @@ use proc_macro::TokenStream;
 ///
 /// ## `yield_every = n`
 ///
-/// Lets the executor run other tasks at every `n`-th turn of the loops of an async function, as
+/// Lets the executor run other tasks at every `n`-th iteration of the loops of an async function, as
 /// [`checkpoint`](https://docs.rs/cancelable/latest/cancelable/fn.checkpoint.html) does; by itself, a check lets nobody
 /// else run. For loops that compute, or that go through a stream which is always ready: without it they keep their thread
 /// to themselves, and on a single-threaded runtime nobody gets a chance to cancel them but a deadline.
 ///
-/// Turns are counted per thread, whatever loop they are of. With `every = m`, `n` counts as rounded up to a multiple of
+/// Iterations are counted per thread, whatever loop they are of. With `every = m`, `n` counts as rounded up to a multiple of
 /// `m`. A `while` whose condition awaits gives way before that await. Whatever a loop goes through is kept across these
 /// pauses, and so has to be `Send` if the function's future is to be. Works on
 /// every executor: the task is pending once and wakes itself.
@@ -286,7 +288,7 @@ use proc_macro::TokenStream;
 ///   must not be dropped half-way.
 /// - `#[cancelable(break)]`, on a loop, leaves the loop instead of the function at its check points, and at those of
 ///   unmarked loops inside it. Not on a `loop` that has a value.
-/// - `#[cancelable(every = n)]`, on a loop, checks at every `n`-th of its turns; the loops inside it are not meant. Goes
+/// - `#[cancelable(every = n)]`, on a loop, checks at every `n`-th of its iterations; the loops inside it keep theirs. Goes
 ///   with `break`: `#[cancelable(break, every = 4096)]`.
 ///
 /// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated

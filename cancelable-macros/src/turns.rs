@@ -19,7 +19,7 @@ impl Turns {
     /// Reads the value of option `name`, which goes to the variable `own` if it is no number; a mistake is reported on it.
     pub(crate) fn from_expr(name: &str, example: &str, own: Ident, value: Expr, errors: &mut Errors) -> Option<Self> {
         let message =
-            || format!("`{name}` counts turns of a loop; write a whole number from 1 up, such as `{example}`");
+            || format!("`{name}` counts iterations of a loop; write a whole number from 1 up, such as `{example}`");
         match peel(&value) {
             Expr::Lit(literal) => match &literal.lit {
                 Lit::Int(number) if number.base10_parse::<usize>().is_ok_and(|count| count > 0) => {

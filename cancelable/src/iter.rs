@@ -8,7 +8,7 @@ use crate::error::Cancelled;
 
 /// What can be done to any iterator. Bring it in with `use cancelable::IteratorExt as _`.
 ///
-/// A `for` loop in an annotated function needs none of this: it is checked at every turn. This is for chains, whose
+/// A `for` loop in an annotated function needs none of this: it is checked at every iteration. This is for chains, whose
 /// closures have no check points, and for iterators that are handed to somebody else.
 ///
 /// It is also what to write in place of `#[cancelable]` on an `Iterator::next`, which is refused: the `None` that such a

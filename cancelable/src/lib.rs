@@ -66,7 +66,7 @@ mod pages {
     struct Loops;
 }
 
-/// Makes a function cancellable: it checks the ambient token at its entry, at every `.await` and at every turn of every
+/// Makes a function cancellable: it checks the ambient token at its entry, at every `.await` and at every iteration of every
 /// loop, and returns early with [`Cancelled`] when that is cancelled.
 ///
 /// Nothing changes for its callers: no token in the signature, the same types, the same values. Without an ambient token

@@ -107,6 +107,20 @@ fn l19_a_clock_that_is_resumed_takes_its_deadlines_along() {
 }
 
 #[test]
+fn l19_a_deadline_is_a_moment_of_the_paused_clock() {
+    paused_tokio().block_on(async {
+        advance(HOUR).await;
+        let by = |deadline| Scope::new().deadline(deadline).run(sleep(HOUR));
+        let began = time::Instant::now();
+        // Long past by that clock, which is an hour ahead.
+        by(Instant::now() + SECOND).await.unwrap_err();
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        by(time::Instant::now().into_std() + SECOND).await.unwrap_err();
+        assert_eq!(began.elapsed(), SECOND);
+    });
+}
+
+#[test]
 fn l19_a_future_given_to_until_fires_at_its_moment_of_a_paused_clock() {
     for _ in 0..50 {
         paused_tokio().block_on(async {

@@ -1,15 +1,15 @@
 //! While a function is being typed, what is wrong with it is rustc's to say: an annotated file that ends too early has the errors
-//! that it would have without our attributes, and no others.
+//! that it would have without our attributes, and no others. So has one in the middle of which something is being typed.
 //!
-//! Files are cut behind a token, up to the end of the group that it is in, as an editor has it that closes what it opens. A few
-//! dozen of the cuts in each run; all of them with `HALF_TYPED=all`.
+//! Files are cut behind a token, up to the end of the group that it is in, as an editor has it that closes what it opens; or they
+//! have a dot behind a token, where a method's name is to follow. A few dozen of each in each run; all of them with `HALF_TYPED=all`.
 
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use ui_tests::compile;
 
-/// Cuts tried in each file. A prime number of them, so that they fall on all kinds of tokens.
+/// Cuts, and dots, tried in each file. A prime number of them, so that they fall on all kinds of tokens.
 const CUTS: usize = 19;
 
 #[test]
@@ -18,31 +18,41 @@ fn a_file_cut_short_has_rustcs_errors_and_no_others() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let text = fs::read_to_string(source).expect("the file is there");
         assert_eq!(errors(&text, "whole"), <[String; 0]>::default(), "{file} is complete");
-        let cuts: Vec<Range<usize>> = cuts(&text)
-            .into_iter()
-            .filter(|cut| is_code(&text[..cut.start]))
-            .collect();
-        let step = if std::env::var_os("HALF_TYPED").is_some() {
-            1
-        } else {
-            cuts.len() / CUTS
-        };
-        for cut in cuts.iter().step_by(step) {
+        for cut in some(cuts(&text), &text) {
             let half = format!("{}{}", &text[..cut.start], &text[cut.end..]);
-            let ours = errors(&half, "annotated");
-            let theirs = errors(&without_attributes(&half), "plain");
-            // Those without a number are of syntax, or of a macro.
-            let count = |errors: &[String], wanted: &String| errors.iter().filter(|error| *error == wanted).count();
-            let mut unnumbered = ours.iter().filter(|error| error.starts_with(':'));
-            let is_more =
-                ours.len() > theirs.len() || unnumbered.any(|error| count(&ours, error) > count(&theirs, error));
-            let behind = &text[cut.start.saturating_sub(60)..cut.start];
-            assert!(
-                !is_more,
-                "{file}, cut behind `…{behind}`: {ours:#?} and not {theirs:#?}"
-            );
+            assert_no_more(&half, &format!("{file}, cut behind `…{}`", behind(&text, cut.start)));
+        }
+        let ends = tokens(&text).into_iter().map(|token| token.end..token.end).collect();
+        for dot in some(ends, &text) {
+            let half = format!("{}.{}", &text[..dot.start], &text[dot.end..]);
+            assert_no_more(&half, &format!("{file}, a dot behind `…{}`", behind(&text, dot.start)));
         }
     }
+}
+
+/// Those in code, and of these a few.
+fn some(places: Vec<Range<usize>>, text: &str) -> Vec<Range<usize>> {
+    let in_code = places.into_iter().filter(|place| is_code(&text[..place.start]));
+    let places: Vec<_> = in_code.collect();
+    let step = match std::env::var_os("HALF_TYPED") {
+        Some(_) => 1,
+        None => places.len() / CUTS,
+    };
+    places.into_iter().step_by(step).collect()
+}
+
+fn behind(text: &str, place: usize) -> &str {
+    &text[place.saturating_sub(60)..place]
+}
+
+fn assert_no_more(half: &str, what: &str) {
+    let ours = errors(half, "annotated");
+    let theirs = errors(&without_attributes(half), "plain");
+    // Those without a number are of syntax, or of a macro.
+    let count = |errors: &[String], wanted: &String| errors.iter().filter(|error| *error == wanted).count();
+    let mut unnumbered = ours.iter().filter(|error| error.starts_with(':'));
+    let is_more = ours.len() > theirs.len() || unnumbered.any(|error| count(&ours, error) > count(&theirs, error));
+    assert!(!is_more, "{what}: {ours:#?} and not {theirs:#?}");
 }
 
 /// What to leave out for each cut: from behind a token to the end of its group.

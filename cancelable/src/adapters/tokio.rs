@@ -1,6 +1,9 @@
 //! Tasks and blocking workers of tokio that belong to a scope. Feature `tokio`.
 //!
-//! Deadlines of scopes need nothing from tokio, not even its time driver; they follow its clock where that is paused.
+//! Deadlines of scopes need nothing from tokio, not even its time driver. Where tokio's clock is paused they follow that clock,
+//! as [`sleep`](crate::sleep()) does: a moment for [`Scope::deadline`](crate::Scope::deadline) then comes from
+//! `tokio::time::Instant::now().into_std()`. [`cancel_after`](crate::CancellationToken::cancel_after) of a token goes by real
+//! time always.
 
 use std::future::Future;
 

@@ -83,6 +83,10 @@ impl Scope {
 
     /// Cancels the scope at this moment; before the body starts if it is past. With a [timeout](Self::timeout) as well,
     /// the earlier of the two counts.
+    ///
+    /// It is a moment of the clock that is in force where the scope runs. In a test whose tokio clock is paused that is tokio's:
+    /// take the moment from `tokio::time::Instant::now().into_std()`. `Instant::now()` does not
+    /// move with the paused clock, and may be long past by it.
     #[track_caller]
     pub fn deadline(mut self, at: Instant) -> Self {
         self.plan.deadline = Some((at, Location::caller()));
