@@ -9,6 +9,12 @@
 //! something else gives it up for the waker of the second poll. (What polls only those of its futures that were woken, as
 //! `FuturesUnordered` does, hides the difference, unless they are guarded one by one.)
 //!
+//! tokio wakes what it has made to wait when it has run out of other tasks, and so perhaps after the next poll of the task. What
+//! polls only those of its futures that were woken has nothing to poll until then, with a budget that is new. So before such
+//! a poll a ticket joins the queue of those to be woken, which is gone through from its end; who has been put off is so until
+//! the ticket comes back. (Not before a poll that begins uncancelled: if that uses up the budget, and the cancel comes before
+//! tokio has woken whom it made to wait, those are not waited for.)
+//!
 //! A future may go on without end, or, without the feature, wake itself without end. So there is a bound. It is
 //! for what a check point finds out by itself; one outside it, in the same task, waits for it without a bound of its own.
 //!
@@ -40,20 +46,38 @@ enum Why {
     Starved,
 }
 
+/// What a check point keeps of that from poll to poll.
+#[derive(Default)]
+pub(crate) struct PutOff {
+    /// How often in a row.
+    polls: u8,
+    late: Late,
+}
+
 /// What a check point knows of its future's being starved, in one poll.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Starved {
     put_off_before: usize,
     why: Why,
+    late: Late,
+    /// Not all that tokio has made to wait in an earlier poll had been woken when this one began.
+    is_early: bool,
 }
 
 impl Starved {
-    /// The poll begins.
-    pub(crate) fn before() -> Self {
-        Self {
+    /// The poll begins; if its check point `may_fail` in it, that is now to be found out.
+    pub(crate) fn before(put_off: Option<&PutOff>, may_fail: bool) -> Self {
+        let late = put_off.map_or_else(Late::default, |put_off| put_off.late.clone());
+        let mut starved = Self {
             put_off_before: PUT_OFF.get(),
             why: Why::Own,
+            is_early: late.is_out(),
+            late,
+        };
+        if may_fail {
+            starved.late.queue();
         }
+        starved
     }
 
     /// The future has been polled and was pending, and the check point would fail for it.
@@ -69,18 +93,114 @@ impl Starved {
         poll
     }
 
-    /// Is the check point put off? Then the task is polled again. `polls`: how often that was so in a row.
-    pub(crate) fn puts_off(self, polls: u8, cx: &Context<'_>) -> Option<u8> {
+    /// Is the check point put off? Then the task is polled again. `before`: what it keeps of earlier polls, and of this one then.
+    pub(crate) fn puts_off(&self, before: Option<&PutOff>, cx: &Context<'_>) -> Option<PutOff> {
+        let polls = before.map_or(0, |before| before.polls);
         let polls = match self.why {
-            Why::Own => return None,
+            Why::Own if !self.is_early => return None,
+            Why::Own => polls,
             // Its own bound is enough.
             Why::Inside => 0,
             Why::Starved if polls >= POLLS => return None,
             Why::Starved => polls + 1,
         };
         PUT_OFF.set(PUT_OFF.get().wrapping_add(1));
-        cx.waker().wake_by_ref();
-        Some(polls)
+        match self.why {
+            Why::Own => self.late.wake_when_back(cx.waker()),
+            // Not then: who blocks in a poll, as a `block_on` in it does, never gets to see a new budget.
+            Why::Inside | Why::Starved => cx.waker().wake_by_ref(),
+        }
+        let late = self.late.clone();
+        Some(PutOff { polls, late })
+    }
+}
+
+#[cfg(feature = "tokio")]
+use of_tokio::Late;
+
+/// tokio cannot be asked.
+#[cfg(not(feature = "tokio"))]
+#[derive(Clone, Default)]
+struct Late;
+
+#[cfg(not(feature = "tokio"))]
+impl Late {
+    fn queue(&mut self) {}
+
+    fn is_out(&self) -> bool {
+        false
+    }
+
+    fn wake_when_back(&self, waker: &std::task::Waker) {
+        waker.wake_by_ref();
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod of_tokio {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Wake, Waker};
+
+    use crate::primitive::lock;
+
+    /// The tickets of one check point.
+    #[derive(Clone, Default)]
+    pub(super) struct Late(Option<Arc<Tickets>>);
+
+    #[derive(Default)]
+    struct Tickets {
+        /// How many are in a queue of tokio's.
+        out: AtomicUsize,
+        /// To be woken when none is.
+        waker: Mutex<Option<Waker>>,
+    }
+
+    /// Comes back by being dropped, which tokio does with what it has woken, or never will.
+    struct Ticket(Arc<Tickets>);
+
+    impl Late {
+        /// Queues another ticket. Outside a runtime it is back at once.
+        pub(super) fn queue(&mut self) {
+            let tickets = self.0.get_or_insert_default();
+            tickets.out.fetch_add(1, Ordering::Relaxed);
+            let waker = Waker::from(Arc::new(Ticket(Arc::clone(tickets))));
+            let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
+        }
+
+        pub(super) fn is_out(&self) -> bool {
+            self.0
+                .as_ref()
+                .is_some_and(|tickets| tickets.out.load(Ordering::Acquire) > 0)
+        }
+
+        pub(super) fn wake_when_back(&self, waker: &Waker) {
+            if let Some(tickets) = &self.0 {
+                let waker = waker.clone();
+                let replaced = lock(&tickets.waker).replace(waker);
+                drop(replaced);
+            }
+            if !self.is_out() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    impl Wake for Ticket {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Ticket {
+        fn drop(&mut self) {
+            if self.0.out.fetch_sub(1, Ordering::AcqRel) == 1 {
+                let waker = lock(&self.0.waker).take();
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+        }
     }
 }
 

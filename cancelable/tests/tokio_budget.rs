@@ -224,6 +224,71 @@ fn a_value_that_has_arrived_arrives_beside_a_task_mate_that_eats_the_budget() {
     }
 }
 
+/// `FuturesUnordered` and its like poll only the members that were woken, and tokio wakes those that it has made to wait when it
+/// has run out of other tasks.
+#[cfg(feature = "tokio")]
+#[test]
+fn what_polls_only_those_of_its_members_that_were_woken_is_whole() {
+    use tokio::sync::Semaphore;
+
+    fn jobs(semaphore: &Arc<Semaphore>) -> impl Stream<Item = impl Future<Output = usize>> {
+        let semaphore = Arc::clone(semaphore);
+        stream::iter(0..1000).map(move |n| {
+            let semaphore = Arc::clone(&semaphore);
+            async move {
+                let _permit = semaphore.acquire().await.unwrap();
+                n
+            }
+        })
+    }
+
+    on_tokio(|| async {
+        let all = Arc::new(Semaphore::new(1000));
+        let token = CancellationToken::new();
+        token.cancel();
+        let end = StreamEnd::Drain { at_most: 100_000 };
+        let unordered = jobs(&all).buffer_unordered(50).until_cancelled_by(&token, end);
+        assert_eq!(unordered.count().await, 1000);
+        let ordered = jobs(&all).buffered(50).until_cancelled(end);
+        assert_eq!(token.scope(ordered.count()).await, 1000);
+    });
+    for polls in [1, 2, 20] {
+        on_tokio(move || async move {
+            expect(polls, "join_all", |_| {
+                guard(values(futures::future::join_all)).map(Result::ok)
+            })
+            .await;
+            expect(polls, "guarded in join_all", |_| async {
+                let values = values(|all| futures::future::join_all(all.into_iter().map(guard)));
+                let values = guard(values).await.ok()?;
+                values.into_iter().collect::<Result<Vec<_>, _>>().ok()
+            })
+            .await;
+            expect(polls, "join_all in a scope", |_| {
+                let values = values(futures::future::join_all).map(Ok::<_, Cancelled>);
+                Scope::new().run(values).map(Result::ok)
+            })
+            .await;
+        });
+    }
+}
+
+/// All of many values, which are sent at the end of the first poll.
+#[cfg(feature = "tokio")]
+async fn values<F: Future + Unpin>(all: impl FnOnce(Vec<oneshot::Receiver<usize>>) -> F) -> F::Output {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..300).map(|_| oneshot::channel()).unzip();
+    let mut senders = Some(senders);
+    let mut all = all(receivers);
+    poll_fn(|cx| {
+        let poll = all.poll_unpin(cx);
+        for sender in senders.take().into_iter().flatten() {
+            sender.send(1).unwrap();
+        }
+        poll
+    })
+    .await
+}
+
 /// Polls `future`, cancels, and counts the polls until it is done. (`yield_now` and the budget need tokio to go on.)
 async fn polls_after_the_cancel<F: Future>(token: &CancellationToken, future: F) -> usize {
     let mut future = pin!(future);

@@ -84,6 +84,11 @@ macro_rules! same {
     )*};
 }
 
+/// Neither `Copy` nor in need of a destructor.
+#[derive(Debug)]
+#[allow(dead_code, reason = "looked at by `Debug`")]
+struct Unique(u32);
+
 same! {
     slices: &u32 = &[1, 2, 3, 4, 5, 6];
     empty_slices: &u32 = <&[u32]>::default();
@@ -92,6 +97,11 @@ same! {
     arrays: u32 = [1, 2, 3, 4, 5];
     arrays_of_owned: String = [String::from("a"), String::from("b"), String::from("c")];
     vectors: u32 = vec![1, 2, 3, 4, 5, 6, 7];
+    arrays_of_what_is_not_copied: Unique = [Unique(1), Unique(2), Unique(3)];
+    vectors_of_what_is_not_copied: Unique = vec![Unique(1), Unique(2), Unique(3), Unique(4), Unique(5)];
+    vectors_of_nothing: () = vec![(); 5];
+    vectors_of_mutable_references: &mut u32 = [1, 2, 3, 4].iter_mut().collect::<Vec<_>>();
+    half_gone_through_vectors: Unique = { let mut items = vec![Unique(1), Unique(2), Unique(3), Unique(4)].into_iter(); items.next(); items.next_back(); items };
     vectors_of_owned: String = vec![String::from("a"); 5];
     borrowed_vectors: &String = &vec![String::from("a"); 5];
     ranges: i32 = -2..4;
@@ -134,10 +144,157 @@ same! {
     taken: &u32 = [1, 2, 3, 4, 5].iter().take(3);
     nothing_left_to_skip: &u32 = [1, 2].iter().skip(3);
     by_reference: u32 = &mut (0..5u32);
+    wider_than_any_bound: u128 = (0..u128::MAX).skip(usize::MAX).take(3);
     wide_inclusive_ranges: u128 = u128::MAX - 5..=u128::MAX;
     inclusive_of_the_largest: u64 = u64::MAX - 4..=u64::MAX;
     without_size: u32 = { let mut n = 0; std::iter::from_fn(move || { n += 1; (n < 8).then_some(n) }) };
     not_fused: u32 = { let mut n = 0; std::iter::from_fn(move || { n += 1; (n % 5 != 0).then_some(n) }) };
+}
+
+#[test]
+fn what_the_items_are_may_be_known_from_the_body() {
+    fn children(of: &String) -> Vec<String> {
+        let all = ["a", "b"].iter().map(|letter| format!("{of}{letter}"));
+        all.filter(|name| name.len() < 4).collect()
+    }
+
+    #[cancelable(every = 2)]
+    fn breadth_first(root: &str) -> Option<usize> {
+        let mut frontier = Vec::new();
+        let mut next = vec![];
+        let mut seen = 0;
+        loop {
+            for name in std::mem::take(&mut frontier) {
+                seen += 1;
+                next.extend(children(&name));
+            }
+            if seen == 0 {
+                next.push(root.to_owned());
+            }
+            if next.is_empty() {
+                return Some(seen);
+            }
+            frontier = std::mem::take(&mut next);
+        }
+    }
+    assert_eq!(breadth_first("a"), Some(1 + 2 + 4));
+
+    #[cancelable(every = 2)]
+    fn defaults() -> Option<usize> {
+        let mut length = 0;
+        for text in [Default::default(), Default::default()] {
+            let text: String = text;
+            length += text.len() + 1;
+        }
+        Some(length)
+    }
+    assert_eq!(defaults(), Some(2));
+}
+
+mod what_the_size_hint_says {
+    use super::*;
+
+    /// Counts down, and notes when it has said that this is the end.
+    struct Down<'a> {
+        left: u32,
+        ended: &'a Cell<u32>,
+        hint: fn(u32) -> (usize, Option<usize>),
+    }
+
+    impl Iterator for Down<'_> {
+        type Item = u32;
+
+        fn next(&mut self) -> Option<u32> {
+            let next = self.left.checked_sub(1);
+            match next {
+                Some(next) => self.left = next,
+                None => self.ended.set(self.ended.get() + 1),
+            }
+            next
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (self.hint)(self.left)
+        }
+    }
+
+    #[cancelable(every = 4)]
+    fn items(of: Down<'_>, token: Option<&CancellationToken>) -> Option<u32> {
+        let mut items = 0;
+        for n in of {
+            items += 1;
+            if n == 0 {
+                token.map(CancellationToken::cancel);
+            }
+        }
+        Some(items)
+    }
+
+    #[test]
+    fn matters_to_nobody_without_a_scope() {
+        let right = |left| (left as usize, Some(left as usize));
+        let hints: [fn(u32) -> (usize, Option<usize>); 4] =
+            [right, |_| (0, Some(0)), |_| (usize::MAX, Some(0)), |_| unimplemented!()];
+        for (hint, left) in hints.into_iter().flat_map(|hint| [(hint, 0), (hint, 7), (hint, 8)]) {
+            let ended = &Cell::new(0);
+            assert_eq!(items(Down { left, ended, hint }, None), Some(left));
+            assert_eq!(ended.get(), 1);
+        }
+    }
+
+    #[test]
+    fn matters_under_a_cancel_only_for_the_check() {
+        let ended = &Cell::new(0);
+        let none: fn(u32) -> (usize, Option<usize>) = |_| (0, Some(0));
+        let token = CancellationToken::new();
+        let down = Down {
+            left: 8,
+            ended,
+            hint: none,
+        };
+        assert_eq!(token.sync_scope(|| items(down, Some(&token))), Some(8));
+        assert_eq!(ended.get(), 1);
+    }
+}
+
+#[test]
+fn the_end_does_what_it_did() {
+    fn called(go_through: fn(&Cell<u32>)) -> u32 {
+        let calls = Cell::new(0);
+        go_through(&calls);
+        calls.get()
+    }
+    fn with<'a, I>(calls: &'a Cell<u32>, items: impl FnOnce(&'a Cell<u32>) -> I) -> I {
+        items(calls)
+    }
+    macro_rules! same_calls {
+        ($($items:expr;)*) => {$({
+            let plain = called(|calls| for _ in with(calls, $items) {});
+            let pieces = called(|calls| {
+                #[cancelable(every = 2)]
+                fn pieces(calls: &Cell<u32>) -> Option<()> {
+                    for _ in with(calls, $items) {}
+                    Some(())
+                }
+                pieces(calls).unwrap();
+            });
+            assert_eq!(pieces, plain, stringify!($items));
+        })*};
+    }
+    const fn noting<T>(calls: &Cell<u32>) -> impl Fn(T) -> T {
+        |item| {
+            calls.set(calls.get() + 1);
+            item
+        }
+    }
+    // What is behind the last step, and the item that has no other to be zipped with.
+    same_calls! {
+        |calls| (0..20).map(noting(calls)).step_by(3);
+        |calls| (0..20).map(noting(calls)).zip(0..7);
+        |calls| [1, 2, 3, 4].iter().map(noting(calls)).zip(&[1, 2, 3]);
+        |calls| (0..3).map(noting(calls)).skip(5);
+        |calls| (0..9).map(noting(calls)).take(5);
+    }
 }
 
 #[test]

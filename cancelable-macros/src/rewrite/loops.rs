@@ -138,7 +138,7 @@ pub(crate) fn check_some_turns(
 /// Output: match IntoIterator::into_iter(EXPR) {
 ///             items => match Probe::of(&items).kind().pieces(items, N) {
 ///                 mut pieces => while pieces.go_on() {
-///                     CHECK
+///                     if pieces.is_check_due() { CHECK }
 ///                     'label: for PAT in pieces.next_piece() { BODY }
 ///                 },
 ///             },
@@ -165,7 +165,7 @@ pub(crate) fn check_between_pieces(
     let body = quote_spanned!(at(keyword)=>
         match #probe::of(&#items).kind().pieces(#items, #every) {
             mut #pieces => while #pieces.go_on() {
-                #check
+                if #pieces.is_check_due() { #check }
                 #looping
             },
         }

@@ -10,7 +10,7 @@ use super::stage::Stage;
 use super::verdict::Before;
 use crate::context::{Counts, Frame, with_frame};
 use crate::error::Cancelled;
-use crate::starved::Starved;
+use crate::starved::{PutOff, Starved};
 use crate::token::{CancellationToken, Registered};
 
 /// Guards a future with the ambient token: what the `.await` of an annotated function does.
@@ -119,7 +119,7 @@ struct Inside {
     /// Under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
     own: Option<Pin<Box<Registered<CancellationToken>>>>,
     /// How many polls in a row the runtime's budget has put a failure off.
-    put_off: u8,
+    put_off: PutOff,
 }
 
 impl Inside {
@@ -197,15 +197,18 @@ impl<F: Future> Guard<F> {
             this.stage.start();
         }
         let counts = frame.counts();
-        let inside = this.stage.get_mut().map_or(Counts::NOTHING, |inside| inside.counts);
+        let kept = this.stage.get_mut();
+        let cancelled = frame.token().is_cancelled();
+        let starved = Starved::before(kept.as_ref().map(|kept| &kept.put_off), cancelled);
+        let inside = kept.map_or(Counts::NOTHING, |inside| inside.counts);
         let foreign = !frame.wakes(cx.waker());
         let mut before = Before {
-            cancelled: frame.token().is_cancelled(),
+            cancelled,
             foreign,
             told: Before::is_told(frame.token(), foreign),
             inside,
             is_check_point: true,
-            starved: Starved::before(),
+            starved,
         };
         match before.poll(frame, this.inner, cx) {
             Poll::Ready(output) => {
@@ -265,7 +268,7 @@ fn pending(
     if let Some(cause) = frame.token().cause() {
         let counts = stage.get_mut().map_or(Counts::NOTHING, |inside| inside.counts);
         if before.may_fail(&cause, counts, cx) {
-            let put_off = stage.get_mut().map_or(0, |inside| inside.put_off);
+            let put_off = stage.get_mut().map(|inside| &inside.put_off);
             if let Some(put_off) = before.starved.puts_off(put_off, cx) {
                 stage.get_or_default().put_off = put_off;
                 return Poll::Pending;

@@ -5,7 +5,9 @@
 //! iterators of std's are promised for, which come down to a slice, a range of integers or a vector, and ours over these.
 
 use std::array;
+use std::fmt;
 use std::iter::{Cloned, Copied, Enumerate, Map, Rev, Skip, StepBy, Take, Zip};
+use std::mem::needs_drop;
 use std::ops::{Range, RangeInclusive};
 use std::slice::{self, Chunks, ChunksExact, ChunksExactMut, ChunksMut, Windows};
 use std::vec;
@@ -104,7 +106,7 @@ counted! {
     Take<I>, [I: Counted];
 }
 
-// SAFETY: std's, and the lower bound is the distance of the ends, or the largest `usize` if that is less.
+// SAFETY: std's, and the lower bound is the distance of the ends.
 unsafe impl<T: Integer> Counted for Range<T> where Self: Iterator<Item = T> {}
 
 impl<T: Integer> Countable for Range<T>
@@ -138,11 +140,15 @@ macro_rules! integers {
 }
 
 integers! {
-    u8 as u8  u16 as u16  u32 as u32  u64 as u64  u128 as u128  usize as usize
-    i8 as u8  i16 as u16  i32 as u32  i64 as u64  i128 as u128  isize as usize
+    u8 as u8  u16 as u16  u32 as u32  usize as usize
+    i8 as u8  i16 as u16  i32 as u32  isize as usize
 }
 
-/// The integers that ranges are of.
+#[cfg(target_pointer_width = "64")]
+integers! { u64 as u64  i64 as u64 }
+
+/// The integers that ranges are of, if their number fits into a bound. (Of `(0..u128::MAX).skip(usize::MAX)`, the lower one
+/// says that there are none.)
 pub trait Integer: Copy + PartialOrd {
     /// The integer after this one; behind the last comes the first, which nobody gets to see.
     fn after(self) -> Self;
@@ -200,33 +206,45 @@ where
     }
 }
 
-/// A vector or an array of items that may be read and left where they are, since they are `Copy`: std's own iterator says
-/// after each how much of it is still to be dropped.
-#[derive(Debug)]
-pub struct CopyOut<I> {
+/// A vector or an array. Items that need no destructor are read and left where they are: std's own iterator says after
+/// each how much of it is still to be dropped. (Whether items are `Copy` may not be known yet where the kind of a loop is chosen.)
+pub struct MoveOut<I> {
     owner: I,
+    /// How many have been read; of items with a destructor, which `owner` gives out itself, none.
     taken: usize,
 }
 
-macro_rules! copy_out {
+/// Says nothing of the items: some are somebody else's by now.
+impl<I> fmt::Debug for MoveOut<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MoveOut").finish_non_exhaustive()
+    }
+}
+
+macro_rules! move_out {
     ($($owner:ty, [$($generics:tt)*];)*) => {$(
         impl<$($generics)*> Countable for $owner {
-            type Counted = CopyOut<Self>;
+            type Counted = MoveOut<Self>;
 
             #[inline]
-            fn counted(self) -> CopyOut<Self> {
-                CopyOut { owner: self, taken: 0 }
+            fn counted(self) -> MoveOut<Self> {
+                MoveOut { owner: self, taken: 0 }
             }
         }
 
-        impl<$($generics)*> Iterator for CopyOut<$owner> {
+        impl<$($generics)*> Iterator for MoveOut<$owner> {
             type Item = T;
 
             #[inline]
             fn next(&mut self) -> Option<T> {
-                let item = *self.owner.as_slice().get(self.taken)?;
+                if needs_drop::<T>() {
+                    return self.owner.next();
+                }
+                let item: *const T = self.owner.as_slice().get(self.taken)?;
                 self.taken += 1;
-                Some(item)
+                // SAFETY: an item of `owner`'s, which nobody else gets: it is the only one with this number, and `owner`,
+                // which has not given it out, is not asked any more but to be dropped. That does nothing to its items.
+                Some(unsafe { item.read() })
             }
 
             #[inline]
@@ -236,12 +254,12 @@ macro_rules! copy_out {
             }
         }
 
-        // SAFETY: `owner` is only looked at, so its slice stays as long as it is, and `next` gives each of its items.
-        unsafe impl<$($generics)*> Counted for CopyOut<$owner> {}
+        // SAFETY: std's, and exact; or `owner` is only looked at, so its slice stays as long as it is, and `next` gives each of its items.
+        unsafe impl<$($generics)*> Counted for MoveOut<$owner> {}
     )*};
 }
 
-copy_out! {
-    vec::IntoIter<T>, [T: Copy];
-    array::IntoIter<T, N>, [T: Copy, const N: usize];
+move_out! {
+    vec::IntoIter<T>, [T];
+    array::IntoIter<T, N>, [T, const N: usize];
 }

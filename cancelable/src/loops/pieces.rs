@@ -5,7 +5,7 @@
 //! Output: match IntoIterator::into_iter(EXPR) {
 //!             items => match Probe::of(&items).kind().pieces(items, N) {
 //!                 mut pieces => while pieces.go_on() {
-//!                     CHECK
+//!                     if pieces.is_check_due() { CHECK }
 //!                     'label: for PAT in pieces.next_piece() { BODY }
 //!                 }
 //!             }
@@ -21,6 +21,7 @@ use std::ops::Deref;
 
 use super::counted::{Countable, Counted};
 use super::may_go_on;
+use crate::context;
 
 /// Asks an iterator's type whether its items can be counted. Its `kind` is that of the iterators that can (`Count`) where
 /// that applies, and else the one found behind `Deref`, for all iterators (`Pull`): method lookup decides, once the
@@ -107,6 +108,11 @@ impl Nothing {
         false
     }
 
+    /// No.
+    pub const fn is_check_due(&self) -> bool {
+        false
+    }
+
     /// There is none; its items are of whatever type the loop takes them to be.
     pub fn next_piece<T>(&mut self) -> Empty<T> {
         std::iter::empty()
@@ -135,10 +141,26 @@ pub struct CountedPieces<I> {
 }
 
 impl<I: Counted> CountedPieces<I> {
-    /// Is there to be another piece?
+    /// Is there to be another piece? If the items have been gone through, the iterator is asked once more, as the loop would
+    /// have: in giving `None` it may do something, such as to skip what a `step_by` leaves over.
     #[inline]
-    pub fn go_on(&self) -> bool {
-        self.gone_through && self.items.size_hint().0 > 0
+    pub fn go_on(&mut self) -> bool {
+        if !self.gone_through {
+            return false;
+        }
+        let goes_on = self.items.size_hint().0 > 0;
+        if !goes_on {
+            self.gone_through = false;
+            let none = self.items.next();
+            debug_assert!(none.is_none(), "a lower bound of 0 is the end");
+        }
+        goes_on
+    }
+
+    /// Is it to be checked before that? There is something in it.
+    #[inline]
+    pub const fn is_check_due(&self) -> bool {
+        true
     }
 
     /// The next one.
@@ -206,10 +228,18 @@ pub struct PulledPieces<I> {
 }
 
 impl<I: Iterator> PulledPieces<I> {
-    /// Is there to be another piece? It may turn out to be empty.
+    /// Is there to be another piece? It may turn out to be empty: only the iterator's `None` is its end, for what it says
+    /// beforehand may be wrong, and in giving `None` it may do something.
     #[inline]
-    pub fn go_on(&self) -> bool {
-        self.gone_through && may_go_on(&self.items)
+    pub const fn go_on(&self) -> bool {
+        self.gone_through
+    }
+
+    /// Is it to be checked before that? Not if the iterator says that nothing is left, which it is asked only where the check
+    /// might make a difference.
+    #[inline]
+    pub fn is_check_due(&self) -> bool {
+        context::is_quiet() || may_go_on(&self.items)
     }
 
     /// The next one.

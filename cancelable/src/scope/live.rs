@@ -10,6 +10,7 @@ use crate::clock;
 use crate::context::{Counts, count};
 use crate::delay::Delay;
 use crate::guard::Hold;
+use crate::starved::PutOff;
 use crate::token::{CancellationToken, Registered};
 
 /// A clock that was that of real time when a scope with a deadline began.
@@ -44,7 +45,7 @@ pub(super) struct Live {
     /// How often check points may still look closer before the token is made.
     pub(super) looks: u8,
     /// How many polls in a row the runtime's budget has put a failure off.
-    pub(super) put_off: u8,
+    pub(super) put_off: PutOff,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }
@@ -58,7 +59,7 @@ impl Live {
             is_unmade: false,
             unwound: None,
             looks: LOOKS,
-            put_off: 0,
+            put_off: PutOff::default(),
             is_foreign: false,
             hold: Hold::new(),
             inside: Counts::NOTHING,

@@ -298,7 +298,7 @@ where
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
             is_check_point: live.nature.is_check_point,
-            starved: Starved::before(),
+            starved: Starved::before(Some(&live.put_off), cancelled && live.nature.is_check_point),
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
@@ -424,7 +424,7 @@ where
                 if !before.may_fail(&cause, live.inside, cx) {
                     return Poll::Pending;
                 }
-                if let Some(put_off) = before.starved.puts_off(live.put_off, cx) {
+                if let Some(put_off) = before.starved.puts_off(Some(&live.put_off), cx) {
                     live.put_off = put_off;
                     return Poll::Pending;
                 }

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::handle::CancellationToken;
-use super::wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned};
-use crate::starved::Starved;
+use super::wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned, Waits};
+use crate::starved::{PutOff, Starved};
 
 impl CancellationToken {
     /// Runs `f` until it is done (`Some`) or the token is cancelled (`None`, and `f` is dropped where it stands).
@@ -45,7 +45,7 @@ pin_project_lite::pin_project! {
         #[pin]
         cancelled: C,
         // How many polls in a row the runtime's budget has put the end off.
-        put_off: u8,
+        put_off: PutOff,
     }
 }
 
@@ -54,17 +54,17 @@ impl<F, C> RunUntil<F, C> {
         Self {
             future,
             cancelled,
-            put_off: 0,
+            put_off: PutOff::default(),
         }
     }
 }
 
-impl<F: Future, C: Future<Output = ()>> Future for RunUntil<F, C> {
+impl<F: Future, C: Waits> Future for RunUntil<F, C> {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         let mut this = self.project();
-        let mut starved = Starved::before();
+        let mut starved = Starved::before(Some(this.put_off), this.cancelled.is_marked());
         if let Poll::Ready(output) = this.future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
@@ -72,7 +72,7 @@ impl<F: Future, C: Future<Output = ()>> Future for RunUntil<F, C> {
         if let Poll::Ready(output) = starved.ask(this.future, cx) {
             return Poll::Ready(Some(output));
         }
-        match starved.puts_off(*this.put_off, cx) {
+        match starved.puts_off(Some(this.put_off), cx) {
             None => Poll::Ready(None),
             Some(polls) => {
                 *this.put_off = polls;

@@ -44,6 +44,12 @@ impl<T: Borrow<CancellationToken>> Wait<T> {
     }
 }
 
+/// The futures that wait for a token.
+pub(super) trait Waits: Future<Output = ()> {
+    /// Is the token marked as cancelled?
+    fn is_marked(&self) -> bool;
+}
+
 macro_rules! wait_future {
     ($(#[$meta:meta])* $name:ident <$($lifetime:lifetime)?> ($token:ty)) => {
         pin_project_lite::pin_project! {
@@ -60,6 +66,12 @@ macro_rules! wait_future {
 
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
                 self.project().wait.poll_cancelled(cx)
+            }
+        }
+
+        impl<$($lifetime)?> Waits for $name<$($lifetime)?> {
+            fn is_marked(&self) -> bool {
+                self.wait.registered.token().is_marked()
             }
         }
 

@@ -13,10 +13,12 @@ fn every_for(list: &[u64]) -> Result<u64, Error> {
             {
                 mut cancelable_pieces => {
                     while cancelable_pieces.go_on() {
-                        if ::cancelable::__private::Site.is_cancelled() {
-                            return ::cancelable::__private::from_cancelled::<
-                                Result<u64, Error>,
-                            >(::cancelable::__private::Site.cancelled());
+                        if cancelable_pieces.is_check_due() {
+                            if ::cancelable::__private::Site.is_cancelled() {
+                                return ::cancelable::__private::from_cancelled::<
+                                    Result<u64, Error>,
+                                >(::cancelable::__private::Site.cancelled());
+                            }
                         }
                         'rows: for n in ::cancelable::__private::IntoIterator::into_iter(
                             cancelable_pieces.next_piece(),

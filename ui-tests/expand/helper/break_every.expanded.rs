@@ -13,8 +13,10 @@ fn break_every() -> Option<u32> {
             {
                 mut cancelable_pieces => {
                     while cancelable_pieces.go_on() {
-                        if ::cancelable::__private::Site.is_cancelled() {
-                            break;
+                        if cancelable_pieces.is_check_due() {
+                            if ::cancelable::__private::Site.is_cancelled() {
+                                break;
+                            }
                         }
                         'mine: for n in ::cancelable::__private::IntoIterator::into_iter(
                             cancelable_pieces.next_piece(),

@@ -12,13 +12,15 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
             {
                 mut cancelable_pieces => {
                     while cancelable_pieces.go_on() {
-                        if let ::cancelable::__private::Result::Err(
-                            cancelable_cancelled,
-                        ) = ::cancelable::__private::Site.checkpoint(64).await
-                        {
-                            return ::cancelable::__private::from_cancelled::<
-                                Option<u32>,
-                            >(cancelable_cancelled);
+                        if cancelable_pieces.is_check_due() {
+                            if let ::cancelable::__private::Result::Err(
+                                cancelable_cancelled,
+                            ) = ::cancelable::__private::Site.checkpoint(64).await
+                            {
+                                return ::cancelable::__private::from_cancelled::<
+                                    Option<u32>,
+                                >(cancelable_cancelled);
+                            }
                         }
                         for n in ::cancelable::__private::IntoIterator::into_iter(
                             cancelable_pieces.next_piece(),
@@ -62,20 +64,22 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                 {
                     mut cancelable_pieces => {
                         while cancelable_pieces.go_on() {
-                            if let ::cancelable::__private::Result::Err(
-                                cancelable_cancelled,
-                            ) = ::cancelable::__private::Site
-                                .checkpoint(
-                                    ::cancelable::__private::Turns::rounds(
-                                        cancelable_yield_every,
-                                        cancelable_every,
-                                    ),
-                                )
-                                .await
-                            {
-                                return ::cancelable::__private::from_cancelled::<
-                                    Option<u32>,
-                                >(cancelable_cancelled);
+                            if cancelable_pieces.is_check_due() {
+                                if let ::cancelable::__private::Result::Err(
+                                    cancelable_cancelled,
+                                ) = ::cancelable::__private::Site
+                                    .checkpoint(
+                                        ::cancelable::__private::Turns::rounds(
+                                            cancelable_yield_every,
+                                            cancelable_every,
+                                        ),
+                                    )
+                                    .await
+                                {
+                                    return ::cancelable::__private::from_cancelled::<
+                                        Option<u32>,
+                                    >(cancelable_cancelled);
+                                }
                             }
                             for n in ::cancelable::__private::IntoIterator::into_iter(
                                 cancelable_pieces.next_piece(),
