@@ -135,15 +135,19 @@ pub(crate) fn check_some_turns(
 
 /// ```text
 /// Input:  'label: for PAT in EXPR { BODY }
-/// Output: match IntoIterator::into_iter(EXPR) {
-///             items => match Probe::of(&items).kind().pieces(items, N) {
-///                 mut pieces => while pieces.go_on() {
-///                     if pieces.is_check_due() { CHECK }
-///                     'label: for PAT in pieces.next_piece() { BODY }
+/// Output: {
+///             match IntoIterator::into_iter(EXPR) {
+///                 items => match Probe::of(&items).kind().pieces(items, N) {
+///                     mut pieces => while pieces.go_on() {
+///                         if pieces.is_check_due() { CHECK }
+///                         'label: for PAT in pieces.next_piece() { BODY }
+///                     },
 ///                 },
-///             },
+///             };
 ///         }
 /// ```
+/// (The semicolon is there because up to edition 2021, what EXPR borrows from would outlive the block that the loop ends.)
+///
 /// The loop over a piece is a plain counted one, which vectorises. A `break` in the body leaves it before its piece
 /// has said that it was gone through, and so leaves the outer loop too; `continue` goes on within the piece.
 ///
@@ -170,8 +174,8 @@ pub(crate) fn check_between_pieces(
             },
         }
     );
-    Expr::Match(ExprMatch {
-        attrs,
+    let pieces = Expr::Match(ExprMatch {
+        attrs: Vec::new(),
         match_token: syn::token::Match(at(keyword)),
         expr: Box::new(Expr::Verbatim(scrutinee)),
         brace_token: syn::token::Brace(at(keyword)),
@@ -182,7 +186,8 @@ pub(crate) fn check_between_pieces(
             body: Box::new(Expr::Verbatim(body)),
             comma: Some(syn::token::Comma(at(keyword))),
         }],
-    })
+    });
+    block(attrs, vec![Stmt::Expr(pieces, Some(syn::token::Semi(at(keyword))))])
 }
 
 /// ```text

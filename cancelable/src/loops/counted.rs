@@ -255,7 +255,19 @@ macro_rules! move_out {
         }
 
         // SAFETY: std's, and exact; or `owner` is only looked at, so its slice stays as long as it is, and `next` gives each of its items.
-        unsafe impl<$($generics)*> Counted for MoveOut<$owner> {}
+        unsafe impl<$($generics)*> Counted for MoveOut<$owner> {
+            #[inline(always)]
+            unsafe fn next_counted(&mut self) -> Option<T> {
+                if needs_drop::<T>() {
+                    return self.owner.next();
+                }
+                let items = self.owner.as_slice();
+                // SAFETY: by the caller's promise there is another item; the rest as in `next`.
+                let item = unsafe { items.as_ptr().add(self.taken).read() };
+                self.taken += 1;
+                Some(item)
+            }
+        }
     )*};
 }
 

@@ -20,6 +20,39 @@ async fn in_place(list: &[u32]) -> Result<u32, Cancelled> {
     Ok(sum)
 }
 
+// A loop at the end of a block whose variables it borrows: its temporaries are dropped before these, in all editions.
+#[cancelable(every = 2)]
+async fn loops_at_the_end(go: bool) -> Result<u32, Cancelled> {
+    let mut sum = 0;
+    if go {
+        let list = std::sync::Mutex::new(vec![1, 2, 3]);
+        for n in list.lock().unwrap().iter() {
+            sum += n;
+        }
+    }
+    if go {
+        let list = std::cell::RefCell::new(vec![1, 2, 3]);
+        for n in list.borrow().iter() {
+            sum += ready(*n).await;
+        }
+    }
+    if go {
+        let list = std::cell::RefCell::new(vec![1, 2, 3]);
+        #[cancelable(every = 1)]
+        while let Some(n) = list.borrow_mut().pop() {
+            sum += n;
+        }
+    }
+    Ok(sum)
+}
+
+#[cancelable(or = ())]
+fn the_only_loop() {
+    let list = std::sync::Mutex::new(vec![1, 2, 3]);
+    #[cancelable(break)]
+    for _ in list.lock().unwrap().iter() {}
+}
+
 struct D<'a>(&'a String);
 
 impl Drop for D<'_> {
@@ -61,6 +94,8 @@ fn tail(n: u32) -> impl Future<Output = Result<u32, Cancelled>> {
 #[test]
 fn works_as_in_the_newest() {
     assert_eq!(block_on(in_place(&[1, 2])).unwrap(), 3);
+    assert_eq!(block_on(loops_at_the_end(true)).unwrap(), 18);
+    the_only_loop();
     assert_eq!(block_on(in_scope("abc".into(), 2)).unwrap(), 6);
     assert_eq!(in_scope_sync("abc".into()).unwrap(), 3);
     assert_eq!(block_on(or("abc".into(), 2)), 3);

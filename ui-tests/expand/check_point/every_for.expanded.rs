@@ -5,33 +5,35 @@ fn every_for(list: &[u64]) -> Result<u64, Error> {
         >(::cancelable::__private::Site.cancelled());
     }
     let mut sum = 0;
-    match ::cancelable::__private::IntoIterator::into_iter(list) {
-        cancelable_items => {
-            match ::cancelable::__private::Probe::of(&cancelable_items)
-                .kind()
-                .pieces(cancelable_items, 1024)
-            {
-                mut cancelable_pieces => {
-                    while cancelable_pieces.go_on() {
-                        if cancelable_pieces.is_check_due() {
-                            if ::cancelable::__private::Site.is_cancelled() {
-                                return ::cancelable::__private::from_cancelled::<
-                                    Result<u64, Error>,
-                                >(::cancelable::__private::Site.cancelled());
+    {
+        match ::cancelable::__private::IntoIterator::into_iter(list) {
+            cancelable_items => {
+                match ::cancelable::__private::Probe::of(&cancelable_items)
+                    .kind()
+                    .pieces(cancelable_items, 1024)
+                {
+                    mut cancelable_pieces => {
+                        while cancelable_pieces.go_on() {
+                            if cancelable_pieces.is_check_due() {
+                                if ::cancelable::__private::Site.is_cancelled() {
+                                    return ::cancelable::__private::from_cancelled::<
+                                        Result<u64, Error>,
+                                    >(::cancelable::__private::Site.cancelled());
+                                }
                             }
-                        }
-                        'rows: for n in ::cancelable::__private::IntoIterator::into_iter(
-                            cancelable_pieces.next_piece(),
-                        ) {
-                            if *n == 0 {
-                                continue 'rows;
+                            'rows: for n in ::cancelable::__private::IntoIterator::into_iter(
+                                cancelable_pieces.next_piece(),
+                            ) {
+                                if *n == 0 {
+                                    continue 'rows;
+                                }
+                                sum += n;
                             }
-                            sum += n;
                         }
                     }
                 }
             }
-        }
+        };
     }
     Ok(sum)
 }

@@ -5,29 +5,31 @@ fn break_every() -> Option<u32> {
         >(::cancelable::__private::Site.cancelled());
     }
     let mut best = 0;
-    match ::cancelable::__private::IntoIterator::into_iter(0..3) {
-        cancelable_items => {
-            match ::cancelable::__private::Probe::of(&cancelable_items)
-                .kind()
-                .pieces(cancelable_items, 8)
-            {
-                mut cancelable_pieces => {
-                    while cancelable_pieces.go_on() {
-                        if cancelable_pieces.is_check_due() {
-                            if ::cancelable::__private::Site.is_cancelled() {
-                                break;
+    {
+        match ::cancelable::__private::IntoIterator::into_iter(0..3) {
+            cancelable_items => {
+                match ::cancelable::__private::Probe::of(&cancelable_items)
+                    .kind()
+                    .pieces(cancelable_items, 8)
+                {
+                    mut cancelable_pieces => {
+                        while cancelable_pieces.go_on() {
+                            if cancelable_pieces.is_check_due() {
+                                if ::cancelable::__private::Site.is_cancelled() {
+                                    break;
+                                }
                             }
-                        }
-                        'mine: for n in ::cancelable::__private::IntoIterator::into_iter(
-                            cancelable_pieces.next_piece(),
-                        ) {
-                            best = n;
-                            continue 'mine;
+                            'mine: for n in ::cancelable::__private::IntoIterator::into_iter(
+                                cancelable_pieces.next_piece(),
+                            ) {
+                                best = n;
+                                continue 'mine;
+                            }
                         }
                     }
                 }
             }
-        }
+        };
     }
     Some(best)
 }

@@ -4,33 +4,35 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
             Option<u32>,
         >(::cancelable::__private::Site.cancelled());
     }
-    match ::cancelable::__private::IntoIterator::into_iter(0..9) {
-        cancelable_items => {
-            match ::cancelable::__private::Probe::of(&cancelable_items)
-                .kind()
-                .pieces(cancelable_items, 1)
-            {
-                mut cancelable_pieces => {
-                    while cancelable_pieces.go_on() {
-                        if cancelable_pieces.is_check_due() {
-                            if let ::cancelable::__private::Result::Err(
-                                cancelable_cancelled,
-                            ) = ::cancelable::__private::Site.checkpoint(64).await
-                            {
-                                return ::cancelable::__private::from_cancelled::<
-                                    Option<u32>,
-                                >(cancelable_cancelled);
+    {
+        match ::cancelable::__private::IntoIterator::into_iter(0..9) {
+            cancelable_items => {
+                match ::cancelable::__private::Probe::of(&cancelable_items)
+                    .kind()
+                    .pieces(cancelable_items, 1)
+                {
+                    mut cancelable_pieces => {
+                        while cancelable_pieces.go_on() {
+                            if cancelable_pieces.is_check_due() {
+                                if let ::cancelable::__private::Result::Err(
+                                    cancelable_cancelled,
+                                ) = ::cancelable::__private::Site.checkpoint(64).await
+                                {
+                                    return ::cancelable::__private::from_cancelled::<
+                                        Option<u32>,
+                                    >(cancelable_cancelled);
+                                }
                             }
-                        }
-                        for n in ::cancelable::__private::IntoIterator::into_iter(
-                            cancelable_pieces.next_piece(),
-                        ) {
-                            work(n);
+                            for n in ::cancelable::__private::IntoIterator::into_iter(
+                                cancelable_pieces.next_piece(),
+                            ) {
+                                work(n);
+                            }
                         }
                     }
                 }
             }
-        }
+        };
     }
     while let Some(job) = match ::cancelable::__private::Site
         .guard(::cancelable::__private::Site.give_way_first(64, jobs.next()))
@@ -56,40 +58,42 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                 Option<u32>,
             >(::cancelable::__private::Site.cancelled());
         }
-        match ::cancelable::__private::IntoIterator::into_iter(numbers) {
-            cancelable_items => {
-                match ::cancelable::__private::Probe::of(&cancelable_items)
-                    .kind()
-                    .pieces(cancelable_items, cancelable_every)
-                {
-                    mut cancelable_pieces => {
-                        while cancelable_pieces.go_on() {
-                            if cancelable_pieces.is_check_due() {
-                                if let ::cancelable::__private::Result::Err(
-                                    cancelable_cancelled,
-                                ) = ::cancelable::__private::Site
-                                    .checkpoint(
-                                        ::cancelable::__private::Turns::rounds(
-                                            cancelable_yield_every,
-                                            cancelable_every,
-                                        ),
-                                    )
-                                    .await
-                                {
-                                    return ::cancelable::__private::from_cancelled::<
-                                        Option<u32>,
-                                    >(cancelable_cancelled);
+        {
+            match ::cancelable::__private::IntoIterator::into_iter(numbers) {
+                cancelable_items => {
+                    match ::cancelable::__private::Probe::of(&cancelable_items)
+                        .kind()
+                        .pieces(cancelable_items, cancelable_every)
+                    {
+                        mut cancelable_pieces => {
+                            while cancelable_pieces.go_on() {
+                                if cancelable_pieces.is_check_due() {
+                                    if let ::cancelable::__private::Result::Err(
+                                        cancelable_cancelled,
+                                    ) = ::cancelable::__private::Site
+                                        .checkpoint(
+                                            ::cancelable::__private::Turns::rounds(
+                                                cancelable_yield_every,
+                                                cancelable_every,
+                                            ),
+                                        )
+                                        .await
+                                    {
+                                        return ::cancelable::__private::from_cancelled::<
+                                            Option<u32>,
+                                        >(cancelable_cancelled);
+                                    }
                                 }
-                            }
-                            for n in ::cancelable::__private::IntoIterator::into_iter(
-                                cancelable_pieces.next_piece(),
-                            ) {
-                                work(n);
+                                for n in ::cancelable::__private::IntoIterator::into_iter(
+                                    cancelable_pieces.next_piece(),
+                                ) {
+                                    work(n);
+                                }
                             }
                         }
                     }
                 }
-            }
+            };
         }
         {
             let mut cancelable_turns = ::cancelable::__private::Turns::new(
