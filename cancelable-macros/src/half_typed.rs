@@ -66,7 +66,7 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
     // What the next body is to begin with.
     let mut bindings = TokenStream::new();
     let mut awaits_parameters = false;
-    // Behind a dot a brace is the mistake, which rustc has told of where the brace opens.
+    // Behind a dot a brace or an attribute is the mistake, which rustc has told of where that begins.
     let mut is_behind_dot = false;
     let mut trees = tokens.into_iter().peekable();
     while let Some(tree) = trees.next() {
@@ -78,6 +78,10 @@ fn cleared(tokens: TokenStream, library: &Library) -> TokenStream {
                 if !ours || (!is_helper(attribute.as_ref()) && leads_to_function(&trees)) {
                     cleared.extend([TokenTree::Punct(pound)]);
                     cleared.extend(attribute);
+                } else if was_behind_dot {
+                    // Without it, what follows would be the method.
+                    cleared.extend([TokenTree::Punct(pound)]);
+                    cleared.extend(quote!([allow(unused)]));
                 }
             }
             TokenTree::Ident(word) => {
