@@ -365,6 +365,17 @@ fn l15_the_first_check_point_after_the_deadline_fails_though_nobody_had_needed_t
 }
 
 #[test]
+fn l15_check_points_of_a_branch_see_the_deadline_outside_in_the_first_poll() {
+    let branch = async {
+        guard(async {}).await?;
+        spin_until(Instant::now() + SHORT);
+        check()
+    };
+    let mut future = Box::pin(Scope::new().timeout(SHORT).run(async { race([branch]).await }));
+    assert!(matches!(poll_once(&mut future), Poll::Ready(Err(error)) if error.is_timeout()));
+}
+
+#[test]
 fn l15_check_points_of_inner_scopes_see_the_deadlines_outside_though_no_token_was_needed() {
     let outer: Outcome = Scope::new().name("outer").timeout(SHORT).run_sync(|| {
         Scope::new().timeout(LONG).run_sync(|| {
