@@ -141,6 +141,24 @@ fn l16_destructors_of_a_dropped_body_see_a_cancelled_token_though_nobody_had_nee
 }
 
 #[test]
+fn l16_an_await_that_had_begun_fails_where_a_destructor_polls_it() {
+    let seen = Arc::new(Mutex::new(None));
+    let sees = Arc::clone(&seen);
+    let mut future = Box::pin(Scope::new().run(async move {
+        let mut waiting = Box::pin(guard(pending::<()>()));
+        assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
+        let _witness = OnDrop(move || *sees.lock().unwrap() = Some(poll_once(&mut waiting)));
+        pending::<Outcome>().await
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    drop(future);
+    let Some(Poll::Ready(Err(error))) = seen.lock().unwrap().take() else {
+        panic!("it fails there and then")
+    };
+    assert_eq!(error.kind(), ReasonKind::Dropped);
+}
+
+#[test]
 fn l17_a_pending_scope_without_a_token_leaves_no_waker_behind() {
     let outer = CancellationToken::new();
     let (count, waker) = CountingWaker::new();
