@@ -460,6 +460,19 @@ fn check_points_look_closer_some_times_before_they_have_the_token_made() {
 }
 
 #[test]
+fn check_points_of_many_polls_look_closer_no_more_often_than_those_of_one() {
+    let outer = CancellationToken::new();
+    let mut future = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(async {
+        while check().is_ok() {
+            ready_after(1, ()).await;
+        }
+        check()
+    }));
+    let polls = (1..100).find(|_| poll_once(&mut future).is_ready() || children(&outer) == "1");
+    assert_eq!(polls, Some(9), "the token is made by the ninth that looks");
+}
+
+#[test]
 fn a_sync_scope_takes_no_place_in_the_tree_until_somebody_needs_its_token_and_ends_it_like_any_other() {
     let outer = CancellationToken::new();
     let token = outer.sync_scope(|| {
