@@ -77,7 +77,7 @@ fn give_up(future: impl Future) {
 fn a_scope_whose_token_nobody_asks_for_allocates_nothing() {
     let scope = Scope::new;
     let body = || async { guard(ready_after(3, ())).await };
-    let cases: [(&str, &dyn Fn()); 15] = [
+    let cases: [(&str, &dyn Fn()); 16] = [
         ("sync scope", &|| scope().run_sync(check).unwrap()),
         ("with a timeout", &|| scope().timeout(LONG).run_sync(check).unwrap()),
         ("sync shield", &|| shield_sync(|| check().unwrap())),
@@ -100,6 +100,10 @@ fn a_scope_whose_token_nobody_asks_for_allocates_nothing() {
         ("shield, given up", &|| give_up(shield(pending::<()>()))),
         ("token made ambient", &|| {
             finish(CancellationToken::never().scope(body()))
+        }),
+        ("race in a scope with a timeout", &|| {
+            let branch = async { guard(async {}).await };
+            finish(scope().timeout(LONG).run(async { race((branch, pending())).await }));
         }),
         ("race, ready at once", &|| {
             finish(race((async { Ok::<_, Cancelled>(1) }, pending())));

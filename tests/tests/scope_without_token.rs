@@ -141,6 +141,24 @@ fn l16_destructors_of_a_dropped_body_see_a_cancelled_token_though_nobody_had_nee
 }
 
 #[test]
+fn l16_an_await_that_had_begun_fails_where_a_destructor_polls_it() {
+    let seen = Arc::new(Mutex::new(None));
+    let sees = Arc::clone(&seen);
+    let mut future = Box::pin(Scope::new().run(async move {
+        let mut waiting = Box::pin(guard(pending::<()>()));
+        assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
+        let _witness = OnDrop(move || *sees.lock().unwrap() = Some(poll_once(&mut waiting)));
+        pending::<Outcome>().await
+    }));
+    assert!(poll_once(&mut future).is_pending());
+    drop(future);
+    let Some(Poll::Ready(Err(error))) = seen.lock().unwrap().take() else {
+        panic!("it fails there and then")
+    };
+    assert_eq!(error.kind(), ReasonKind::Dropped);
+}
+
+#[test]
 fn l17_a_pending_scope_without_a_token_leaves_no_waker_behind() {
     let outer = CancellationToken::new();
     let (count, waker) = CountingWaker::new();
@@ -365,6 +383,17 @@ fn l15_the_first_check_point_after_the_deadline_fails_though_nobody_had_needed_t
 }
 
 #[test]
+fn l15_check_points_of_a_branch_see_the_deadline_outside_in_the_first_poll() {
+    let branch = async {
+        guard(async {}).await?;
+        spin_until(Instant::now() + SHORT);
+        check()
+    };
+    let mut future = Box::pin(Scope::new().timeout(SHORT).run(async { race([branch]).await }));
+    assert!(matches!(poll_once(&mut future), Poll::Ready(Err(error)) if error.is_timeout()));
+}
+
+#[test]
 fn l15_check_points_of_inner_scopes_see_the_deadlines_outside_though_no_token_was_needed() {
     let outer: Outcome = Scope::new().name("outer").timeout(SHORT).run_sync(|| {
         Scope::new().timeout(LONG).run_sync(|| {
@@ -428,6 +457,19 @@ fn check_points_look_closer_some_times_before_they_have_the_token_made() {
         Ok::<_, Cancelled>(())
     })));
     while poll_once(&mut future).is_pending() {}
+}
+
+#[test]
+fn check_points_of_many_polls_look_closer_no_more_often_than_those_of_one() {
+    let outer = CancellationToken::new();
+    let mut future = Box::pin(Scope::new().parent(&outer).timeout(LONG).run(async {
+        while check().is_ok() {
+            ready_after(1, ()).await;
+        }
+        check()
+    }));
+    let polls = (1..100).find(|_| poll_once(&mut future).is_ready() || children(&outer) == "1");
+    assert_eq!(polls, Some(9), "the token is made by the ninth that looks");
 }
 
 #[test]

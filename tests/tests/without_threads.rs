@@ -5,12 +5,13 @@
 
 #![cfg(all(unix, target_pointer_width = "64"))]
 
-use std::future::pending;
+use std::future::{Future as _, pending, poll_fn};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, mem, thread};
 
 use cancelable::{
     CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, StreamEnd, StreamExt as _, all, any, blocking_sleep,
@@ -385,4 +386,26 @@ fn a_task_that_waits_for_a_paused_clock_is_left_alone() {
             assert_eq!(woken.count(), 0);
         });
     });
+}
+
+#[test]
+fn a_task_looks_again_also_under_a_waker_that_is_not_that_of_the_scope_outside() {
+    without_threads(
+        "a_task_looks_again_also_under_a_waker_that_is_not_that_of_the_scope_outside",
+        || {
+            let token = CancellationToken::new();
+            token.cancel_after(HOUR);
+            let mut scope = Box::pin(Scope::new().run_with(|_| pending::<Outcome>()));
+            let mut is_first = true;
+            let (woken, foreign) = CountingWaker::new();
+            let mut outside = Box::pin(token.scope(poll_fn(|cx| {
+                let waker = if mem::take(&mut is_first) { cx.waker() } else { &foreign };
+                scope.as_mut().poll(&mut Context::from_waker(waker))
+            })));
+            assert!(poll_with(&mut outside, Waker::noop()).is_pending());
+            assert_eq!(woken.count(), 0);
+            assert!(poll_with(&mut outside, Waker::noop()).is_pending());
+            assert!(woken.count() > 0);
+        },
+    );
 }

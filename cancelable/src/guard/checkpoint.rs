@@ -101,6 +101,7 @@ thread_local! {
 }
 
 /// Ready, or pending once if it is time. (The guard round it does the checking.)
+#[derive(Debug)]
 struct GiveWay {
     every: u32,
     has_yielded: bool,
@@ -142,6 +143,7 @@ pub(crate) fn give_way_first<F: Future>(every: u32, future: F, is_guarded: bool)
 
 pin_project_lite::pin_project! {
     /// Made by [`give_way_first`].
+    #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct GiveWayFirst<F> {
         // What is still to be done before the future starts.
@@ -167,11 +169,5 @@ impl<F: Future> Future for GiveWayFirst<F> {
             *this.first = None;
         }
         this.future.poll(cx)
-    }
-}
-
-impl<F> fmt::Debug for GiveWayFirst<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GiveWayFirst").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! `Finish`: an await that asks before it starts, and then runs to its end.
 
-use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
 use std::pin::Pin;
@@ -24,6 +23,7 @@ pub(crate) fn finish<F: IntoFuture>(f: F) -> Finish<F::IntoFuture> {
 
 pin_project_lite::pin_project! {
     /// Made by [`finish`].
+    #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Finish<F> {
         #[pin]
@@ -54,14 +54,6 @@ impl<F: Future> Future for Finish<F> {
         let poll = this.inner.poll(cx).map(Ok);
         this.hold.set(poll.is_pending());
         poll
-    }
-}
-
-impl<F: fmt::Debug> fmt::Debug for Finish<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Finish")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
     }
 }
 
