@@ -194,11 +194,14 @@ fn what_the_items_are_may_be_known_from_the_body() {
 mod what_the_size_hint_says {
     use super::*;
 
+    /// What is said when so many are left.
+    type Hint = fn(u32) -> (usize, Option<usize>);
+
     /// Counts down, and notes when it has said that this is the end.
     struct Down<'a> {
         left: u32,
         ended: &'a Cell<u32>,
-        hint: fn(u32) -> (usize, Option<usize>),
+        hint: Hint,
     }
 
     impl Iterator for Down<'_> {
@@ -233,8 +236,12 @@ mod what_the_size_hint_says {
     #[test]
     fn matters_to_nobody_without_a_scope() {
         let right = |left| (left as usize, Some(left as usize));
-        let hints: [fn(u32) -> (usize, Option<usize>); 4] =
-            [right, |_| (0, Some(0)), |_| (usize::MAX, Some(0)), |_| unimplemented!()];
+        let hints: [Hint; 4] = [
+            right,
+            |_| (0, Some(0)),
+            |_| (usize::MAX, Some(0)),
+            |_| panic!("not asked"),
+        ];
         for (hint, left) in hints.into_iter().flat_map(|hint| [(hint, 0), (hint, 7), (hint, 8)]) {
             let ended = &Cell::new(0);
             assert_eq!(items(Down { left, ended, hint }, None), Some(left));
@@ -245,7 +252,7 @@ mod what_the_size_hint_says {
     #[test]
     fn matters_under_a_cancel_only_for_the_check() {
         let ended = &Cell::new(0);
-        let none: fn(u32) -> (usize, Option<usize>) = |_| (0, Some(0));
+        let none: Hint = |_| (0, Some(0));
         let token = CancellationToken::new();
         let down = Down {
             left: 8,

@@ -2,7 +2,7 @@
 //! few names were in the prelude. The packages `edition-2018` and `edition-2021` share this file.
 
 #![deny(warnings)]
-#![allow(clippy::manual_async_fn)]
+#![allow(clippy::manual_async_fn, clippy::await_holding_refcell_ref)]
 
 use cancelable::{cancel_scope, cancelable, shield, CancellationToken, Cancelled};
 use futures::executor::block_on;
