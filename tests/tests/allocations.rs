@@ -77,8 +77,11 @@ fn give_up(future: impl Future) {
 fn a_scope_whose_token_nobody_asks_for_allocates_nothing() {
     let scope = Scope::new;
     let body = || async { guard(ready_after(3, ())).await };
-    let cases: [(&str, &dyn Fn()); 16] = [
+    let cases: [(&str, &dyn Fn()); 17] = [
         ("sync scope", &|| scope().run_sync(check).unwrap()),
+        ("many check points", &|| {
+            scope().run_sync(|| (0..100).try_for_each(|_| check())).unwrap();
+        }),
         ("with a timeout", &|| scope().timeout(LONG).run_sync(check).unwrap()),
         ("sync shield", &|| shield_sync(|| check().unwrap())),
         ("scope in a scope", &|| {

@@ -383,6 +383,22 @@ fn l15_the_first_check_point_after_the_deadline_fails_though_nobody_had_needed_t
 }
 
 #[test]
+fn l15_of_a_timeout_and_a_deadline_the_error_names_the_earlier_one() {
+    let soon = Instant::now() + SHORT;
+    for (scope, expected) in [
+        (Scope::new().timeout(LONG).deadline(soon), "deadline passed"),
+        (Scope::new().timeout(SHORT).deadline(soon + LONG), "timed out after 3ms"),
+    ] {
+        let outcome: Outcome = scope.run_sync(|| {
+            spin_until(Instant::now() + SHORT);
+            check()
+        });
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn l15_check_points_of_a_branch_see_the_deadline_outside_in_the_first_poll() {
     let branch = async {
         guard(async {}).await?;
