@@ -37,10 +37,11 @@ pub async fn hash_all(files: Vec<OsString>, jobs: usize, report: &Arc<Report>) -
     let queue = Arc::new(Queue::new(files));
     let workers = (0..jobs).map(|_| {
         let (queue, report) = (queue.clone(), report.clone());
-        // A worker notices a cancel by itself. Waiting until it says so, cancelled or not, leaves none behind.
-        cancelable::tokio::spawn_blocking(move || work_through(&queue, &report)).shielded()
+        cancelable::tokio::spawn_blocking(move || work_through(&queue, &report))
     });
-    let ends = join_all(workers).await;
+    // A worker notices a cancel by itself. Waiting until it says so, cancelled or not, leaves none behind. (All of them are
+    // shielded, not each: the workers run before they are waited for, and an `.await` of something else would be a check point.)
+    let ends = join_all(workers).shielded().await;
     ends.into_iter()
         .try_for_each(|end| end.expect("a worker does not panic"))
 }
