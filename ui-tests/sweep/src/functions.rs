@@ -275,7 +275,7 @@ fn can_wait(body: &Block) -> bool {
 }
 
 /// The `Option`s of these mean that nothing is left, and say nothing of a cancel.
-const ENDS: [&str; 6] = ["next", "next_back", "nth", "nth_back", "next_if", "peek"];
+const ENDS: [&str; 7] = ["next", "next_back", "nth", "nth_back", "next_if", "peek", "peek_mut"];
 
 /// Whether a return type says `Cancelled` out of the box: an `Option`, or a `Result` whose error is known to.
 fn has_room(output: &ReturnType, room: &BTreeMap<String, String>) -> bool {
