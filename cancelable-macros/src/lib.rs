@@ -17,6 +17,8 @@
 //! | `shield`, `shield_sync`, `shield_sync_timeout` | `shield!` |
 //! | `Duration`, `Result`, `Option`, `IntoIterator` | those of `core`, whatever the user calls so |
 
+#![deny(missing_docs)]
+
 mod args;
 mod check;
 mod describe;
