@@ -59,12 +59,8 @@ mod site;
 #[path = "macro_support.rs"]
 pub mod __private;
 
-/// The pages in `docs/`, whose examples are tests.
-#[cfg(doctest)]
-mod pages {
-    #[doc = include_str!("../../docs/loops.md")]
-    struct Loops;
-}
+#[cfg(all(any(doc, doctest), feature = "tokio", feature = "signal", feature = "testing"))]
+pub mod _guide;
 
 /// Makes a function cancellable: it checks the ambient token at its entry, at every `.await` and at every iteration of every
 /// loop, and returns early with [`Cancelled`] when that is cancelled.
