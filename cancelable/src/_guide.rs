@@ -1,0 +1,55 @@
+//! The guide: pages of `docs/` in the repository, with every example compiled and run as a test.
+//!
+//! - [Getting started](getting_started): an install line, a scope, a function, a thread that stops
+//! - [Concepts](concepts): token, scope, ambient, check point, shield: what each word means, and who opens scopes
+//! - [Clean-up](clean_up): six ways to clean up after a cancel, and what each of them does
+//! - [Cancel safety](cancel_safety): what an await loses when it is cut, operation by operation
+//! - [Timeouts and deadlines](timeouts): limits of a function, a block, a request
+//! - [Ctrl-C, SIGTERM and draining](signals): stop, drain, and the exit code
+//! - [HTTP services](services): a scope per request: disconnect, timeout, shutdown, with axum
+//! - [Blocking work, threads, rayon](blocking): code that does not await
+//! - [Tasks and groups](groups): start several things, and stop all of them with the first error
+//! - [Errors](errors): `?` into anyhow, thiserror, `io::Error`, axum's tuples
+//! - [What is not cancelled](not_cancelled): code that a cancel does not reach, and how to find it
+//! - [Loops](loops): where a loop is checked, and what a check costs
+//! - [With other attributes](other_attributes): which attribute comes first
+//! - [Testing](testing): cancel at every check point, and clocks that tests move
+//! - [Performance](performance): all measurements, with machine, date and method
+//! - [How it works](how_it_works): the design
+//! - [Limits](limits): what does not work, or not as well as it should
+//! - [Coming from …](coming_from): tokio-util, `AtomicBool`, Python, Go, .NET, Kotlin, before and after
+//!
+//! (This module is empty in programs. It exists in the documentation only, as clap's `_tutorial` and jiff's `_documentation` do.)
+
+// A page ends with the targets of its links as a code host needs them: other pages and source files. `links.md` comes before, and
+// gives the same names their targets in rustdoc; the first definition of a name counts.
+macro_rules! pages {
+    ($($module:ident: $file:literal,)*) => {
+        $(
+            #[doc = include_str!("_guide/links.md")]
+            #[doc = include_str!(concat!("../docs/", $file, ".md"))]
+            pub mod $module {}
+        )*
+    };
+}
+
+pages! {
+    getting_started: "getting-started",
+    concepts: "concepts",
+    clean_up: "clean-up",
+    cancel_safety: "cancel-safety",
+    timeouts: "timeouts",
+    signals: "signals",
+    services: "services",
+    blocking: "blocking",
+    groups: "groups",
+    errors: "errors",
+    not_cancelled: "not-cancelled",
+    loops: "loops",
+    other_attributes: "other-attributes",
+    testing: "testing",
+    performance: "performance",
+    how_it_works: "how-it-works",
+    limits: "limits",
+    coming_from: "coming-from",
+}
