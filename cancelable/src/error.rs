@@ -86,6 +86,36 @@ impl Cancelled {
         self.kind() == ReasonKind::Timeout
     }
 
+    /// What a program that was cancelled exits with: 124 after a timeout, 128 + n after signal n, otherwise 1. Short for
+    /// [`reason().exit_code()`](CancelReason::exit_code), which has the table.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancelable};
+    /// use std::process::ExitCode;
+    ///
+    /// #[cancelable(timeout = "5ms")]
+    /// fn work() -> Result<(), Cancelled> {
+    ///     loop {}                                 // checked at every iteration
+    /// }
+    ///
+    /// /// What `main` returns.
+    /// fn run() -> ExitCode {
+    ///     match work() {
+    ///         Ok(()) => ExitCode::SUCCESS,
+    ///         Err(cancelled) => {
+    ///             eprintln!("{}", cancelled.reason());
+    ///             cancelled.exit_code().into()
+    ///         }
+    ///     }
+    /// }
+    /// # run();
+    /// assert_eq!(work().unwrap_err().exit_code(), 124);
+    /// ```
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.reason().exit_code()
+    }
+
     /// The line of the check point that noticed: the await, the loop, the `check()`.
     #[must_use]
     pub fn observed_at(&self) -> &'static Location<'static> {
