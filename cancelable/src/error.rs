@@ -232,7 +232,7 @@ impl<T, E: CancelledError> FromCancelled for Result<T, E> {
     message = "the error type `{Self}` cannot be made from a `Cancelled`",
     label = "`{Self}` has no room for `Cancelled`",
     note = "in an `enum` of `thiserror`, write a variant: `#[error(transparent)] Cancelled(#[from] cancelable::Cancelled),`",
-    note = "for a type of your own, write: `impl From<cancelable::Cancelled> for {Self} {{ fn from(cancelled: cancelable::Cancelled) -> Self {{ todo!() }} }}`",
+    note = "for a type of your own, write: `impl From<cancelable::Cancelled> for {Self} {{ fn from(cancelled: cancelable::Cancelled) -> Self {{ Self::Cancelled(cancelled) }} }}`",
     note = "for a type of others, such as a tuple, an annotated function may write: `#[cancelable(or = Err(…))]`"
 )]
 pub trait CancelledError: Sized {

@@ -89,7 +89,7 @@ pub trait Source: Sized {
 impl<F: Future + Send + 'static> Source for F {
     #[track_caller]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
-        let reason = CancelReason::condition("the future given to `until` is done");
+        let reason = CancelReason::completed();
         async move {
             self.await;
             reason
