@@ -91,7 +91,7 @@ pub(crate) fn shield(input: TokenStream) -> TokenStream {
 fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mut Errors) -> TokenStream {
     let span = Span::call_site();
     let timeout = options.take("timeout").and_then(|given| match given.value {
-        Value::Duration(duration) => Some((given.span, duration.to_tokens(library))),
+        Value::Duration(duration) => Some((given.span, duration.to_tokens(library, given.span))),
         _ => None,
     });
     match &timeout {

@@ -11,7 +11,7 @@
 /// |---|---|
 /// | `timeout = "5s"`, or a `Duration` or an `Option` of one | cancels the scope that long after it began |
 /// | `deadline = instant` | cancels the scope at that [`Instant`](std::time::Instant), or, if it is an `Option`, at the one in it (under a paused clock: see [`Scope::deadline`](crate::Scope::deadline)) |
-/// | `grace = …` | drops a cancelled body that has not finished after this long |
+/// | `grace = …` (likewise) | drops a cancelled body that has not finished after this long |
 /// | `parent = &token` | hangs the scope below this token instead of the ambient one |
 /// | `detached` | hangs it below nothing |
 /// | `until = source` | cancels the scope when this fires, too: a future, a token, a signal, … (see [`Source`](crate::Source)) |

@@ -117,8 +117,23 @@ impl Site {
 
     /// As `shield_sync`, with a bound that the check points inside observe.
     #[track_caller]
-    pub fn shield_sync_timeout<R: FromCancelled>(self, after: Duration, body: impl FnOnce() -> R) -> R {
+    pub fn shield_sync_timeout<R: FromCancelled>(
+        self,
+        after: impl Into<Option<Duration>>,
+        body: impl FnOnce() -> R,
+    ) -> R {
         scope::shield_sync_timeout(after, body)
+    }
+
+    /// The value of `timeout = …` or `grace = …`. The methods that it goes to take any `Into<Option<Duration>>`, of which rustc
+    /// would say what it is, and not what to write.
+    pub fn duration(self, after: impl Bound<Duration>) -> Option<Duration> {
+        after.bound()
+    }
+
+    /// The same for `deadline = …`.
+    pub fn instant(self, at: impl Bound<Instant>) -> Option<Instant> {
+        at.bound()
     }
 }
 
@@ -239,39 +254,7 @@ impl<F: Future> Future for Watch<'_, F> {
     }
 }
 
-/// What macros call for options whose value may be an `Option`.
-impl Scope {
-    /// As [`timeout`](Scope::timeout), if there is one.
-    #[doc(hidden)]
-    #[track_caller]
-    pub fn timeout_if(self, after: impl Bound<Duration>) -> Self {
-        match after.bound() {
-            Some(after) => self.timeout(after),
-            None => self,
-        }
-    }
-
-    /// As [`deadline`](Scope::deadline), if there is one.
-    #[doc(hidden)]
-    #[track_caller]
-    pub fn deadline_if(self, at: impl Bound<Instant>) -> Self {
-        match at.bound() {
-            Some(at) => self.deadline(at),
-            None => self,
-        }
-    }
-
-    /// As [`grace`](Scope::grace), if there is one.
-    #[doc(hidden)]
-    pub fn grace_if(self, after: impl Bound<Duration>) -> Self {
-        match after.bound() {
-            Some(after) => self.grace(after),
-            None => self,
-        }
-    }
-}
-
-/// What `timeout = …`, `grace = …` and `deadline = …` take: a bound, or perhaps none.
+/// What these options take: a bound, or perhaps none.
 #[diagnostic::on_unimplemented(
     message = "this option takes `{T}` or `Option<{T}>`, not `{Self}`",
     label = "neither `{T}` nor an `Option` of it"

@@ -74,10 +74,24 @@ impl Scope {
     /// Cancels the scope when it has run this long, counted from its first poll (or from the call of
     /// [`run_sync`](Self::run_sync)), not from here.
     ///
-    /// Zero cancels before the body starts. A duration too long for the clock, such as [`Duration::MAX`], is no deadline.
+    /// Zero cancels before the body starts. A duration too long for the clock, such as [`Duration::MAX`], is no deadline, and
+    /// neither is `None`.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope};
+    /// use std::time::Duration;
+    ///
+    /// /// What a program has been told on its command line.
+    /// struct Args { timeout: Option<Duration> }
+    ///
+    /// # let args = Args { timeout: None };
+    /// let result: Result<u32, Cancelled> = Scope::new().timeout(args.timeout).run_sync(|| Ok(42));
+    /// assert_eq!(result.unwrap(), 42);
+    /// ```
     #[track_caller]
-    pub fn timeout(mut self, after: Duration) -> Self {
-        self.plan.timeout = Some((after, Location::caller()));
+    pub fn timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
+        let location = Location::caller();
+        self.plan.timeout = after.into().map(|after| (after, location));
         self
     }
 
@@ -86,18 +100,20 @@ impl Scope {
     ///
     /// It is a moment of the clock that is in force where the scope runs. In a test whose tokio clock is paused that is tokio's:
     /// take the moment from `tokio::time::Instant::now().into_std()`. `Instant::now()` does not
-    /// move with the paused clock, and may be long past by it.
+    /// move with the paused clock, and may be long past by it. `None` is no deadline.
     #[track_caller]
-    pub fn deadline(mut self, at: Instant) -> Self {
-        self.plan.deadline = Some((at, Location::caller()));
+    pub fn deadline(mut self, at: impl Into<Option<Instant>>) -> Self {
+        let location = Location::caller();
+        self.plan.deadline = at.into().map(|at| (at, location));
         self
     }
 
     /// Bounds how long a cancelled body may take to get out: after this long it is dropped where it stands, and the error
     /// says so ([`was_forced`](crate::Cancelled::was_forced)). Without it the scope waits for shields inside as long as
     /// they take. (A second signal ends either, if the scope [listens](crate::Source) for signals.) A sync body cannot be dropped from outside, so [`run_sync`](Self::run_sync) knows no grace.
-    pub fn grace(mut self, after: Duration) -> Self {
-        self.about.grace = Some(after);
+    /// `None` is the same as none.
+    pub fn grace(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.about.grace = after.into();
         self
     }
 
