@@ -16,6 +16,11 @@ use crate::reason::{CancelReason, ReasonKind};
 /// It knows why (the [`CancelReason`], with the line that asked for it) and where it was noticed. It is one pointer
 /// wide, as is `Result<(), Cancelled>`, so that passing it up with `?` costs what passing a pointer costs.
 ///
+/// # What to show
+///
+/// Its text, by `{}`, is for logs: one line, with the source lines of both ends. Whoever is not to see these, a client or the user
+/// of a program, is shown the [`reason`](Self::reason):
+///
 /// ```
 /// use cancelable::{CancellationToken, CancelReason};
 ///
@@ -24,6 +29,7 @@ use crate::reason::{CancelReason, ReasonKind};
 /// let error = token.check().unwrap_err();
 /// let text = error.to_string();
 /// assert!(text.starts_with("cancelled: user pressed stop, requested at "), "{text}");
+/// assert_eq!(error.reason().to_string(), "user pressed stop");
 /// ```
 #[derive(Clone, thiserror::Error)]
 #[error(transparent)]
@@ -69,6 +75,16 @@ impl Cancelled {
     }
 
     /// Why the token was cancelled.
+    ///
+    /// Its text is the form for clients and users: what happened, without source lines. (It names the scope whose timeout ran
+    /// out, if that has a name.)
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancel_scope, check};
+    ///
+    /// let cancelled = cancel_scope!(timeout = "0s", name = "GET /orders/7", { check() }).unwrap_err();
+    /// assert_eq!(cancelled.reason().to_string(), "timed out at once (scope \"GET /orders/7\")");
+    /// ```
     #[must_use]
     pub fn reason(&self) -> &CancelReason {
         self.0.cause.reason()
@@ -122,7 +138,28 @@ impl Cancelled {
         self.0.observed_at
     }
 
-    /// The innermost named scope round the check point that noticed.
+    /// The innermost named scope round the check point that noticed: where the code was, not whose cancel it was.
+    ///
+    /// If the timeout of an outer scope ends the work of an inner one, this is the name of the inner scope. The outer one's is in
+    /// the text of the [`reason`](Self::reason). To ask whether a particular scope's own cancel it was, compare tokens, with
+    /// [`belongs_to`](Self::belongs_to).
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancel_scope, cancelable, sleep};
+    /// use std::time::Duration;
+    ///
+    /// #[cancelable(name = "query")]
+    /// async fn query() -> Result<(), Cancelled> {
+    ///     sleep(Duration::MAX).await
+    /// }
+    ///
+    /// # futures::executor::block_on(async {
+    /// let handler = cancel_scope!(timeout = "5ms", name = "handler", async { query().await });
+    /// let cancelled = handler.await.unwrap_err();
+    /// assert_eq!(cancelled.scope_name(), Some("query"));
+    /// assert_eq!(cancelled.reason().to_string(), "timed out after 5ms (scope \"handler\")");
+    /// # });
+    /// ```
     #[must_use]
     pub fn scope_name(&self) -> Option<&str> {
         self.0.scope_name.as_deref()

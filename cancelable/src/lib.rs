@@ -5,6 +5,9 @@
     doc = "Cancellation for async and sync Rust. (Build with the feature `tokio` for the front page.)"
 )]
 #![deny(unsafe_code)]
+#![deny(missing_docs)]
+// On docs.rs, items say which feature they need.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod macros;
 
