@@ -183,7 +183,7 @@ use proc_macro::TokenStream;
 ///
 /// ## `deadline = instant`
 ///
-/// Cancels the call at this moment: an expression of type [`Instant`](std::time::Instant) or `Option<Instant>`, which may use
+/// Cancels the call at this moment: an expression of type [`Instant`](https://doc.rust-lang.org/std/time/struct.Instant.html) or `Option<Instant>`, which may use
 /// the arguments. In a test with a paused clock it is a moment of that clock: take it from
 /// `tokio::time::Instant::now().into_std()`.
 ///
