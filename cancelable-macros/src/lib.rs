@@ -213,10 +213,10 @@ use proc_macro::TokenStream;
 /// ## `until = source`
 ///
 /// Cancels the call when this fires: a signal, a future, a condition, a token, or any other
-/// [`Source`](https://docs.rs/cancelable/latest/cancelable/trait.Source.html); for the first of several, `until = any((a, b))`. On
+/// [`Source`](../cancelable/trait.Source.html); for the first of several, `until = any((a, b))`. On
 /// `main` it makes Ctrl-C an ordinary cancel (feature `signal`):
 ///
-/// ```ignore
+/// ```text
 /// #[cancelable(until = cancelable::signal::ctrl_c())]
 /// #[tokio::main]
 /// async fn main() -> Result<(), Box<dyn Error>> { … }
