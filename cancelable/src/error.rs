@@ -16,6 +16,11 @@ use crate::reason::{CancelReason, ReasonKind};
 /// It knows why (the [`CancelReason`], with the line that asked for it) and where it was noticed. It is one pointer
 /// wide, as is `Result<(), Cancelled>`, so that passing it up with `?` costs what passing a pointer costs.
 ///
+/// # What to show
+///
+/// Its text, by `{}`, is for logs: one line, with the source lines of both ends. Whoever is not to see these, a client or the user
+/// of a program, is shown the [`reason`](Self::reason):
+///
 /// ```
 /// use cancelable::{CancellationToken, CancelReason};
 ///
@@ -24,6 +29,7 @@ use crate::reason::{CancelReason, ReasonKind};
 /// let error = token.check().unwrap_err();
 /// let text = error.to_string();
 /// assert!(text.starts_with("cancelled: user pressed stop, requested at "), "{text}");
+/// assert_eq!(error.reason().to_string(), "user pressed stop");
 /// ```
 #[derive(Clone, thiserror::Error)]
 #[error(transparent)]
@@ -69,6 +75,16 @@ impl Cancelled {
     }
 
     /// Why the token was cancelled.
+    ///
+    /// Its text is the form for clients and users: what happened, without source lines. (It names the scope whose timeout ran
+    /// out, if that has a name.)
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancel_scope, check};
+    ///
+    /// let cancelled = cancel_scope!(timeout = "0s", name = "GET /orders/7", { check() }).unwrap_err();
+    /// assert_eq!(cancelled.reason().to_string(), "timed out at once (scope \"GET /orders/7\")");
+    /// ```
     #[must_use]
     pub fn reason(&self) -> &CancelReason {
         self.0.cause.reason()
@@ -86,13 +102,64 @@ impl Cancelled {
         self.kind() == ReasonKind::Timeout
     }
 
+    /// What a program that was cancelled exits with: 124 after a timeout, 128 + n after signal n, otherwise 1. Short for
+    /// [`reason().exit_code()`](CancelReason::exit_code), which has the table.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancelable};
+    /// use std::process::ExitCode;
+    ///
+    /// #[cancelable(timeout = "5ms")]
+    /// fn work() -> Result<(), Cancelled> {
+    ///     loop {}                                 // checked at every iteration
+    /// }
+    ///
+    /// /// What `main` returns.
+    /// fn run() -> ExitCode {
+    ///     match work() {
+    ///         Ok(()) => ExitCode::SUCCESS,
+    ///         Err(cancelled) => {
+    ///             eprintln!("{}", cancelled.reason());
+    ///             cancelled.exit_code().into()
+    ///         }
+    ///     }
+    /// }
+    /// # run();
+    /// assert_eq!(work().unwrap_err().exit_code(), 124);
+    /// ```
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.reason().exit_code()
+    }
+
     /// The line of the check point that noticed: the await, the loop, the `check()`.
     #[must_use]
     pub fn observed_at(&self) -> &'static Location<'static> {
         self.0.observed_at
     }
 
-    /// The innermost named scope round the check point that noticed.
+    /// The innermost named scope round the check point that noticed: where the code was, not whose cancel it was.
+    ///
+    /// If the timeout of an outer scope ends the work of an inner one, this is the name of the inner scope. The outer one's is in
+    /// the text of the [`reason`](Self::reason). To ask whether a particular scope's own cancel it was, compare tokens, with
+    /// [`belongs_to`](Self::belongs_to).
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancel_scope, cancelable, sleep};
+    /// use std::time::Duration;
+    ///
+    /// #[cancelable(name = "query")]
+    /// async fn query() -> Result<(), Cancelled> {
+    ///     sleep(Duration::MAX).await
+    /// }
+    ///
+    /// # futures::executor::block_on(async {
+    /// let handler = cancel_scope!(timeout = "5ms", name = "handler", async { query().await });
+    /// let cancelled = handler.await.unwrap_err();
+    /// assert_eq!(cancelled.scope_name(), Some("query"));
+    /// assert_eq!(cancelled.reason().to_string(), "timed out after 5ms (scope \"handler\")");
+    /// # });
+    /// ```
     #[must_use]
     pub fn scope_name(&self) -> Option<&str> {
         self.0.scope_name.as_deref()
@@ -202,7 +269,7 @@ impl<T, E: CancelledError> FromCancelled for Result<T, E> {
     message = "the error type `{Self}` cannot be made from a `Cancelled`",
     label = "`{Self}` has no room for `Cancelled`",
     note = "in an `enum` of `thiserror`, write a variant: `#[error(transparent)] Cancelled(#[from] cancelable::Cancelled),`",
-    note = "for a type of your own, write: `impl From<cancelable::Cancelled> for {Self} {{ fn from(cancelled: cancelable::Cancelled) -> Self {{ todo!() }} }}`",
+    note = "for a type of your own, write: `impl From<cancelable::Cancelled> for {Self} {{ fn from(cancelled: cancelable::Cancelled) -> Self {{ Self::Cancelled(cancelled) }} }}`",
     note = "for a type of others, such as a tuple, an annotated function may write: `#[cancelable(or = Err(…))]`"
 )]
 pub trait CancelledError: Sized {

@@ -27,6 +27,7 @@ mod delay;
 
 mod starved;
 
+mod duration;
 mod reason;
 
 mod rounds;
@@ -59,36 +60,18 @@ mod site;
 #[path = "macro_support.rs"]
 pub mod __private;
 
+mod items;
+pub mod prelude;
+
 #[cfg(all(any(doc, doctest), feature = "tokio", feature = "signal", feature = "testing"))]
 pub mod _guide;
 
-/// Makes a function cancellable: it checks the ambient token at its entry, at every `.await` and at every iteration of every
-/// loop, and returns early with [`Cancelled`] when that is cancelled.
-///
-/// Nothing changes for its callers: no token in the signature, the same types, the same values. Without an ambient token
-/// the function runs as if it were not annotated.
-pub use cancelable_macros::cancelable;
+pub use items::*;
 
 #[cfg(feature = "smol")]
 pub use adapters::smol;
 pub use adapters::thread;
 #[cfg(feature = "tokio")]
 pub use adapters::tokio;
-pub use context::{check, current, is_cancelled, propagate, propagate_fn, remaining};
-pub use error::{Cancelled, FromCancelled};
-pub use guard::{Checkpoint, Guard, checkpoint, guard};
-pub use iter::{IteratorExt, UntilCancelledIter};
-pub use reason::{CancelReason, ReasonKind};
-pub use scope::{
-    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Source, Spawn,
-    SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
-    shield_sync, sleep, try_join,
-};
 #[cfg(feature = "signal")]
 pub use sources::signal;
-pub use sources::{All, Any, Condition, Sources, all, any, condition};
-pub use stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
-pub use token::{
-    CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
-    WaitForCancellationFutureOwned, WithCancellationTokenFuture, WithCancellationTokenFutureOwned,
-};

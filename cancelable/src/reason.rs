@@ -79,6 +79,8 @@ enum Detail {
     Timeout(Option<Duration>),
     Signal(i32),
     Condition(Cow<'static, str>),
+    /// A future that was a source.
+    Completed,
     Shutdown,
     Error(CarriedError),
     Dropped,
@@ -208,18 +210,19 @@ impl CancelReason {
         Self::plain(ReasonKind::Dropped, location)
     }
 
-    /// A branch that lost.
-    pub(crate) fn superseded(location: &'static Location<'static>) -> Self {
-        Self::plain(ReasonKind::Superseded, location)
+    /// A source that is a future has completed; it was given as one at the caller's line.
+    #[track_caller]
+    pub(crate) fn completed() -> Self {
+        Self::new(Detail::Completed, Location::caller())
     }
 
-    /// Something that belonged together has failed at `location`.
-    pub(crate) fn superseded_by(
-        failure: &'static str,
+    /// Of what belongs together at `location`, another part has won or failed: `why`, perhaps with its error.
+    pub(crate) fn superseded(
+        why: &'static str,
         error: Option<Box<Source>>,
         location: &'static Location<'static>,
     ) -> Self {
-        Self::new(Detail::Superseded(error.map(CarriedError::new)), location).with_message(failure)
+        Self::new(Detail::Superseded(error.map(CarriedError::new)), location).with_message(why)
     }
 
     /// Of a kind that knows no more than its line.
@@ -251,7 +254,7 @@ impl CancelReason {
             Detail::Manual => ReasonKind::Manual,
             Detail::Timeout(_) => ReasonKind::Timeout,
             Detail::Signal(_) => ReasonKind::Signal,
-            Detail::Condition(_) => ReasonKind::Condition,
+            Detail::Condition(_) | Detail::Completed => ReasonKind::Condition,
             Detail::Shutdown => ReasonKind::Shutdown,
             Detail::Error(_) => ReasonKind::Error,
             Detail::Dropped => ReasonKind::Dropped,
@@ -273,6 +276,31 @@ impl CancelReason {
         match self.0.detail {
             Detail::Signal(number) => Some(number),
             _ => None,
+        }
+    }
+
+    /// What a program that stopped for this reason exits with, by the conventions of shells and of coreutils' `timeout`:
+    ///
+    /// | kind | code |
+    /// |---|---|
+    /// | [`Timeout`](ReasonKind::Timeout) | 124 |
+    /// | [`Signal`](ReasonKind::Signal) number n | 128 + n: 130 for Ctrl-C, 143 for SIGTERM; 1 if n is not in 1 to 127 |
+    /// | every other | 1 |
+    ///
+    /// [`Cancelled::exit_code`](crate::Cancelled::exit_code) has an example with `main`.
+    ///
+    /// ```
+    /// use cancelable::CancelReason;
+    ///
+    /// assert_eq!(CancelReason::signal(2).exit_code(), 130);
+    /// assert_eq!(CancelReason::shutdown().exit_code(), 1);
+    /// ```
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.0.detail {
+            Detail::Timeout(_) => 124,
+            Detail::Signal(number @ 1..=127) => 128 + number as u8,
+            _ => 1,
         }
     }
 
@@ -325,6 +353,7 @@ impl fmt::Display for CancelReason {
             // A message on a plain request says it all.
             (Detail::Manual, Some(message)) => return f.write_str(message),
             (Detail::Manual, None) => f.write_str("cancelled on request")?,
+            (Detail::Timeout(Some(Duration::ZERO)), _) => f.write_str("timed out at once")?,
             (Detail::Timeout(Some(after)), _) => write!(f, "timed out after {after:?}")?,
             (Detail::Timeout(None), _) => f.write_str("deadline passed")?,
             (Detail::Signal(number), _) => match signal_name(*number) {
@@ -332,11 +361,11 @@ impl fmt::Display for CancelReason {
                 None => write!(f, "received signal {number}")?,
             },
             (Detail::Condition(name), _) => write!(f, "condition \"{name}\" came true")?,
+            (Detail::Completed, _) => f.write_str("the future given to `until` has completed")?,
             (Detail::Shutdown, _) => f.write_str("shutting down")?,
             (Detail::Error(error), _) => write!(f, "stopped by an error: {}", error.get())?,
             (Detail::Dropped, _) => f.write_str("dropped before it finished")?,
             (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
-            (Detail::Superseded(None), None) => f.write_str("superseded by another branch")?,
             (Detail::Superseded(_), _) => f.write_str("superseded")?,
         }
         if let Some(scope) = &inner.scope {

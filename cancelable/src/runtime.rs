@@ -17,6 +17,11 @@ impl Runtime {
         f()
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_on_one_thread(&self) -> bool {
+        false
+    }
+
     pub(crate) fn run_at_this_moment<W>(&self, work: W, _run: fn(W)) -> Option<W> {
         Some(work)
     }
@@ -42,11 +47,21 @@ mod of_tokio {
             f()
         }
 
+        /// Does it run everything on one thread, so that whoever blocks that one blocks all?
+        #[cfg(feature = "testing")]
+        pub(crate) fn is_on_one_thread(&self) -> bool {
+            self.on_one_thread().is_some()
+        }
+
+        fn on_one_thread(&self) -> Option<&Handle> {
+            let single = |handle: &&Handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+            self.0.as_ref().filter(single)
+        }
+
         /// If its clock is paused, runs `work` on a thread before that clock moves: tokio moves it when it has nothing else to do,
         /// but not while a blocking task is on its way. Otherwise gives `work` back.
         pub(crate) fn run_at_this_moment<W: Send + 'static>(&self, work: W, run: fn(W)) -> Option<W> {
-            let single = |handle: &&Handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
-            let Some(handle) = self.0.as_ref().filter(single) else {
+            let Some(handle) = self.on_one_thread() else {
                 return Some(work);
             };
             if !self.enter(|| clock::now().is_virtual) {

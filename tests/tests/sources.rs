@@ -509,7 +509,7 @@ fn combinations_can_be_waited_for_without_a_scope() {
         b.cancel_with("b");
         // Which one was the last is up to the library's thread.
         let reason = both.await;
-        assert!(["b", "condition \"the future given to `until` is done\" came true"].contains(&&*reason.to_string()));
+        assert!(["b", "the future given to `until` has completed"].contains(&&*reason.to_string()));
     });
 }
 

@@ -1539,6 +1539,7 @@ fn reasons_read_as_sentences() {
             CancelReason::timeout(Duration::from_millis(1500)),
             "timed out after 1.5s",
         ),
+        (CancelReason::timeout(Duration::ZERO), "timed out at once"),
         (CancelReason::signal(2), "received SIGINT"),
         (CancelReason::signal(15), "received SIGTERM"),
         (CancelReason::signal(64), "received signal 64"),

@@ -1,4 +1,32 @@
 //! Tasks and blocking workers of smol that belong to a scope. Feature `smol`.
+//!
+//! **Plain `smol::spawn` and `smol::unblock` lose the scope.** What they start has no ambient token. Its check points never fail, and
+//! it runs to its end whatever is cancelled. No error or warning says so. [`spawn`] and [`spawn_blocking`] of this module take the
+//! scope along:
+//!
+//! ```
+//! use cancelable::{Cancelled, cancelable};
+//!
+//! /// Computes, on a thread for blocking work. Checked at every iteration.
+//! #[cancelable]
+//! fn count(to: u64) -> Result<u64, Cancelled> {
+//!     let mut n = 0;
+//!     while n < to {
+//!         n += 1;
+//!     }
+//!     Ok(n)
+//! }
+//!
+//! /// `timeout` opens a scope, and the worker takes it along: it stops with the timeout, and when this future is dropped.
+//! #[cancelable(timeout = "20ms")]
+//! async fn answer() -> Result<u64, Cancelled> {
+//!     cancelable::smol::spawn_blocking(|| count(u64::MAX)).await
+//! }
+//!
+//! # smol::block_on(async {
+//! assert!(answer().await.unwrap_err().is_timeout());
+//! # });
+//! ```
 
 use std::future::Future;
 
@@ -9,8 +37,8 @@ use crate::scope::{CancelFutureExt as _, Spawn, SpawnBlocking};
 
 /// Spawns a task on smol's global executor that has the ambient token of this code.
 ///
-/// The scope does not wait for it. Once the scope is cancelled, dropped or over, the task's check points fail. As ever
-/// with smol, dropping the [`Task`] drops the future; [`detach`](Task::detach) it to let it run.
+/// The scope does not wait for it. Once the scope is cancelled, dropped or over, the task's check points fail. Plain `smol::spawn`
+/// in its place loses the scope: they never fail. To wait for the tasks of a scope, start them in a [`TaskGroup`]. As ever with smol, dropping the [`Task`] drops the future; [`detach`](Task::detach) it to let it run.
 ///
 /// ```
 /// # use cancelable::{CancellationToken, current};
@@ -32,7 +60,7 @@ where
 /// Runs a closure on a thread for blocking work ([`smol::unblock`]), with the ambient token of this code.
 ///
 /// smol cannot stop such a closure once it runs; its own check points do. Once the scope is cancelled, dropped or over,
-/// the next one fails.
+/// the next one fails. Plain `smol::unblock` in its place loses the scope: none ever fails.
 ///
 /// ```
 /// # use cancelable::{CancellationToken, Cancelled, check};
@@ -77,7 +105,10 @@ impl SpawnBlocking for Smol {
     }
 }
 
-/// Tasks of smol that belong together. See [`TaskGroup`](crate::TaskGroup).
+/// Tasks of smol that belong together.
+///
+/// It is the general [`cancelable::TaskGroup`](crate::TaskGroup) with its runtime filled in; its methods are on that page. In a
+/// program with smol, import this one: `use cancelable::smol::TaskGroup`.
 ///
 /// ```
 /// use cancelable::{Cancelled, smol::TaskGroup};

@@ -1,5 +1,30 @@
 //! Plain threads that belong to a scope, alone or in groups, and what they wait with.
 //!
+//! **Plain `std::thread::spawn` loses the scope.** Such a thread has no ambient token. Its check points never fail, and it runs to
+//! its end whatever is cancelled. No error or warning says so. [`spawn`] takes the scope along; for threads that a pool starts,
+//! [`propagate`](crate::propagate()) does:
+//!
+//! ```
+//! use cancelable::{Cancelled, cancelable, thread};
+//!
+//! #[cancelable]
+//! fn count(to: u64) -> Result<u64, Cancelled> {
+//!     let mut n = 0;
+//!     while n < to {                              // checked at every iteration
+//!         n += 1;
+//!     }
+//!     Ok(n)
+//! }
+//!
+//! #[cancelable(timeout = "20ms")]                 // opens a scope, which the thread takes along
+//! fn answer() -> Result<u64, Cancelled> {
+//!     thread::spawn(|| count(u64::MAX)).join().expect("it does not panic")
+//! }
+//! assert!(answer().unwrap_err().is_timeout());
+//! ```
+//!
+//! # Waiting
+//!
 //! A thread that waits for something a cancel should end waits here: [`block_on`] for any future, and so for every channel
 //! with an async receive; [`JoinHandle::wait`] for another thread; [`blocking_sleep`](crate::blocking_sleep) for a while;
 //! [`CancellationToken::wait`] for the cancel alone. All of them park the thread, and the cancel unparks it: none looks at
@@ -53,7 +78,8 @@ use crate::token::CancellationToken;
 /// Starts a thread that has the ambient token of this one: its check points notice when the scope is cancelled, dropped
 /// or over.
 ///
-/// The scope does not wait for it; [`JoinHandle::join`] does.
+/// The scope does not wait for it; [`JoinHandle::join`] does, and a [`TaskGroup`] for several. Plain `std::thread::spawn` in its
+/// place loses the scope: the thread's check points never fail.
 ///
 /// # Panics
 ///

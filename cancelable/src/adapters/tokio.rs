@@ -1,5 +1,46 @@
 //! Tasks and blocking workers of tokio that belong to a scope. Feature `tokio`.
 //!
+//! **Plain `tokio::spawn` and `tokio::task::spawn_blocking` lose the scope.** What they start has no ambient token. Its check points
+//! never fail, and it runs to its end whatever is cancelled. No error or warning says so. [`spawn`] and [`spawn_blocking`] of this
+//! module take the scope along:
+//!
+//! ```
+//! use cancelable::{Cancelled, cancelable};
+//!
+//! /// Computes, on a thread for blocking work. Checked at every iteration.
+//! #[cancelable]
+//! fn count(to: u64) -> Result<u64, Cancelled> {
+//!     let mut n = 0;
+//!     while n < to {
+//!         n += 1;
+//!     }
+//!     Ok(n)
+//! }
+//!
+//! /// `timeout` opens a scope, and the worker takes it along: it stops with the timeout, and when this future is dropped.
+//! #[cancelable(timeout = "20ms")]
+//! async fn answer() -> Result<u64, Cancelled> {
+//!     cancelable::tokio::spawn_blocking(|| count(u64::MAX)).await.expect("it does not panic")
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! assert!(answer().await.unwrap_err().is_timeout());
+//! # });
+//! ```
+//!
+//! | of tokio | here |
+//! |---|---|
+//! | `tokio::spawn` | [`spawn`] |
+//! | `tokio::task::spawn_blocking` | [`spawn_blocking`] |
+//! | `JoinSet` | [`TaskGroup`] |
+//! | `tokio::time::timeout` | [`cancel_scope!(timeout = …)`](crate::cancel_scope), which also reaches workers and lets code clean up |
+//! | `tokio::time::sleep(d).await` | the same in an annotated function, elsewhere [`sleep`](crate::sleep()) |
+//!
+//! A runtime that shuts down waits for its blocking threads, however long they take, cancelled or not. Where a program must end
+//! soon, call `Runtime::shutdown_timeout` or `shutdown_background`.
+//!
+//! # Time
+//!
 //! Deadlines of scopes need nothing from tokio, not even its time driver. Where tokio's clock is paused they follow that clock,
 //! as [`sleep`](crate::sleep()) does: a moment for [`Scope::deadline`](crate::Scope::deadline) then comes from
 //! `tokio::time::Instant::now().into_std()`. [`cancel_after`](crate::CancellationToken::cancel_after) of a token goes by real
@@ -14,7 +55,11 @@ use crate::scope::{CancelFutureExt as _, Spawn, SpawnBlocking};
 
 /// Spawns a task that has the ambient token of this code.
 ///
-/// The scope does not wait for it. Once the scope is cancelled, dropped or over, the task's check points fail.
+/// The scope does not wait for it. Once the scope is cancelled, dropped or over, the task's check points fail. To wait for the
+/// tasks of a scope, start them in a [`TaskGroup`].
+///
+/// Plain `tokio::spawn` in its place loses the scope: the task's check points never fail. That is right for a task that is to go
+/// on when the scope is over.
 ///
 /// # Panics
 ///
@@ -41,6 +86,8 @@ where
 ///
 /// tokio cannot stop such a closure; its own check points do. Once the scope is cancelled, dropped or over, the next one
 /// fails.
+///
+/// Plain `tokio::task::spawn_blocking` in its place loses the scope: no check point in the closure ever fails.
 ///
 /// # Panics
 ///
@@ -90,8 +137,10 @@ impl SpawnBlocking for Tokio {
     }
 }
 
-/// Tasks of tokio that belong together: a `JoinSet` whose tasks inherit the scope and fail together. See
-/// [`TaskGroup`](crate::TaskGroup).
+/// Tasks of tokio that belong together: a `JoinSet` whose tasks inherit the scope and fail together.
+///
+/// It is the general [`cancelable::TaskGroup`](crate::TaskGroup) with its runtime filled in; its methods are on that page. In a
+/// program with tokio, import this one: `use cancelable::tokio::TaskGroup`.
 ///
 /// ```
 /// use cancelable::{Cancelled, tokio::TaskGroup};

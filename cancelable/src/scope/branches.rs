@@ -20,6 +20,9 @@ use crate::unwind::FirstPanic;
 /// Which outputs end the other branches. A type rather than a function pointer, whose higher-ranked signature keeps
 /// rustc from seeing that a spawned future is `Send` where outputs borrow.
 pub trait Rule<T> {
+    /// What has happened then, for those who are cancelled by it.
+    const DECIDED: &'static str;
+
     fn decides(output: &T) -> bool;
 }
 
@@ -55,7 +58,8 @@ pub enum Step {
 /// A branch, whatever its future. Lent, never owned, so that the set of branches keeps its own auto traits.
 pub trait AnyBranch {
     fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step;
-    fn supersede(self: Pin<&mut Self>);
+    /// Another branch has decided; or else it has panicked.
+    fn supersede(self: Pin<&mut Self>, has_panicked: bool);
 }
 
 /// Several branches; numbered from 0 in order.
@@ -124,10 +128,15 @@ impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
         }
     }
 
-    fn supersede(self: Pin<&mut Self>) {
+    fn supersede(self: Pin<&mut Self>, has_panicked: bool) {
         if matches!(self.state, State::Running) {
             let this = self.project();
-            if !this.region.supersede() {
+            let why = if has_panicked {
+                "another branch panicked"
+            } else {
+                U::DECIDED
+            };
+            if !this.region.supersede(why) {
                 *this.state = State::Over;
             }
         }
@@ -182,9 +191,10 @@ impl Decision {
             }
             // Decided in this round: tell the others, and let those end now that can.
             // (Wakers and callbacks are called, and if one panics the other branches are told all the same.)
+            let has_panicked = self.by.is_none();
             branches
                 .as_mut()
-                .visit(&mut |branch| self.panics.run(|| branch.supersede()));
+                .visit(&mut |branch| self.panics.run(|| branch.supersede(has_panicked)));
         }
     }
 }

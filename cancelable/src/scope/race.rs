@@ -107,6 +107,8 @@ pub trait RaceSet: Branches {
 pub struct First;
 
 impl<T> Rule<T> for First {
+    const DECIDED: &'static str = "another branch of the race finished first";
+
     fn decides(_: &T) -> bool {
         true
     }

@@ -133,13 +133,13 @@ impl<M, F> Region<M, F> {
 
     /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
     /// (`false`).
-    pub(super) fn supersede(self: Pin<&mut Self>) -> bool {
+    pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) -> bool {
         let mut this = self.project();
         this.live.nature.is_check_point = true;
         if this.live.is_begun {
             // A branch has its token once it has been pending, or has unwound.
             debug_assert!(!this.live.is_unmade || this.live.unwound.is_some());
-            let reason = CancelReason::superseded(this.live.nature.location);
+            let reason = CancelReason::superseded(why, None, this.live.nature.location);
             let token = this.live.unwound.as_ref().unwrap_or_else(|| this.registered.token());
             token.cancel_with(reason);
         } else {

@@ -68,7 +68,45 @@ use crate::watcher::{self, Vigil};
     note = "a source is a future, a token, a signal, a condition, or `any`/`all` of such; if this is a `Result` of one, as that of `signal::unix([…])`, write `?` behind it"
 )]
 pub trait Source: Sized {
-    /// Completes when the scope is to be cancelled, with the reason. Called by `until`, whose line is the caller's.
+    /// Completes when the source fires, with the reason to cancel for.
+    ///
+    /// A scope's `until` calls it. It is just as well called by hand, where no scope is to be cancelled, but something is to be
+    /// done: a service that is told to stop accepts nothing more, but lets the requests that run come to their end. (A scope round
+    /// the whole server would cancel these at once.)
+    ///
+    /// ```
+    /// # #[cfg(all(unix, feature = "signal"))]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use cancelable::{CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, Source as _, signal, sleep};
+    /// use std::{error::Error, time::Duration};
+    ///
+    /// async fn serve(drain: Duration) -> Result<Result<(), Cancelled>, Box<dyn Error>> {
+    ///     let stop = signal::unix([signal::SIGINT, signal::SIGTERM])?;
+    ///     let requests = CancellationToken::new();     // the parent of every request's scope
+    ///     let request = Scope::new().parent(&requests).run(sleep(Duration::from_secs(3600)));
+    ///     let request = tokio::spawn(request);         // as a listener does, again and again
+    /// #   tokio::spawn(async { signal_hook::low_level::raise(signal::SIGTERM).unwrap() });
+    ///
+    ///     let reason = stop.fired().await;             // from here on, accept nothing more
+    ///     println!("{reason}: requests that run have {drain:?}");
+    ///     tokio::spawn(async move {
+    ///         tokio::time::sleep(drain).await;
+    ///         requests.cancel_with(CancelReason::shutdown());
+    ///     });
+    ///     Ok(request.await?)                           // all of them
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let cancelled = serve(Duration::from_millis(10)).await?.unwrap_err();
+    /// assert_eq!(cancelled.kind(), ReasonKind::Shutdown);
+    /// # Ok(()) })
+    /// # }
+    /// # #[cfg(not(all(unix, feature = "signal")))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// The source is polled by whoever polls this future, listens from the first poll on, and stops when the future is done or
+    /// dropped. After that, a second signal, for one, has its default action, which ends the process.
     #[track_caller]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static;
 
@@ -89,7 +127,7 @@ pub trait Source: Sized {
 impl<F: Future + Send + 'static> Source for F {
     #[track_caller]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {
-        let reason = CancelReason::condition("the future given to `until` is done");
+        let reason = CancelReason::completed();
         async move {
             self.await;
             reason

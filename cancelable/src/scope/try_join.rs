@@ -110,6 +110,8 @@ mod sealed {
 pub struct Failed;
 
 impl<T, E> Rule<Result<T, E>> for Failed {
+    const DECIDED: &'static str = "another branch of the join failed";
+
     fn decides(output: &Result<T, E>) -> bool {
         output.is_err()
     }

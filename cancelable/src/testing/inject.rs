@@ -140,8 +140,9 @@ impl<C> Inject<C> {
 
     /// Makes the runs, and has each judged by `assert`.
     ///
-    /// They run on this thread. Time passes by itself: what waits for a [`sleep`](crate::sleep) or a deadline goes on as
-    /// soon as there is nothing else to do.
+    /// They run on this thread, without a runtime. Time passes by itself: what waits for a [`sleep`](crate::sleep()) or a deadline
+    /// goes on as soon as there is nothing else to do. Timers, sockets and tasks of tokio (`tokio::time::sleep` for one) need their
+    /// runtime, which nobody drives here: for those, [`assert_on`](Self::assert_on).
     ///
     /// # Panics
     ///
@@ -163,8 +164,35 @@ impl<C> Inject<C> {
 
     /// As [`assert`](Self::assert), on an executor of yours, and by its time.
     ///
-    /// `executor` runs a future to its end: `|future| runtime.block_on(future)`. Let it be a new runtime each time if tasks
-    /// may be left over. On a runtime of one thread, the check points of spawned tasks count.
+    /// `executor` runs a future to its end: `|run| runtime.block_on(run)`. Call it in a plain `#[test]`, since a runtime cannot be
+    /// blocked on inside another. Let it be a new runtime each time if tasks may be left over. On a runtime of one thread, the
+    /// check points of spawned tasks count.
+    ///
+    /// With tokio's feature `test-util` and `.start_paused(true)` on the builder, its sleeps take no time.
+    ///
+    /// ```
+    /// # #[cfg(feature = "tokio")] {
+    /// use cancelable::{Cancelled, cancelable, testing};
+    /// use std::time::Duration;
+    ///
+    /// #[cancelable]
+    /// async fn slow() -> Result<(), Cancelled> {
+    ///     tokio::time::sleep(Duration::from_millis(1)).await;
+    ///     Ok(())
+    /// }
+    ///
+    /// fn runtime() -> tokio::runtime::Runtime {
+    ///     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    /// }
+    ///
+    /// testing::inject(slow).assert_on(
+    ///     |run| runtime().block_on(run),
+    ///     |outcome| assert_eq!(outcome.is_err(), outcome.injected().is_some()),
+    /// );
+    /// # }
+    /// ```
+    ///
+    /// A group, whose tasks are counted too:
     ///
     /// ```
     /// # #[cfg(feature = "tokio")] {
@@ -179,7 +207,7 @@ impl<C> Inject<C> {
     /// })
     /// .at_every_check_point()
     /// .assert_on(
-    ///     |future| tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future),
+    ///     |run| tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run),
     ///     |outcome| assert_eq!(outcome.is_err(), outcome.injected().is_some()),
     /// );
     /// # }

@@ -14,6 +14,7 @@ use super::plan::Moment;
 use crate::clock;
 use crate::context::probe::{Observer, watch};
 use crate::reason::CancelReason;
+use crate::runtime::Runtime;
 use crate::scope::Scoped;
 use crate::token::CancellationToken;
 
@@ -143,15 +144,29 @@ impl<F: Future> Future for Injected<F> {
 }
 
 /// A run that was never woken again.
-pub(super) struct Hung;
+pub(super) struct Hung {
+    patience: Duration,
+    /// It keeps the thread that a runtime of tokio needs.
+    blocks_tokio: bool,
+}
 
 impl fmt::Display for Hung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the code hangs: it is suspended, and nothing has woken it for {PATIENCE:?}\n  \
-             (it waits for something that does not notice the cancel, or it has lost a wake-up)"
-        )
+            "the code hangs: it is suspended, and nothing has woken it for {:?}",
+            self.patience
+        )?;
+        f.write_str(if self.blocks_tokio {
+            "\n  nobody drives tokio here: its timers, sockets and tasks need the thread on which this run waits\n  \
+             in a plain `#[test]`, make the runs on a runtime: `.assert_on(|run| tokio::runtime::Builder::new_current_thread()\
+             .enable_all().build().unwrap().block_on(run), |outcome| …)`\n  \
+             (with `.start_paused(true)` before `.build()`, sleeps take no time)"
+        } else {
+            "\n  it has lost a wake-up, or waits for something that never comes, or that does not notice the cancel\n  \
+             (what needs a runtime, such as timers, sockets and tasks of tokio, is not driven here: hand the runs to the \
+             runtime, with `.assert_on(|run| runtime.block_on(run), |outcome| …)`)"
+        })
     }
 }
 
@@ -160,6 +175,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The executor of its own: polls on this thread, and has time pass by itself when there is nothing else to do.
 pub(super) fn drive<F: Future>(future: F) -> Result<F::Output, Hung> {
+    drive_for(PATIENCE, future)
+}
+
+fn drive_for<F: Future>(patience: Duration, future: F) -> Result<F::Output, Hung> {
     struct Flag {
         woken: AtomicBool,
         thread: Thread,
@@ -188,11 +207,43 @@ pub(super) fn drive<F: Future>(future: F) -> Result<F::Output, Hung> {
                 if clock::move_on() {
                     continue;
                 }
-                let Some(left) = PATIENCE.checked_sub(since.elapsed()) else {
-                    return Err(Hung);
+                let Some(left) = patience.checked_sub(since.elapsed()) else {
+                    return Err(Hung {
+                        patience,
+                        blocks_tokio: Runtime::current().is_on_one_thread(),
+                    });
                 };
                 thread::park_timeout(left);
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::drive_for;
+    use std::future::{Future, pending};
+    use std::time::Duration;
+
+    fn text_of_hung<F: Future<Output = ()>>(future: F) -> String {
+        match drive_for(Duration::ZERO, future) {
+            Ok(()) => panic!("it does not hang"),
+            Err(hung) => hung.to_string(),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    #[tokio::test]
+    async fn a_run_that_waits_for_tokio_in_a_test_of_tokio_is_told_how_to_hand_it_to_a_runtime() {
+        let text = text_of_hung(tokio::time::sleep(Duration::from_millis(1)));
+        assert!(text.contains("nobody drives tokio here"), "{text}");
+        assert!(text.contains(".enable_all().build().unwrap().block_on(run)"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_waits_for_nothing_is_told_of_lost_wake_ups_first() {
+        let text = text_of_hung(pending());
+        assert!(text.contains("\n  it has lost a wake-up, or waits"), "{text}");
+        assert!(text.contains("hand the runs to the runtime"), "{text}");
+    }
 }

@@ -30,6 +30,27 @@ impl CancellationToken {
     /// of others for at most 20 milliseconds; then another thread goes on with them. At most eight may block at the same time:
     /// with more, the others wait for one of them. Until then their deadlines do not come, not even at check points.
     ///
+    /// # The end of a scope
+    ///
+    /// A scope that ends cancels its token, also after a success, with kind [`ScopeEnded`](crate::ReasonKind::ScopeEnded). So a
+    /// callback on a scope's token ([`current()`](crate::current())) runs at *every* end of the scope, unless it is taken back
+    /// before. Keep the handle in a variable of the scope's body: it is dropped with the body, before the scope ends. A
+    /// [detached](CancelCallback::detach) one has to ask for the kind:
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, ReasonKind, cancel_scope, current};
+    ///
+    /// let done = cancel_scope!({
+    ///     let _kept = current().on_cancel(|_| panic!("taken back when the body is over"));
+    ///     let detached = current().on_cancel(|reason| assert_eq!(reason.kind(), ReasonKind::ScopeEnded));
+    ///     detached.detach();
+    ///     Ok::<_, Cancelled>("done")
+    /// });
+    /// assert_eq!(done.unwrap(), "done");
+    /// ```
+    ///
+    /// # Chains
+    ///
     /// A callback that cancels a token whose callback cancels the next, and so on, nests as the calls do. So does one that drops
     /// a [`DropGuard`](crate::DropGuard). A long chain is better made of children, or of [linked](Self::any) tokens, which are
     /// cancelled in a loop.
@@ -84,6 +105,9 @@ impl CancelCallback {
     }
 
     /// Leaves the callback with the token and gives up the handle.
+    ///
+    /// On a scope's token the callback then runs at every end of the scope, also after a success, with kind
+    /// [`ScopeEnded`](crate::ReasonKind::ScopeEnded).
     ///
     /// If the token's last handle is dropped before it is cancelled, the callback passes to the nearest ancestor that is
     /// still there; if there is none, the callback is dropped. (A token made by [`any`](CancellationToken::any) or

@@ -17,6 +17,9 @@ use crate::timer;
 impl CancellationToken {
     /// Cancels the token when `after` has passed, with kind [`Timeout`](crate::ReasonKind::Timeout).
     ///
+    /// It goes by real time, also in a test that pauses tokio's clock: a token belongs to no runtime. In such a test, set the
+    /// [timeout](crate::Scope::timeout) of a scope, which follows that clock.
+    ///
     /// A timer thread, one per process and started on first need, does it, whatever the token's holders are doing. Zero
     /// cancels at once. A duration too long for the clock ([`Duration::MAX`] for one) is no deadline. Of several, the
     /// earliest counts. A token whose last handle is dropped takes its timer along.

@@ -801,7 +801,8 @@ fn race(branches: &mut [Branch], winner: &mut Option<usize>, world: &mut World, 
             branch.stretch.is_check_point = true;
             match branch.stretch.token {
                 Some(token) => {
-                    world.cancel(token, ReasonKind::Superseded, None);
+                    let message = "another branch of the race finished first";
+                    world.cancel(token, ReasonKind::Superseded, Some(message.to_owned()));
                 }
                 None => branch.ended = Some(None),
             }

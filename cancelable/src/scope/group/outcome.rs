@@ -72,7 +72,7 @@ impl<E: 'static> TaskError<E> {
             Self::Failed(error) => ("a task of the group failed", shared(error)),
             Self::Panicked(panic) => ("a task of the group panicked", panic.message().map(Box::from)),
         };
-        CancelReason::superseded_by(failure, error, spawned_at)
+        CancelReason::superseded(failure, error, spawned_at)
     }
 }
 

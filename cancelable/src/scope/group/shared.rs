@@ -264,8 +264,8 @@ impl<T, E> Shared<T, E> {
         panics.run(|| match &body {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => {
-                let reason = CancelReason::superseded(self.location);
-                self.supersede(reason.with_message("the body of the group failed"));
+                let why = "the body of the group failed";
+                self.supersede(CancelReason::superseded(why, None, self.location));
             }
             Err(_) => self.supersede(CancelReason::dropped_at(self.location)),
         });

@@ -22,10 +22,10 @@ use crate::token::CancellationToken;
 /// Tasks that belong together: they inherit the scope, the first failure cancels the others, and their owner hears of
 /// every one of them, of panics too.
 ///
-/// A group is on one runtime, `S`: `cancelable::tokio::TaskGroup` and
-/// `cancelable::smol::TaskGroup` are this type with `S` filled in; for threads, see
-/// [`cancelable::thread::TaskGroup`](crate::thread::TaskGroup); for other runtimes, [`on`](Self::on). Those who know
-/// tokio's `JoinSet` or Trio's nurseries will feel at home.
+/// **This is the general type, of a group on any runtime `S`.** In a program with tokio, import `cancelable::tokio::TaskGroup`, and
+/// with smol `cancelable::smol::TaskGroup`: they are this type with `S` filled in. (`cancelable::TaskGroup::new()` alone does not
+/// compile: "type annotations needed".) For threads there is [`cancelable::thread::TaskGroup`](crate::thread::TaskGroup); for other
+/// runtimes, [`on`](Self::on). Those who know tokio's `JoinSet` or Trio's nurseries will feel at home.
 ///
 /// There are two ways to use it:
 ///
@@ -220,7 +220,8 @@ impl<T, E, S> TaskGroup<T, E, S> {
         })
     }
 
-    /// Starts a task.
+    /// Starts a task below the group's token. (What the runtime's own `spawn` starts is in no group and in no scope: nothing waits
+    /// for it, and no cancel reaches it.)
     ///
     /// # Panics
     ///

@@ -36,6 +36,13 @@
 //! Several signals of one source, or several sources of one scope, count together: SIGTERM after Ctrl-C is the second
 //! signal. What one signal tells nested scopes, or one scope twice, counts once.
 //!
+//! # Without a scope
+//!
+//! A scope round a server would cancel every request at the first signal. To stop accepting, and let the requests that run come
+//! to their end, wait for the signal instead: `let reason = signal::ctrl_c().fired().await`. See
+//! [`Source::fired`](crate::Source::fired), which has the whole example. It counts as one that listens until the first signal has
+//! come; the second has its default action.
+//!
 //! # When nobody listens
 //!
 //! Before the first scope that listens begins, and again as soon as the last is over, signals have their default action. A

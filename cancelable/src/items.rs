@@ -1,0 +1,26 @@
+//! What the crate and its [prelude](crate::prelude) have in common: everything but the modules and the macros.
+
+/// Makes a function cancellable: it checks the ambient token at its entry, at every `.await` and at every iteration of every
+/// loop, and returns early with [`Cancelled`] when that is cancelled.
+///
+/// Nothing changes for its callers: no token in the signature, the same types, the same values. Without an ambient token
+/// the function runs as if it were not annotated.
+pub use cancelable_macros::cancelable;
+
+pub use crate::context::{check, current, is_cancelled, propagate, propagate_fn, remaining};
+pub use crate::duration::{ParseDurationError, parse_duration};
+pub use crate::error::{Cancelled, FromCancelled};
+pub use crate::guard::{Checkpoint, Guard, checkpoint, guard};
+pub use crate::iter::{IteratorExt, UntilCancelledIter};
+pub use crate::reason::{CancelReason, ReasonKind};
+pub use crate::scope::{
+    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Source, Spawn,
+    SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
+    shield_sync, sleep, try_join,
+};
+pub use crate::sources::{All, Any, Condition, Sources, all, any, condition};
+pub use crate::stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
+pub use crate::token::{
+    CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
+    WaitForCancellationFutureOwned, WithCancellationTokenFuture, WithCancellationTokenFutureOwned,
+};
