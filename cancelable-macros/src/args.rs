@@ -46,11 +46,13 @@ const fn spec(name: &'static str, kind: Kind, example: &'static str) -> Spec {
 
 /// `#[cancelable(…)]`
 pub(crate) const ATTRIBUTE: &[Spec] = &[
+    spec("scope", Kind::Flag, "scope"),
     spec("name", Kind::Expr, "name = \"…\""),
     spec("timeout", Kind::Duration, "timeout = \"5s\""),
     spec("deadline", Kind::Expr, "deadline = instant"),
     spec("grace", Kind::Duration, "grace = \"1s\""),
     spec("token", Kind::Expr, "token = &other_token"),
+    spec("until", Kind::Expr, "until = source"),
     spec("or", Kind::Expr, "or = value"),
     spec("every", Kind::Turns, "every = 1024"),
     spec("yield_every", Kind::Turns, "yield_every = 64"),
@@ -68,6 +70,7 @@ pub(crate) const SCOPE: &[Spec] = &[
     spec("name", Kind::Expr, "name = \"…\""),
     spec("token", Kind::Binding, "token = variable"),
     spec("until", Kind::Expr, "until = source"),
+    spec("finally", Kind::Expr, "finally = async { … }"),
 ];
 
 /// `shield!(…)`
@@ -88,6 +91,15 @@ pub(crate) const HELPERS_ON_FN: Misplaced = &[
         "`finish` goes on a statement or expression with an `.await`, inside the function",
     ),
     ("break", "`break` goes on a loop inside the function"),
+    (
+        "shield",
+        "`shield` goes on a statement or block inside the function, whose clean-up a cancel is not to skip",
+    ),
+    (
+        "finally",
+        "a function has no `finally`; put its body into `cancel_scope!(finally = async { … }, async { … })`, or write \
+         `#[cancelable(shield)]` on the clean-up",
+    ),
     (
         "parent",
         "an annotated function runs in its caller's scope; to link one more token, write `token = …`",
@@ -302,10 +314,12 @@ fn parse_one(input: ParseStream<'_>, table: &[Spec], misplaced: Misplaced, optio
 
 fn store(given: Given, options: &mut Options, errors: &mut Errors) {
     if options.has(given.spec.name) {
-        errors.at(
-            given.span,
-            format!("duplicate option `{}`; remove one of the two", given.spec.name),
-        );
+        let name = given.spec.name;
+        let remedy = match name {
+            "until" => "for the first of several sources, write `until = cancelable::any([a, b])`",
+            _ => "remove one of the two",
+        };
+        errors.at(given.span, format!("duplicate option `{name}`; {remedy}"));
     } else {
         options.0.push(given);
     }
@@ -404,11 +418,13 @@ mod tests {
         let mut errors = Errors::default();
         let options = parse_all(
             quote!(
+                scope,
                 name = "n",
                 timeout = "5s",
                 deadline = at,
                 grace = d,
                 token = &t,
+                until = s,
                 or = Err(E),
                 every = 8,
                 yield_every = 64,
@@ -424,11 +440,13 @@ mod tests {
         assert_eq!(
             names,
             [
+                "scope",
                 "name",
                 "timeout",
                 "deadline",
                 "grace",
                 "token",
+                "until",
                 "or",
                 "every",
                 "yield_every",

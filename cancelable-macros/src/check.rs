@@ -13,8 +13,12 @@ use crate::tell::Told;
 use crate::turns::Turns;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
+use syn::ext::IdentExt as _;
 use syn::punctuated::Punctuated;
-use syn::{FnArg, GenericParam, Generics, Lifetime, Pat, PatType, ReturnType, Type, TypeReference, WherePredicate};
+use syn::{
+    Expr, ExprLit, FnArg, GenericParam, Generics, Lifetime, Lit, LitStr, Pat, PatType, ReturnType, Type, TypeReference,
+    WherePredicate,
+};
 
 /// Names that rewriting and expansion share; resolved at the macro, so that they are nobody else's.
 pub(crate) const CANCELLED_LABEL: &str = "cancelled";
@@ -38,7 +42,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     });
     let every = options.take("every").and_then(turns);
     let yield_every = options.take("yield_every");
-    let scope = own_scope(options);
+    let scope = own_scope(options, &function.sig.ident, &mut errors);
 
     refuse_const(&function, &mut errors);
     let tokens = take_token_parameters(&mut function, &mut errors);
@@ -146,8 +150,29 @@ fn turns(given: Given) -> Option<Turns> {
 }
 
 /// What is left of the options are those that ask for a scope of the function's own.
-fn own_scope(options: Options) -> Option<OwnScope> {
-    let steps: Vec<Step> = options.into_vec().into_iter().filter_map(step).collect();
+fn own_scope(mut options: Options, function: &Ident, errors: &mut Errors) -> Option<OwnScope> {
+    let named_after = options.take("scope").map(|given| given.span);
+    if let (Some(span), Some(_)) = (named_after, options.span_of("name")) {
+        errors.at(
+            span,
+            "`name` opens a scope and names it, so `scope` has nothing to add; remove one of the two",
+        );
+    }
+    let name = named_after.map(|span| {
+        let text = LitStr::new(&function.unraw().to_string(), at(span));
+        let literal = ExprLit {
+            attrs: Vec::new(),
+            lit: Lit::Str(text),
+        };
+        Step {
+            span,
+            kind: StepKind::Name(Box::new(Expr::Lit(literal))),
+        }
+    });
+    let steps: Vec<Step> = name
+        .into_iter()
+        .chain(options.into_vec().into_iter().filter_map(step))
+        .collect();
     (!steps.is_empty()).then_some(OwnScope { steps })
 }
 
@@ -169,7 +194,7 @@ pub(crate) fn step(given: Given) -> Option<Step> {
 
 /// Something that is no function: says where the attribute may go.
 pub(crate) fn refuse_other(arguments: &TokenStream, keyword: Span, what: &str, errors: &mut Errors) {
-    let helper = ["skip", "finish", "break"]
+    let helper = ["skip", "finish", "break", "shield"]
         .into_iter()
         .find(|word| arguments.to_string() == *word);
     match helper {

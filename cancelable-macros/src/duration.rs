@@ -1,9 +1,9 @@
-//! Durations as options take them: `"5s"`, or any expression of type `Duration`.
+//! Durations as options take them: `"5s"`, or any expression of type `Duration` or `Option<Duration>`.
 
 use crate::diag::Errors;
-use crate::paths::{Library, at};
-use proc_macro2::{Literal, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use crate::paths::{Library, at, located_call};
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, Lit};
 
 /// Units, longest first so that `ms` is not taken for `s`; each with its length in milliseconds.
@@ -11,7 +11,7 @@ const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3
 
 #[derive(Clone)]
 pub(crate) enum DurationValue {
-    Millis { millis: u64, span: proc_macro2::Span },
+    Millis { millis: u64, span: Span },
     Expr(Box<Expr>),
 }
 
@@ -67,14 +67,18 @@ impl DurationValue {
         }
     }
 
-    pub(crate) fn to_tokens(&self, library: &Library) -> TokenStream {
+    /// ```text
+    /// Input:  "5s"                              limit
+    /// Output: Duration::from_millis(5000u64)    Site.duration(limit)
+    /// ```
+    pub(crate) fn to_tokens(&self, library: &Library, option: Span) -> TokenStream {
         match self {
             DurationValue::Millis { millis, span } => {
                 let duration = library.private("Duration", *span);
                 let millis = Literal::u64_suffixed(*millis);
                 quote_spanned!(at(*span)=> #duration::from_millis(#millis))
             }
-            DurationValue::Expr(expr) => expr.to_token_stream(),
+            DurationValue::Expr(expr) => perhaps("duration", expr, library, option),
         }
     }
 
@@ -92,6 +96,16 @@ impl DurationValue {
             DurationValue::Expr(expr) => crate::describe::tokens(expr.to_token_stream()),
         }
     }
+}
+
+/// ```text
+/// Output: Site.duration(limit)
+/// ```
+/// A value that may be an `Option`. A wrong one is told of as what the `option`, a method by its span, was given.
+pub(crate) fn perhaps(what: &str, value: &Expr, library: &Library, option: Span) -> TokenStream {
+    // Not by `located`, whose closure a `?` in the value could not leave.
+    let (site, call) = (library.private("Site", option), located_call(what, value, option));
+    quote!(#site #call)
 }
 
 enum Fault {

@@ -6,7 +6,7 @@
 //!
 //! | path | what for |
 //! |---|---|
-//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)` |
+//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.finally(&scope)`, then `.run(future)` or `.run_sync(closure)`; `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)`, `.duration(value)` and `.instant(value)` for options that may be an `Option` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`, `.or_give_up(future)`: leaves an `async` block without a value |
 //! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |
@@ -119,8 +119,8 @@ use proc_macro::TokenStream;
 ///
 /// # Options
 ///
-/// `name`, `timeout`, `deadline`, `grace` and `token` open a scope for each call, which works without an ambient token too.
-/// Expressions in options see the arguments and `self`.
+/// `scope`, `name`, `timeout`, `deadline`, `grace`, `token` and `until` open a scope for each call, which works without an ambient
+/// token too. Expressions in options see the arguments and `self`.
 ///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, cancelable};
@@ -141,6 +141,26 @@ use proc_macro::TokenStream;
 /// assert!(error.is_timeout());
 /// assert_eq!(error.scope_name(), Some("fetch 7"));
 /// # });
+/// ```
+///
+/// ## `scope`
+///
+/// Opens a scope named after the function, and nothing else. The plain attribute opens none: it only looks at the scope of the
+/// caller. Write it where work begins, as on the handler of a request: if the handler's future is dropped, because the client has
+/// gone, what it has started is cancelled.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, cancelable};
+///
+/// #[cancelable(scope)]
+/// async fn handler(job: &mut CancellationToken) -> Result<(), Cancelled> {
+///     *job = cancelable::current();               // what a thread or a task would take along
+///     std::future::pending().await
+/// }
+///
+/// let mut job = CancellationToken::never();
+/// drop(futures::executor::block_on(async { futures::poll!(Box::pin(handler(&mut job))) }));
+/// assert!(job.is_cancelled());
 /// ```
 ///
 /// ## `name = "…"`
@@ -180,6 +200,33 @@ use proc_macro::TokenStream;
 /// ## `token = token`
 ///
 /// Cancels the call with this token too. A token or a reference to one; a place is borrowed.
+///
+/// ## `until = source`
+///
+/// Cancels the call when this fires: a signal, a future, a condition, a token, or any other
+/// [`Source`](https://docs.rs/cancelable/latest/cancelable/trait.Source.html); for the first of several, `until = any((a, b))`. On
+/// `main` it makes Ctrl-C an ordinary cancel (feature `signal`):
+///
+/// ```ignore
+/// #[cancelable(until = cancelable::signal::ctrl_c())]
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn Error>> { … }
+/// ```
+///
+/// An option may hold a `?`, as in `until = signal::unix([signal::SIGTERM])?`, whose error the function then returns.
+///
+/// ```
+/// use cancelable::{Cancelled, Source, cancelable};
+/// use std::future::{pending, ready};
+///
+/// #[cancelable(until = stop)]
+/// async fn serve(stop: impl Source) -> Result<(), Cancelled> {
+///     pending().await
+/// }
+/// # futures::executor::block_on(async {
+/// assert!(serve(ready(())).await.is_err());
+/// # });
+/// ```
 ///
 /// ## `or = value`
 ///

@@ -1,6 +1,6 @@
 //! All that expansion needs to know of one function. Whoever holds a `Plan` can expand it: nothing in it can be wrong.
 
-use crate::duration::DurationValue;
+use crate::duration::{DurationValue, perhaps};
 use crate::item::Function;
 use crate::paths::{Library, at, located_call};
 use crate::rewrite::Points;
@@ -93,19 +93,6 @@ impl TokenParameter {
     }
 }
 
-/// ```text
-/// Input:  timeout = "5s"                              timeout = limit
-/// Output: .timeout(Duration::from_millis(5000u64))    .timeout_if(limit)
-/// ```
-/// An expression may be an `Option`.
-fn bounded(method: &str, duration: &DurationValue, library: &Library, span: Span) -> TokenStream {
-    let method = match duration {
-        DurationValue::Millis { .. } => method.to_owned(),
-        DurationValue::Expr(_) => format!("{method}_if"),
-    };
-    located_call(&method, duration.to_tokens(library), span)
-}
-
 impl OwnScope {
     /// ```text
     /// Output: Site.scope().name("fetch").timeout(Duration::from_millis(5000u64))
@@ -116,9 +103,9 @@ impl OwnScope {
         for Step { span, kind } in &self.steps {
             let call = match kind {
                 StepKind::Name(expr) => located_call("name", expr, *span),
-                StepKind::Timeout(duration) => bounded("timeout", duration, library, *span),
-                StepKind::Deadline(expr) => located_call("deadline_if", expr, *span),
-                StepKind::Grace(duration) => bounded("grace", duration, library, *span),
+                StepKind::Timeout(duration) => located_call("timeout", duration.to_tokens(library, *span), *span),
+                StepKind::Deadline(expr) => located_call("deadline", perhaps("instant", expr, library, *span), *span),
+                StepKind::Grace(duration) => located_call("grace", duration.to_tokens(library, *span), *span),
                 StepKind::Link(expr) => {
                     let linked = library.private("linked", *span);
                     // Generic, so that no lint finds the borrow needless; the user's span, for a wrong type.

@@ -96,6 +96,14 @@ impl Site {
         scope.run_or(body, otherwise)
     }
 
+    /// What is to be done when the body of `scope` is over: `finally = …`.
+    #[track_caller]
+    pub fn finally(self, scope: &Scope) -> Finally {
+        Finally {
+            grace: scope.own_grace(),
+        }
+    }
+
     /// Runs a closure of any type in a scope, also when that is cancelled already: the closure's first check point
     /// is what notices.
     #[track_caller]
@@ -117,8 +125,23 @@ impl Site {
 
     /// As `shield_sync`, with a bound that the check points inside observe.
     #[track_caller]
-    pub fn shield_sync_timeout<R: FromCancelled>(self, after: Duration, body: impl FnOnce() -> R) -> R {
+    pub fn shield_sync_timeout<R: FromCancelled>(
+        self,
+        after: impl Into<Option<Duration>>,
+        body: impl FnOnce() -> R,
+    ) -> R {
         scope::shield_sync_timeout(after, body)
+    }
+
+    /// The value of `timeout = …` or `grace = …`. The methods that it goes to take any `Into<Option<Duration>>`, of which rustc
+    /// would say what it is, and not what to write.
+    pub fn duration(self, after: impl Bound<Duration>) -> Option<Duration> {
+        after.bound()
+    }
+
+    /// The same for `deadline = …`.
+    pub fn instant(self, at: impl Bound<Instant>) -> Option<Instant> {
+        at.bound()
     }
 }
 
@@ -140,6 +163,39 @@ impl<F: Future> Future for Wrapped<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().body.poll(cx).map(Ok)
+    }
+}
+
+/// Clean-up after the body of a scope: behind a shield, which is cut after the scope's grace.
+///
+/// Not `Copy`, so that an `async` block takes it along.
+#[derive(Debug)]
+pub struct Finally {
+    grace: Option<Duration>,
+}
+
+impl Finally {
+    /// Runs the clean-up. Its value is dropped, within the shield.
+    #[track_caller]
+    pub fn run<F: Future>(self, clean_up: F) -> impl Future<Output = ()> {
+        let clean_up = async {
+            drop(clean_up.await);
+            Ok(())
+        };
+        let shielded = scope::shield(clean_up).timeout(self.grace);
+        async {
+            // Whoever writes `finally` has nothing to do with an error of it.
+            let _: Result<(), Cancelled> = shielded.await;
+        }
+    }
+
+    /// The same for a scope that is not async: its check points observe the grace.
+    #[track_caller]
+    pub fn run_sync<R>(self, clean_up: impl FnOnce() -> R) {
+        Scope::new()
+            .detached()
+            .timeout(self.grace)
+            .enter_sync(|| drop(clean_up()));
     }
 }
 
@@ -239,39 +295,7 @@ impl<F: Future> Future for Watch<'_, F> {
     }
 }
 
-/// What macros call for options whose value may be an `Option`.
-impl Scope {
-    /// As [`timeout`](Scope::timeout), if there is one.
-    #[doc(hidden)]
-    #[track_caller]
-    pub fn timeout_if(self, after: impl Bound<Duration>) -> Self {
-        match after.bound() {
-            Some(after) => self.timeout(after),
-            None => self,
-        }
-    }
-
-    /// As [`deadline`](Scope::deadline), if there is one.
-    #[doc(hidden)]
-    #[track_caller]
-    pub fn deadline_if(self, at: impl Bound<Instant>) -> Self {
-        match at.bound() {
-            Some(at) => self.deadline(at),
-            None => self,
-        }
-    }
-
-    /// As [`grace`](Scope::grace), if there is one.
-    #[doc(hidden)]
-    pub fn grace_if(self, after: impl Bound<Duration>) -> Self {
-        match after.bound() {
-            Some(after) => self.grace(after),
-            None => self,
-        }
-    }
-}
-
-/// What `timeout = …`, `grace = …` and `deadline = …` take: a bound, or perhaps none.
+/// What these options take: a bound, or perhaps none.
 #[diagnostic::on_unimplemented(
     message = "this option takes `{T}` or `Option<{T}>`, not `{Self}`",
     label = "neither `{T}` nor an `Option` of it"

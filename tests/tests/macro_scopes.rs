@@ -569,3 +569,199 @@ mod bounds {
         assert!(limits.remaining().unwrap_err().is_timeout());
     }
 }
+
+/// `#[cancelable(scope)]` and `until = …`: what opens a scope for a whole function.
+mod of_functions {
+    use super::*;
+    use cancelable::{CancelReason, Source, any, condition};
+
+    #[cancelable(scope)]
+    async fn crawl() -> Result<(), Cancelled> {
+        pending().await
+    }
+
+    #[cancelable(scope)]
+    fn r#loop() -> Result<(), Cancelled> {
+        current().cancel();
+        loop {}
+    }
+
+    #[test]
+    fn a_scope_is_named_after_the_function() {
+        let crawl = crawl().with_cancellation_after();
+        assert_eq!(block_on(crawl).unwrap_err().scope_name(), Some("crawl"));
+        assert_eq!(r#loop().unwrap_err().scope_name(), Some("loop"));
+    }
+
+    trait WithCancellationAfter: Future + Sized {
+        /// Runs the future in a scope without a name, which ends it.
+        fn with_cancellation_after(self) -> impl Future<Output = Self::Output> {
+            let token = CancellationToken::new();
+            token.cancel_after(Duration::from_millis(1));
+            async move { token.scope(self).await }
+        }
+    }
+    impl<F: Future> WithCancellationAfter for F {}
+
+    #[test]
+    fn a_dropped_function_stops_what_it_has_started() {
+        #[cancelable(scope)]
+        async fn handler(kept: &mut Option<CancellationToken>) -> Result<(), Cancelled> {
+            *kept = Some(current());
+            pending().await
+        }
+
+        let mut kept = None;
+        let mut request = Box::pin(handler(&mut kept));
+        assert!(tests::poll_once(&mut request).is_pending());
+        drop(request);
+        assert_eq!(kept.unwrap().reason().unwrap().kind(), ReasonKind::Dropped);
+    }
+
+    struct Service {
+        shutdown: CancellationToken,
+    }
+
+    #[cancelable(scope)]
+    impl Service {
+        async fn serve(&self) -> Result<(), Cancelled> {
+            pending().await
+        }
+
+        #[cancelable(until = self.shutdown.clone())]
+        async fn until_shutdown(&self) -> Result<(), Cancelled> {
+            pending().await
+        }
+    }
+
+    #[test]
+    fn on_an_impl_each_method_has_one_of_its_name() {
+        let service = Service {
+            shutdown: CancellationToken::new(),
+        };
+        let error = block_on(service.serve().with_cancellation_after()).unwrap_err();
+        assert_eq!(error.scope_name(), Some("serve"));
+        service.shutdown.cancel();
+        assert!(
+            block_on(service.until_shutdown())
+                .unwrap_err()
+                .belongs_to(&service.shutdown)
+        );
+    }
+
+    /// Cancels at once, with a reason of its own.
+    struct Remote(&'static str);
+
+    impl Source for Remote {
+        async fn fired(self) -> CancelReason {
+            CancelReason::manual().with_message(self.0)
+        }
+    }
+
+    #[cancelable(scope, until = Remote(said), timeout = limit)]
+    async fn until_told(said: &'static str, limit: Option<Duration>) -> Result<u32, Cancelled> {
+        pending().await
+    }
+
+    #[cancelable(scope, until = any((token, condition(Duration::from_millis(1), || false))), or = 7)]
+    fn until_either(token: &CancellationToken) -> u32 {
+        loop {
+            token.cancel();
+        }
+    }
+
+    #[test]
+    fn options_beside_them_see_the_arguments() {
+        let error = block_on(until_told("that will do", None)).unwrap_err();
+        assert_eq!(error.reason().message(), Some("that will do"));
+        assert_eq!(until_either(&CancellationToken::new()), 7);
+    }
+
+    #[cancelable(until = cancelable::signal::ctrl_c())]
+    #[tokio::main(flavor = "current_thread")]
+    async fn above_main() -> Result<u32, Cancelled> {
+        Ok(ready(1).await)
+    }
+
+    #[tokio::main(flavor = "current_thread")]
+    #[cancelable(until = cancelable::signal::unix([cancelable::signal::SIGTERM])?)]
+    async fn below_main() -> Result<u32, Box<dyn std::error::Error>> {
+        Ok(ready(2).await)
+    }
+
+    #[test]
+    fn main_may_listen_for_signals() {
+        assert_eq!(above_main().unwrap(), 1);
+        assert_eq!(below_main().unwrap(), 2);
+    }
+
+    #[cancelable(until = source?)]
+    async fn until_source(source: Result<CancellationToken, Cancelled>) -> Result<u32, Cancelled> {
+        Ok(ready(1).await)
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_had_is_an_error_of_the_function() {
+        assert_eq!(block_on(until_source(Ok(CancellationToken::new()))).unwrap(), 1);
+        let error = until_told("no source", None);
+        let error = block_on(error).unwrap_err();
+        assert_eq!(
+            block_on(until_source(Err(error))).unwrap_err().reason().message(),
+            Some("no source")
+        );
+    }
+}
+
+/// `None` is no bound, wherever a timeout, a grace or a deadline is taken.
+mod perhaps_bounded {
+    use super::*;
+    use cancelable::{Scope, shield_sync};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn remaining_is(bounded: bool) -> Result<(), Cancelled> {
+        assert_eq!(cancelable::remaining().is_some(), bounded);
+        Ok(())
+    }
+
+    #[test]
+    fn in_the_library() {
+        let later = Instant::now() + HOUR;
+        for limit in [None, Some(HOUR)] {
+            let deadline = limit.map(|_| later);
+            Scope::new()
+                .timeout(limit)
+                .grace(limit)
+                .run_sync(|| remaining_is(limit.is_some()))
+                .unwrap();
+            Scope::new()
+                .deadline(deadline)
+                .run_sync(|| remaining_is(limit.is_some()))
+                .unwrap();
+            block_on(shield(async { remaining_is(limit.is_some()) }).timeout(limit)).unwrap();
+        }
+        Scope::new()
+            .timeout(HOUR)
+            .timeout(None)
+            .run_sync(|| remaining_is(false))
+            .unwrap();
+        Scope::new()
+            .deadline(later)
+            .grace(HOUR)
+            .grace(None)
+            .run_sync(|| remaining_is(true))
+            .unwrap();
+    }
+
+    #[test]
+    fn in_the_macros() {
+        let none: Option<Duration> = None;
+        cancel_scope!(timeout = none, grace = none, { remaining_is(false) }).unwrap();
+        cancel_scope!(timeout = Some(HOUR), { remaining_is(true) }).unwrap();
+        block_on(shield!(timeout = none, async { remaining_is(false) })).unwrap();
+        block_on(shield!(timeout = Some(HOUR), async { remaining_is(true) })).unwrap();
+        shield!(timeout = none, { remaining_is(false) }).unwrap();
+        shield!(timeout = Some(HOUR), { remaining_is(true) }).unwrap();
+        assert!(shield_sync(cancelable::remaining).is_none());
+    }
+}

@@ -27,6 +27,28 @@ use crate::token::CancellationToken;
 ///
 /// A scope that is entered under a cancelled parent, or with a deadline in the past, does not start its body.
 ///
+/// # Clean-up
+///
+/// What has to be done whichever way the scope ends goes behind it, under a [`shield`](crate::shield()), for the token outside may be
+/// cancelled as well:
+///
+/// ```
+/// use cancelable::{Cancelled, Scope, shield};
+/// use std::time::Duration;
+///
+/// # struct Connection;
+/// # impl Connection { async fn query(&self) -> Result<u32, Cancelled> { std::future::pending().await } async fn close(self) {} }
+/// async fn ask(connection: Connection) -> Result<u32, Cancelled> {
+///     let result = Scope::new().timeout(Duration::from_millis(5)).run(connection.query()).await;
+///     shield(connection.close()).await;
+///     result
+/// }
+/// # assert!(futures::executor::block_on(ask(Connection)).is_err());
+/// ```
+///
+/// That is what [`cancel_scope!(finally = …)`](crate::cancel_scope#finally-clean-up) is made of. In an annotated function write that: an
+/// `.await` of a scope is a check point there, and if it fails before the scope has begun, what is behind it is skipped.
+///
 /// # Without threads, and after a fork
 ///
 /// Deadlines are watched by a thread of the library. If the system has none to give, check points and waits look at the clock
@@ -74,10 +96,24 @@ impl Scope {
     /// Cancels the scope when it has run this long, counted from its first poll (or from the call of
     /// [`run_sync`](Self::run_sync)), not from here.
     ///
-    /// Zero cancels before the body starts. A duration too long for the clock, such as [`Duration::MAX`], is no deadline.
+    /// Zero cancels before the body starts. A duration too long for the clock, such as [`Duration::MAX`], is no deadline, and
+    /// neither is `None`.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope};
+    /// use std::time::Duration;
+    ///
+    /// /// What a program has been told on its command line.
+    /// struct Args { timeout: Option<Duration> }
+    ///
+    /// # let args = Args { timeout: None };
+    /// let result: Result<u32, Cancelled> = Scope::new().timeout(args.timeout).run_sync(|| Ok(42));
+    /// assert_eq!(result.unwrap(), 42);
+    /// ```
     #[track_caller]
-    pub fn timeout(mut self, after: Duration) -> Self {
-        self.plan.timeout = Some((after, Location::caller()));
+    pub fn timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
+        let location = Location::caller();
+        self.plan.timeout = after.into().map(|after| (after, location));
         self
     }
 
@@ -86,19 +122,25 @@ impl Scope {
     ///
     /// It is a moment of the clock that is in force where the scope runs. In a test whose tokio clock is paused that is tokio's:
     /// take the moment from `tokio::time::Instant::now().into_std()`. `Instant::now()` does not
-    /// move with the paused clock, and may be long past by it.
+    /// move with the paused clock, and may be long past by it. `None` is no deadline.
     #[track_caller]
-    pub fn deadline(mut self, at: Instant) -> Self {
-        self.plan.deadline = Some((at, Location::caller()));
+    pub fn deadline(mut self, at: impl Into<Option<Instant>>) -> Self {
+        let location = Location::caller();
+        self.plan.deadline = at.into().map(|at| (at, location));
         self
     }
 
     /// Bounds how long a cancelled body may take to get out: after this long it is dropped where it stands, and the error
     /// says so ([`was_forced`](crate::Cancelled::was_forced)). Without it the scope waits for shields inside as long as
     /// they take. (A second signal ends either, if the scope [listens](crate::Source) for signals.) A sync body cannot be dropped from outside, so [`run_sync`](Self::run_sync) knows no grace.
-    pub fn grace(mut self, after: Duration) -> Self {
-        self.about.grace = Some(after);
+    /// `None` is the same as none.
+    pub fn grace(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.about.grace = after.into();
         self
+    }
+
+    pub(crate) fn own_grace(&self) -> Option<Duration> {
+        self.about.grace
     }
 
     /// Hangs the scope below this token instead of the ambient one.

@@ -88,7 +88,7 @@ impl<F: Future> Future for Shield<F> {
 
 impl<F> Shield<F> {
     /// Bounds the shield: when it has run this long, counted from its first poll, what is inside is cancelled, and
-    /// dropped if it does not notice.
+    /// dropped if it does not notice. `None` is no bound.
     ///
     /// ```
     /// use cancelable::{Cancelled, shield};
@@ -101,7 +101,7 @@ impl<F> Shield<F> {
     /// # });
     /// ```
     #[track_caller]
-    pub fn timeout(self, after: Duration) -> ShieldWithTimeout<F>
+    pub fn timeout(self, after: impl Into<Option<Duration>>) -> ShieldWithTimeout<F>
     where
         F: Future<Output: FromCancelled>,
     {
@@ -155,7 +155,7 @@ pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
 
 /// As [`shield_sync`], with a bound that the check points inside observe; what `shield!(timeout = …, { … })` expands to.
 #[track_caller]
-pub(crate) fn shield_sync_timeout<T: FromCancelled>(after: Duration, f: impl FnOnce() -> T) -> T {
+pub(crate) fn shield_sync_timeout<T: FromCancelled>(after: impl Into<Option<Duration>>, f: impl FnOnce() -> T) -> T {
     Scope::new().detached().timeout(after).run_sync(f)
 }
 

@@ -8,7 +8,7 @@ async fn scope_async(
         .scope()
         .name("fetch")
         .timeout(::cancelable::__private::Duration::from_millis(5000u64))
-        .grace_if(limit)
+        .grace(::cancelable::__private::Site.duration(limit))
         .link(::cancelable::__private::linked(&self.stop));
     ::cancelable::__private::Site
         .run_or(

@@ -1,6 +1,8 @@
 async fn async_closure() {
     {
-        let cancelable_scope = ::cancelable::__private::Site.scope().deadline_if(at);
+        let cancelable_scope = ::cancelable::__private::Site
+            .scope()
+            .deadline(::cancelable::__private::Site.instant(at));
         ::cancelable::__private::Site
             .run_or(
                 cancelable_scope,
