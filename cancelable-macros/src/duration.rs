@@ -142,7 +142,7 @@ mod tests {
     use super::millis;
 
     #[test]
-    fn what_the_library_reads_is_read_and_nothing_else() {
+    fn what_the_table_says_is_read_and_nothing_else() {
         for (text, expected) in include!("../../tests/durations.in") {
             assert_eq!(millis(text).ok(), expected, "{text:?}");
         }

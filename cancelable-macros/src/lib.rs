@@ -17,6 +17,8 @@
 //! | `shield`, `shield_sync`, `shield_sync_timeout` | `shield!` |
 //! | `Duration`, `Result`, `Option`, `IntoIterator` | those of `core`, whatever the user calls so |
 
+#![deny(missing_docs)]
+
 mod args;
 mod check;
 mod describe;
@@ -46,6 +48,13 @@ use proc_macro::TokenStream;
 
 /// Makes a function cancelable: puts check points into it, which end it with an error once the ambient token is
 /// cancelled.
+///
+/// Nothing changes for its callers: no token in the signature, the same types, the same values.
+///
+/// The attribute *listens*; it cancels nothing. What it listens to is the scope that the call is in. Somebody has to open one: `main`,
+/// a layer round each request, a test, by [`cancel_scope!`](../cancelable/macro.cancel_scope.html) or
+/// [`Scope`](../cancelable/struct.Scope.html); or the function itself, by an [option](#options). Without a scope the function runs as if
+/// it were not annotated, and nothing can cancel it.
 ///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, cancelable};
@@ -83,7 +92,7 @@ use proc_macro::TokenStream;
 /// The return type has to have room for a cancel: `Result<T, E>` with `E: From<Cancelled>`, `Option<T>`, or a type of
 /// your own with `FromCancelled`; or else say what to return, with [`or`](#or--value). `Iterator::next` and its kin, whose `None`
 /// means that nothing is left, are refused without an `or`: a cancel is not the end. Instead, take the items by
-/// [`until_cancelled`](https://docs.rs/cancelable/latest/cancelable/trait.IteratorExt.html). (An `or = Some(Err(…))` would come again at
+/// [`until_cancelled`](../cancelable/trait.IteratorExt.html#method.until_cancelled). (An `or = Some(Err(…))` would come again at
 /// each call, for ever.)
 ///
 /// # Check points
@@ -174,7 +183,7 @@ use proc_macro::TokenStream;
 ///
 /// ## `deadline = instant`
 ///
-/// Cancels the call at this moment: an expression of type [`Instant`](std::time::Instant) or `Option<Instant>`, which may use
+/// Cancels the call at this moment: an expression of type [`Instant`](https://doc.rust-lang.org/std/time/struct.Instant.html) or `Option<Instant>`, which may use
 /// the arguments. In a test with a paused clock it is a moment of that clock: take it from
 /// `tokio::time::Instant::now().into_std()`.
 ///
@@ -204,10 +213,10 @@ use proc_macro::TokenStream;
 /// ## `until = source`
 ///
 /// Cancels the call when this fires: a signal, a future, a condition, a token, or any other
-/// [`Source`](https://docs.rs/cancelable/latest/cancelable/trait.Source.html); for the first of several, `until = any((a, b))`. On
+/// [`Source`](../cancelable/trait.Source.html); for the first of several, `until = any((a, b))`. On
 /// `main` it makes Ctrl-C an ordinary cancel (feature `signal`):
 ///
-/// ```ignore
+/// ```text
 /// #[cancelable(until = cancelable::signal::ctrl_c())]
 /// #[tokio::main]
 /// async fn main() -> Result<(), Box<dyn Error>> { … }
@@ -230,8 +239,12 @@ use proc_macro::TokenStream;
 ///
 /// ## `or = value`
 ///
-/// What to return when cancelled, for a type that has no room for it; `or = ()` where nothing is returned. Evaluated when
-/// the cancel is seen. It may name arguments, as far as the body has not moved them, and never means a variable of the
+/// What to return when cancelled, for a type that has no room for it; `or = ()` where nothing is returned.
+///
+/// It is for the check points of this function. Where an annotated function that it calls notices first, that function returns its
+/// error, and what becomes of it is up to the body: `fetch().await?` returns that error, not `value`.
+///
+/// It is evaluated when the cancel is seen. It may name arguments, as far as the body has not moved them, and never means a variable of the
 /// body.
 ///
 /// ```
@@ -269,7 +282,7 @@ use proc_macro::TokenStream;
 /// ## `yield_every = n`
 ///
 /// Lets the executor run other tasks at every `n`-th iteration of the loops of an async function, as
-/// [`checkpoint`](https://docs.rs/cancelable/latest/cancelable/fn.checkpoint.html) does; by itself, a check lets nobody
+/// [`checkpoint`](../cancelable/fn.checkpoint.html) does; by itself, a check lets nobody
 /// else run. For loops that compute, or that go through a stream which is always ready: without it they keep their thread
 /// to themselves, and on a single-threaded runtime nobody gets a chance to cancel them but a deadline.
 ///
@@ -332,7 +345,8 @@ use proc_macro::TokenStream;
 ///
 /// - `#[cancelable(skip)]` leaves it as it is.
 /// - `#[cancelable(finish)]` checks before an await, and then lets it run to its end: for sends, commits and writes that
-///   must not be dropped half-way.
+///   must not be dropped half-way. On a block it stands for each of its awaits: the block may still be left between two of them.
+///   What has to run as a whole goes into a `shield!`.
 /// - `#[cancelable(break)]`, on a loop, leaves the loop instead of the function at its check points, and at those of
 ///   unmarked loops inside it. Not on a `loop` that has a value.
 /// - `#[cancelable(every = n)]`, on a loop, checks at every `n`-th of its iterations; the loops inside it keep theirs. Goes
@@ -340,7 +354,7 @@ use proc_macro::TokenStream;
 ///
 /// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated
 /// function, at its entry; what the loop has found so far goes with that. Return it at once, or have what is still to be done with
-/// it under a [`shield!`](https://docs.rs/cancelable/latest/cancelable/macro.shield.html) (`shield_sync` in sync code), as `close` here:
+/// it under a [`shield!`](../cancelable/macro.shield.html) (`shield_sync` in sync code), as `close` here:
 ///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, cancelable, shield};

@@ -61,15 +61,6 @@ enum Fault {
 #[cfg(test)]
 mod tests {
     use super::parse_duration;
-    use std::time::Duration;
-
-    #[test]
-    fn what_the_macros_read_is_read_and_nothing_else() {
-        for (text, millis) in include!("../../tests/durations.in") {
-            let expected: Option<Duration> = millis.map(Duration::from_millis);
-            assert_eq!(parse_duration(text).ok(), expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn an_error_says_what_to_write() {

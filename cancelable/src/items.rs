@@ -1,10 +1,5 @@
 //! What the crate and its [prelude](crate::prelude) have in common: everything but the modules and the macros.
 
-/// Makes a function cancellable: it checks the ambient token at its entry, at every `.await` and at every iteration of every
-/// loop, and returns early with [`Cancelled`] when that is cancelled.
-///
-/// Nothing changes for its callers: no token in the signature, the same types, the same values. Without an ambient token
-/// the function runs as if it were not annotated.
 pub use cancelable_macros::cancelable;
 
 pub use crate::context::{check, current, is_cancelled, propagate, propagate_fn, remaining};

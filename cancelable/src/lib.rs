@@ -1,10 +1,90 @@
-// The README, whose example needs the feature `tokio`, is the front page of the documentation.
-#![cfg_attr(feature = "tokio", doc = include_str!("../../README.md"))]
+//! Code that stops when it is asked to: async functions, blocking workers and plain threads, with one attribute.
+//!
+//! A *scope* is a stretch of code that can be cancelled: by a time limit, a signal, a parent, or whoever has its token. In a scope
+//! that token is *ambient*: check points ask it, without a parameter. [`#[cancelable]`](macro@cancelable) puts check points into a
+//! function, at its entry, at every `.await` and at every iteration of a loop. If the token is cancelled, a check point returns
+//! [`Cancelled`], an error that passes up through `?`, and that knows why, which line asked for it, and which line noticed.
+//!
+//! ```
+//! use cancelable::{Cancelled, cancel_scope, cancelable};
+//!
+//! #[cancelable]                                        // listens, at each iteration
+//! fn count_primes(to: u64) -> Result<u64, Cancelled> {
+//!     let mut found = 0;
+//!     for n in 2..to {
+//!         found += u64::from((2..n).all(|d| n % d != 0));
+//!     }
+//!     Ok(found)
+//! }
+//!
+//! // A scope cancels: here after 20 ms.
+//! let found = cancel_scope!(timeout = "20ms", name = "primes", { count_primes(u64::MAX) });
+//! let cancelled = found.unwrap_err();
+//! assert!(cancelled.is_timeout());
+//! println!("{cancelled}");
+//! // cancelled: timed out after 20ms (scope "primes"), requested at src/main.rs:13:38, noticed at src/main.rs:6:5
+//! ```
+//!
+//! **The attribute listens, a scope cancels.** Without a scope somewhere round it, an annotated function runs as if it were not
+//! annotated.
+//!
+//! # Contents
+//!
+//! - [What is where](#what-is-where)
+//! - [Starting tasks and threads](#starting-tasks-and-threads)
+//! - [Features](#features)
+//! - [No glob imports](#no-glob-imports)
 #![cfg_attr(
-    not(feature = "tokio"),
-    doc = "Cancellation for async and sync Rust. (Build with the feature `tokio` for the front page.)"
+    all(feature = "tokio", feature = "signal", feature = "testing"),
+    doc = "- The guide: [getting started](_guide::getting_started), [concepts](_guide::concepts), \
+           [clean-up](_guide::clean_up), [what is not cancelled](_guide::not_cancelled), and [all other pages](_guide)"
 )]
+//!
+//! # What is where
+//!
+//! | to … | take |
+//! |---|---|
+//! | put check points into a function, or an `impl` | [`#[cancelable]`](macro@cancelable) |
+//! | open a scope | [`cancel_scope!`], `#[cancelable(scope)]`, or [`Scope`] without macros |
+//! | cancel from anywhere | [`CancellationToken`] |
+//! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`any`], [`all`] |
+//! | check by hand | [`check`], [`checkpoint`], [`guard`] |
+//! | keep clean-up from being cancelled | [`shield!`], [`fn@shield`], [`shield_sync`] |
+//! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
+//! | run several tasks | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`] |
+//! | wait on a plain thread | [`thread::block_on`], [`blocking_sleep`], [`CancellationToken::wait`] |
+//! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
+//! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |
+//! | have a return type of your own | [`FromCancelled`] |
+//!
+//! # Starting tasks and threads
+//!
+//! A task or a thread has its own ambient token. Those started by [`thread::spawn`], `cancelable::tokio::spawn`,
+//! `cancelable::tokio::spawn_blocking` and the functions of `cancelable::smol` inherit that of their creator, and so do those of a
+//! group. Plain `std::thread::spawn`, `tokio::spawn` and `spawn_blocking` lose it: what they run is cancelled by nobody. Code that
+//! somebody else starts (rayon, a thread pool) takes the token along in a closure, by [`propagate`] or [`propagate_fn`].
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tokio` | `cancelable::tokio`; time limits follow a paused clock |
+//! | `smol` | `cancelable::smol` |
+//! | `signal` | `cancelable::signal`: Ctrl-C and unix signals as sources |
+//! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
+//! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
+//! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
+//!
+//! None is on by default. The library needs Rust 1.85.
+//!
+//! # No glob imports
+//!
+//! `use cancelable::*` also imports the modules `tokio`, `smol` and `thread`, which then stand in the way of the crates of these names.
+//! [`use cancelable::prelude::*`](prelude) imports everything else.
 #![deny(unsafe_code)]
+#![deny(missing_docs)]
+// On docs.rs, items say which feature they need.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod macros;
 
@@ -65,6 +145,11 @@ pub mod prelude;
 
 #[cfg(all(any(doc, doctest), feature = "tokio", feature = "signal", feature = "testing"))]
 pub mod _guide;
+
+/// The README, whose examples are tests.
+#[cfg(all(doctest, feature = "tokio", feature = "signal"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use items::*;
 

@@ -4,8 +4,23 @@
 /// Opens a scope round a body: a token of its own below the ambient one, with perhaps a deadline, a name, a grace.
 ///
 /// ```text
-/// cancel_scope!(option, …, body)
+/// cancel_scope!(option, …, async { … }).await?        cancel_scope!(option, …, { … })?
 /// ```
+///
+/// ```
+/// use cancelable::{Cancelled, cancel_scope, sleep};
+/// use std::time::Duration;
+///
+/// # futures::executor::block_on(async {
+/// let page = cancel_scope!(timeout = "5ms", name = "fetch", async {
+///     sleep(Duration::from_secs(60)).await?;              // `?` leaves the scope, not the function round it
+///     Ok::<_, Cancelled>("a page")                        // says what the error type is
+/// });
+/// assert_eq!(page.await.unwrap_err().reason().to_string(), "timed out after 5ms (scope \"fetch\")");
+/// # });
+/// ```
+///
+/// # Options
 ///
 /// | option | meaning |
 /// |---|---|
@@ -19,23 +34,50 @@
 /// | `token = ident` | binds the scope's token in the body |
 /// | `finally = async { … }`, or `{ … }` beside a sync body | clean-up that runs when the body is over (see below) |
 ///
+/// Durations are a whole number with `ms`, `s`, `m` or `h`, or any expression of type [`Duration`](std::time::Duration).
+///
+/// # Body
+///
 /// An `async { }`, `async move { }` or `async || -> T { }` body gives a future; a plain block or a `|| -> T { }` runs at
 /// once. The body gets check points as an [annotated](crate::cancelable) function does. `return` and `?` leave the scope,
 /// as they leave a closure. The value is the body's, whose type must be [`FromCancelled`](crate::FromCancelled).
 ///
 /// Everything else is as [`Scope`](crate::Scope) says, which this expands to.
 ///
+/// # Examples
+///
+/// The scope of a request, below a token that is cancelled when the server shuts down. Whoever holds its own token can cancel
+/// this one request:
+///
+/// ```
+/// use cancelable::{CancelReason, CancellationToken, Cancelled, cancel_scope, sleep};
+/// use std::time::Duration;
+///
+/// # futures::executor::block_on(async {
+/// let shutdown = CancellationToken::new();
+/// let request = cancel_scope!(parent = &shutdown, token = token, name = "GET /orders/7", async || -> Result<u32, Cancelled> {
+///     std::thread::spawn(move || token.cancel_with(CancelReason::manual().with_message("the client has gone")));
+///     sleep(Duration::from_secs(60)).await?;
+///     Ok(200)
+/// });
+/// assert_eq!(request.await.unwrap_err().reason().to_string(), "the client has gone");
+/// assert!(!shutdown.is_cancelled());
+/// # });
+/// ```
+///
+/// Sync code, ended at the next iteration of the loop:
+///
 /// ```
 /// use cancelable::{Cancelled, cancel_scope};
 ///
-/// let sum = cancel_scope!(timeout = "1s", name = "sum", {
-///     let mut sum = 0_u64;
-///     for i in 0..1000 {
-///         sum += i;
+/// let found = cancel_scope!(timeout = "5ms", {
+///     let mut n: u64 = 0;
+///     while n.count_ones() < 64 {
+///         n += 1;
 ///     }
-///     Ok::<_, Cancelled>(sum)
+///     Ok::<_, Cancelled>(n)
 /// });
-/// assert_eq!(sum.unwrap(), 499_500);
+/// assert!(found.unwrap_err().is_timeout());
 /// ```
 ///
 /// # `finally`: clean-up
@@ -85,7 +127,7 @@ macro_rules! cancel_scope {
     ($($input:tt)*) => { $crate::__private::cancel_scope_impl!(($crate) $($input)*) };
 }
 
-/// Runs a body without its seeing the cancellation of the code outside: for cleanup. See [`shield`](crate::shield()).
+/// Runs a body that does not see the cancellation of the code outside: for clean-up. See [`shield`](crate::shield()).
 ///
 /// ```text
 /// shield!(async { … }).await        shield!(timeout = "2s", async { … }).await        shield!({ … })
@@ -93,6 +135,32 @@ macro_rules! cancel_scope {
 ///
 /// Bodies as in [`cancel_scope!`](crate::cancel_scope). Without `timeout` the value may have any type; with it, the type
 /// must be [`FromCancelled`](crate::FromCancelled). In an annotated function the `.await` of a shield is no check point.
+///
+/// ```
+/// use cancelable::{Cancelled, cancel_scope, cancelable, shield, sleep};
+/// use std::{cell::Cell, time::Duration};
+///
+/// #[cancelable(timeout = "5ms")]
+/// async fn copy(is_closed: &Cell<bool>) -> Result<(), Cancelled> {
+///     // A scope of its own for the work: the cancel ends it and comes out of it as a value, so that the lines below run.
+///     let copied = cancel_scope!(async { sleep(Duration::from_secs(60)).await }).await;
+///     shield!(timeout = "2s", async {
+///         sleep(Duration::from_millis(1)).await?;         // waits, though the function is cancelled
+///         is_closed.set(true);
+///         Ok::<_, Cancelled>(())
+///     })
+///     .await?;
+///     copied
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let is_closed = Cell::new(false);
+/// assert!(copy(&is_closed).await.unwrap_err().is_timeout());
+/// assert!(is_closed.get());
+/// # });
+/// ```
+///
+/// In sync code it is a block, as [`shield_sync`](crate::shield_sync) is:
 ///
 /// ```
 /// use cancelable::{CancellationToken, check, shield};
@@ -109,15 +177,22 @@ macro_rules! shield {
     ($($input:tt)*) => { $crate::__private::shield_impl!(($crate) $($input)*) };
 }
 
-/// `race!(a, b, …)`: the first output wins; the other futures are cancelled and driven to their end. See
-/// [`race`](crate::race()).
+/// `race!(a, b, …)`: the first output wins. The other futures are cancelled and polled until they have ended, so their clean-up
+/// runs; only then does the race complete. All have one output type. See [`race`](crate::race()).
 ///
 /// ```
-/// use cancelable::{Cancelled, race};
+/// use cancelable::{Cancelled, race, sleep};
+/// use std::time::Duration;
+///
+/// async fn ask(server: &'static str, takes: Duration) -> Result<&'static str, Cancelled> {
+///     sleep(takes).await?;
+///     Ok(server)
+/// }
 ///
 /// # futures::executor::block_on(async {
-/// let value = race!(std::future::pending(), async { 7 }).await;
-/// assert_eq!(value, 7);
+/// let (near, far) = (Duration::from_millis(1), Duration::from_secs(60));
+/// let answer = race!(ask("far", far), ask("near", near)).await;
+/// assert_eq!(answer.unwrap(), "near");
 /// # });
 /// ```
 #[macro_export]
@@ -125,15 +200,20 @@ macro_rules! race {
     ($($input:tt)*) => { $crate::__private::race_impl!(($crate) $($input)*) };
 }
 
-/// `try_join!(a, b, …)`: all values, or the first error, when the other futures, cancelled by it, have ended. See
-/// [`try_join`](crate::try_join()).
+/// `try_join!(a, b, …)`: all values, or the first error. The error cancels the other futures, and is returned when they have ended,
+/// so their clean-up has run. All have one error type. See [`try_join`](crate::try_join()).
 ///
 /// ```
-/// use cancelable::{Cancelled, try_join};
+/// use cancelable::{Cancelled, sleep, try_join};
+/// use std::{io, time::Duration};
 ///
 /// # futures::executor::block_on(async {
 /// let both = try_join!(async { Ok::<_, Cancelled>(1) }, async { Ok("two") }).await;
 /// assert_eq!(both.unwrap(), (1, "two"));
+///
+/// let slow = async { sleep(Duration::from_secs(60)).await.map_err(io::Error::from) };
+/// let failed = async { Err::<(), _>(io::Error::other("disk full")) };
+/// assert_eq!(try_join!(slow, failed).await.unwrap_err().to_string(), "disk full");
 /// # });
 /// ```
 #[macro_export]

@@ -3,4 +3,3 @@
 #![forbid(unsafe_code)]
 
 pub mod digest;
-pub mod validation;

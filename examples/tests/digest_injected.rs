@@ -47,9 +47,9 @@ fn a_file_is_hashed_to_its_end_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     std::fs::write(&path, vec![0; 300 * 1024]).unwrap();
-    let expected = sha256(&path, &Progress::hidden()).unwrap();
+    let expected = sha256(&path, &Progress::default()).unwrap();
     testing::inject_sync(|| {
-        let progress = Progress::hidden();
+        let progress = Progress::default();
         let sum = sha256(&path, &progress);
         (sum, progress.working())
     })

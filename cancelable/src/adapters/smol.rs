@@ -38,7 +38,9 @@ use crate::scope::{CancelFutureExt as _, Spawn, SpawnBlocking};
 /// Spawns a task on smol's global executor that has the ambient token of this code.
 ///
 /// The scope does not wait for it. Once the scope is cancelled, dropped or over, the task's check points fail. Plain `smol::spawn`
-/// in its place loses the scope: they never fail. To wait for the tasks of a scope, start them in a [`TaskGroup`]. As ever with smol, dropping the [`Task`] drops the future; [`detach`](Task::detach) it to let it run.
+/// in its place loses the scope: they never fail. To wait for the tasks of a scope, start them in a [`TaskGroup`].
+///
+/// As ever with smol, dropping the [`Task`] drops the future; `detach` it to let it run.
 ///
 /// ```
 /// # use cancelable::{CancellationToken, current};

@@ -7,11 +7,10 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use cancelable::{CancelReason, Cancelled, ReasonKind, cancelable, current};
+use cancelable::{CancelReason, Cancelled, Source, any, cancelable, signal};
 use clap::Parser as _;
 use examples::digest::cli::Args;
 use examples::digest::hash_trees;
@@ -29,124 +28,85 @@ fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(digest(&args, &report));
-    report.progress().clear();
-    let rest = report.write_rest();
-    let code = match result {
-        Err(cancelled) => {
-            report.say(&format_args!("{cancelled}; {}", report.progress()));
-            exit_code(&cancelled)
-        }
-        Ok(()) if rest.is_err() || report.progress().has_failures() => ExitCode::FAILURE,
-        Ok(()) => ExitCode::SUCCESS,
-    };
-    // Not earlier, since whatever is printed may have to wait for its reader, and Ctrl-C must work until then. Not by
-    // dropping it, since that would wait for a folder that the disk does not answer for.
+    let code = end(&args, &report, result);
+    // Not by dropping it, since that would wait for a folder that the disk does not answer for.
     runtime.shutdown_background();
     code
 }
 
 /// The scope that everything runs in, and that everything stops with.
-#[cancelable(name = "digest", timeout = args.timeout.unwrap_or(Duration::MAX))]
+#[cancelable(name = "digest", timeout = args.timeout, until = any((signals(), Reader)))]
 async fn digest(args: &Args, report: &Arc<Report>) -> Result<(), Cancelled> {
-    stop_on_signals();
-    #[cfg(target_os = "linux")]
-    stop_when_unread();
     hash_trees(&args.paths, args.jobs.into(), report).await
 }
 
-/// Cancels the scope at the first SIGINT or SIGTERM. At the next, or if the scope has been stopped by something else and
-/// is taking its time, ends the process there and then.
-fn stop_on_signals() {
-    let scope = current();
-    let signals = Signals::new().expect("the runtime has its signal driver");
-    // Not `cancelable::tokio::spawn`: this task has work to do after the cancel, too.
-    tokio::spawn(async move {
-        let mut signals = signals;
-        loop {
-            let signal = signals.next().await;
-            if !scope.cancel_with(CancelReason::signal(signal)) {
-                process::exit(128 + signal);
-            }
-        }
-    });
-}
-
 #[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => libc::SIGINT,
-            _ = self.terminate.recv() => libc::SIGTERM,
-        }
-    }
+fn signals() -> signal::Signals {
+    signal::unix([signal::SIGINT, signal::SIGTERM]).expect("these two can be handled")
 }
 
 #[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> i32 {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => 2,
-            Err(_) => std::future::pending().await,
-        }
-    }
+fn signals() -> signal::Signals {
+    signal::ctrl_c()
 }
 
-/// Cancels the scope as soon as nobody is left to read the output, which may be long before the next line is due.
-/// Elsewhere than on Linux, that line has to find out.
-#[cfg(target_os = "linux")]
-fn stop_when_unread() {
-    use std::os::fd::AsFd as _;
-    use tokio::io::Interest;
-    use tokio::net::unix::pipe::Sender;
+/// Whoever reads the output. Fires when nobody is left, which may be long before the next line is due. Elsewhere than on
+/// Linux, that line has to find out.
+struct Reader;
 
-    let scope = current();
-    // A second handle, never written to, on whatever the output is: tokio can watch all but regular files, and these
-    // do not lose their reader.
-    let output = io::stdout().as_fd().try_clone_to_owned();
-    if let Ok(output) = output.and_then(Sender::from_owned_fd_unchecked) {
-        tokio::spawn(async move {
+impl Source for Reader {
+    #[cfg(target_os = "linux")]
+    async fn fired(self) -> CancelReason {
+        use std::os::fd::AsFd as _;
+        use tokio::io::Interest;
+        use tokio::net::unix::pipe::Sender;
+
+        // A second handle, never written to, on whatever the output is: tokio can watch all but regular files, and these
+        // do not lose their reader.
+        let output = io::stdout().as_fd().try_clone_to_owned();
+        if let Ok(output) = output.and_then(Sender::from_owned_fd_unchecked) {
             if output.ready(Interest::ERROR).await.is_ok() {
-                scope.cancel_with(CancelReason::error(io::Error::from(io::ErrorKind::BrokenPipe)));
+                return CancelReason::error(io::Error::from(io::ErrorKind::BrokenPipe));
             }
-        });
+        }
+        std::future::pending().await
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    async fn fired(self) -> CancelReason {
+        std::future::pending().await
     }
 }
 
-/// What a shell makes of the same end brought about by the system: 128 and the signal's number, SIGPIPE's for a reader
-/// that went away; 124 is how `timeout` says it.
-fn exit_code(cancelled: &Cancelled) -> ExitCode {
-    let is_broken_pipe = || {
-        let source = cancelled.reason().source()?;
-        Some(source.downcast_ref::<io::Error>()?.kind() == io::ErrorKind::BrokenPipe)
-    };
-    match cancelled.kind() {
-        ReasonKind::Timeout => ExitCode::from(124),
-        ReasonKind::Signal => {
-            let number = cancelled.reason().signal_number().unwrap_or(0);
-            u8::try_from(128 + number).map_or(ExitCode::FAILURE, ExitCode::from)
-        }
-        ReasonKind::Error if is_broken_pipe() == Some(true) => ExitCode::from(141),
-        _ => ExitCode::FAILURE,
+/// What is left to be said, and the exit code.
+fn end(args: &Args, report: &Report, result: Result<(), Cancelled>) -> ExitCode {
+    report.end_status();
+    // After a second Ctrl-C there is no time for it, and no way perhaps: somebody may not be reading.
+    if let Some(forced) = result.as_ref().err().filter(|cancelled| cancelled.was_forced()) {
+        return exit_code(forced);
     }
+    let rest = report.write_rest();
+    match result {
+        Err(cancelled) => {
+            let progress = report.progress();
+            if args.verbose {
+                report.say(&format_args!("digest: {cancelled}; {progress}"));
+            } else {
+                report.say(&format_args!("digest: {}; {progress}", cancelled.reason()));
+            }
+            exit_code(&cancelled)
+        }
+        Ok(()) if rest.is_err() || report.progress().has_failures() => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
+    }
+}
+
+/// 141 is what a shell says of a program that SIGPIPE has ended, as it ends others whose reader goes away.
+fn exit_code(cancelled: &Cancelled) -> ExitCode {
+    let error = cancelled.reason().source();
+    let error = error.and_then(|error| error.downcast_ref::<io::Error>());
+    if error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return ExitCode::from(141);
+    }
+    cancelled.exit_code().into()
 }

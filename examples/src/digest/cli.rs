@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use cancelable::parse_duration;
 use clap::Parser;
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
 
@@ -18,18 +19,22 @@ use clap::builder::{PathBufValueParser, TypedValueParser as _};
 /// cannot be read is named on standard error, and the others are hashed all the same.
 ///
 /// Ctrl-C, SIGTERM, --timeout and a reader that goes away stop it: what was finished is printed, in order, and standard
-/// error says why and where. A second Ctrl-C exits at once.
+/// error says why. A second Ctrl-C exits at once.
 #[derive(Debug, Parser)]
 #[command(name = "digest", version, after_help = EXIT_STATUS)]
 pub struct Args {
     /// Stop after this long: a whole number with a unit, as in 500ms, 10s, 2m or 1h
-    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
 
     /// Hash this many files at a time, 1 to 512
     // 512 is where tokio stops to add threads for blocking work.
     #[arg(short, long, value_name = "N", default_value_t = cores(), value_parser = clap::value_parser!(u16).range(1..=512))]
     pub jobs: u16,
+
+    /// When stopped, say which line of the program asked for it, and which one noticed
+    #[arg(short, long)]
+    pub verbose: bool,
 
     /// The files and folders to hash
     #[arg(value_name = "PATH", default_value = ".", value_parser = PathBufValueParser::new().try_map(path))]
@@ -51,28 +56,6 @@ fn cores() -> u16 {
     u16::try_from(cores).unwrap_or(u16::MAX).min(512)
 }
 
-/// A duration as the macros of `cancelable` write it.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let make: fn(u64) -> Option<Duration> = match unit {
-        "ms" => |n| Some(Duration::from_millis(n)),
-        "s" => |n| Some(Duration::from_secs(n)),
-        "m" => |n| n.checked_mul(60).map(Duration::from_secs),
-        "h" => |n| n.checked_mul(3600).map(Duration::from_secs),
-        "" if !number.is_empty() => return Err(format!("the unit is missing; try `{number}s`")),
-        _ => return Err("expected a whole number and a unit, as in `500ms`, `10s`, `2m` or `1h`".into()),
-    };
-    if number.is_empty() {
-        return Err(format!("the number is missing; try `10{unit}`"));
-    }
-    number
-        .parse()
-        .ok()
-        .and_then(make)
-        .ok_or_else(|| "that is too long".into())
-}
-
 /// Any path but `-`, which elsewhere is no path.
 fn path(path: PathBuf) -> Result<PathBuf, &'static str> {
     // Reading a terminal or a pipe blocks where no check point is, so it is not offered.
@@ -90,30 +73,5 @@ mod tests {
     fn arguments_are_consistent() {
         use clap::CommandFactory as _;
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
-        assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        for wrong in [
-            "",
-            "10",
-            "s",
-            "-1s",
-            "+1s",
-            "1.5s",
-            "10 s",
-            "10S",
-            "1h30m",
-            "٣s",
-            "18446744073709551615h",
-            "99999999999999999999s",
-        ] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 }

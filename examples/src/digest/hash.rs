@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cancelable::{CancelFutureExt as _, CancelReason, Cancelled, cancelable, check, current};
-use futures_util::future::join_all;
+use cancelable::tokio::TaskGroup;
+use cancelable::{CancelReason, Cancelled, TaskError, cancelable, check, current};
 use sha2::{Digest as _, Sha256};
 
 use super::Unread;
@@ -22,28 +22,28 @@ const BLOCK: usize = 64 * 1024;
 
 /// Hashes `files` in order with up to `jobs` workers, and reports each.
 ///
-/// The scope of its own is what ends the other workers once the report can no longer be written.
+/// They are a group: a worker that finds that the report can no longer be written ends the others; and the group waits for
+/// all of them, cancelled or not.
 ///
 /// # Errors
 ///
-/// [`Cancelled`], from a worker that noticed.
+/// [`Cancelled`], from the first worker that noticed.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime.
-#[cancelable(name = "hash")]
 pub async fn hash_all(files: Vec<OsString>, jobs: usize, report: &Arc<Report>) -> Result<(), Cancelled> {
     let jobs = jobs.min(files.len());
     let queue = Arc::new(Queue::new(files));
-    let workers = (0..jobs).map(|_| {
-        let (queue, report) = (queue.clone(), report.clone());
-        cancelable::tokio::spawn_blocking(move || work_through(&queue, &report))
-    });
-    // A worker notices a cancel by itself. Waiting until it says so, cancelled or not, leaves none behind. (All of them are
-    // shielded, not each: the workers run before they are waited for, and an `.await` of something else would be a check point.)
-    let ends = join_all(workers).shielded().await;
-    ends.into_iter()
-        .try_for_each(|end| end.expect("a worker does not panic"))
+    TaskGroup::run(async |group| {
+        for _ in 0..jobs {
+            let (queue, report) = (queue.clone(), report.clone());
+            group.spawn_blocking(move || work_through(&queue, &report));
+        }
+        group.join().await.map_err(TaskError::or_resume)?;
+        Ok(())
+    })
+    .await
 }
 
 /// Files that nobody has begun with. Going through it in order keeps few lines waiting for those before them.
@@ -146,7 +146,7 @@ mod tests {
             ),
         ] {
             std::fs::write(&path, content).unwrap();
-            let sum = sha256(&path, &Progress::hidden()).unwrap();
+            let sum = sha256(&path, &Progress::default()).unwrap();
             let hex = sum.iter().fold(String::new(), |mut hex, byte| {
                 write!(hex, "{byte:02x}").unwrap();
                 hex
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_folder_is_no_file() {
-        let error = sha256(Path::new("/"), &Progress::hidden()).unwrap_err();
+        let error = sha256(Path::new("/"), &Progress::default()).unwrap_err();
         assert!(matches!(error, Unread::Failed(_)), "{error:?}");
     }
 }

@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod hash;
 pub mod report;
+mod status;
 pub mod walk;
 
 use std::io;

@@ -2,27 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cancelable::Cancelled;
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Unread;
 use super::hash::Sum;
+use super::status::StatusLine;
 
 /// Where the lines go, and the complaints.
 ///
 /// A line is written as soon as all before it are: whoever reads along gets the sorted list as it grows, and closing the
 /// pipe after the first ten lines ends the work after the first ten lines.
 pub struct Report {
-    progress: Progress,
+    progress: Arc<Progress>,
+    status: StatusLine,
     lines: Mutex<Lines>,
-    /// Lines and bar share a screen.
+    /// They share a screen with the status line.
     makes_way: bool,
 }
 
@@ -35,10 +36,13 @@ struct Lines {
 }
 
 impl Report {
-    /// A report whose lines go to `out`; complaints go to stderr, and so does a progress bar if that is a terminal.
+    /// A report whose lines go to `out`; complaints go to stderr, and so does a status line if that is a terminal.
     pub fn new(out: impl Write + Send + 'static) -> Self {
+        let progress = Arc::new(Progress::default());
+        let (shown, begin) = (progress.clone(), Instant::now());
         Self {
-            progress: Progress::new(ProgressDrawTarget::stderr()),
+            progress,
+            status: StatusLine::new(move || shown.status(begin.elapsed())),
             lines: Mutex::new(Lines {
                 out: Box::new(out),
                 next: 0,
@@ -52,6 +56,11 @@ impl Report {
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Takes the status line off the screen, for good.
+    pub fn end_status(&self) {
+        self.status.clear();
     }
 
     /// Takes the sum of the file whose line has this place in the list, or that there is none, and writes what is due.
@@ -91,7 +100,7 @@ impl Report {
             lines.out.flush()
         };
         if self.makes_way {
-            self.progress.bar.suspend(write)
+            self.status.suspend(write)
         } else {
             write()
         }
@@ -124,10 +133,10 @@ impl Report {
         self.say(&format_args!("digest: {path:?}: {problem}"));
     }
 
-    /// A line on stderr, above the bar. If stderr is gone, nobody is there to be told.
+    /// A line on stderr, above the status line. If stderr is gone, nobody is there to be told.
     pub fn say(&self, line: &dyn Display) {
-        self.progress.bar.suspend(|| {
-            let _ = writeln!(io::stderr(), "{line}");
+        self.status.suspend(|| {
+            let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
         });
     }
 }
@@ -176,95 +185,51 @@ fn line(sum: &Sum, name: &OsStr) -> Vec<u8> {
 }
 
 /// How far it has come; shared with the workers. Its `Display` is the last clause of the message after a cancel.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Progress {
-    bar: ProgressBar,
     found: AtomicU64,
     is_complete: AtomicBool,
+    ended: AtomicU64,
     hashed: AtomicU64,
-    /// What the bar reads is behind a pointer of its own.
-    seen: Arc<Seen>,
+    bytes: AtomicU64,
+    working: AtomicUsize,
     has_failures: AtomicBool,
 }
 
-#[derive(Debug, Default)]
-struct Seen {
-    bytes: AtomicU64,
-    working: AtomicUsize,
-}
-
 impl Progress {
-    fn new(target: ProgressDrawTarget) -> Self {
-        let seen = Arc::new(Seen::default());
-        let bar = ProgressBar::with_draw_target(None, target);
-        // Without a screen, no need for the thread that turns the spinner.
-        if !bar.is_hidden() {
-            bar.set_style(style("{spinner} {msg} files found  {elapsed}", &seen));
-            bar.enable_steady_tick(Duration::from_millis(100));
-        }
-        Self {
-            bar,
-            found: AtomicU64::new(0),
-            is_complete: AtomicBool::new(false),
-            hashed: AtomicU64::new(0),
-            seen,
-            has_failures: AtomicBool::new(false),
-        }
-    }
-
-    /// Progress that is shown nowhere.
-    #[must_use]
-    pub fn hidden() -> Self {
-        Self::new(ProgressDrawTarget::hidden())
-    }
-
     /// One more file to hash.
     pub fn found_one(&self) {
-        let found = self.found.fetch_add(1, Ordering::Relaxed) + 1;
-        if !self.bar.is_hidden() {
-            self.bar.set_message(HumanCount(found).to_string());
-        }
+        self.found.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// There are no more files than those found: from a spinner to a bar.
+    /// There are no more files than those found.
     pub fn all_found(&self) {
         self.is_complete.store(true, Ordering::Relaxed);
-        self.bar.set_length(self.found.load(Ordering::Relaxed));
-        if !self.bar.is_hidden() {
-            let template = "{spinner} {wide_bar} {human_pos} of {human_len} files  {bytes} by {workers}  {elapsed}";
-            self.bar.set_style(style(template, &self.seen));
-        }
     }
 
     fn finished_one(&self, is_hashed: bool) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
         if is_hashed {
             self.hashed.fetch_add(1, Ordering::Relaxed);
         }
-        self.bar.inc(1);
     }
 
     /// So many bytes more.
     pub fn add_bytes(&self, count: usize) {
-        self.seen.bytes.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    /// How many bytes have been read.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.seen.bytes.load(Ordering::Relaxed)
+        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// Counts one more worker for as long as the result lives.
     #[must_use]
     pub fn begin_work(&self) -> Working<'_> {
-        self.seen.working.fetch_add(1, Ordering::Relaxed);
-        Working(&self.seen)
+        self.working.fetch_add(1, Ordering::Relaxed);
+        Working(self)
     }
 
     /// How many workers are at work now.
     #[must_use]
     pub fn working(&self) -> usize {
-        self.seen.working.load(Ordering::Relaxed)
+        self.working.load(Ordering::Relaxed)
     }
 
     /// Was anything complained of?
@@ -273,16 +238,25 @@ impl Progress {
         self.has_failures.load(Ordering::Relaxed)
     }
 
-    /// Takes the bar off the screen.
-    pub fn clear(&self) {
-        self.bar.finish_and_clear();
+    /// What the status line says.
+    fn status(&self, elapsed: Duration) -> String {
+        let found = Grouped(self.found.load(Ordering::Relaxed));
+        let seconds = elapsed.as_secs();
+        if !self.is_complete.load(Ordering::Relaxed) {
+            return format!("{found} files found, {seconds} s");
+        }
+        let ended = Grouped(self.ended.load(Ordering::Relaxed));
+        let bytes = Bytes(self.bytes.load(Ordering::Relaxed));
+        let working = self.working();
+        let s = if working == 1 { "" } else { "s" };
+        format!("{ended} of {found} files, {bytes} by {working} worker{s}, {seconds} s")
     }
 }
 
 impl Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hashed = HumanCount(self.hashed.load(Ordering::Relaxed));
-        let found = HumanCount(self.found.load(Ordering::Relaxed));
+        let hashed = Grouped(self.hashed.load(Ordering::Relaxed));
+        let found = Grouped(self.found.load(Ordering::Relaxed));
         write!(f, "{hashed} of {found} files done")?;
         if !self.is_complete.load(Ordering::Relaxed) {
             f.write_str(" (more not yet found)")?;
@@ -293,7 +267,7 @@ impl Display for Progress {
 
 /// A worker that is counted; made by [`Progress::begin_work`].
 #[derive(Debug)]
-pub struct Working<'a>(&'a Seen);
+pub struct Working<'a>(&'a Progress);
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
@@ -301,19 +275,40 @@ impl Drop for Working<'_> {
     }
 }
 
-fn style(template: &str, seen: &Arc<Seen>) -> ProgressStyle {
-    let (bytes, working) = (seen.clone(), seen.clone());
-    ProgressStyle::with_template(template)
-        .expect("the templates are well-formed")
-        .with_key("bytes", move |_: &ProgressState, out: &mut dyn fmt::Write| {
-            let _ = write!(out, "{}", HumanBytes(bytes.bytes.load(Ordering::Relaxed)));
-        })
-        .with_key("workers", move |_: &ProgressState, out: &mut dyn fmt::Write| {
-            let _ = match working.working.load(Ordering::Relaxed) {
-                1 => write!(out, "1 worker"),
-                n => write!(out, "{n} workers"),
-            };
-        })
+/// A number with commas.
+struct Grouped(u64);
+
+impl Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (i, digit) in digits.char_indices() {
+            if i > 0 && (digits.len() - i) % 3 == 0 {
+                f.write_char(',')?;
+            }
+            f.write_char(digit)?;
+        }
+        Ok(())
+    }
+}
+
+/// So many bytes, in the unit that gives a small number.
+struct Bytes(u64);
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter();
+        let mut unit = units.next().unwrap_or_default();
+        let mut number = self.0 as f64;
+        for larger in units {
+            if number < 1000.0 {
+                break;
+            }
+            number /= 1024.0;
+            unit = larger;
+        }
+        let decimals = usize::from(unit != "B");
+        write!(f, "{number:.decimals$} {unit}")
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -376,12 +371,29 @@ mod tests {
 
     #[test]
     fn progress_speaks_of_what_it_knows() {
-        let progress = Progress::hidden();
+        let progress = Progress::default();
         (0..2301).for_each(|_| progress.found_one());
         (0..812).for_each(|_| progress.finished_one(true));
         progress.finished_one(false);
         assert_eq!(progress.to_string(), "812 of 2,301 files done (more not yet found)");
         progress.all_found();
         assert_eq!(progress.to_string(), "812 of 2,301 files done");
+    }
+
+    #[test]
+    fn status_line() {
+        let progress = Progress::default();
+        let status = || progress.status(Duration::from_millis(7_900));
+        (0..1234).for_each(|_| progress.found_one());
+        assert_eq!(status(), "1,234 files found, 7 s");
+        progress.all_found();
+        progress.finished_one(false);
+        progress.add_bytes(999);
+        assert_eq!(status(), "1 of 1,234 files, 999 B by 0 workers, 7 s");
+        progress.add_bytes(1_000_000);
+        let _working = progress.begin_work();
+        assert_eq!(status(), "1 of 1,234 files, 977.5 KiB by 1 worker, 7 s");
+        progress.add_bytes(5_000_000_000);
+        assert_eq!(status(), "1 of 1,234 files, 4.7 GiB by 1 worker, 7 s");
     }
 }

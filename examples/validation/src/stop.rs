@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cancelable::{CancellationToken, Cancelled, ReasonKind, cancelable, current};
 use futures::channel::oneshot;
 
-use super::runtime::{Code, Lost};
+use crate::runtime::{Code, Lost};
 
 /// The time from the cancel to the stop, in one run of a scenario; or why there is none.
 pub type Checked = Result<Duration, Miss>;

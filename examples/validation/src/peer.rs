@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use cancelable::{CancellationToken, ReasonKind, cancelable};
 use futures::channel::oneshot;
 
-use super::runtime::{Runtime, Suspends};
-use super::stop::{Miss, Stop, stopped_by};
+use crate::runtime::{Runtime, Suspends};
+use crate::stop::{Miss, Stop, stopped_by};
 
 /// What the row of the table is called.
 pub const NAME: &str = "beside tokio-util";

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::matrix::{Cell, Outcome, Times, runtime_name};
-use super::peer;
+use crate::matrix::{Cell, Outcome, Times, runtime_name};
+use crate::peer;
 
 /// What came of the cells that were run, in order.
 #[derive(Debug, Default)]
@@ -219,7 +219,7 @@ fn write_lines(text: &mut String, lines: &[Vec<String>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validation::matrix::cells;
+    use crate::matrix::cells;
 
     fn results(outcomes: &[(&str, Outcome)]) -> Results {
         let all = cells();

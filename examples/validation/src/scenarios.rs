@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use cancelable::{CancellationToken, Cancelled, ReasonKind, Scope, cancelable, check, current};
 use futures::channel::oneshot;
 
-use super::runtime::{Code, Runtime, Shutdown, Suspends, Task};
-use super::stop::{
+use crate::runtime::{Code, Runtime, Shutdown, Suspends, Task};
+use crate::stop::{
     Begun, Checked, ENOUGH, FOR_EVER, Miss, Stop, Stopped, begun, cancel, cancel_from_a_thread, ensure, spin,
     stopped_by, wait,
 };

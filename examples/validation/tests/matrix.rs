@@ -1,6 +1,6 @@
 //! Every cell of the validation matrix, once, all in one process.
 
-use examples::validation::matrix::{Outcome, cells};
+use validation::matrix::{Outcome, cells};
 
 #[test]
 fn l19_every_scenario_holds_on_every_runtime() {

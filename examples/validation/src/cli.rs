@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use cancelable::parse_duration;
 use clap::Parser;
 
-use super::matrix::Cell;
-use crate::digest::cli::duration;
+use crate::matrix::Cell;
 
 /// Run every scenario of cancellation on every runtime, and print what came of it.
 ///
@@ -30,7 +30,7 @@ pub struct Args {
     pub only: Option<String>,
 
     /// A cell that takes longer than this has hung [default: a minute, and a second more for every ten runs]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub limit: Option<Duration>,
 
     /// Run one cell in this process, and print what came of it as JSON: how the program calls itself
@@ -69,7 +69,7 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validation::matrix::cells;
+    use crate::matrix::cells;
 
     #[test]
     fn arguments_are_consistent() {

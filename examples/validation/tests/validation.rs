@@ -8,10 +8,10 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
 
-use examples::validation::matrix::cells;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
+use validation::matrix::cells;
 
 fn validation(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_validation"));
@@ -97,7 +97,7 @@ fn senseless_arguments_are_refused() {
         (&["--only"], "--only <TEXT>"),
         (&["--only", "nowhere"], "no cell has \"nowhere\" in its name"),
         (&["--cell", "timeout"], "no cell has \"timeout\" in its name"),
-        (&["--limit", "10"], "the unit is missing; try `10s`"),
+        (&["--limit", "10"], "the unit is missing; write `10s`"),
         (&["--frobnicate"], "unexpected argument"),
         (&["timeout"], "unexpected argument"),
     ];

@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::executor::{LocalPool, ThreadPool};
 use futures::task::{LocalSpawn as _, Spawn as _};
 
-use super::runtime::{
+use crate::runtime::{
     Blocks, Paused, Runtime, Shutdown, Suspends, Task, VirtualClock, at_once, on_a_thread, sending, telling,
 };
 

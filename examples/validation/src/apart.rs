@@ -8,7 +8,7 @@ use std::time::Duration;
 use cancelable::{Cancelled, ReasonKind, cancelable};
 use tokio::process::Command;
 
-use super::matrix::{Cell, Outcome};
+use crate::matrix::{Cell, Outcome};
 
 /// Why there is no outcome.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
-//! `cargo run --release -p examples --bin validation -- [--json] [--runs N] [--only TEXT]`
+//! `cargo run --release -p validation -- [--json] [--runs N] [--only TEXT]`
 //!
 //! Runs every scenario of cancellation on every runtime, really, and prints the table; see `--help`. The work is in
-//! [`examples::validation`]. Here is the scope that all of it runs in, and what cancels it.
+//! [`validation`]. Here is the scope that all of it runs in, and what cancels it.
 
 #![forbid(unsafe_code)]
 
@@ -9,14 +9,14 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cancelable::{CancelReason, Cancelled, cancelable, current};
+use cancelable::{Cancelled, cancelable, signal};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
-use examples::validation::apart::run_apart;
-use examples::validation::cli::Args;
-use examples::validation::matrix::{Cell, cells};
-use examples::validation::table::Results;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use validation::apart::run_apart;
+use validation::cli::Args;
+use validation::matrix::{Cell, cells};
+use validation::table::Results;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -61,17 +61,15 @@ fn run_all(args: &Args, cells: &[Cell]) -> io::Result<ExitCode> {
     }
     if let Err(cancelled) = ended {
         say(&format!("{cancelled}; {} of {} cells done", results.len(), cells.len()));
-        let signal = cancelled.reason().signal_number();
-        let signalled = signal.and_then(|number| u8::try_from(128 + number).ok());
-        code = signalled.map_or(ExitCode::FAILURE, ExitCode::from);
+        code = cancelled.exit_code().into();
     }
     Ok(code)
 }
 
-/// One cell after the other: two at a time would get in the way of each other's times.
-#[cancelable(name = "validation")]
+/// One cell after the other: two at a time would get in the way of each other's times. Cells do not get the Ctrl-C that
+/// this scope listens for: each is in a process group of its own.
+#[cancelable(name = "validation", until = signals())]
 async fn validate(cells: &[Cell], limit: Duration, results: &mut Results, bar: &ProgressBar) -> Result<(), Cancelled> {
-    stop_on_signals();
     for cell in cells {
         bar.set_message(cell.name());
         let outcome = run_apart(cell, results.runs, limit).await?;
@@ -81,35 +79,14 @@ async fn validate(cells: &[Cell], limit: Duration, results: &mut Results, bar: &
     Ok(())
 }
 
-/// Cancels the scope at the first SIGINT or SIGTERM.
-fn stop_on_signals() {
-    let scope = current();
-    let signal = next_signal();
-    // Not `cancelable::tokio::spawn`: the scope is what it cancels.
-    tokio::spawn(async move {
-        scope.cancel_with(CancelReason::signal(signal.await));
-    });
-}
-
 #[cfg(unix)]
-fn next_signal() -> impl Future<Output = i32> + Send + 'static {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).expect("the runtime has its signal driver");
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
-    async move {
-        tokio::select! {
-            _ = interrupt.recv() => libc::SIGINT,
-            _ = terminate.recv() => libc::SIGTERM,
-        }
-    }
+fn signals() -> signal::Signals {
+    signal::unix([signal::SIGINT, signal::SIGTERM]).expect("these two can be handled")
 }
 
 #[cfg(not(unix))]
-async fn next_signal() -> i32 {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => 2,
-        Err(_) => std::future::pending().await,
-    }
+fn signals() -> signal::Signals {
+    signal::ctrl_c()
 }
 
 /// On standard error, if that is a terminal.

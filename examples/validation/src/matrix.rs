@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::peer;
-use super::runtime::{Runtime, Suspends};
-use super::runtimes::{
+use crate::peer;
+use crate::runtime::{Runtime, Suspends};
+use crate::runtimes::{
     BlockOn, Compio, CurrentThread, FuturesLocalPool, FuturesThreadPool, MultiThread, Rayon, Smol, Threads, Tokio,
     WithoutTime,
 };
-use super::scenarios::scenarios;
-use super::stop::{Checked, Miss};
+use crate::scenarios::scenarios;
+use crate::stop::{Checked, Miss};
 
 /// One scenario on one runtime.
 pub struct Cell {
@@ -167,7 +167,7 @@ pub fn cells() -> Vec<Cell> {
 }
 
 fn column<R: Runtime>() -> Vec<Cell> {
-    let cell = |scenario: super::scenarios::Scenario<R>| Cell {
+    let cell = |scenario: crate::scenarios::Scenario<R>| Cell {
         scenario: scenario.name,
         runtime: R::NAME,
         run: Box::new(move |runs| {

@@ -1,0 +1,278 @@
+//! The small programs of `examples/`, as they are run: to their end, with senseless arguments, with Ctrl-C and a timeout.
+
+#![cfg(unix)]
+
+use std::env;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Nothing here is about speed; this long means that it hangs.
+const HANG: Duration = Duration::from_secs(120);
+
+/// An example, which is not built by itself when only this test is.
+fn example(name: &str) -> Command {
+    let test = env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.exists(), "`cargo test -p examples` builds the examples, too");
+    let mut command = Command::new(path);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A program that runs, and is killed when it hangs.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    _alive: mpsc::Sender<()>,
+}
+
+/// Exit code, standard output and standard error.
+type End = (Option<i32>, String, String);
+
+impl Running {
+    fn start(name: &str, args: &[&str]) -> Self {
+        let mut command = example(name);
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (alive, watch) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            if watch.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Self {
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            stderr: BufReader::new(child.stderr.take().unwrap()),
+            child,
+            _alive: alive,
+        }
+    }
+
+    /// The next line on standard output.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// The next line on standard error.
+    fn error_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    }
+
+    fn end(mut self) -> End {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut stdout).unwrap();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        (self.child.wait().unwrap().code(), stdout, stderr)
+    }
+}
+
+fn run(name: &str, args: &[&str]) -> End {
+    Running::start(name, args).end()
+}
+
+/// Presses Ctrl-C after the first line of output.
+fn interrupted(name: &str, args: &[&str]) -> End {
+    let mut running = Running::start(name, args);
+    let line = running.line();
+    assert!(!line.is_empty(), "{:?}", running.end());
+    running.interrupt();
+    running.end()
+}
+
+/// What it says of a Ctrl-C, which is one line.
+fn assert_interrupted(name: &str, end: &End) {
+    assert_eq!(
+        (end.0, end.2.clone()),
+        (Some(130), format!("{name}: received SIGINT\n")),
+        "{}",
+        end.1
+    );
+}
+
+#[test]
+fn senseless_arguments_are_refused() {
+    for name in ["hello", "worker", "clean_up", "pipeline", "rayon_partial", "retry"] {
+        let (code, stdout, stderr) = run(name, &["--frobnicate"]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}");
+        assert!(stderr.contains("unexpected argument"), "{name}: {stderr}");
+    }
+    for name in ["hello", "worker", "clean_up", "rayon_partial", "retry"] {
+        let (code, _, stderr) = run(name, &["--timeout", "10"]);
+        assert_eq!(code, Some(2), "{name}");
+        assert!(stderr.contains("the unit is missing; write `10s`"), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn hello() {
+    let (code, stdout, stderr) = run("hello", &["--times", "1"]);
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), "hello, 1\n", ""));
+    assert_interrupted("hello", &interrupted("hello", &["--times", "1000"]));
+    let (code, _, stderr) = run("hello", &["--timeout", "20ms"]);
+    assert_eq!((code, stderr.as_str()), (Some(124), "hello: timed out after 20ms\n"));
+}
+
+#[test]
+fn worker() {
+    let (code, stdout, stderr) = run("worker", &["--below", "10000"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert_eq!(stdout, "1000 primes up to 7919\n1229 primes\n");
+    assert_interrupted("worker", &interrupted("worker", &["--below", "18446744073709551615"]));
+    let (code, _, stderr) = run("worker", &["--below", "18446744073709551615", "--timeout", "20ms"]);
+    assert_eq!((code, stderr.as_str()), (Some(124), "worker: timed out after 20ms\n"));
+}
+
+#[test]
+fn clean_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("numbers");
+    let path = file.to_str().unwrap();
+    let left = || fs::read_dir(folder.path()).unwrap().count();
+
+    assert_interrupted("clean_up", &interrupted("clean_up", &[path]));
+    assert_eq!(left(), 0);
+    let (code, stdout, stderr) = run("clean_up", &[path, "--timeout", "300ms"]);
+    assert_eq!(
+        (code, stderr.as_str()),
+        (Some(124), "clean_up: timed out after 300ms\n")
+    );
+    assert!(stdout.ends_with("numbers.part removed\n"), "{stdout}");
+    assert_eq!(left(), 0);
+
+    let (code, stdout, _) = run("clean_up", &[path, "--lines", "1"]);
+    assert_eq!((code, stdout.as_str()), (Some(0), "line 1\n"));
+    assert_eq!((fs::read_to_string(&file).unwrap().as_str(), left()), ("1\n", 1));
+
+    let (code, stdout, stderr) = run("clean_up", &["/nowhere/numbers"]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.starts_with("clean_up: No such file"), "{stderr}");
+}
+
+/// Of what was made, all was taken or is left. Returns how much was made.
+fn assert_nothing_lost(stdout: &str) -> u64 {
+    let line = stdout.lines().last().unwrap();
+    let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [made, taken, left] = numbers[..] else {
+        panic!("{line}")
+    };
+    assert_eq!(made, taken + left, "{line}");
+    made
+}
+
+#[test]
+fn pipeline() {
+    let (code, stdout, stderr) = run("pipeline", &["--items", "100"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert_eq!(stdout.matches("item ").count(), 300);
+    assert!(stdout.ends_with("\n300 made, 300 taken, 0 left\n"), "{stdout}");
+
+    let end = interrupted("pipeline", &["--items", "1000000000"]);
+    assert_interrupted("pipeline", &end);
+    assert!(end.1.ends_with(" taken, 0 left\n"), "what was made is taken: {}", end.1);
+    assert!(assert_nothing_lost(&end.1) > 0);
+
+    for bad in ["0", "7", "1000"] {
+        let (code, stdout, stderr) = run("pipeline", &["--items", "1000000000", "--bad", bad]);
+        assert_eq!(
+            (code, stderr),
+            (Some(1), format!("pipeline: {bad} cannot be handled\n"))
+        );
+        assert_nothing_lost(&stdout);
+    }
+}
+
+#[test]
+fn rayon_partial() {
+    let (code, stdout, stderr) = run("rayon_partial", &["--blocks", "1"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert_eq!(stdout, "the first block is done\n1229 primes in 1 of 1 blocks\n");
+
+    let end = interrupted("rayon_partial", &["--blocks", "1000000000"]);
+    assert_interrupted("rayon_partial", &end);
+    let words: Vec<&str> = end.1.trim_end().split(' ').collect();
+    let [primes, "primes", "in", blocks, "of", "1000000000", "blocks"] = words[..] else {
+        panic!("{}", end.1)
+    };
+    assert!(
+        primes.parse::<u64>().unwrap() > 0 && blocks.parse::<u64>().unwrap() > 0,
+        "{}",
+        end.1
+    );
+}
+
+#[test]
+fn retry() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap().to_string();
+    let mut running = Running::start(
+        "retry",
+        &[&server, "--patience", "200ms", "--pause", "1ms", "--attempts", "1000"],
+    );
+    // Connected to, and silent.
+    let (silent, _) = listener.accept().unwrap();
+    let line = running.error_line();
+    assert_eq!(
+        line,
+        "attempt 1: timed out after 200ms (scope \"attempt\"); the next one in 1ms\n"
+    );
+    drop(silent);
+    let (mut greeting, _) = listener.accept().unwrap();
+    greeting.write_all(b"welcome\n").unwrap();
+    drop(greeting);
+    let (code, stdout, _) = running.end();
+    assert_eq!((code, stdout.as_str()), (Some(0), "welcome\n"));
+
+    // Nobody there.
+    drop(listener);
+    let (code, stdout, stderr) = run("retry", &[&server, "--pause", "1ms", "--attempts", "3"]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    let starts = [
+        "attempt 1: Connection refused",
+        "attempt 2: Connection refused",
+        "retry: Connection refused",
+    ];
+    assert_eq!(stderr.lines().count(), 3, "{stderr}");
+    assert!(
+        stderr.lines().zip(starts).all(|(line, start)| line.starts_with(start)),
+        "{stderr}"
+    );
+
+    // Stopped between two attempts.
+    let mut running = Running::start("retry", &[&server, "--pause", "1h"]);
+    assert!(running.error_line().contains("the next one in 3600s"));
+    running.interrupt();
+    assert_interrupted("retry", &running.end());
+    let (code, _, stderr) = run("retry", &[&server, "--pause", "1h", "--timeout", "300ms"]);
+    assert_eq!(
+        (code, stderr.lines().last()),
+        (Some(124), Some("retry: timed out after 300ms"))
+    );
+}
+
+/// Stopped in the middle of an attempt: that is its end, not a reason for another one.
+#[test]
+fn retry_does_not_try_again_after_ctrl_c() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap().to_string();
+    let running = Running::start("retry", &[&server, "--patience", "1h"]);
+    let _silent = listener.accept().unwrap();
+    running.interrupt();
+    assert_interrupted("retry", &running.end());
+}
