@@ -70,6 +70,7 @@ pub(crate) const SCOPE: &[Spec] = &[
     spec("name", Kind::Expr, "name = \"…\""),
     spec("token", Kind::Binding, "token = variable"),
     spec("until", Kind::Expr, "until = source"),
+    spec("finally", Kind::Expr, "finally = async { … }"),
 ];
 
 /// `shield!(…)`

@@ -3,7 +3,7 @@
 //! The library wraps each in a `macro_rules!` that puts `($crate)` in front: that is the path the macro was called
 //! by, whatever the user renamed.
 
-use crate::args::{self, Options, Value};
+use crate::args::{self, Given, Options, Value};
 use crate::check;
 use crate::diag::Errors;
 use crate::expand::between;
@@ -13,7 +13,7 @@ use crate::rewrite::escapes;
 use crate::rewrite::exit::{Edge, Exit};
 use crate::rewrite::helpers::Clear;
 use crate::rewrite::loops::insert_after_items;
-use crate::rewrite::{self, Rules};
+use crate::rewrite::{self, Rules, first_span};
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser as _};
@@ -39,6 +39,29 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             })
 ///         }
 /// ```
+/// ```
+/// With `finally`, which is made when the body is over, so that both may borrow the same, and one after the other use it up:
+/// ```text
+/// Input:  cancel_scope!(finally = async { CLOSE }, async move { BODY })
+/// Output: {
+///             let scope = Site.scope();
+///             let finally = Site.finally(&scope);
+///             async move {
+///                 let value = Site.run_or(scope, async { BODY }, |cancelled| { … }).await;
+///                 finally.run(async { CLOSE }).await;
+///                 value
+///             }
+///         }
+///
+/// Input:  cancel_scope!(finally = { CLOSE }, { BODY })
+/// Output: {
+///             let scope = Site.scope();
+///             let finally = Site.finally(&scope);
+///             let value = Site.enter_sync(scope, || { BODY });
+///             finally.run_sync(|| { CLOSE });
+///             value
+///         }
+/// ```
 /// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
 /// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
 /// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
@@ -51,6 +74,9 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     if let (Some(detached), Some(_)) = (options.span_of("detached"), options.span_of("parent")) {
         errors.at(detached, "`detached` means no parent at all; remove it, or `parent`");
     }
+    let finally = options
+        .take("finally")
+        .and_then(|given| Finally::read(given, &body, errors));
     let named = options.take("token").and_then(|given| match given.value {
         Value::Binding(name) => Some(name),
         _ => None,
@@ -60,17 +86,75 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     let builder = OwnScope { steps }.builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
     let scope = variable("scope", span);
-    let run = if body.asynchronous.is_none() {
-        body.add_entry_check(library);
-        let block = body.tokens(library, binding);
-        library.located("enter_sync", quote!(#scope, #block), span)
-    } else {
+    let asynchronous = body.asynchronous.is_some();
+    // What is moved into the scope is there for `finally`, too, if the body leaves it.
+    let capture = if finally.is_some() { body.capture.take() } else { None };
+    let run = if asynchronous {
         let edge = body.edge();
         let block = body.tokens(library, binding);
         let converter = edge.converter(library, span);
         library.located("run_or", quote!(#scope, #block, #converter), span)
+    } else {
+        body.add_entry_check(library);
+        let block = body.tokens(library, binding);
+        library.located("enter_sync", quote!(#scope, #block), span)
     };
-    quote_spanned!(at(span)=> { let #scope = #builder; #run })
+    let Some(finally) = finally else {
+        return quote_spanned!(at(span)=> { let #scope = #builder; #run });
+    };
+    let [kept, value] = ["finally", "value"].map(|name| variable(name, span));
+    let kept_from = library.located("finally", quote_spanned!(at(span)=> &#scope), finally.span);
+    let method = if asynchronous { "run" } else { "run_sync" };
+    let clean_up = located_call(method, finally.body.tokens(library, None), finally.span);
+    let run = if asynchronous {
+        quote_spanned!(at(span)=> async #capture { let #value = #run.await; #kept #clean_up.await; #value })
+    } else {
+        quote_spanned!(at(span)=> let #value = #run; #kept #clean_up; #value)
+    };
+    quote_spanned!(at(span)=> { let #scope = #builder; let #kept = #kept_from; #run })
+}
+
+/// The clean-up of a scope.
+struct Finally {
+    body: Body,
+    /// Of the option's name: the line of the shield that it runs under.
+    span: Span,
+}
+
+impl Finally {
+    /// `async` if the `body` is that it comes after, and not if it is not.
+    fn read(given: Given, body: &Body, errors: &mut Errors) -> Option<Self> {
+        let span = given.span;
+        let Value::Expr(expr) = given.value else { return None };
+        let mut finally = Body::of(*expr, "finally", Body::EXPECTED_FINALLY, errors)?;
+        match (body.asynchronous.is_some(), finally.asynchronous.is_some()) {
+            (true, false) => {
+                errors.at(
+                    finally.span,
+                    "the body is `async`, and so is what comes after it; write `finally = async { … }`",
+                );
+                return None;
+            }
+            (false, true) => {
+                errors.at(
+                    finally.span,
+                    "nobody awaits this, for the body is not `async`; write `finally = { … }`, or make the body `async { … }`",
+                );
+                return None;
+            }
+            _ => {}
+        }
+        let mut escapes = Errors::default();
+        escapes::refuse(&mut finally.block, "`finally`", "set a variable in it", &mut escapes);
+        if !escapes.is_empty() {
+            // Rustc would refuse them in a closure once more.
+            errors.append(escapes);
+            return None;
+        }
+        let what = "nothing outside fails a check point in `finally`";
+        Clear { errors, what }.visit_block_mut(&mut finally.block);
+        Some(Finally { body: finally, span })
+    }
 }
 
 /// ```text
@@ -225,18 +309,11 @@ struct Body {
 
 impl Body {
     fn parse(input: ParseStream<'_>, macro_name: &'static str, errors: &mut Errors) -> syn::Result<Option<Self>> {
-        let expected =
-            "`async { … }`, `async move { … }`, `async || -> T { … }`, `{ … }` or `|| -> T { … }` as the body";
         if input.is_empty() {
-            errors.at(Span::call_site(), format!("expected {expected}"));
+            errors.at(Span::call_site(), format!("expected {}", Self::EXPECTED));
             return Ok(None);
         }
-        let span = input.span();
-        let mut expr: Expr = input.parse()?;
-        // What a `macro_rules!` hands on as `$body:expr` or `$body:block`.
-        while let Expr::Group(group) = expr {
-            expr = *group.expr;
-        }
+        let expr: Expr = input.parse()?;
         input.parse::<Option<Token![,]>>()?;
         if !input.is_empty() {
             errors.at(
@@ -246,7 +323,24 @@ impl Body {
             input.parse::<TokenStream>()?;
             return Ok(None);
         }
-        Ok(match expr {
+        Ok(Self::of(expr, macro_name, Self::EXPECTED, errors))
+    }
+
+    const EXPECTED: &str =
+        "`async { … }`, `async move { … }`, `async || -> T { … }`, `{ … }` or `|| -> T { … }` as the body";
+    const EXPECTED_FINALLY: &str = "`finally = async { … }`, or `finally = { … }` beside a body that is not `async`";
+
+    /// Reads one of the forms that are `expected`, as the body of `name`.
+    fn of(mut expr: Expr, name: &str, expected: &str, errors: &mut Errors) -> Option<Self> {
+        // What a `macro_rules!` hands on as `$body:expr` or `$body:block`.
+        while let Expr::Group(group) = expr {
+            expr = *group.expr;
+        }
+        let span = match &expr {
+            Expr::Block(body) if body.label.is_none() => body.block.brace_token.span.open(),
+            other => first_span(other),
+        };
+        match expr {
             Expr::Async(body) => Some(Body {
                 asynchronous: Some(body.async_token),
                 capture: body.capture,
@@ -263,15 +357,16 @@ impl Body {
             }),
             Expr::Closure(closure) => {
                 if !closure.inputs.is_empty() {
-                    let remedy = match macro_name {
-                        "cancel_scope" => "; to name the scope's token, write `token = variable` before the body",
-                        _ => "",
+                    let (what, remedy) = match name {
+                        "cancel_scope" => (
+                            "the body of `cancel_scope!`",
+                            "; to name the scope's token, write `token = variable` before the body",
+                        ),
+                        "finally" => ("`finally`", ""),
+                        _ => ("the body of `shield!`", ""),
                     };
-                    errors.on(
-                        &closure.inputs,
-                        format!("the body of `{macro_name}!` takes no arguments{remedy}"),
-                    );
-                    return Ok(None);
+                    errors.on(&closure.inputs, format!("{what} takes no arguments{remedy}"));
+                    return None;
                 }
                 let block = match *closure.body {
                     Expr::Block(body) if body.label.is_none() && body.attrs.is_empty() => body.block,
@@ -295,7 +390,7 @@ impl Body {
                 );
                 None
             }
-        })
+        }
     }
 
     fn edge(&self) -> Edge {
@@ -330,7 +425,8 @@ impl Body {
     }
 
     fn refuse_escapes(&mut self, macro_name: &str, errors: &mut Errors) {
-        escapes::refuse(&mut self.block, &format!("`{macro_name}!`"), errors);
+        let what = format!("`{macro_name}!`");
+        escapes::refuse(&mut self.block, &what, "let its body return a value", errors);
     }
 
     /// `async move { BODY }`, or `|| -> T { BODY }`, with the user's own braces round the user's own code: what is

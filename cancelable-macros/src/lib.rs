@@ -6,7 +6,7 @@
 //!
 //! | path | what for |
 //! |---|---|
-//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)`, `.duration(value)` and `.instant(value)` for options that may be an `Option` |
+//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.finally(&scope)`, then `.run(future)` or `.run_sync(closure)`; `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)`, `.duration(value)` and `.instant(value)` for options that may be an `Option` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`, `.or_give_up(future)`: leaves an `async` block without a value |
 //! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |

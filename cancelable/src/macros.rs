@@ -32,6 +32,7 @@
 /// | `until = source` | cancels the scope when this fires, too: a future, a token, a signal, … (see [`Source`](crate::Source)) |
 /// | `name = "…"` | for error messages |
 /// | `token = ident` | binds the scope's token in the body |
+/// | `finally = async { … }`, or `{ … }` beside a sync body | clean-up that runs when the body is over (see below) |
 ///
 /// Durations are a whole number with `ms`, `s`, `m` or `h`, or any expression of type [`Duration`](std::time::Duration).
 ///
@@ -78,6 +79,49 @@
 /// });
 /// assert!(found.unwrap_err().is_timeout());
 /// ```
+///
+/// # `finally`: clean-up
+///
+/// `finally` runs when the body is over, whichever way it ended: with a value, with an error, cancelled, dropped after its `grace`,
+/// or not even started, because the scope was cancelled before. Both may use the same variables.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, cancel_scope};
+/// use std::time::Duration;
+///
+/// # async fn outside() {
+/// let mut conn = Connection::open().await;
+/// let result = cancel_scope!(timeout = "5ms", grace = "2s", finally = async { conn.close().await }, async {
+///     conn.query("select").await;             // takes for ever
+///     Ok::<_, Cancelled>(())
+/// })
+/// .await;
+/// assert!(result.unwrap_err().is_timeout());
+/// assert!(!conn.is_open);
+/// # }
+/// # futures::executor::block_on(outside());
+/// # struct Connection { is_open: bool }
+/// # impl Connection {
+/// #     async fn open() -> Self { Connection { is_open: true } }
+/// #     async fn query(&mut self, _: &str) { std::future::pending().await }
+/// #     async fn close(&mut self) { cancelable::sleep(Duration::from_millis(1)).await.unwrap(); self.is_open = false }
+/// # }
+/// ```
+///
+/// - It runs under a [shield](crate::shield()), so it is not cancelled by what has cancelled the body. [`current`](crate::current()) is
+///   the shield's own token there, not the scope's, which has ended.
+/// - With a `grace`, it has that long, besides what the body has taken of its own: then its annotated functions fail, and it is
+///   dropped if it does not notice. Without, it has all the time it takes.
+/// - The value of the whole is the body's. The value of `finally` is dropped, even if it is an error: report it there.
+/// - `?` and `return` in it leave it alone.
+/// - The body ends first. Threads and tasks that it has left behind have been cancelled by then. A signal that comes during `finally`
+///   finds nobody who listens, if only this scope did.
+///
+/// It does not run if the scope's future is dropped, as in a `select!` or when a task is aborted, nor if the body panics: nothing can
+/// be awaited there. In an [annotated](crate::cancelable) function the `.await` of such a scope is no check point, so it begins, and
+/// `finally` runs, also when the cancel has come before. Elsewhere a future that is never polled has not begun.
+///
+/// Without macros, await a shield after the scope: see [`Scope`](crate::Scope#clean-up).
 #[macro_export]
 macro_rules! cancel_scope {
     ($($input:tt)*) => { $crate::__private::cancel_scope_impl!(($crate) $($input)*) };

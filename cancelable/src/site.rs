@@ -96,6 +96,14 @@ impl Site {
         scope.run_or(body, otherwise)
     }
 
+    /// What is to be done when the body of `scope` is over: `finally = …`.
+    #[track_caller]
+    pub fn finally(self, scope: &Scope) -> Finally {
+        Finally {
+            grace: scope.own_grace(),
+        }
+    }
+
     /// Runs a closure of any type in a scope, also when that is cancelled already: the closure's first check point
     /// is what notices.
     #[track_caller]
@@ -155,6 +163,39 @@ impl<F: Future> Future for Wrapped<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().body.poll(cx).map(Ok)
+    }
+}
+
+/// Clean-up after the body of a scope: behind a shield, which is cut after the scope's grace.
+///
+/// Not `Copy`, so that an `async` block takes it along.
+#[derive(Debug)]
+pub struct Finally {
+    grace: Option<Duration>,
+}
+
+impl Finally {
+    /// Runs the clean-up. Its value is dropped, within the shield.
+    #[track_caller]
+    pub fn run<F: Future>(self, clean_up: F) -> impl Future<Output = ()> {
+        let clean_up = async {
+            drop(clean_up.await);
+            Ok(())
+        };
+        let shielded = scope::shield(clean_up).timeout(self.grace);
+        async {
+            // Whoever writes `finally` has nothing to do with an error of it.
+            let _: Result<(), Cancelled> = shielded.await;
+        }
+    }
+
+    /// The same for a scope that is not async: its check points observe the grace.
+    #[track_caller]
+    pub fn run_sync<R>(self, clean_up: impl FnOnce() -> R) {
+        Scope::new()
+            .detached()
+            .timeout(self.grace)
+            .enter_sync(|| drop(clean_up()));
     }
 }
 

@@ -4,7 +4,7 @@ use super::exit::Exit;
 use super::{Rules, first_span, helpers};
 use crate::duration::peel;
 use crate::paths::{Library, at};
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{
@@ -146,15 +146,29 @@ pub(super) fn keyword(expr: &Expr) -> Option<Span> {
 }
 
 /// Whether awaiting `base` is no check point, since `base` is visibly a shield: `shield!(…)`, `shield(…)`,
-/// `….shielded()`, also with a `.timeout(…)`. A shield starts and ends under a cancelled token too.
+/// `….shielded()`, also with a `.timeout(…)`; or a `cancel_scope!` with a `finally`. These start and end under a cancelled token
+/// too: a shield in any case, the scope without its body and with its `finally`, which a check out here would skip.
 pub(crate) fn is_shield(base: &Expr) -> bool {
     match peel(base) {
-        Expr::Macro(ExprMacro { mac, .. }) => is_named(&mac.path, "shield"),
+        Expr::Macro(ExprMacro { mac, .. }) => {
+            is_named(&mac.path, "shield") || (is_named(&mac.path, "cancel_scope") && has_finally(&mac.tokens))
+        }
         Expr::Call(call) => makes_shield(call),
         Expr::MethodCall(call) if call.method == "shielded" => call.args.is_empty(),
         Expr::MethodCall(call) if call.method == "timeout" => is_shield(&call.receiver),
         _ => false,
     }
+}
+
+/// Whether `finally = …` is among the options.
+fn has_finally(tokens: &TokenStream) -> bool {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    trees.windows(2).any(|pair| {
+        let [TokenTree::Ident(name), TokenTree::Punct(equals)] = pair else {
+            return false;
+        };
+        name == "finally" && equals.as_char() == '='
+    })
 }
 
 /// `shield(…)`

@@ -6,10 +6,12 @@ use proc_macro2::Span;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Block, Expr, ExprLoop, Item, Label, Lifetime};
 
-/// Reports each on its own token. `what` is what they would leave: "`cancel_scope!`".
-pub(crate) fn refuse(block: &mut Block, what: &str, errors: &mut Errors) {
+/// Reports each on its own token. `what` is what they would leave: "`cancel_scope!`"; `remedy` is what to do instead, before
+/// it says the same `break` outside.
+pub(crate) fn refuse(block: &mut Block, what: &str, remedy: &str, errors: &mut Errors) {
     Escapes {
         what,
+        remedy,
         errors,
         loops: 0,
         labels: Vec::new(),
@@ -67,6 +69,7 @@ fn is_unit(expr: &Expr) -> bool {
 
 struct Escapes<'a> {
     what: &'a str,
+    remedy: &'a str,
     errors: &'a mut Errors,
     loops: usize,
     labels: Vec<String>,
@@ -89,10 +92,10 @@ impl Escapes<'_> {
             None => self.loops > 0,
         };
         if !stays {
-            let what = self.what;
+            let Escapes { what, remedy, .. } = self;
             self.errors.at(
                 span,
-                format!("`{word}` cannot leave {what}; let its body return a value, and `{word}` outside by that"),
+                format!("`{word}` cannot leave {what}; {remedy}, and `{word}` outside by that"),
             );
         }
     }

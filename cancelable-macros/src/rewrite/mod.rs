@@ -339,7 +339,7 @@ impl Rewriter<'_> {
 }
 
 /// The span of the first token.
-pub(super) fn first_span(tokens: impl ToTokens) -> Span {
+pub(crate) fn first_span(tokens: impl ToTokens) -> Span {
     let first = tokens.into_token_stream().into_iter().next();
     first.map_or_else(Span::call_site, |token| token.span())
 }

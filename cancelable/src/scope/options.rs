@@ -27,6 +27,28 @@ use crate::token::CancellationToken;
 ///
 /// A scope that is entered under a cancelled parent, or with a deadline in the past, does not start its body.
 ///
+/// # Clean-up
+///
+/// What has to be done whichever way the scope ends goes behind it, under a [`shield`](crate::shield()), for the token outside may be
+/// cancelled as well:
+///
+/// ```
+/// use cancelable::{Cancelled, Scope, shield};
+/// use std::time::Duration;
+///
+/// # struct Connection;
+/// # impl Connection { async fn query(&self) -> Result<u32, Cancelled> { std::future::pending().await } async fn close(self) {} }
+/// async fn ask(connection: Connection) -> Result<u32, Cancelled> {
+///     let result = Scope::new().timeout(Duration::from_millis(5)).run(connection.query()).await;
+///     shield(connection.close()).await;
+///     result
+/// }
+/// # assert!(futures::executor::block_on(ask(Connection)).is_err());
+/// ```
+///
+/// That is what [`cancel_scope!(finally = …)`](crate::cancel_scope#finally-clean-up) is made of. In an annotated function write that: an
+/// `.await` of a scope is a check point there, and if it fails before the scope has begun, what is behind it is skipped.
+///
 /// # Without threads, and after a fork
 ///
 /// Deadlines are watched by a thread of the library. If the system has none to give, check points and waits look at the clock
@@ -115,6 +137,10 @@ impl Scope {
     pub fn grace(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.about.grace = after.into();
         self
+    }
+
+    pub(crate) fn own_grace(&self) -> Option<Duration> {
+        self.about.grace
     }
 
     /// Hangs the scope below this token instead of the ambient one.

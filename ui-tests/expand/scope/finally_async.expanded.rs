@@ -1,0 +1,38 @@
+async fn finally_async() {
+    {
+        let cancelable_scope = ::cancelable::__private::Site
+            .scope()
+            .grace(::cancelable::__private::Duration::from_millis(2000u64));
+        let cancelable_finally = ::cancelable::__private::Site
+            .finally(&cancelable_scope);
+        async move {
+            let cancelable_value = ::cancelable::__private::Site
+                .run_or(
+                    cancelable_scope,
+                    async {
+                        match ::cancelable::__private::Site.guard(run()).await {
+                            ::cancelable::__private::Result::Ok(cancelable_value) => {
+                                cancelable_value
+                            }
+                            ::cancelable::__private::Result::Err(
+                                cancelable_cancelled,
+                            ) => {
+                                return ::cancelable::__private::from_cancelled::<
+                                    _,
+                                >(cancelable_cancelled);
+                            }
+                        }
+                    },
+                    |cancelable_cancelled| {
+                        ::cancelable::__private::from_cancelled::<
+                            _,
+                        >(cancelable_cancelled)
+                    },
+                )
+                .await;
+            cancelable_finally.run(async { close().await }).await;
+            cancelable_value
+        }
+    }
+        .await
+}

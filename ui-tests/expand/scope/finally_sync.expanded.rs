@@ -1,0 +1,21 @@
+fn finally_sync() {
+    {
+        let cancelable_scope = ::cancelable::__private::Site.scope();
+        let cancelable_finally = ::cancelable::__private::Site
+            .finally(&cancelable_scope);
+        let cancelable_value = ::cancelable::__private::Site
+            .enter_sync(
+                cancelable_scope,
+                || -> Result<u32, Cancelled> {
+                    if ::cancelable::__private::Site.is_cancelled() {
+                        return ::cancelable::__private::from_cancelled::<
+                            Result<u32, Cancelled>,
+                        >(::cancelable::__private::Site.cancelled());
+                    }
+                    run()
+                },
+            );
+        cancelable_finally.run_sync(|| { close() });
+        cancelable_value
+    }
+}

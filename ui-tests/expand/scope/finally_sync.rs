@@ -1,0 +1,3 @@
+fn finally_sync() {
+    cancel_scope!(finally = { close() }, || -> Result<u32, Cancelled> { run() })
+}

@@ -1,0 +1,15 @@
+//! Neither a jump nor a helper means anything in a clean-up.
+
+use cancelable::{Cancelled, cancel_scope};
+
+fn jumps() -> Result<u32, Cancelled> {
+    loop {
+        cancel_scope!(finally = { break }, { Ok::<_, Cancelled>(3) })?;
+    }
+}
+
+fn marks() -> Result<u32, Cancelled> {
+    cancel_scope!(finally = { #[cancelable(break)] for _ in 0..3 {} }, { Ok(3) })
+}
+
+fn main() {}
