@@ -39,7 +39,7 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             })
 ///         }
 /// ```
-/// ```
+///
 /// With `finally`, which is made when the body is over, so that both may borrow the same, and one after the other use it up:
 /// ```text
 /// Input:  cancel_scope!(finally = async { CLOSE }, async move { BODY })
@@ -62,6 +62,7 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             value
 ///         }
 /// ```
+///
 /// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
 /// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
 /// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
