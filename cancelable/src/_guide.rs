@@ -15,7 +15,8 @@
 //! - [With other attributes](other_attributes): which attribute comes first
 //! - [Testing](testing): cancel at every check point, and clocks that tests move
 //! - [Performance](performance): all measurements, with machine, date and method
-//! - [How it works](how_it_works): the design
+//! - [How it works](how_it_works): the design; and two pages for those who change it, [the token's protocol](token_protocol) and
+//!   [the scope's](scope_protocol)
 //! - [Limits](limits): what does not work, or not as well as it should
 //! - [Coming from …](coming_from): tokio-util, `AtomicBool`, Python, Go, .NET, Kotlin, before and after
 //!
@@ -53,3 +54,9 @@ pages! {
     limits: "limits",
     coming_from: "coming-from",
 }
+
+#[doc = include_str!("token/PROTOCOL.md")]
+pub mod token_protocol {}
+
+#[doc = include_str!("scope/PROTOCOL.md")]
+pub mod scope_protocol {}
