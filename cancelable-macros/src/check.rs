@@ -80,6 +80,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
         let rules = Rules {
             library: &library,
             exit,
+            edge: inside.clone(),
             every: every.as_ref().map(Turns::number),
             yield_every: yield_every.as_ref().map(Turns::number),
             unit,

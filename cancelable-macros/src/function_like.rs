@@ -39,7 +39,6 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             })
 ///         }
 /// ```
-/// ```
 /// With `finally`, which is made when the body is over, so that both may borrow the same, and one after the other use it up:
 /// ```text
 /// Input:  cancel_scope!(finally = async { CLOSE }, async move { BODY })
@@ -401,9 +400,11 @@ impl Body {
     }
 
     fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
+        let edge = self.edge().within(&mut self.block);
         let rules = Rules {
             library,
-            exit: Exit::Return(self.edge().within(&mut self.block)),
+            exit: Exit::Return(edge.clone()),
+            edge,
             every: None,
             yield_every: None,
             unit: self.edge().is_unit(),

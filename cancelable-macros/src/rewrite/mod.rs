@@ -26,6 +26,7 @@ pub(crate) mod loops;
 mod opaque;
 mod select;
 pub(crate) mod shadows;
+mod shielded;
 mod unreached;
 mod wrappers;
 
@@ -37,7 +38,7 @@ use crate::lints;
 use crate::paths::{Library, at};
 use crate::turns::Turns;
 use awaits::Manner;
-use exit::Exit;
+use exit::{Edge, Exit};
 use helpers::{Helper, Word};
 use loops::Header;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -53,6 +54,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) library: &'a Library,
     /// How check points leave, outside loops marked `break`.
     pub(crate) exit: Exit,
+    /// The type of what `return` and `?` leave with.
+    pub(crate) edge: Edge,
     /// Turns between two checks of a loop, as an expression that costs nothing to repeat.
     pub(crate) every: Option<TokenStream>,
     /// Turns between two of a loop that let other tasks run, likewise.
@@ -127,6 +130,7 @@ impl Rewriter<'_> {
                 helpers::clear_expr(expr, "`skip` leaves everything inside as it is", self.errors);
             }
             Word::Finish => self.finishing(helper, |this| this.visit_expr_mut(expr)),
+            Word::Shield => self.shielding(helper, expr),
             Word::Break | Word::Every => match expr {
                 Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, Some(helper)),
                 _ => {
@@ -365,9 +369,14 @@ impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         match stmt {
             Stmt::Expr(expr, semicolon) => {
-                let awaited = semicolon.and_then(|_| awaits::keyword(expr));
+                let mut awaited = semicolon.and_then(|_| awaits::keyword(expr));
                 match helpers::take_from_statement(expr, self.errors) {
-                    Some(helper) => self.visit_marked(helper, expr),
+                    Some(helper) => {
+                        if helper.word == Word::Shield {
+                            awaited = semicolon.map(|semicolon| semicolon.span);
+                        }
+                        self.visit_marked(helper, expr);
+                    }
                     None => self.visit_expr_mut(expr),
                 }
                 if let (Some(awaited), Expr::Match(guarded)) = (awaited, expr) {
@@ -389,6 +398,18 @@ impl VisitMut for Rewriter<'_> {
                             what: "`skip` leaves everything inside as it is",
                         };
                         visit_mut::visit_local_mut(&mut clear, local);
+                    }
+                    Some(helper @ Helper { word: Word::Shield, .. }) => {
+                        let span = helper.span;
+                        let Some(init) = &mut local.init else {
+                            self.errors.at(span, "nothing runs here that could be shielded");
+                            return;
+                        };
+                        self.shielding(helper, &mut init.expr);
+                        if let Some((_, otherwise)) = &mut init.diverge {
+                            self.visit_expr_mut(otherwise);
+                        }
+                        local.attrs.push(lints::on_let(span));
                     }
                     Some(helper @ Helper { word: Word::Finish, .. }) => {
                         self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));

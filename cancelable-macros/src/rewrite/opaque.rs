@@ -312,6 +312,27 @@ impl Rewriter<'_> {
     }
 }
 
+/// Whether there is an `.await` in `expr` that is the function's own.
+pub(super) fn awaits(expr: &mut Expr) -> bool {
+    let mut awaits = Awaits(false);
+    awaits.visit_expr_mut(expr);
+    awaits.0
+}
+
+struct Awaits(bool);
+
+impl VisitMut for Awaits {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Await(_) => self.0 = true,
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}
+
 /// Whether evaluating `expr` may leave the function, or the loop that it stands in, or wait.
 fn leaves(expr: &mut Expr) -> bool {
     let mut leaves = Leaves(false);
