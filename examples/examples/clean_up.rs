@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cancelable::{Cancelled, cancel_scope, cancelable, parse_duration, shield, signal};
+use cancelable::{Cancelled, cancel_scope, cancelable, parse_duration, signal};
 use clap::Parser;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt as _;
@@ -49,25 +49,23 @@ async fn export(args: &Args) -> Result<(), Error> {
     let mut part = args.file.clone().into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
-    let done = cancel_scope!(
+    cancel_scope!(
         timeout = args.timeout,
         until = signal::ctrl_c(),
         grace = "5s", // in case the disk does not answer
+        // Runs under a shield: a cancel does not skip its awaits.
+        finally = async {
+            if fs::remove_file(&part).await.is_ok() {
+                println!("{} removed", part.display());
+            }
+        },
         async {
             write_lines(&part, args.lines).await?;
             fs::rename(&part, &args.file).await?;
             Ok(())
         }
     )
-    .await;
-    // Outside of the scope: its cancel is over. Under the shield, so that a cancel of the caller's does not skip it either.
-    shield(async {
-        if fs::remove_file(&part).await.is_ok() {
-            println!("{} removed", part.display());
-        }
-    })
-    .await;
-    done
+    .await
 }
 
 #[cancelable]

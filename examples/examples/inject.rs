@@ -7,26 +7,20 @@ use std::time::Duration;
 
 use cancelable::{Cancelled, cancelable};
 
-type Told = Result<(), Cancelled>;
-
 /// Money that must not get lost on its way, wherever a cancel comes.
+#[derive(Default)]
 struct Accounts {
-    from: Cell<u32>,
-    to: Cell<u32>,
+    from: Cell<i32>,
+    to: Cell<i32>,
 }
 
 impl Accounts {
-    fn new() -> Self {
-        let [from, to] = [100, 0].map(Cell::new);
-        Self { from, to }
-    }
-
-    /// In two parts, each of which the auditor is told of.
+    /// In two parts, each of which is reported to the auditor first.
     #[cancelable]
-    async fn transfer(&self, amount: u32, tell_auditor: impl AsyncFn(u32) -> Told) -> Told {
+    async fn transfer(&self, amount: i32, report: impl AsyncFn(i32) -> Result<(), Cancelled>) -> Result<(), Cancelled> {
         for part in [amount / 2, amount - amount / 2] {
-            // First what waits. Try it in between: the test says which check point loses the money.
-            tell_auditor(part).await?;
+            // Move this between the two lines below, and the test says which check point loses money.
+            report(part).await?;
             self.from.set(self.from.get() - part);
             self.to.set(self.to.get() + part);
         }
@@ -35,9 +29,10 @@ impl Accounts {
 }
 
 #[tokio::main]
-async fn main() -> Told {
-    let accounts = Accounts::new();
-    accounts.transfer(75, async |_| Ok(())).await?;
+async fn main() -> Result<(), Cancelled> {
+    let accounts = Accounts::default();
+    let report = async |_| cancelable::sleep(Duration::from_secs(1)).await;
+    accounts.transfer(75, report).await?;
     println!("{} and {}", accounts.from.get(), accounts.to.get());
     Ok(())
 }
@@ -49,9 +44,9 @@ mod tests {
 
     use super::*;
 
-    fn no_money_is_lost(outcome: Outcome<(Told, Accounts)>) {
+    fn no_money_is_lost(outcome: Outcome<(Result<(), Cancelled>, Accounts)>) {
         let (result, accounts) = &outcome.value;
-        assert_eq!(accounts.from.get() + accounts.to.get(), 100);
+        assert_eq!(accounts.from.get() + accounts.to.get(), 0);
         assert_eq!(result.is_err(), outcome.injected().is_some());
     }
 
@@ -59,9 +54,9 @@ mod tests {
     #[test]
     fn wherever_a_cancel_comes() {
         inject(async || {
-            let accounts = Accounts::new();
-            let tell_auditor = async |_| cancelable::sleep(Duration::from_secs(1)).await;
-            (accounts.transfer(75, tell_auditor).await, accounts)
+            let accounts = Accounts::default();
+            let report = async |_| cancelable::sleep(Duration::from_secs(1)).await;
+            (accounts.transfer(75, report).await, accounts)
         })
         .assert(no_money_is_lost);
     }
@@ -71,9 +66,12 @@ mod tests {
     fn wherever_a_cancel_comes_on_tokio() {
         let runtime = || Builder::new_current_thread().enable_time().build().unwrap();
         inject(async || {
-            let accounts = Accounts::new();
-            let tell_auditor = async |_| Ok(tokio::time::sleep(Duration::from_millis(1)).await);
-            (accounts.transfer(75, tell_auditor).await, accounts)
+            let accounts = Accounts::default();
+            let report = async |_| {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Ok(())
+            };
+            (accounts.transfer(75, report).await, accounts)
         })
         .assert_on(|run| runtime().block_on(run), no_money_is_lost);
     }

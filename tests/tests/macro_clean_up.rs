@@ -70,7 +70,7 @@ mod finally {
         block_on(async {
             let mut connection = Connection::default();
             for outcome in [Ok(3), Err(Failed::Itself)] {
-                let given = matches!(outcome, Ok(_)).then_some(3).ok_or(Failed::Itself);
+                let given = outcome.is_ok().then_some(3).ok_or(Failed::Itself);
                 let result = cancel_scope!(finally = async { connection.close().await }, async {
                     connection.send("sent").await?;
                     outcome

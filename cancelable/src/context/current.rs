@@ -84,6 +84,25 @@ pub(crate) fn noticed(location: &'static Location<'static>) -> Cancelled {
 }
 
 /// Is the ambient token cancelled? `false` where there is none. As cheap as [`check`].
+///
+/// ```
+/// use cancelable::{CancellationToken, is_cancelled};
+///
+/// /// Counts up to `to`, or as far as it gets.
+/// fn count(to: u32, token: &CancellationToken) -> u32 {
+///     let mut n = 0;
+///     while n < to && !is_cancelled() {
+///         n += 1;
+///         if n == 3 {
+///             token.cancel();
+///         }
+///     }
+///     n
+/// }
+///
+/// let token = CancellationToken::new();
+/// assert_eq!(token.sync_scope(|| count(10, &token)), 3);
+/// ```
 #[inline]
 #[must_use]
 pub fn is_cancelled() -> bool {
@@ -91,6 +110,17 @@ pub fn is_cancelled() -> bool {
 }
 
 /// How long until the ambient token's deadline; `None` where there is none. Inside a shield: the shield's own.
+///
+/// For what takes a timeout of its own, a database's query for one:
+///
+/// ```
+/// use cancelable::{Cancelled, cancel_scope, remaining};
+/// use std::time::Duration;
+///
+/// let limit = cancel_scope!(timeout = "5s", { Ok::<_, Cancelled>(remaining()) });
+/// assert!(limit.unwrap().unwrap() <= Duration::from_secs(5));
+/// assert_eq!(remaining(), None);
+/// ```
 #[must_use]
 pub fn remaining() -> Option<Duration> {
     current().remaining()

@@ -57,7 +57,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Yields every `calls` calls instead: more often where a turn of the loop is long, `1` for each time. (`0` counts as
+    /// Yields every `calls` calls instead: more often where an iteration of the loop is long, `1` for each time. (`0` counts as
     /// `1`.)
     ///
     /// The calls are counted per thread, whoever makes them: what counts is how long the thread has been kept from other

@@ -23,8 +23,8 @@ use crate::error::FromCancelled;
 /// there. Bound it with [`timeout`](Shield::timeout), or with the [grace](Scope::grace) of the scope outside.
 ///
 /// The await of a shield should not be guarded: that is, `shield(f).await`, as it is written, also in an annotated
-/// function, which leaves it alone. And it should be one await: a shield that is polled by reference in the turns of a
-/// `select!` loop is waited for by the await in which it first went pending, but not by those of later turns. Put the
+/// function, which leaves it alone. And it should be one await: a shield that is polled by reference in the iterations of a
+/// `select!` loop is waited for by the await in which it first went pending, but not by those of later ones. Put the
 /// whole loop into the shield.
 ///
 /// ```

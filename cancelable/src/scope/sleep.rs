@@ -16,6 +16,8 @@ use crate::park::block_on;
 /// Sleeps for `d`, or until the ambient token is cancelled. On any runtime, or none: the library's timer thread wakes the
 /// task (or a paused tokio clock does).
 ///
+/// It notices the cancel by itself, also in functions that are not annotated: hence the `?`.
+///
 /// # Errors
 ///
 /// [`Cancelled`], with the line of this call. Not if the time is up as well: what is done is done.
@@ -23,6 +25,23 @@ use crate::park::block_on;
 /// # Cancel safety
 ///
 /// Dropping it loses nothing.
+///
+/// ```
+/// use cancelable::{Cancelled, Scope, sleep};
+/// use std::time::Duration;
+///
+/// async fn poll_for_news() -> Result<(), Cancelled> {
+///     loop {
+///         sleep(Duration::from_secs(60)).await?;
+///         // look for news
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let cancelled = Scope::new().timeout(Duration::from_millis(5)).run(poll_for_news()).await;
+/// assert!(cancelled.unwrap_err().is_timeout());
+/// # });
+/// ```
 #[track_caller]
 pub fn sleep(d: Duration) -> impl Future<Output = Result<(), Cancelled>> + Send {
     guard(Sleep { after: d, delay: None })

@@ -88,7 +88,7 @@ where
 /// # What counts
 ///
 /// Check points are counted when they ask their token before they let the code go on: the entry of an annotated function
-/// or a scope, an await before its first poll, a turn of a loop, a call of [`check`](crate::check()). Those of other tasks
+/// or a scope, an await before its first poll, an iteration of a loop, a call of [`check`](crate::check()). Those of other tasks
 /// count as well, if they run on the same thread; not those of other threads, whose order would be another each time.
 ///
 /// Runs must be repeatable: fresh state, no randomness, no other threads that decide what happens next.

@@ -64,12 +64,13 @@ impl Source for Reader {
         // A second handle, never written to, on whatever the output is: tokio can watch all but regular files, and these
         // do not lose their reader.
         let output = io::stdout().as_fd().try_clone_to_owned();
-        if let Ok(output) = output.and_then(Sender::from_owned_fd_unchecked) {
-            if output.ready(Interest::ERROR).await.is_ok() {
-                return CancelReason::error(io::Error::from(io::ErrorKind::BrokenPipe));
-            }
+        let Ok(output) = output.and_then(Sender::from_owned_fd_unchecked) else {
+            return std::future::pending().await;
+        };
+        match output.ready(Interest::ERROR).await {
+            Ok(_) => CancelReason::error(io::Error::from(io::ErrorKind::BrokenPipe)),
+            Err(_) => std::future::pending().await,
         }
-        std::future::pending().await
     }
 
     #[cfg(not(target_os = "linux"))]

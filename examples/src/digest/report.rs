@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -281,11 +281,10 @@ struct Grouped(u64);
 impl Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
-        for (i, digit) in digits.char_indices() {
-            if i > 0 && (digits.len() - i) % 3 == 0 {
-                f.write_char(',')?;
-            }
-            f.write_char(digit)?;
+        let (first, rest) = digits.split_at((digits.len() - 1) % 3 + 1);
+        f.write_str(first)?;
+        for i in (0..rest.len()).step_by(3) {
+            write!(f, ",{}", &rest[i..i + 3])?;
         }
         Ok(())
     }
