@@ -80,7 +80,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         Value::Binding(name) => Some(name),
         _ => None,
     });
-    body.add_check_points(library, errors);
+    let told = body.add_check_points(library, errors);
     let steps = options.into_vec().into_iter().filter_map(check::step).collect();
     let builder = OwnScope { steps }.builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
@@ -99,7 +99,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         library.located("enter_sync", quote!(#scope, #block), span)
     };
     let Some(finally) = finally else {
-        return quote_spanned!(at(span)=> { let #scope = #builder; #run });
+        return quote_spanned!(at(span)=> { #told let #scope = #builder; #run });
     };
     let [kept, value] = ["finally", "value"].map(|name| variable(name, span));
     let kept_from = library.located("finally", quote_spanned!(at(span)=> &#scope), finally.span);
@@ -110,7 +110,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     } else {
         quote_spanned!(at(span)=> let #value = #run; #kept #clean_up; #value)
     };
-    quote_spanned!(at(span)=> { let #scope = #builder; let #kept = #kept_from; #run })
+    quote_spanned!(at(span)=> { #told let #scope = #builder; let #kept = #kept_from; #run })
 }
 
 /// The clean-up of a scope.
@@ -177,10 +177,13 @@ fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mu
         Value::Duration(duration) => Some((given.span, duration.to_tokens(library, given.span))),
         _ => None,
     });
-    match &timeout {
+    let told = match &timeout {
         Some(_) => body.add_check_points(library, errors),
-        None => body.refuse_helpers(errors),
-    }
+        None => {
+            body.refuse_helpers(errors);
+            None
+        }
+    };
     let asynchronous = body.asynchronous.is_some();
     let block = body.tokens(library, None);
     let function = |name| {
@@ -198,7 +201,7 @@ fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mu
             } else {
                 library.located("shield_sync_timeout", quote!(#limit, #block), option)
             };
-            quote_spanned!(at(span)=> { let #limit = #duration; #shield })
+            quote_spanned!(at(span)=> { #told let #limit = #duration; #shield })
         }
     }
 }
@@ -399,7 +402,8 @@ impl Body {
         }
     }
 
-    fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
+    /// Gives a warning, if there is to be one.
+    fn add_check_points(&mut self, library: &Library, errors: &mut Errors) -> Option<TokenStream> {
         let edge = self.edge().within(&mut self.block);
         let rules = Rules {
             library,
@@ -410,7 +414,8 @@ impl Body {
             unit: self.edge().is_unit(),
             asynchronous: self.asynchronous.is_some(),
         };
-        rewrite::rewrite(&mut self.block, &rules, errors);
+        let rewritten = rewrite::rewrite(&mut self.block, &rules, errors);
+        rewritten.behind.map(|behind| behind.told().item())
     }
 
     /// What notices that a scope is over before its body starts.

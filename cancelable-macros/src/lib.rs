@@ -117,9 +117,10 @@ use proc_macro::TokenStream;
 ///
 /// A function with no check point but its entry, whose loops or awaits are in closures, `async` blocks or macros that are left
 /// alone, would not end when it is cancelled. The compiler warns of it, at that loop or await, and says what to write instead.
-/// `#[cancelable(skip)]` on the statement says that the code is meant so, and turns the warning off. There are two more such
-/// warnings: for syntax that only nightly knows, and for a body that another attribute has moved away
-/// (`docs/other-attributes.md` in the repository says which order is right). The lint's name is `deprecated`, since a macro on
+/// `#[cancelable(skip)]` on the statement says that the code is meant so, and turns the warning off. There are three more such
+/// warnings: for syntax that only nightly knows; for a body that another attribute has moved away
+/// (`docs/other-attributes.md` in the repository says which order is right); and for an await that would lose what a
+/// [loop marked `break`](#behind-a-loop-that-is-left) has found. The lint's name is `deprecated`, since a macro on
 /// stable has no other way to warn. What is passed to a call named `spawn…`, or shielded, gets no warning.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
@@ -408,7 +409,8 @@ use proc_macro::TokenStream;
 ///
 /// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated
 /// function, at its entry; what the loop has found so far goes with that. Return it at once, or shield what is still to be done with
-/// it, as `close` here:
+/// it, as `close` here. The compiler warns of the first await there that is not shielded, unless the code between asks whether it is
+/// cancelled.
 ///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, cancelable};

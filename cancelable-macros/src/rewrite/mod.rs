@@ -18,6 +18,7 @@
 //! `return`, `?`, `break`, `continue`, labels and values keep their meaning, since the code stays where it is.
 
 pub(crate) mod awaits;
+mod behind;
 pub(crate) mod caller;
 pub(crate) mod escapes;
 pub(crate) mod exit;
@@ -30,6 +31,7 @@ mod shielded;
 mod unreached;
 mod wrappers;
 
+pub(crate) use behind::Behind;
 pub(crate) use unreached::Unreached;
 pub(crate) use wrappers::moved_by;
 
@@ -38,6 +40,7 @@ use crate::lints;
 use crate::paths::{Library, at};
 use crate::turns::Turns;
 use awaits::Manner;
+use behind::Left;
 use exit::{Edge, Exit};
 use helpers::{Helper, Word};
 use loops::Header;
@@ -45,7 +48,8 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AngleBracketedGenericArguments, Attribute, Block, Expr, ExprMacro, Item, Lifetime, Macro, Stmt, StmtMacro, Type,
+    AngleBracketedGenericArguments, Attribute, Block, Expr, ExprIf, ExprMacro, ExprMatch, Item, Lifetime, Macro, Stmt,
+    StmtMacro, Type,
 };
 use unreached::Place;
 
@@ -73,8 +77,18 @@ pub(crate) struct Points {
     pub(crate) loops: usize,
 }
 
-/// Rewrites a body in place. Also gives what no check point reaches in it, if there is nothing that one reaches.
-pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors) -> (Points, Option<Unreached>) {
+/// What is to be known of a body that was rewritten.
+#[derive(Default)]
+pub(crate) struct Rewritten {
+    pub(crate) points: Points,
+    /// What no check point reaches, if there is nothing that one reaches.
+    pub(crate) unreached: Option<Unreached>,
+    /// An await that a cancel fails which has left a loop only.
+    pub(crate) behind: Option<Behind>,
+}
+
+/// Rewrites a body in place.
+pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors) -> Rewritten {
     let ends_in_await = matches!(block.stmts.last(), Some(Stmt::Expr(Expr::Await(_), None)));
     let mut rewriter = Rewriter {
         rules,
@@ -85,6 +99,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         touched: 0,
         reached: 0,
         unreached: None,
+        left: Left::default(),
         is_meant: false,
         last_await_wraps: false,
         errors,
@@ -96,7 +111,11 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
     // What the whole body has been put in by another attribute is awaited at its end, and does not let a check into its loops.
     let wraps = ends_in_await && rewriter.last_await_wraps;
     let is_told = rewriter.reached == usize::from(wraps);
-    (rewriter.points, rewriter.unreached.filter(|_| is_told))
+    Rewritten {
+        points: rewriter.points,
+        unreached: rewriter.unreached.filter(|_| is_told),
+        behind: rewriter.left.behind,
+    }
 }
 
 struct Rewriter<'a> {
@@ -114,6 +133,8 @@ struct Rewriter<'a> {
     reached: usize,
     /// The first loop or await at which none is.
     unreached: Option<Unreached>,
+    /// Which loops have been left, and what is behind them.
+    left: Left,
     /// In what is handed to some `spawn…`, or shielded: no check point is expected there.
     is_meant: bool,
     /// Whether the last await is on what holds an unreached loop.
@@ -255,8 +276,10 @@ impl Rewriter<'_> {
                 );
             }
         }
+        let was_inside = self.left.is_inside;
         if let Some(helper) = &marked {
             self.exit = Exit::Leave(self.label(expr, helper));
+            self.left.is_inside = true;
         }
         let checked_by_condition = match &mut *expr {
             Expr::While(inner) => match awaits::certain_await(&mut inner.cond, &|mac| self.is_await(mac)) {
@@ -294,6 +317,8 @@ impl Rewriter<'_> {
             }
         }
         self.exit = outer;
+        self.left.is_inside = was_inside;
+        self.left.is_behind |= marked.is_some();
     }
 
     /// A loop with the check of its turns, or of every so many, put in.
@@ -454,6 +479,7 @@ impl VisitMut for Rewriter<'_> {
                 self.points.awaits += 1;
                 self.touched += 1;
                 self.reached += 1;
+                self.left.awaits(inner.await_token.span);
                 let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
                     return;
                 };
@@ -487,6 +513,12 @@ impl VisitMut for Rewriter<'_> {
             Expr::Call(_) | Expr::MethodCall(_) if unreached::is_question(expr) => {
                 self.reached += 1;
                 visit_mut::visit_expr_mut(self, expr);
+                // Whoever asks knows that it may have been left.
+                self.left.is_behind = false;
+            }
+            Expr::Return(_) => {
+                visit_mut::visit_expr_mut(self, expr);
+                self.left.is_behind = false;
             }
             Expr::Closure(_) => {
                 helpers::clear_expr(expr, "closures are left alone", self.errors);
@@ -501,6 +533,32 @@ impl VisitMut for Rewriter<'_> {
             Expr::Repeat(inner) => self.visit_expr_mut(&mut inner.expr),
             _ => visit_mut::visit_expr_mut(self, expr),
         }
+    }
+
+    // What is behind a loop in one branch is not so in the others.
+    fn visit_expr_if_mut(&mut self, branches: &mut ExprIf) {
+        self.visit_attributes_mut(&mut branches.attrs);
+        self.visit_expr_mut(&mut branches.cond);
+        let before = self.left.is_behind;
+        self.visit_block_mut(&mut branches.then_branch);
+        let then = std::mem::replace(&mut self.left.is_behind, before);
+        if let Some((_, otherwise)) = &mut branches.else_branch {
+            self.visit_expr_mut(otherwise);
+        }
+        self.left.is_behind |= then;
+    }
+
+    fn visit_expr_match_mut(&mut self, branches: &mut ExprMatch) {
+        self.visit_attributes_mut(&mut branches.attrs);
+        self.visit_expr_mut(&mut branches.expr);
+        let before = self.left.is_behind;
+        let mut any = false;
+        for arm in &mut branches.arms {
+            self.left.is_behind = before;
+            self.visit_arm_mut(arm);
+            any |= self.left.is_behind;
+        }
+        self.left.is_behind = any;
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}

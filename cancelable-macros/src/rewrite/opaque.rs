@@ -300,6 +300,7 @@ impl Rewriter<'_> {
         self.points.awaits += 1;
         self.touched += 1;
         self.reached += 1;
+        self.left.awaits(span);
         let call = guard(block, self.manner, gives_way, self.rules, span);
         match &self.exit {
             // As in `awaits::guarded`: an `.await` in an arm would hold the value.

@@ -66,11 +66,14 @@ impl Rewriter<'_> {
         let stretch = variable(&format!("stretch{}", self.labels), helper.span);
         let outer = self.exit.clone();
         let (manner, points) = (self.manner, self.points);
+        // No cancel is seen in there that could have left a loop outside, nor one out here that has left a loop in there.
+        let was_behind = std::mem::take(&mut self.left.is_behind);
         self.exit = Exit::GiveUp(stretch.clone());
         self.manner = Manner::Guard;
         self.meaning_it(|this| this.visit_expr_mut(expr));
         self.exit = outer;
         self.manner = manner;
+        self.left.is_behind = was_behind;
         if helper.limit.is_none() {
             // Nothing outside fails them.
             self.points = points;
