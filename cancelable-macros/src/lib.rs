@@ -131,6 +131,9 @@ use proc_macro::TokenStream;
 /// `scope`, `name`, `timeout`, `deadline`, `grace`, `token` and `until` open a scope for each call, which works without an ambient
 /// token too. Expressions in options see the arguments and `self`.
 ///
+/// A scope ends with its call: tasks and threads that have inherited it, and that still run by then, are cancelled, with kind
+/// `ScopeEnded`. What is to go on after the call is started outside of it, with plain `tokio::spawn` for one.
+///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, cancelable};
 /// use std::time::Duration;

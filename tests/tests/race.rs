@@ -38,27 +38,27 @@ fn the_first_output_wins_and_losers_are_driven_to_their_end() {
 }
 
 #[test]
-fn a_superseded_branch_is_told_what_the_other_one_did() {
-    async fn why(told: &Mutex<String>) -> Result<(), String> {
+fn the_reason_of_a_superseded_branch_says_what_the_other_one_did() {
+    async fn why(said: &Mutex<String>) -> Result<(), String> {
         let error = guard(pending::<()>()).await.unwrap_err();
-        *told.lock().unwrap() = error.reason().to_string();
+        *said.lock().unwrap() = error.reason().to_string();
         Ok(())
     }
-    let told = Mutex::default();
+    let said = Mutex::default();
 
-    assert!(poll_once(&mut Box::pin(race((why(&told), ready(Ok(())))))).is_ready());
+    assert!(poll_once(&mut Box::pin(race((why(&said), ready(Ok(())))))).is_ready());
     assert_eq!(
-        *told.lock().unwrap(),
+        *said.lock().unwrap(),
         "superseded: another branch of the race finished first"
     );
 
     let failed = ready(Err::<(), _>("disk full".to_owned()));
-    assert!(poll_once(&mut Box::pin(try_join((why(&told), failed)))).is_ready());
-    assert_eq!(*told.lock().unwrap(), "superseded: another branch of the join failed");
+    assert!(poll_once(&mut Box::pin(try_join((why(&said), failed)))).is_ready());
+    assert_eq!(*said.lock().unwrap(), "superseded: another branch of the join failed");
 
-    let mut race = Box::pin(race((why(&told), async { panic!("on purpose") })));
+    let mut race = Box::pin(race((why(&said), async { panic!("on purpose") })));
     catch_unwind(AssertUnwindSafe(|| poll_once(&mut race))).unwrap_err();
-    assert_eq!(*told.lock().unwrap(), "superseded: another branch panicked");
+    assert_eq!(*said.lock().unwrap(), "superseded: another branch panicked");
 }
 
 #[test]

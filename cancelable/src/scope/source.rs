@@ -107,6 +107,8 @@ pub trait Source: Sized {
     ///
     /// The source is polled by whoever polls this future, listens from the first poll on, and stops when the future is done or
     /// dropped. After that, a second signal, for one, has its default action, which ends the process.
+    ///
+    /// An implementation that is `#[track_caller]` as well may give the reason its caller's line: that of the `until`.
     #[track_caller]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static;
 

@@ -234,14 +234,14 @@ mod tests {
 
     #[cfg(feature = "tokio")]
     #[tokio::test]
-    async fn a_run_that_waits_for_tokio_in_a_test_of_tokio_is_told_how_to_hand_it_to_a_runtime() {
+    async fn a_hung_run_in_a_test_of_tokio_says_how_to_hand_it_to_a_runtime() {
         let text = text_of_hung(tokio::time::sleep(Duration::from_millis(1)));
         assert!(text.contains("nobody drives tokio here"), "{text}");
         assert!(text.contains(".enable_all().build().unwrap().block_on(run)"), "{text}");
     }
 
     #[test]
-    fn a_run_that_waits_for_nothing_is_told_of_lost_wake_ups_first() {
+    fn a_hung_run_without_tokio_says_first_that_a_wake_up_may_be_lost() {
         let text = text_of_hung(pending());
         assert!(text.contains("\n  it has lost a wake-up, or waits"), "{text}");
         assert!(text.contains("hand the runs to the runtime"), "{text}");
