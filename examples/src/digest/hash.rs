@@ -82,7 +82,7 @@ fn work_through(queue: &Queue, report: &Report) -> Result<(), Cancelled> {
     Ok(())
 }
 
-/// The SHA-256 of one file, told block by block to `progress`.
+/// The SHA-256 of one file. `progress` is updated block by block.
 ///
 /// # Errors
 ///
