@@ -7,7 +7,7 @@ use crate::item::Function;
 use crate::paths::{Library, at, variable};
 use crate::plan::{OwnScope, Plan, Step, StepKind, TokenParameter};
 use crate::rewrite::exit::{Edge, Exit};
-use crate::rewrite::{self, Rules, Unreached, caller, fresh_label};
+use crate::rewrite::{self, Behind, Rewritten, Rules, caller, fresh_label};
 use crate::shape::{self, Shape};
 use crate::tell::Told;
 use crate::turns::Turns;
@@ -68,7 +68,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     };
     let unit = edge.is_unit();
     let inside = edge.within(&mut function.block);
-    let (points, unreached) = {
+    let rewritten = {
         let span = function.sig.ident.span();
         let exit = if or.is_none() {
             Exit::Return(inside.clone())
@@ -80,6 +80,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
         let rules = Rules {
             library: &library,
             exit,
+            edge: inside.clone(),
             every: every.as_ref().map(Turns::number),
             yield_every: yield_every.as_ref().map(Turns::number),
             unit,
@@ -93,7 +94,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             .unwrap_or_default()
     };
 
-    let told = told(&function.sig.ident, moved_by, unreached);
+    let points = rewritten.points;
+    let told = told(&function.sig.ident, moved_by, rewritten);
 
     if errors.is_empty() {
         Ok(Plan {
@@ -118,8 +120,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     }
 }
 
-/// Why a cancel would not end the function, if it would not.
-fn told(name: &Ident, moved_by: Option<&'static str>, unreached: Option<Unreached>) -> Option<Told> {
+/// Why a cancel would not end the function, if it would not, or would end it where nobody expects that.
+fn told(name: &Ident, moved_by: Option<&'static str>, rewritten: Rewritten) -> Option<Told> {
     if let Some(attribute) = moved_by {
         return Some(Told {
             span: name.span(),
@@ -129,10 +131,11 @@ fn told(name: &Ident, moved_by: Option<&'static str>, unreached: Option<Unreache
             ),
         });
     }
-    unreached.map(|unreached| Told {
+    let unreached = rewritten.unreached.map(|unreached| Told {
         span: unreached.span,
         message: unreached.message(name),
-    })
+    });
+    unreached.or_else(|| rewritten.behind.as_ref().map(Behind::told))
 }
 
 pub(crate) fn library(options: &mut Options) -> Library {

@@ -39,7 +39,6 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             })
 ///         }
 /// ```
-///
 /// With `finally`, which is made when the body is over, so that both may borrow the same, and one after the other use it up:
 /// ```text
 /// Input:  cancel_scope!(finally = async { CLOSE }, async move { BODY })
@@ -62,7 +61,6 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             value
 ///         }
 /// ```
-///
 /// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
 /// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
 /// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
@@ -82,7 +80,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         Value::Binding(name) => Some(name),
         _ => None,
     });
-    body.add_check_points(library, errors);
+    let told = body.add_check_points(library, errors);
     let steps = options.into_vec().into_iter().filter_map(check::step).collect();
     let builder = OwnScope { steps }.builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
@@ -101,7 +99,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         library.located("enter_sync", quote!(#scope, #block), span)
     };
     let Some(finally) = finally else {
-        return quote_spanned!(at(span)=> { let #scope = #builder; #run });
+        return quote_spanned!(at(span)=> { #told let #scope = #builder; #run });
     };
     let [kept, value] = ["finally", "value"].map(|name| variable(name, span));
     let kept_from = library.located("finally", quote_spanned!(at(span)=> &#scope), finally.span);
@@ -112,7 +110,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     } else {
         quote_spanned!(at(span)=> let #value = #run; #kept #clean_up; #value)
     };
-    quote_spanned!(at(span)=> { let #scope = #builder; let #kept = #kept_from; #run })
+    quote_spanned!(at(span)=> { #told let #scope = #builder; let #kept = #kept_from; #run })
 }
 
 /// The clean-up of a scope.
@@ -179,10 +177,13 @@ fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mu
         Value::Duration(duration) => Some((given.span, duration.to_tokens(library, given.span))),
         _ => None,
     });
-    match &timeout {
+    let told = match &timeout {
         Some(_) => body.add_check_points(library, errors),
-        None => body.refuse_helpers(errors),
-    }
+        None => {
+            body.refuse_helpers(errors);
+            None
+        }
+    };
     let asynchronous = body.asynchronous.is_some();
     let block = body.tokens(library, None);
     let function = |name| {
@@ -200,7 +201,7 @@ fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mu
             } else {
                 library.located("shield_sync_timeout", quote!(#limit, #block), option)
             };
-            quote_spanned!(at(span)=> { let #limit = #duration; #shield })
+            quote_spanned!(at(span)=> { #told let #limit = #duration; #shield })
         }
     }
 }
@@ -401,16 +402,20 @@ impl Body {
         }
     }
 
-    fn add_check_points(&mut self, library: &Library, errors: &mut Errors) {
+    /// Gives a warning, if there is to be one.
+    fn add_check_points(&mut self, library: &Library, errors: &mut Errors) -> Option<TokenStream> {
+        let edge = self.edge().within(&mut self.block);
         let rules = Rules {
             library,
-            exit: Exit::Return(self.edge().within(&mut self.block)),
+            exit: Exit::Return(edge.clone()),
+            edge,
             every: None,
             yield_every: None,
             unit: self.edge().is_unit(),
             asynchronous: self.asynchronous.is_some(),
         };
-        rewrite::rewrite(&mut self.block, &rules, errors);
+        let rewritten = rewrite::rewrite(&mut self.block, &rules, errors);
+        rewritten.behind.map(|behind| behind.told().item())
     }
 
     /// What notices that a scope is over before its body starts.

@@ -6,16 +6,17 @@
 //!
 //! | path | what for |
 //! |---|---|
-//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.finally(&scope)`, then `.run(future)` or `.run_sync(closure)`; `.race(tuple)`, `.try_join(tuple)`, `.shield_sync_timeout(duration, closure)`, `.duration(value)` and `.instant(value)` for options that may be an `Option` |
+//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.finally(&scope)`, then `.run(future)` or `.run_sync(closure)`; `.race(tuple)`, `.try_join(tuple)`, `.shield(future)`, `.shield_sync(closure)`, `.shield_sync_timeout(duration, closure)`, `.duration(value)` and `.instant(value)` for options that may be an `Option` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `GaveUp` | `::new()`, `.watch(future)`, `.give_up(cancelled)`, `.or_give_up(future)`: leaves an `async` block without a value |
 //! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |
 //! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.go_on()` and `.next_piece()`: a `for` in pieces of n |
 //! | `from_cancelled::<R>` | a cancel as a value of the function's type |
 //! | `token_parameter::<T>`, `linked`, `CancellationToken` | the ambient token, of the type that a `#[token]` parameter has; a token or a reference to one as a token; its type |
+//! | `Stretch` | `::new()`, `.watch(future)`, `.run(future)`, `.end(value)`, and what `GaveUp` has: a `#[cancelable(shield)]` |
 //! | `Either` | which branch of a `select!` was chosen |
 //! | `shield`, `shield_sync`, `shield_sync_timeout` | `shield!` |
-//! | `Duration`, `Result`, `Option`, `IntoIterator` | those of `core`, whatever the user calls so |
+//! | `Duration`, `Result`, `Option`, `ControlFlow`, `IntoIterator` | those of `core`, whatever the user calls so |
 
 #![deny(missing_docs)]
 
@@ -107,8 +108,8 @@ use proc_macro::TokenStream;
 /// - `join!`, `try_join!` and `select!` of `tokio` and `futures`, also imported ones: when all their branches are pending. For our
 ///   own `try_join!` in another place than before an `.await` or in a shield, write `cancelable::try_join!`.
 ///
-/// No check point: the await of `shield!(…)`, `shield(…)` or `….shielded()`, which start and end under a cancelled
-/// token too. Left alone are closures, `async` blocks, nested items, and macros other than `vec!`, `format!` and
+/// No check point: the await of `shield!(…)`, `shield(…)` or `….shielded()`, or of a `cancel_scope!` with a `finally`, which start and
+/// end under a cancelled token too. Left alone are closures, `async` blocks, nested items, and macros other than `vec!`, `format!` and
 /// `println!` and their like, `assert!` and its like, `matches!`, `dbg!`, `panic!` and its like, `pin!`, `race!`, `bail!`,
 /// `ensure!`, `anyhow!` and `eyre!`, which are looked into where their arguments are expressions. (Macros of your own that are
 /// called so stay yours: only what they are given is changed. What shows its argument, as a failed `assert!` and `dbg!` do, shows
@@ -116,9 +117,10 @@ use proc_macro::TokenStream;
 ///
 /// A function with no check point but its entry, whose loops or awaits are in closures, `async` blocks or macros that are left
 /// alone, would not end when it is cancelled. The compiler warns of it, at that loop or await, and says what to write instead.
-/// `#[cancelable(skip)]` on the statement says that the code is meant so, and turns the warning off. There are two more such
-/// warnings: for syntax that only nightly knows, and for a body that another attribute has moved away
-/// (`docs/other-attributes.md` in the repository says which order is right). The lint's name is `deprecated`, since a macro on
+/// `#[cancelable(skip)]` on the statement says that the code is meant so, and turns the warning off. There are three more such
+/// warnings: for syntax that only nightly knows; for a body that another attribute has moved away
+/// (`docs/other-attributes.md` in the repository says which order is right); and for an await that would lose what a
+/// [loop marked `break`](#behind-a-loop-that-is-left) has found. The lint's name is `deprecated`, since a macro on
 /// stable has no other way to warn. What is passed to a call named `spawn…`, or shielded, gets no warning.
 ///
 /// Where nothing is cancelled, the function does what it did: `return`, `?`, `break`, labels, values, types, borrows and
@@ -354,13 +356,64 @@ use proc_macro::TokenStream;
 ///   unmarked loops inside it. Not on a `loop` that has a value.
 /// - `#[cancelable(every = n)]`, on a loop, checks at every `n`-th of its iterations; the loops inside it keep theirs. Goes
 ///   with `break`: `#[cancelable(break, every = 4096)]`.
+/// - `#[cancelable(shield)]` runs it under a [shield](#clean-up), in async and in sync functions. `#[cancelable(shield = "2s")]` bounds
+///   that: a duration as `timeout` takes it.
 ///
-/// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated
-/// function, at its entry; what the loop has found so far goes with that. Return it at once, or have what is still to be done with
-/// it under a [`shield!`](../cancelable/macro.shield.html) (`shield_sync` in sync code), as `close` here:
+/// `skip`, `finish`, `shield` and `break` do not go together on one thing.
+///
+/// ## Clean-up
+///
+/// A cancelled function returns at its next check point, so what is to be done then has to be shielded. Mark the statement or the
+/// block: its awaits, its loops and what it calls, if that is annotated, do not see the cancel.
 ///
 /// ```
-/// use cancelable::{CancellationToken, Cancelled, cancelable, shield};
+/// use cancelable::{CancellationToken, Cancelled, cancelable};
+///
+/// #[cancelable]
+/// async fn export(conn: &mut Conn) -> Result<u64, Cancelled> {
+///     let result = conn.copy().await;             // annotated itself: returns when it is cancelled
+///     #[cancelable(shield = "2s")]
+///     {
+///         conn.flush().await?;                    // `?` and `return` leave the function, as ever
+///         conn.close().await;
+///     }
+///     result
+/// }
+///
+/// # struct Conn { is_open: bool, token: CancellationToken }
+/// # #[cancelable]
+/// # impl Conn {
+/// #     async fn copy(&self) -> Result<u64, Cancelled> { self.token.cancel(); std::future::pending().await }
+/// #     async fn flush(&self) -> Result<(), Cancelled> { Ok(std::future::ready(()).await) }
+/// #     #[cancelable(skip)]
+/// #     async fn close(&mut self) { self.is_open = false }
+/// # }
+/// # futures::executor::block_on(async {
+/// let token = CancellationToken::new();
+/// let mut conn = Conn { is_open: true, token: token.clone() };
+/// assert!(token.scope(export(&mut conn)).await.is_err());
+/// assert!(!conn.is_open);
+/// # });
+/// ```
+///
+/// - What a marked `let` binds is there behind it. `break` and `continue` cannot leave what is marked, and a variable that is
+///   declared without a value before it gets one there only by `#[cancelable(shield)] variable = …;`.
+/// - When the limit has passed, the function returns as it does at a check point: with `Cancelled`, or what `or` says.
+///   Annotated code in it is told of that, so it can finish; an await of something else is dropped. Without a limit it
+///   takes as long as it takes, or as the `grace` of the scope allows.
+/// - The mark is reached only if the function is not left before: `conn.copy().await` above would be left at that await, if `copy` was not
+///   annotated. Where that can happen, or where an error can leave by `?`, write
+///   [`cancel_scope!(finally = …)`](https://docs.rs/cancelable/latest/cancelable/macro.cancel_scope.html#finally-clean-up).
+///
+/// ## Behind a loop that is left
+///
+/// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated
+/// function, at its entry; what the loop has found so far goes with that. Return it at once, or shield what is still to be done with
+/// it, as `close` here. The compiler warns of the first await there that is not shielded, unless the code between asks whether it is
+/// cancelled.
+///
+/// ```
+/// use cancelable::{CancellationToken, Cancelled, cancelable};
 ///
 /// #[cancelable]
 /// async fn best(candidates: &[u32], sink: &Sink) -> Result<u32, Cancelled> {
@@ -371,7 +424,8 @@ use proc_macro::TokenStream;
 ///         #[cancelable(finish)]                   // not half a message
 ///         sink.send(best).await;
 ///     }
-///     shield!(async { sink.close().await }).await?;
+///     #[cancelable(shield)]                       // without it, the best would be lost here
+///     sink.close().await?;
 ///     Ok(best)
 /// }
 ///

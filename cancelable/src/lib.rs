@@ -135,6 +135,7 @@ pub mod testing;
 
 mod loops;
 mod site;
+mod stretch;
 
 #[doc(hidden)]
 #[path = "macro_support.rs"]

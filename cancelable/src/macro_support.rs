@@ -1,6 +1,7 @@
 //! What expansions may name, and nobody else. Not covered by semantic versioning: the two crates are pinned to each other.
 
 pub use core::iter::IntoIterator;
+pub use core::ops::ControlFlow;
 pub use core::option::Option;
 pub use core::result::Result;
 pub use core::time::Duration;
@@ -14,6 +15,7 @@ pub use crate::error::{Cancelled, FromCancelled};
 pub use crate::loops::{Probe, Turns};
 pub use crate::scope::{Scope, race, shield, shield_sync, try_join};
 pub use crate::site::{Either, GaveUp, Site, linked, token_parameter};
+pub use crate::stretch::Stretch;
 pub use crate::token::CancellationToken;
 
 /// The value that a cancelled function returns.

@@ -11,7 +11,7 @@ use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::loops::Asking;
-use crate::scope::{self, IntoRace, IntoTryJoin, Race, Scope, TryJoin};
+use crate::scope::{self, IntoRace, IntoTryJoin, Race, Scope, Shield, TryJoin};
 use crate::token::CancellationToken;
 
 /// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
@@ -123,6 +123,18 @@ impl Site {
         scope::try_join(branches)
     }
 
+    /// As [`shield`](crate::shield()).
+    #[track_caller]
+    pub fn shield<F: Future>(self, future: F) -> Shield<F> {
+        scope::shield(future)
+    }
+
+    /// As [`shield_sync`](crate::shield_sync()).
+    #[track_caller]
+    pub fn shield_sync<R>(self, body: impl FnOnce() -> R) -> R {
+        scope::shield_sync(body)
+    }
+
     /// As `shield_sync`, with a bound that the check points inside observe.
     #[track_caller]
     pub fn shield_sync_timeout<R: FromCancelled>(
@@ -225,6 +237,11 @@ impl GaveUp {
         OrGiveUp { checked, gave_up: self }
     }
 
+    /// The error that it gave up with.
+    pub(crate) fn cancelled(&self) -> Option<Cancelled> {
+        self.0.get().cloned()
+    }
+
     /// Runs `body` to its end, or to the point where it gives up.
     pub fn watch<F: Future>(&self, body: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
         Watch {
@@ -283,10 +300,9 @@ impl<F: Future> Future for Watch<'_, F> {
         if let Poll::Ready(output) = body.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        match this.gave_up.0.get() {
+        match this.gave_up.cancelled() {
             None => Poll::Pending,
             Some(cancelled) => {
-                let cancelled = cancelled.clone();
                 // Here, where the scope's token is still the ambient one.
                 this.body.set(None);
                 Poll::Ready(Err(cancelled))

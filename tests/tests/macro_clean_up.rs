@@ -272,3 +272,432 @@ mod finally {
         assert_eq!(connection.log(), ["closed"]);
     }
 }
+
+/// `#[cancelable(shield)]` on statements and blocks.
+mod marked {
+    use super::*;
+    use std::io;
+
+    /// A function's own error.
+    #[derive(Debug)]
+    enum Failed {
+        Cancelled(Cancelled),
+        Io(io::Error),
+    }
+
+    impl From<Cancelled> for Failed {
+        fn from(cancelled: Cancelled) -> Self {
+            Failed::Cancelled(cancelled)
+        }
+    }
+
+    impl From<io::Error> for Failed {
+        fn from(error: io::Error) -> Self {
+            Failed::Io(error)
+        }
+    }
+
+    impl Failed {
+        fn is_io(&self) -> bool {
+            matches!(self, Failed::Io(error) if error.kind() == io::ErrorKind::Other)
+        }
+
+        fn is_timeout(&self) -> bool {
+            matches!(self, Failed::Cancelled(cancelled) if cancelled.is_timeout())
+        }
+    }
+
+    fn broken() -> io::Result<u32> {
+        Err(io::Error::other("broken"))
+    }
+
+    /// What a clean-up reports, borrowing from what it cleans.
+    struct Report<'a>(&'a mut Vec<u32>);
+
+    #[cancelable]
+    async fn flush(buffer: &mut Vec<u32>) -> Result<Report<'_>, Cancelled> {
+        sleep(SOON).await?;
+        buffer.push(0);
+        Ok(Report(buffer))
+    }
+
+    fn is_send<T: Send>(future: T) -> T {
+        future
+    }
+
+    /// Runs `body` in a scope that is cancelled when its first argument is.
+    async fn in_scope<F: Future>(body: impl FnOnce(CancellationToken) -> F) -> F::Output {
+        let token = CancellationToken::new();
+        token.scope(body(token.clone())).await
+    }
+
+    #[test]
+    fn a_statement_and_a_binding_and_a_block_run_under_a_cancel() {
+        #[cancelable]
+        async fn work(connection: &Connection, buffer: &mut Vec<u32>, stop: CancellationToken) -> Result<(), Failed> {
+            stop.cancel();
+            #[cancelable(shield)]
+            connection.close().await?;
+            #[cancelable(shield)]
+            let report = flush(buffer).await?;
+            report.0.push(1);
+            #[cancelable(shield)]
+            {
+                connection.close().await?;
+                connection.close_now()?;
+                for _ in 0..2 {
+                    connection.close().await?;
+                }
+            }
+            connection.log.borrow_mut().push("done");
+            connection.close().await?;
+            unreachable!("behind a shield the next check point fails");
+        }
+
+        let (connection, mut buffer) = (Connection::default(), Vec::new());
+        let result = block_on(in_scope(|stop| work(&connection, &mut buffer, stop)));
+        assert!(matches!(result, Err(Failed::Cancelled(_))));
+        assert_eq!(
+            connection.log(),
+            ["closed", "closed", "closed", "closed", "closed", "done"]
+        );
+        assert_eq!(buffer, [0, 1]);
+    }
+
+    #[test]
+    fn a_sync_function_can_shield_too() {
+        #[cancelable]
+        fn work(connection: &Connection, stop: CancellationToken) -> Result<u32, Failed> {
+            stop.cancel();
+            #[cancelable(shield)]
+            connection.close_now()?;
+            #[cancelable(shield)]
+            let n = {
+                for _ in 0..3 {
+                    connection.close_now()?;
+                }
+                check().map(|()| 3)?
+            };
+            assert_eq!(n, 3);
+            #[cancelable(shield)]
+            for _ in 0..n {
+                if current().is_cancelled() {
+                    return Ok(0);
+                }
+            }
+            #[cancelable(shield)]
+            {
+                connection.log.borrow_mut().push("last");
+                broken()?;
+            }
+            Ok(n)
+        }
+
+        let (connection, token) = (Connection::default(), CancellationToken::new());
+        let result = token.sync_scope(|| work(&connection, token.clone()));
+        assert!(result.unwrap_err().is_io());
+        assert_eq!(connection.log(), ["closed", "closed", "closed", "closed", "last"]);
+    }
+
+    /// As `bail!` does, where nobody looks.
+    macro_rules! fail {
+        ($error:expr) => {
+            return Err($error.into())
+        };
+    }
+
+    #[test]
+    fn return_and_question_mark_leave_the_function_from_wherever() {
+        #[cancelable(scope)]
+        async fn asynchronous(how: u32) -> Result<u32, Failed> {
+            #[cancelable(shield)]
+            let n = match how {
+                0 => return Ok(10),
+                1 => broken()?,
+                2 => fail!(io::Error::other("failed")),
+                3 => {
+                    let value = async { broken() }.await;
+                    value?
+                }
+                _ => {
+                    #[cancelable(shield = "1h")]
+                    {
+                        if how == 4 {
+                            return Ok(40);
+                        }
+                        ready(how).await
+                    }
+                }
+            };
+            Ok(n + 100)
+        }
+
+        #[cancelable]
+        fn synchronous(how: u32) -> Option<u32> {
+            #[cancelable(shield)]
+            let n = match how {
+                0 => return Some(10),
+                1 => None?,
+                _ => how,
+            };
+            Some(n + 100)
+        }
+
+        block_on(async {
+            assert_eq!(asynchronous(0).await.unwrap(), 10);
+            for how in 1..4 {
+                assert!(asynchronous(how).await.unwrap_err().is_io());
+            }
+            assert_eq!(asynchronous(4).await.unwrap(), 40);
+            assert_eq!(asynchronous(5).await.unwrap(), 105);
+        });
+        assert_eq!([0, 1, 2].map(synchronous), [Some(10), None, Some(102)]);
+    }
+
+    #[test]
+    fn a_jump_and_an_assignment_keep_what_they_are() {
+        #[cancelable]
+        async fn work(stop: CancellationToken) -> Result<u32, Cancelled> {
+            stop.cancel();
+            let first;
+            #[cancelable(shield)]
+            first = ready(1).await;
+            #[cancelable(shield)]
+            let Some(second) = ready(Some(2)).await else {
+                return Ok(0);
+            };
+            let third = loop {
+                #[cancelable(shield)]
+                break ready(3).await;
+            };
+            #[cancelable(shield)]
+            return Ok(first + second + third + ready(4).await);
+        }
+
+        // The loop is checked, under a cancel: it has to be in there, too.
+        assert!(block_on(in_scope(work)).is_err());
+        assert_eq!(block_on(work(CancellationToken::new())).unwrap(), 10);
+    }
+
+    #[test]
+    fn a_limit_that_passes_returns_as_a_check_point_does() {
+        #[cancelable]
+        async fn foreign(connection: &Connection) -> Result<u32, Failed> {
+            #[cancelable(shield = "1ms")]
+            {
+                connection.close().await?;
+                pending::<()>().await;
+            }
+            Ok(1)
+        }
+
+        #[cancelable]
+        async fn noticing(limit: Option<Duration>) -> Result<u32, Failed> {
+            #[cancelable(shield = limit)]
+            sleep(Duration::from_secs(3600)).await.or_else(|cancelled| {
+                assert!(cancelled.is_timeout());
+                Err(cancelled)
+            })?;
+            Ok(1)
+        }
+
+        #[cancelable]
+        async fn looping() -> Option<u32> {
+            #[cancelable(shield = SOON)]
+            let n = loop {
+                ready(()).await;
+            };
+            Some(n)
+        }
+
+        #[cancelable(or = 7)]
+        async fn otherwise() -> u32 {
+            #[cancelable(shield = SOON)]
+            pending::<()>().await;
+            1
+        }
+
+        #[cancelable(or = 7, scope)]
+        async fn otherwise_in_a_scope() -> u32 {
+            #[cancelable(shield = SOON)]
+            {
+                #[cancelable(shield = Some(SOON / 2))]
+                pending::<()>().await;
+                pending::<()>().await;
+            }
+            1
+        }
+
+        #[cancelable]
+        async fn leaves_the_loop() -> Result<u32, Cancelled> {
+            let mut turns = 0;
+            #[cancelable(break)]
+            loop {
+                turns += 1;
+                #[cancelable(shield = SOON)]
+                pending::<()>().await;
+            }
+            Ok(turns)
+        }
+
+        let connection = Connection::default();
+        block_on(async {
+            assert!(foreign(&connection).await.unwrap_err().is_timeout());
+            assert!(noticing(Some(SOON)).await.unwrap_err().is_timeout());
+            assert_eq!(looping().await, None);
+            assert_eq!(otherwise().await, 7);
+            assert_eq!(otherwise_in_a_scope().await, 7);
+            assert_eq!(leaves_the_loop().await.unwrap(), 1);
+        });
+    }
+
+    #[test]
+    fn a_limit_that_passes_ends_a_sync_stretch_at_a_check_point() {
+        #[cancelable]
+        fn looping(limit: impl Into<Option<Duration>>) -> Result<u32, Failed> {
+            let limit = limit.into();
+            #[cancelable(shield = limit)]
+            let n = loop {};
+            Ok(n)
+        }
+
+        #[cancelable(or = 7, scope)]
+        fn nested(connection: &Connection) -> u32 {
+            #[cancelable(shield = "1h")]
+            {
+                #[cancelable(shield = "1ms")]
+                for _ in 0.. {
+                    let _ = connection.close_now();
+                }
+                1
+            }
+        }
+
+        let connection = Connection::default();
+        assert!(looping(SOON).unwrap_err().is_timeout());
+        assert_eq!(nested(&connection), 7);
+    }
+
+    #[test]
+    fn in_the_body_of_a_scope_it_leaves_the_scope() {
+        let connection = Connection::default();
+        let result: Result<u32, Failed> = block_on(cancel_scope!(token = scope, async {
+            scope.cancel();
+            #[cancelable(shield)]
+            connection.close().await?;
+            #[cancelable(shield = "1h")]
+            {
+                connection.close_now()?;
+                broken()?;
+            }
+            Ok(3)
+        }));
+        assert!(result.unwrap_err().is_io());
+        assert_eq!(connection.log(), ["closed", "closed"]);
+
+        let result = cancel_scope!(token = scope, || -> Result<u32, Failed> {
+            scope.cancel();
+            #[cancelable(shield)]
+            {
+                connection.close_now()?;
+                return Ok(5);
+            }
+        });
+        assert_eq!(result.unwrap(), 5);
+        assert_eq!(connection.log(), ["closed"]);
+    }
+
+    struct Pool {
+        connections: Vec<Connection>,
+    }
+
+    #[cancelable(timeout = "1h")]
+    impl Pool {
+        async fn drain(mut self) -> Result<usize, Failed> {
+            current().cancel();
+            let mut closed = 0;
+            #[cancelable(shield)]
+            while let Some(connection) = self.connections.pop() {
+                connection.close().await?;
+                closed += 1;
+            }
+            Ok(closed)
+        }
+
+        fn names<'a>(&'a self, names: &'a [String]) -> Option<impl Iterator<Item = &'a str>> {
+            current().cancel();
+            #[cancelable(shield)]
+            let count = self
+                .connections
+                .iter()
+                .filter(|connection| connection.close_now().is_ok())
+                .count();
+            Some(names.iter().take(count).map(String::as_str))
+        }
+    }
+
+    #[test]
+    fn methods_and_moved_values_and_borrows() {
+        let pool = || Pool {
+            connections: vec![Connection::default(), Connection::default()],
+        };
+        assert_eq!(block_on(pool().drain()).unwrap(), 2);
+        let names = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        assert_eq!(pool().names(&names).unwrap().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn its_future_is_send_if_what_is_in_it_is() {
+        #[cancelable(or = 0)]
+        async fn work(text: String) -> usize {
+            #[cancelable(shield = "1h")]
+            let length = { ready(text.len()).await + text.len() };
+            #[cancelable(shield)]
+            drop(ready(text).await);
+            length
+        }
+        assert_eq!(block_on(is_send(work("ab".to_owned()))), 4);
+    }
+
+    #[test]
+    fn a_scope_outside_waits_for_it() {
+        #[cancelable]
+        async fn work(connection: &Connection) -> Result<(), Cancelled> {
+            #[cancelable(shield)]
+            connection.close().await?;
+            pending().await
+        }
+        let connection = Connection::default();
+        let token = CancellationToken::new();
+        let mut scope = Box::pin(token.scope(work(&connection)));
+        assert!(tests::poll_once(&mut scope).is_pending());
+        token.cancel();
+        assert!(tests::poll_once(&mut scope).is_pending());
+        assert!(block_on(scope).is_err());
+        assert_eq!(connection.log(), ["closed"]);
+    }
+
+    #[test]
+    fn what_is_in_it_is_dropped_under_it() {
+        struct Asks<'a>(&'a Cell<Option<bool>>);
+        impl Drop for Asks<'_> {
+            fn drop(&mut self) {
+                self.0.set(Some(check().is_ok()));
+            }
+        }
+
+        #[cancelable]
+        async fn work(asks: Asks<'_>, stop: CancellationToken) -> Result<(), Cancelled> {
+            stop.cancel();
+            #[cancelable(shield)]
+            {
+                let _kept = &asks;
+                let _moved = asks;
+            }
+            Ok(())
+        }
+        let was_shielded = Cell::new(None);
+        block_on(in_scope(|stop| work(Asks(&was_shielded), stop))).unwrap();
+        assert_eq!(was_shielded.get(), Some(true));
+    }
+}

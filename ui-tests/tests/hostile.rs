@@ -61,6 +61,34 @@ mod shadowed {
         Outcome::Ok(sum)
     }
 
+    #[annotate(scope, until = ::core::future::pending::<()>())]
+    pub async fn shielded(list: &[u32]) -> Outcome<u32> {
+        let mut sum = 0;
+        #[annotate(shield)]
+        for n in list {
+            sum += ::core::future::ready(n).await;
+        }
+        #[annotate(shield = "1h")]
+        let n: u32 = Outcome::Ok(::core::future::ready(1).await)?;
+        ::cancelable::cancel_scope!(grace = "1h", finally = async { sum = 0 }, async {
+            Outcome::Ok(sum + n)
+        })
+        .await
+    }
+
+    #[annotate(or = 7)]
+    pub fn shielded_sync(list: &[u32]) -> u32 {
+        #[annotate(shield = ::core::time::Duration::MAX)]
+        {
+            for n in list {
+                if *n > 3 {
+                    return *n;
+                }
+            }
+        }
+        0
+    }
+
     #[annotate(name = "scope", timeout = "1h", grace = "1s", token = ::cancelable::CancellationToken::new(), every = 2)]
     pub async fn in_scope(list: &[u32], (a, _): (u32, u32)) -> Outcome<u32> {
         let mut sum = a;

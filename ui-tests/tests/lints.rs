@@ -105,6 +105,89 @@ struct Point {
     y: u32,
 }
 
+/// Clean-up, marked and behind a scope.
+mod clean_up {
+    use super::*;
+
+    #[cancelable(scope, until = pending::<()>())]
+    pub(crate) async fn marked(n: u32) -> Result<u32, Cancelled> {
+        #[cancelable(shield)]
+        ready(()).await;
+        #[cancelable(shield)]
+        ready(Ok::<_, Cancelled>(())).await?;
+        #[cancelable(shield = "1h")]
+        let mut m = ready(n).await;
+        #[cancelable(shield)]
+        let () = ready(()).await;
+        #[cancelable(shield = Duration::MAX)]
+        {
+            m += ready(1).await;
+        }
+        #[cancelable(shield)]
+        if m > 5 {
+            return Ok(m);
+        }
+        #[cancelable(shield)]
+        m = ready(m).await;
+        #[cancelable(shield)]
+        for _ in 0..2 {
+            ready(()).await;
+        }
+        #[cancelable(shield)]
+        {
+            ready(Ok(m)).await
+        }
+    }
+
+    #[cancelable(or = 0, scope)]
+    pub(crate) async fn marked_or(n: u32) -> u32 {
+        #[cancelable(shield = "1h")]
+        {
+            #[cancelable(shield)]
+            ready(()).await;
+        }
+        #[cancelable(shield)]
+        return ready(n).await;
+    }
+
+    #[cancelable(or = ())]
+    pub(crate) fn nothing(list: &mut Vec<u32>) {
+        #[cancelable(shield)]
+        list.push(1);
+        #[cancelable(shield = "1h")]
+        for n in 0..2 {
+            list.push(n);
+        }
+        #[cancelable(shield)]
+        {
+            list.push(3);
+        }
+    }
+
+    #[cancelable]
+    pub(crate) fn leaves(n: u32) -> Result<u32, Cancelled> {
+        #[cancelable(shield)]
+        {
+            if n > 3 {
+                return Ok(3);
+            }
+            return Ok(n);
+        }
+    }
+
+    #[cancelable]
+    pub(crate) async fn behind_a_scope(list: &mut Vec<u32>) -> Result<usize, Cancelled> {
+        cancel_scope!(grace = "1s", finally = async { list.push(ready(1).await) }, async {
+            Ok(ready(list.len()).await)
+        })
+        .await
+    }
+
+    pub(crate) fn behind_a_sync_scope(list: &mut Vec<u32>) -> Option<usize> {
+        cancel_scope!(finally = { list.push(1) }, { Some(list.len()) })
+    }
+}
+
 /// Options of every kind, on async functions.
 mod asynchronous {
     use super::*;
@@ -564,6 +647,9 @@ fn all_of_it_runs() {
         asynchronous::empty().await;
         asynchronous::empty_scope().await;
         assert_eq!(n, 1, "nothing");
+        assert_eq!(clean_up::marked(2).await.ok(), Some(3), "marked");
+        assert_eq!(clean_up::marked_or(2).await, 2, "marked");
+        assert_eq!(clean_up::behind_a_scope(&mut vec![1]).await.ok(), Some(1), "finally");
         assert_eq!(asynchronous::returns(2).await.ok(), Some(2), "returns");
         assert_eq!(asynchronous::helpers(3).await.ok(), Some(9), "helpers");
         assert_eq!(
@@ -597,6 +683,10 @@ fn all_of_it_runs() {
     assert_eq!(sync::scope(1, 2, vec![]).ok(), Some(1), "scope");
     assert_eq!(sync::or(1) + sync::or_scope(1), 2, "or");
     sync::nothing();
+    let mut list = vec![1];
+    clean_up::nothing(&mut list);
+    assert_eq!(clean_up::behind_a_sync_scope(&mut list), Some(5), "finally");
+    assert_eq!(clean_up::leaves(5).ok(), Some(3), "leaves");
     sync::nothing_scope();
     let token = CancellationToken::new();
     assert!(sync::linked_reference(&token).is_ok(), "linked");

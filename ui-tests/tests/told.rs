@@ -103,3 +103,98 @@ async fn has_a_scope() -> Result<(), Cancelled> {
 fn has_nothing_to_wait_for(numbers: &[u32]) -> Option<u32> {
     numbers.iter().map(|n| n + 1).max()
 }
+
+/// Behind a loop that a cancel has left, but not so that anything is lost; or somebody knows of it.
+mod behind_a_left_loop {
+    use super::*;
+    use cancelable::{current, shield_sync};
+
+    async fn save(_: u32) {}
+
+    #[cancelable]
+    async fn shields(mut best: u32) -> Result<u32, Cancelled> {
+        #[cancelable(break)]
+        while best < 3 {
+            best += 1;
+        }
+        #[cancelable(shield)]
+        save(best).await;
+        #[cancelable(shield = "1s")]
+        {
+            save(best).await;
+            save(best).await;
+        }
+        #[cancelable(skip)]
+        save(best).await;
+        shield(save(best)).await;
+        shield!(timeout = "1s", async { Ok::<_, Cancelled>(save(best).await) }).await?;
+        shield_sync(|| ());
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn returns(mut best: u32) -> Result<u32, Cancelled> {
+        if best > 5 {
+            #[cancelable(break)]
+            while best < 3 {
+                best += 1;
+            }
+            return Ok(best);
+        }
+        save(best).await;
+        match best {
+            0 =>
+            {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+            }
+            1 => save(best).await,
+            _ => {}
+        }
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn asks(mut best: u32) -> Result<u32, Cancelled> {
+        #[cancelable(break)]
+        while best < 3 {
+            best += 1;
+        }
+        if current().is_cancelled() {
+            return Ok(best);
+        }
+        save(best).await;
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn leaves_another_loop(mut best: u32) -> Result<u32, Cancelled> {
+        #[cancelable(break)]
+        loop {
+            #[cancelable(break)]
+            while best < 3 {
+                best += 1;
+            }
+            save(best).await;
+            if best > 5 {
+                break;
+            }
+        }
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn shields_the_loop(mut best: u32) -> Result<u32, Cancelled> {
+        #[cancelable(shield = "1s")]
+        {
+            #[cancelable(break)]
+            while best < 3 {
+                best += 1;
+            }
+        }
+        save(best).await;
+        Ok(best)
+    }
+}

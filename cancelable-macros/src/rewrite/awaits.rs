@@ -206,7 +206,7 @@ pub(crate) fn certain_await<'a>(
 
 /// The same, for an expression of whatever value.
 fn in_any_case<'a>(expr: &'a mut Expr, is_await: &impl Fn(&Macro) -> bool) -> Option<&'a mut Vec<Attribute>> {
-    let skipped = helpers::attrs_mut(expr).is_some_and(|attrs| attrs.iter().any(|attr| helpers::says(attr, "skip")));
+    let skipped = helpers::attrs_mut(expr).is_some_and(|attrs| attrs.iter().any(helpers::is_apart));
     if skipped {
         return None;
     }
@@ -255,7 +255,7 @@ fn in_any_case<'a>(expr: &'a mut Expr, is_await: &impl Fn(&Macro) -> bool) -> Op
 /// Up to its end a block that gives a value goes through all of its statements.
 fn in_block<'a>(block: &'a mut Block, is_await: &impl Fn(&Macro) -> bool) -> Option<&'a mut Vec<Attribute>> {
     block.stmts.iter_mut().find_map(|stmt| match stmt {
-        Stmt::Local(local) if !local.attrs.iter().any(|attr| helpers::says(attr, "skip")) => {
+        Stmt::Local(local) if !local.attrs.iter().any(helpers::is_apart) => {
             in_any_case(&mut local.init.as_mut()?.expr, is_await)
         }
         Stmt::Expr(expr, _) => in_any_case(expr, is_await),

@@ -9,14 +9,12 @@ use syn::{Block, Expr, ExprLoop, Item, Label, Lifetime};
 /// Reports each on its own token. `what` is what they would leave: "`cancel_scope!`"; `remedy` is what to do instead, before
 /// it says the same `break` outside.
 pub(crate) fn refuse(block: &mut Block, what: &str, remedy: &str, errors: &mut Errors) {
-    Escapes {
-        what,
-        remedy,
-        errors,
-        loops: 0,
-        labels: Vec::new(),
-    }
-    .visit_block_mut(block);
+    Escapes::of(what, remedy, errors).visit_block_mut(block);
+}
+
+/// The same for an expression.
+pub(super) fn refuse_in(expr: &mut Expr, what: &str, remedy: &str, errors: &mut Errors) {
+    Escapes::of(what, remedy, errors).visit_expr_mut(expr);
 }
 
 /// The first value with which a `break` ends this `loop`, if one does.
@@ -75,7 +73,17 @@ struct Escapes<'a> {
     labels: Vec<String>,
 }
 
-impl Escapes<'_> {
+impl<'a> Escapes<'a> {
+    fn of(what: &'a str, remedy: &'a str, errors: &'a mut Errors) -> Self {
+        Escapes {
+            what,
+            remedy,
+            errors,
+            loops: 0,
+            labels: Vec::new(),
+        }
+    }
+
     fn inside(&mut self, label: Option<&Label>, is_loop: bool, visit: impl FnOnce(&mut Self)) {
         self.loops += usize::from(is_loop);
         self.labels.extend(label.map(|label| label.name.ident.to_string()));

@@ -197,6 +197,15 @@ impl Exit {
         quote_spanned!(at(span)=> if let #result::Err(#pattern) = #check { #leave; })
     }
 
+    /// ```text
+    /// Output: Err(cancelled) => return from_cancelled::<R>(cancelled),
+    /// ```
+    pub(super) fn err_arm(&self, library: &Library, span: Span) -> Arm {
+        let result = library.private("Result", span);
+        let (pattern, leave) = self.arm(library, span);
+        arm(quote_spanned!(at(span)=> #result::Err(#pattern)), leave, span)
+    }
+
     /// The two arms of
     /// ```text
     /// Output: match CHECKED { Ok(value) => value, Err(cancelled) => return from_cancelled::<R>(cancelled) }
@@ -206,19 +215,18 @@ impl Exit {
         // With the user's span unchanged, so that a value of the wrong type is told of the `.await` and nothing else.
         let mut value = variable("value", span);
         value.set_span(span);
-        let (pattern, leave) = self.arm(library, span);
         [
             arm(
                 quote_spanned!(at(span)=> #result::Ok(#value)),
                 value.to_token_stream(),
                 span,
             ),
-            arm(quote_spanned!(at(span)=> #result::Err(#pattern)), leave, span),
+            self.err_arm(library, span),
         ]
     }
 }
 
-fn arm(pattern: TokenStream, body: TokenStream, span: Span) -> Arm {
+pub(super) fn arm(pattern: TokenStream, body: TokenStream, span: Span) -> Arm {
     Arm {
         attrs: Vec::new(),
         pat: Pat::Verbatim(pattern),

@@ -1,6 +1,8 @@
-//! `#[cancelable(skip)]`, `#[cancelable(finish)]`, `#[cancelable(break)]`, `#[cancelable(every = N)]` inside a body.
+//! `#[cancelable(skip)]`, `#[cancelable(finish)]`, `#[cancelable(break)]`, `#[cancelable(every = N)]`,
+//! `#[cancelable(shield)]` inside a body.
 
 use crate::diag::{Errors, nearest, one_of};
+use crate::duration::DurationValue;
 use crate::paths::variable;
 use crate::turns::Turns;
 use proc_macro2::{Ident, Span};
@@ -17,6 +19,7 @@ pub(crate) enum Word {
     Finish,
     Break,
     Every,
+    Shield,
 }
 
 #[derive(Clone)]
@@ -25,16 +28,19 @@ pub(crate) struct Helper {
     pub(crate) span: Span,
     /// Turns between two checks of this loop; goes with `break`, too.
     pub(crate) every: Option<Turns>,
+    /// How long a shield may take.
+    pub(crate) limit: Option<DurationValue>,
 }
 
-const WORDS: [(&str, Word); 4] = [
+const WORDS: [(&str, Word); 5] = [
     ("skip", Word::Skip),
     ("finish", Word::Finish),
     ("break", Word::Break),
     ("every", Word::Every),
+    ("shield", Word::Shield),
 ];
 /// How they are written.
-const WRITTEN: [&str; 4] = ["skip", "finish", "break", "every = N"];
+const WRITTEN: [&str; 5] = ["skip", "finish", "break", "every = N", "shield"];
 
 /// An attribute is ours by its last name: it may be written `#[cancelable::cancelable(skip)]` too.
 pub(crate) fn is_ours(attr: &Attribute) -> bool {
@@ -61,6 +67,11 @@ pub(super) fn is_helper(attr: &Attribute) -> bool {
 /// Whether an attribute inside a body is ours and says `word`.
 pub(crate) fn says(attr: &Attribute, word: &str) -> bool {
     is_helper(attr) && said(attr).iter().any(|said| said.name == word)
+}
+
+/// Whether an attribute inside a body keeps the function's check points out.
+pub(super) fn is_apart(attr: &Attribute) -> bool {
+    says(attr, "skip") || says(attr, "shield")
 }
 
 /// The words in its parentheses; none if it is something else that stands there.
@@ -122,7 +133,7 @@ impl Helper {
             _ => {
                 errors.at(
                     other.span,
-                    "only one of `skip`, `finish` and `break` goes on one thing, and `every = N` only beside `break`; remove one of them",
+                    "only one of `skip`, `finish`, `shield` and `break` goes on one thing, and `every = N` only beside `break`; remove one of them",
                 );
                 self
             }
@@ -142,7 +153,7 @@ fn read(attr: &Attribute, errors: &mut Errors) -> Vec<Helper> {
         return Vec::new();
     };
     let said = match list.parse_args_with(Punctuated::<Said, Token![,]>::parse_terminated) {
-        Ok(said) if !said.is_empty() && said.iter().all(|said| said.value.is_none() || said.name == "every") => said,
+        Ok(said) if !said.is_empty() && said.iter().all(Said::may_be) => said,
         _ => {
             errors.on(
                 if list.tokens.is_empty() { list.path.to_token_stream() } else { list.tokens.clone() },
@@ -175,6 +186,11 @@ impl Parse for Said {
 }
 
 impl Said {
+    /// Whether it has a value only where there may be one.
+    fn may_be(&self) -> bool {
+        self.value.is_none() || self.name == "every" || self.name == "shield"
+    }
+
     fn helper(self, errors: &mut Errors) -> Option<Helper> {
         let (text, span) = (self.name.to_string(), self.name.span());
         let Some((_, word)) = WORDS.iter().find(|(name, _)| text == *name) else {
@@ -190,25 +206,25 @@ impl Said {
             );
             return None;
         };
-        let every = match (word, self.value) {
-            (Word::Every, Some(value)) => Some(Turns::from_expr(
-                "every",
-                "every = 1024",
-                variable("every_here", span),
-                value,
-                errors,
-            )?),
+        let mut helper = Helper {
+            word: *word,
+            span,
+            every: None,
+            limit: None,
+        };
+        match (word, self.value) {
+            (Word::Every, Some(value)) => {
+                let name = variable("every_here", span);
+                helper.every = Some(Turns::from_expr("every", "every = 1024", name, value, errors)?);
+            }
             (Word::Every, None) => {
                 errors.at(span, "expected `every = 1024`, found `every`");
                 return None;
             }
-            _ => None,
-        };
-        Some(Helper {
-            word: *word,
-            span,
-            every,
-        })
+            (Word::Shield, Some(value)) => helper.limit = Some(DurationValue::from_expr("shield", value, errors)?),
+            _ => {}
+        }
+        Some(helper)
     }
 }
 

@@ -18,6 +18,7 @@
 //! `return`, `?`, `break`, `continue`, labels and values keep their meaning, since the code stays where it is.
 
 pub(crate) mod awaits;
+mod behind;
 pub(crate) mod caller;
 pub(crate) mod escapes;
 pub(crate) mod exit;
@@ -26,9 +27,11 @@ pub(crate) mod loops;
 mod opaque;
 mod select;
 pub(crate) mod shadows;
+mod shielded;
 mod unreached;
 mod wrappers;
 
+pub(crate) use behind::Behind;
 pub(crate) use unreached::Unreached;
 pub(crate) use wrappers::moved_by;
 
@@ -37,14 +40,16 @@ use crate::lints;
 use crate::paths::{Library, at};
 use crate::turns::Turns;
 use awaits::Manner;
-use exit::Exit;
+use behind::Left;
+use exit::{Edge, Exit};
 use helpers::{Helper, Word};
 use loops::Header;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AngleBracketedGenericArguments, Attribute, Block, Expr, ExprMacro, Item, Lifetime, Macro, Stmt, StmtMacro, Type,
+    AngleBracketedGenericArguments, Attribute, Block, Expr, ExprIf, ExprMacro, ExprMatch, Item, Lifetime, Macro, Stmt,
+    StmtMacro, Type,
 };
 use unreached::Place;
 
@@ -53,6 +58,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) library: &'a Library,
     /// How check points leave, outside loops marked `break`.
     pub(crate) exit: Exit,
+    /// The type of what `return` and `?` leave with.
+    pub(crate) edge: Edge,
     /// Turns between two checks of a loop, as an expression that costs nothing to repeat.
     pub(crate) every: Option<TokenStream>,
     /// Turns between two of a loop that let other tasks run, likewise.
@@ -70,8 +77,18 @@ pub(crate) struct Points {
     pub(crate) loops: usize,
 }
 
-/// Rewrites a body in place. Also gives what no check point reaches in it, if there is nothing that one reaches.
-pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors) -> (Points, Option<Unreached>) {
+/// What is to be known of a body that was rewritten.
+#[derive(Default)]
+pub(crate) struct Rewritten {
+    pub(crate) points: Points,
+    /// What no check point reaches, if there is nothing that one reaches.
+    pub(crate) unreached: Option<Unreached>,
+    /// An await that a cancel fails which has left a loop only.
+    pub(crate) behind: Option<Behind>,
+}
+
+/// Rewrites a body in place.
+pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors) -> Rewritten {
     let ends_in_await = matches!(block.stmts.last(), Some(Stmt::Expr(Expr::Await(_), None)));
     let mut rewriter = Rewriter {
         rules,
@@ -82,6 +99,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         touched: 0,
         reached: 0,
         unreached: None,
+        left: Left::default(),
         is_meant: false,
         last_await_wraps: false,
         errors,
@@ -93,7 +111,11 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
     // What the whole body has been put in by another attribute is awaited at its end, and does not let a check into its loops.
     let wraps = ends_in_await && rewriter.last_await_wraps;
     let is_told = rewriter.reached == usize::from(wraps);
-    (rewriter.points, rewriter.unreached.filter(|_| is_told))
+    Rewritten {
+        points: rewriter.points,
+        unreached: rewriter.unreached.filter(|_| is_told),
+        behind: rewriter.left.behind,
+    }
 }
 
 struct Rewriter<'a> {
@@ -111,6 +133,8 @@ struct Rewriter<'a> {
     reached: usize,
     /// The first loop or await at which none is.
     unreached: Option<Unreached>,
+    /// Which loops have been left, and what is behind them.
+    left: Left,
     /// In what is handed to some `spawn…`, or shielded: no check point is expected there.
     is_meant: bool,
     /// Whether the last await is on what holds an unreached loop.
@@ -127,6 +151,7 @@ impl Rewriter<'_> {
                 helpers::clear_expr(expr, "`skip` leaves everything inside as it is", self.errors);
             }
             Word::Finish => self.finishing(helper, |this| this.visit_expr_mut(expr)),
+            Word::Shield => self.shielding(helper, expr),
             Word::Break | Word::Every => match expr {
                 Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, Some(helper)),
                 _ => {
@@ -251,8 +276,10 @@ impl Rewriter<'_> {
                 );
             }
         }
+        let was_inside = self.left.is_inside;
         if let Some(helper) = &marked {
             self.exit = Exit::Leave(self.label(expr, helper));
+            self.left.is_inside = true;
         }
         let checked_by_condition = match &mut *expr {
             Expr::While(inner) => match awaits::certain_await(&mut inner.cond, &|mac| self.is_await(mac)) {
@@ -290,6 +317,8 @@ impl Rewriter<'_> {
             }
         }
         self.exit = outer;
+        self.left.is_inside = was_inside;
+        self.left.is_behind |= marked.is_some();
     }
 
     /// A loop with the check of its turns, or of every so many, put in.
@@ -365,9 +394,14 @@ impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
         match stmt {
             Stmt::Expr(expr, semicolon) => {
-                let awaited = semicolon.and_then(|_| awaits::keyword(expr));
+                let mut awaited = semicolon.and_then(|_| awaits::keyword(expr));
                 match helpers::take_from_statement(expr, self.errors) {
-                    Some(helper) => self.visit_marked(helper, expr),
+                    Some(helper) => {
+                        if helper.word == Word::Shield {
+                            awaited = semicolon.map(|semicolon| semicolon.span);
+                        }
+                        self.visit_marked(helper, expr);
+                    }
                     None => self.visit_expr_mut(expr),
                 }
                 if let (Some(awaited), Expr::Match(guarded)) = (awaited, expr) {
@@ -389,6 +423,18 @@ impl VisitMut for Rewriter<'_> {
                             what: "`skip` leaves everything inside as it is",
                         };
                         visit_mut::visit_local_mut(&mut clear, local);
+                    }
+                    Some(helper @ Helper { word: Word::Shield, .. }) => {
+                        let span = helper.span;
+                        let Some(init) = &mut local.init else {
+                            self.errors.at(span, "nothing runs here that could be shielded");
+                            return;
+                        };
+                        self.shielding(helper, &mut init.expr);
+                        if let Some((_, otherwise)) = &mut init.diverge {
+                            self.visit_expr_mut(otherwise);
+                        }
+                        local.attrs.push(lints::on_let(span));
                     }
                     Some(helper @ Helper { word: Word::Finish, .. }) => {
                         self.finishing(helper, |this| visit_mut::visit_local_mut(this, local));
@@ -433,6 +479,7 @@ impl VisitMut for Rewriter<'_> {
                 self.points.awaits += 1;
                 self.touched += 1;
                 self.reached += 1;
+                self.left.awaits(inner.await_token.span);
                 let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
                     return;
                 };
@@ -466,6 +513,12 @@ impl VisitMut for Rewriter<'_> {
             Expr::Call(_) | Expr::MethodCall(_) if unreached::is_question(expr) => {
                 self.reached += 1;
                 visit_mut::visit_expr_mut(self, expr);
+                // Whoever asks knows that it may have been left.
+                self.left.is_behind = false;
+            }
+            Expr::Return(_) => {
+                visit_mut::visit_expr_mut(self, expr);
+                self.left.is_behind = false;
             }
             Expr::Closure(_) => {
                 helpers::clear_expr(expr, "closures are left alone", self.errors);
@@ -480,6 +533,32 @@ impl VisitMut for Rewriter<'_> {
             Expr::Repeat(inner) => self.visit_expr_mut(&mut inner.expr),
             _ => visit_mut::visit_expr_mut(self, expr),
         }
+    }
+
+    // What is behind a loop in one branch is not so in the others.
+    fn visit_expr_if_mut(&mut self, branches: &mut ExprIf) {
+        self.visit_attributes_mut(&mut branches.attrs);
+        self.visit_expr_mut(&mut branches.cond);
+        let before = self.left.is_behind;
+        self.visit_block_mut(&mut branches.then_branch);
+        let then = std::mem::replace(&mut self.left.is_behind, before);
+        if let Some((_, otherwise)) = &mut branches.else_branch {
+            self.visit_expr_mut(otherwise);
+        }
+        self.left.is_behind |= then;
+    }
+
+    fn visit_expr_match_mut(&mut self, branches: &mut ExprMatch) {
+        self.visit_attributes_mut(&mut branches.attrs);
+        self.visit_expr_mut(&mut branches.expr);
+        let before = self.left.is_behind;
+        let mut any = false;
+        for arm in &mut branches.arms {
+            self.left.is_behind = before;
+            self.visit_arm_mut(arm);
+            any |= self.left.is_behind;
+        }
+        self.left.is_behind = any;
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}

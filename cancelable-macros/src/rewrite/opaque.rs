@@ -300,6 +300,7 @@ impl Rewriter<'_> {
         self.points.awaits += 1;
         self.touched += 1;
         self.reached += 1;
+        self.left.awaits(span);
         let call = guard(block, self.manner, gives_way, self.rules, span);
         match &self.exit {
             // As in `awaits::guarded`: an `.await` in an arm would hold the value.
@@ -310,6 +311,27 @@ impl Rewriter<'_> {
             }
         }
     }
+}
+
+/// Whether there is an `.await` in `expr` that is the function's own.
+pub(super) fn awaits(expr: &mut Expr) -> bool {
+    let mut awaits = Awaits(false);
+    awaits.visit_expr_mut(expr);
+    awaits.0
+}
+
+struct Awaits(bool);
+
+impl VisitMut for Awaits {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Await(_) => self.0 = true,
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
 /// Whether evaluating `expr` may leave the function, or the loop that it stands in, or wait.

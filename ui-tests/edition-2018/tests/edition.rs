@@ -91,6 +91,30 @@ fn tail(n: u32) -> impl Future<Output = Result<u32, Cancelled>> {
     async move { Ok(ready(n).await) }
 }
 
+// What is at the end of a marked block is a temporary no longer than the block.
+#[cancelable]
+async fn shielded(text: String, list: &std::sync::Mutex<Vec<usize>>) -> Result<usize, Cancelled> {
+    #[cancelable(shield)]
+    let n = { D(&text).len() + ready(1).await };
+    #[cancelable(shield = "1h")]
+    {
+        list.lock().unwrap().push(n)
+    }
+    #[cancelable(shield)]
+    Ok(list.lock().unwrap().len() + D(&text).len())
+}
+
+#[cancelable(or = 0)]
+fn shielded_sync(text: String) -> usize {
+    #[cancelable(shield)]
+    {
+        if text.is_empty() {
+            return 7;
+        }
+        D(&text).len()
+    }
+}
+
 #[test]
 fn works_as_in_the_newest() {
     assert_eq!(block_on(in_place(&[1, 2])).unwrap(), 3);
@@ -100,6 +124,13 @@ fn works_as_in_the_newest() {
     assert_eq!(in_scope_sync("abc".into()).unwrap(), 3);
     assert_eq!(block_on(or("abc".into(), 2)), 3);
     assert_eq!(block_on(tail(2)).unwrap(), 2);
+    assert_eq!(block_on(shielded("abc".into(), &Vec::new().into())).unwrap(), 4);
+    assert_eq!(shielded_sync("abc".into()), 3);
+    let (mut list, mut sum) = (vec![1], 0);
+    let n = block_on(cancel_scope!(finally = async { list.clear() }, async { list.pop() }));
+    assert_eq!(n, Some(1));
+    let n = cancel_scope!(finally = { sum += 1 }, { Some(sum) });
+    assert_eq!((n, sum), (Some(0), 1));
     let n = cancel_scope!(timeout = "1h", token = t, || -> Result<u32, Cancelled> {
         let _: &CancellationToken = &t;
         for _ in 0..3 {}

@@ -1,0 +1,94 @@
+async fn shield() -> Result<u32, Cancelled> {
+    if ::cancelable::__private::Site.is_cancelled() {
+        return ::cancelable::__private::from_cancelled::<
+            Result<u32, Cancelled>,
+        >(::cancelable::__private::Site.cancelled());
+    }
+    #[allow(clippy::unnecessary_semicolon)]
+    match {
+        let cancelable_stretch1 = ::cancelable::__private::Stretch::new();
+        let cancelable_ended = ::cancelable::__private::Site
+            .shield(
+                cancelable_stretch1
+                    .watch(async {
+                        #[allow(
+                            unreachable_code,
+                            clippy::diverging_sub_expression,
+                            clippy::let_unit_value
+                        )]
+                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
+                            Result<u32, Cancelled>,
+                        > {
+                            return cancelable_dead;
+                        }
+                        let cancelable_value = cancelable_stretch1
+                            .or_give_up(
+                                ::cancelable::__private::Site.guard(conn.close()),
+                            )
+                            .await?;
+                        #[allow(unreachable_code)]
+                        return cancelable_stretch1.end(cancelable_value).await;
+                    }),
+            )
+            .await;
+        cancelable_ended
+    } {
+        ::cancelable::__private::Result::Ok(
+            ::cancelable::__private::ControlFlow::Continue(cancelable_value),
+        ) => cancelable_value,
+        ::cancelable::__private::Result::Ok(
+            ::cancelable::__private::ControlFlow::Break(cancelable_left),
+        ) => return cancelable_left,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            return ::cancelable::__private::from_cancelled::<
+                Result<u32, Cancelled>,
+            >(cancelable_cancelled);
+        }
+    };
+    #[allow(clippy::let_unit_value)]
+    let report = match {
+        let cancelable_limit = ::cancelable::__private::Option::Some(
+            ::cancelable::__private::Duration::from_millis(2000u64),
+        );
+        let cancelable_stretch2 = ::cancelable::__private::Stretch::new();
+        let cancelable_ended = ::cancelable::__private::Site
+            .shield(
+                cancelable_stretch2
+                    .watch(async {
+                        #[allow(
+                            unreachable_code,
+                            clippy::diverging_sub_expression,
+                            clippy::let_unit_value
+                        )]
+                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
+                            Result<u32, Cancelled>,
+                        > {
+                            return cancelable_dead;
+                        }
+                        let cancelable_value = cancelable_stretch2
+                            .or_give_up(
+                                ::cancelable::__private::Site.guard(flush(&mut buffer)),
+                            )
+                            .await?;
+                        #[allow(unreachable_code)]
+                        return cancelable_stretch2.end(cancelable_value).await;
+                    }),
+            )
+            .timeout(cancelable_limit)
+            .await;
+        cancelable_ended
+    } {
+        ::cancelable::__private::Result::Ok(
+            ::cancelable::__private::ControlFlow::Continue(cancelable_value),
+        ) => cancelable_value,
+        ::cancelable::__private::Result::Ok(
+            ::cancelable::__private::ControlFlow::Break(cancelable_left),
+        ) => return cancelable_left,
+        ::cancelable::__private::Result::Err(cancelable_cancelled) => {
+            return ::cancelable::__private::from_cancelled::<
+                Result<u32, Cancelled>,
+            >(cancelable_cancelled);
+        }
+    };
+    Ok(report)
+}
