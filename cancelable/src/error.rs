@@ -154,10 +154,10 @@ impl Cancelled {
     /// }
     ///
     /// # futures::executor::block_on(async {
-    /// let handler = cancel_scope!(timeout = "5ms", name = "handler", async { query().await });
+    /// let handler = cancel_scope!(timeout = "50ms", name = "handler", async { query().await });
     /// let cancelled = handler.await.unwrap_err();
     /// assert_eq!(cancelled.scope_name(), Some("query"));
-    /// assert_eq!(cancelled.reason().to_string(), "timed out after 5ms (scope \"handler\")");
+    /// assert_eq!(cancelled.reason().to_string(), "timed out after 50ms (scope \"handler\")");
     /// # });
     /// ```
     #[must_use]

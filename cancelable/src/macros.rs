@@ -137,10 +137,10 @@ macro_rules! cancel_scope {
 /// must be [`FromCancelled`](crate::FromCancelled). In an annotated function the `.await` of a shield is no check point.
 ///
 /// ```
-/// use cancelable::{Cancelled, cancel_scope, cancelable, shield, sleep};
+/// use cancelable::{CancellationToken, Cancelled, cancel_scope, cancelable, shield, sleep};
 /// use std::{cell::Cell, time::Duration};
 ///
-/// #[cancelable(timeout = "5ms")]
+/// #[cancelable]
 /// async fn copy(is_closed: &Cell<bool>) -> Result<(), Cancelled> {
 ///     // A scope of its own for the work: the cancel ends it and comes out of it as a value, so that the lines below run.
 ///     let copied = cancel_scope!(async { sleep(Duration::from_secs(60)).await }).await;
@@ -154,8 +154,9 @@ macro_rules! cancel_scope {
 /// }
 ///
 /// # futures::executor::block_on(async {
-/// let is_closed = Cell::new(false);
-/// assert!(copy(&is_closed).await.unwrap_err().is_timeout());
+/// let (token, is_closed) = (CancellationToken::new(), Cell::new(false));
+/// let (copied, ()) = futures::join!(token.scope(copy(&is_closed)), async { token.cancel() });
+/// assert!(copied.is_err());
 /// assert!(is_closed.get());
 /// # });
 /// ```

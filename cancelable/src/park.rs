@@ -117,3 +117,6 @@ pub(crate) fn block_on_until<F: Future>(future: F, look_at: impl Fn() -> Option<
         }
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests;

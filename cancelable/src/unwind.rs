@@ -47,12 +47,6 @@ impl FirstPanic {
         self.0.is_some()
     }
 
-    /// Lets the panic end here; the panic hook has reported it.
-    pub(crate) fn end_here(self) {
-        // Its payload may panic when it is dropped.
-        mem::forget(self);
-    }
-
     /// Lets the panic go on. A thread that is unwinding already is spared a second panic, which would abort the process;
     /// the panic hook has reported it.
     pub(crate) fn resume(self) {

@@ -1,4 +1,5 @@
-//! What the example programs are made of, so that their tests can reach it. The programs themselves are in `src/bin`.
+//! What `digest` is made of, so that its tests can reach it. The program itself is in `src/bin`, and small ones to copy are in
+//! `examples`.
 
 #![forbid(unsafe_code)]
 

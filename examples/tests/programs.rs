@@ -239,20 +239,18 @@ fn retry() {
     let (code, stdout, _) = running.end();
     assert_eq!((code, stdout.as_str()), (Some(0), "welcome\n"));
 
-    // Nobody there.
+    // Nobody there. (A child of another test that is just being started may keep the port open for a moment.)
     drop(listener);
     let (code, stdout, stderr) = run("retry", &[&server, "--pause", "1ms", "--attempts", "3"]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
-    let starts = [
-        "attempt 1: Connection refused",
-        "attempt 2: Connection refused",
-        "retry: Connection refused",
-    ];
     assert_eq!(stderr.lines().count(), 3, "{stderr}");
-    assert!(
-        stderr.lines().zip(starts).all(|(line, start)| line.starts_with(start)),
-        "{stderr}"
-    );
+    for (line, start) in stderr.lines().zip([
+        "attempt 1: Connection re",
+        "attempt 2: Connection re",
+        "retry: Connection re",
+    ]) {
+        assert!(line.starts_with(start), "{stderr}");
+    }
 
     // Stopped between two attempts.
     let mut running = Running::start("retry", &[&server, "--pause", "1h"]);

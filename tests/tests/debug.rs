@@ -43,6 +43,10 @@ fn futures_scopes_and_streams_show_what_they_are() {
             format!("{:?}", stream::iter([1, 2]).until_cancelled_by(&token, StreamEnd::Now)),
             "UntilCancelled { stream: Iter { iter: IntoIter([1, 2]) }, token: Some(CancellationToken {",
         ),
+        (
+            format!("{:?}", stream::iter([1, 2]).until_cancelled(StreamEnd::Now).chunked(3)),
+            "Chunked { items: UntilCancelled { stream: Iter { iter: IntoIter([1, 2]) }, token: None, end: Now, .. }, partial: [], size: 3 }",
+        ),
     ] {
         assert!(shown.starts_with(expected), "{shown}");
     }

@@ -390,6 +390,44 @@ fn l23_a_child_of_a_process_that_never_set_a_deadline_can_make_link_cancel_and_a
     });
 }
 
+/// Futures that wait for a token may be on the stack of a lost thread, which glibc gives to the next one.
+#[test]
+fn a_thread_of_the_library_in_a_child_has_a_stack_that_no_lost_thread_had_and_user_code_has_room_on_it() {
+    fn address_on_the_stack() -> usize {
+        std::ptr::from_ref(std::hint::black_box(&0_u8.clone())).addr()
+    }
+    fn take_a_mebibyte() {
+        std::hint::black_box([1_u8; 1 << 20]);
+    }
+    let name = "a_thread_of_the_library_in_a_child_has_a_stack_that_no_lost_thread_had_and_user_code_has_room_on_it";
+    in_a_fresh_process(name, || {
+        let stop = CancellationToken::new();
+        thread::scope(|scope| {
+            let _stopped_at_the_end = stop.drop_guard_ref();
+            let (lost, are_lost) = mpsc::channel();
+            for _ in 0..4 {
+                let (stop, lost) = (&stop, lost.clone());
+                scope.spawn(move || {
+                    lost.send(address_on_the_stack()).unwrap();
+                    stop.wait();
+                });
+            }
+            let lost: Vec<_> = are_lost.iter().take(4).collect();
+            in_child(|| {
+                let token = CancellationToken::new();
+                let (told, is_told) = mpsc::channel();
+                let _callback = token.on_cancel(move |_| {
+                    take_a_mebibyte();
+                    told.send(address_on_the_stack()).unwrap();
+                });
+                token.cancel_after(MOMENT);
+                let own = is_told.recv().unwrap();
+                assert!(lost.iter().all(|lost| lost.abs_diff(own) > 1 << 20));
+            });
+        });
+    });
+}
+
 #[test]
 fn l23_a_child_leaves_a_scope_whose_source_was_being_polled_when_the_process_forked() {
     for _ in 0..300 {

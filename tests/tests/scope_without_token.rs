@@ -95,6 +95,31 @@ fn a_pending_scope_takes_no_place_in_the_tree_until_somebody_needs_its_token() {
 }
 
 #[test]
+fn a_scope_that_listens_to_another_token_makes_its_own_when_it_is_pending_and_not_before() {
+    let (outer, other) = (CancellationToken::new(), CancellationToken::new());
+    let below = outer.clone();
+    let mut future = Box::pin(Scope::new().parent(&outer).until(&other).run(async move {
+        assert_eq!(children(&below), "0");
+        pending::<Outcome>().await
+    }));
+    let (_, waker) = CountingWaker::new();
+    assert!(poll_with(&mut future, &waker).is_pending());
+    assert_eq!(children(&outer), "1");
+}
+
+#[test]
+fn a_pending_scope_below_a_deadline_that_a_thread_watches_takes_no_place_in_the_tree() {
+    let outcome: Outcome = Scope::new().timeout(LONG).run_sync_with(|outer| {
+        let mut future = Box::pin(Scope::new().run(pending::<Outcome>()));
+        let (_, waker) = CountingWaker::new();
+        assert!(poll_with(&mut future, &waker).is_pending());
+        assert_eq!(children(outer), "0");
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+#[test]
 fn l11_a_pending_scope_without_a_token_is_woken_by_its_parent_and_ends() {
     let outer = CancellationToken::new();
     let mut future = Box::pin(Scope::new().parent(&outer).run(pending::<Outcome>()));

@@ -757,12 +757,15 @@ fn the_last_chunk_is_delivered_and_then_the_stream_ends() {
     for end in ALL_ENDS {
         let (token, sender, stream) = channel(end);
         let mut chunks = stream.chunked(3);
+        assert!(!chunks.is_terminated());
         for n in 1..=5 {
             sender.unbounded_send(n).unwrap();
         }
         assert_eq!(poll_item(&mut chunks), Poll::Ready(Some(vec![1, 2, 3])));
         assert!(poll_item(&mut chunks).is_pending());
         assert_eq!(chunks.partial(), [4, 5]);
+        assert_eq!(chunks.size_hint().0, 1, "they come, whatever happens");
+        assert!(!chunks.is_terminated());
         token.cancel();
         if end == StreamEnd::AfterItem {
             assert!(poll_item(&mut chunks).is_pending());

@@ -3,7 +3,8 @@
 //! Who annotates a function expects it to end when it is cancelled. One that has nothing but its entry to do so, and whose
 //! loops or awaits are all in closures, `async` blocks or macros, would not, and nobody would notice: so it is told of.
 //!
-//! Not told of is code that is handed to some `spawn…`: it is not this function that it keeps from ending.
+//! Not told of is code that is handed to some `spawn…`: it is not this function that it keeps from ending. Nor the body of a
+//! `TaskGroup`: that is a scope, which ends it.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::{Expr, Macro};
@@ -69,13 +70,24 @@ impl Unreached {
     }
 }
 
-/// Whether what is given to this call runs apart from the function.
+/// Whether what is given to this call runs apart from the function, or in a scope of its own.
 pub(super) fn runs_elsewhere(expr: &Expr) -> bool {
     match expr {
-        Expr::Call(call) => name_of(&call.func).is_some_and(|name| name.contains("spawn")),
+        Expr::Call(call) => name_of(&call.func).is_some_and(|name| name.contains("spawn")) || is_of_group(&call.func),
         Expr::MethodCall(call) => call.method.to_string().contains("spawn"),
         _ => false,
     }
+}
+
+/// `TaskGroup::run`, `TaskGroup::<_, _>::run_on`, and the like.
+fn is_of_group(func: &Expr) -> bool {
+    let Expr::Path(path) = func else { return false };
+    path.path
+        .segments
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|segment| segment.ident == "TaskGroup")
 }
 
 /// Whether a call asks the token: `check()`, `token.is_cancelled()`, and the like.
@@ -207,5 +219,27 @@ mod tests {
             })),
             None
         );
+    }
+
+    #[test]
+    fn what_is_spawned_or_given_to_a_group_is_not_told_of() {
+        let elsewhere: [Expr; 4] = [
+            syn::parse_quote!(tokio::spawn(async { loop {} })),
+            syn::parse_quote!(pool.spawn_blocking(|| loop {})),
+            syn::parse_quote!(TaskGroup::run(async |group| for job in jobs {
+                group.spawn(job)
+            })),
+            syn::parse_quote!(cancelable::tokio::TaskGroup::<(), Error>::run_on(
+                tokio,
+                async |group| loop {}
+            )),
+        ];
+        assert!(elsewhere.iter().all(runs_elsewhere));
+        let here: [Expr; 3] = [
+            syn::parse_quote!(run(async |group| loop {})),
+            syn::parse_quote!(Task::run(|| loop {})),
+            syn::parse_quote!(jobs.run(|| loop {})),
+        ];
+        assert!(!here.iter().any(runs_elsewhere));
     }
 }

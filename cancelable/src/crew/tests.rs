@@ -27,12 +27,23 @@ fn none_to_be_had(_: usize) -> io::Result<()> {
     Err(io::ErrorKind::WouldBlock.into())
 }
 
+/// Runs a piece of user code, whose panic a shift would keep to itself.
+fn run(shift: &Shift<'_>, f: impl FnOnce()) -> bool {
+    let mut is_done = false;
+    let goes_on = shift.run(|| {
+        f();
+        is_done = true;
+    });
+    assert!(is_done);
+    goes_on
+}
+
 #[test]
 fn a_thread_that_has_been_relieved_ends_and_its_relief_goes_on() {
     let post = Post::new();
     let stuck = held(&post);
     let mut next = 0;
-    let goes_on = stuck.run(|| {
+    let goes_on = run(&stuck, || {
         assert!(relieve(&post, |turn| {
             next = turn;
             Ok(())
@@ -51,7 +62,7 @@ fn a_thread_that_has_been_relieved_ends_and_its_relief_goes_on() {
 fn a_thread_that_nobody_could_be_found_for_takes_the_post_again_as_it_comes_back() {
     let post = Post::new();
     let stuck = held(&post);
-    let goes_on = stuck.run(|| {
+    let goes_on = run(&stuck, || {
         assert!(!relieve(&post, none_to_be_had));
         assert!(!post.is_held(), "whoever is in need may start one");
     });
@@ -64,7 +75,7 @@ fn a_thread_that_nobody_could_be_found_for_takes_the_post_again_as_it_comes_back
 /// Each is stuck while the next one holds the post; how many at most.
 fn stuck_one_in_another(post: &Post, shift: &Shift<'_>) -> usize {
     let mut below = 0;
-    shift.run(|| {
+    run(shift, || {
         let mut next = None;
         let has_relief = relieve(post, |turn| {
             next = Some(turn);
@@ -91,7 +102,7 @@ fn a_thread_that_has_come_back_is_not_counted_any_more() {
     let mut shift = held(&post);
     for _ in 0..3 * MOST_STUCK {
         let mut next = 0;
-        shift.run(|| {
+        run(&shift, || {
             assert!(relieve(&post, |turn| {
                 next = turn;
                 Ok(())

@@ -162,8 +162,7 @@ impl Origin for Plan {
         }
         let parent = self.parent_token(outer).cloned().unwrap_or(CancellationToken::never());
         // Whoever hangs on a token relies on its deadline being watched; one that no thread can watch has to be asked for.
-        let is_unwatched = !parent.is_quiet() && parent.attend();
-        (!is_unwatched).then_some(parent)
+        (!parent.attend()).then_some(parent)
     }
 
     fn state_below<'f>(&'f self, stand_in: &'f CancellationToken) -> StateRef<'f> {

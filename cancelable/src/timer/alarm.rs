@@ -5,7 +5,6 @@
 //! the first one's timeout.
 
 use std::cell::RefCell;
-use std::fmt;
 #[cfg(not(cancelable_loom))]
 use std::sync::LazyLock;
 use std::task::Waker;
@@ -159,8 +158,5 @@ fn disarm(armed: Armed) {
     drop(surplus);
 }
 
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alarm").finish_non_exhaustive()
-    }
-}
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests;

@@ -58,7 +58,7 @@ use crate::primitive::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering, lock, tr
 pub(super) const BATCH: usize = 64;
 
 /// The thread looks at the clock at least this often: some platforms do not take longer waits.
-const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_SLEEP: Duration = Duration::from_secs(86_400);
 
 /// In a forked child: how often to try a slot's lock, and after how many ticks to come back if it is taken all the same.
 const TRIES: usize = 100;

@@ -9,7 +9,6 @@ mod wheel;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -144,6 +143,6 @@ fn no_alarm_is_lost_or_early_when_threads_arm_the_slots_they_kept() {
 
 #[test]
 fn alarm_can_be_sent_shared_and_kept_across_a_panic() {
-    fn holds<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + Debug + 'static>() {}
+    fn holds<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
     holds::<Alarm>();
 }

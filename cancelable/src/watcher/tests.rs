@@ -90,6 +90,27 @@ fn l21_a_future_that_panics_in_its_first_poll_and_again_as_it_is_dropped_takes_n
 }
 
 #[test]
+fn a_future_that_is_woken_several_times_before_it_is_polled_is_queued_once() {
+    // Its thread is this one.
+    let watcher: &'static Watcher = Box::leak(Box::new(Watcher::new(|_, _| Ok(()))));
+    let queued = || lock(&watcher.queue).tasks.len();
+    let (wakers, woken_by) = mpsc::channel();
+    let future = std::future::poll_fn(move |cx| {
+        cx.waker().wake_by_ref();
+        cx.waker().wake_by_ref();
+        wakers.send(cx.waker().clone()).unwrap();
+        Poll::Pending
+    });
+    let _vigil = watcher.watch(Box::pin(future), false, Box::new(|error| panic!("{error}")));
+    for waker in woken_by.iter().take(3) {
+        assert_eq!(queued(), 1, "for the wakes in its poll");
+        waker.wake_by_ref();
+        assert_eq!(queued(), 1);
+        watcher.next().poll();
+    }
+}
+
+#[test]
 fn what_is_ready_at_once_starts_no_thread() {
     let watcher: &'static Watcher = Box::leak(Box::new(Watcher::new(|_, _| panic!("a thread is started"))));
     let vigil = watcher.watch(Box::pin(async {}), false, Box::new(|error| panic!("{error}")));

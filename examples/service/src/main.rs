@@ -85,11 +85,13 @@ async fn run(args: &Args) -> io::Result<Option<CancelReason>> {
         timeout: args.timeout,
     };
     let signals = signals()?;
-    let listener = TcpListener::bind(args.listen).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-
     let stopping = CancellationToken::new();
-    let server = serve(listener, router(&app)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let serving = async {
+        let listener = TcpListener::bind(args.listen).await?;
+        println!("listening on http://{}", listener.local_addr()?);
+        let stop = stopping.clone().cancelled_owned();
+        serve(listener, router(&app)).with_graceful_shutdown(stop).await
+    };
     let shutdown = async {
         let reason = signals.fired().await;
         eprintln!("{reason}; no new requests, {:?} for those that run", args.drain);
@@ -100,8 +102,10 @@ async fn run(args: &Args) -> io::Result<Option<CancelReason>> {
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
     tokio::select! {
-        served = async { server.await } => served?,
+        // It hears signals from its first poll on, so that comes before the first client does.
+        biased;
         () = shutdown => {}
+        served = serving => served?,
     }
     Ok(app.requests.reason())
 }

@@ -229,14 +229,28 @@ fn neither_does_a_client_that_never_ends_its_request() {
 }
 
 #[test]
+fn a_client_that_keeps_its_connection_does_not_hold_up_the_end() {
+    let service = Service::start(&["--drain", "1h"]);
+    let mut client = service.send("GET /primes/100 HTTP/1.1\r\nHost: test\r\n\r\n");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n25\n") {
+        let mut byte = [0];
+        client.0.read_exact(&mut byte).unwrap();
+        answer.extend(byte);
+    }
+    service.signal(Signal::TERM);
+    assert_eq!(service.end().code(), Some(0));
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let mut service = Service::start(&["--drain", "1h"]);
     let _client = service.get(FOR_EVER);
     service.logged("worker: begun");
-    service.signal(Signal::INT);
-    service.logged("received SIGINT");
-    service.signal(Signal::INT);
-    assert_eq!(service.end().signal(), Some(Signal::INT.as_raw()));
+    service.signal(Signal::TERM);
+    service.logged("received SIGTERM");
+    service.signal(Signal::TERM);
+    assert_eq!(service.end().signal(), Some(Signal::TERM.as_raw()));
 }
 
 #[test]

@@ -32,6 +32,7 @@ const BLOCK: usize = 64 * 1024;
 /// # Panics
 ///
 /// Outside a tokio runtime.
+#[cancelable]
 pub async fn hash_all(files: Vec<OsString>, jobs: usize, report: &Arc<Report>) -> Result<(), Cancelled> {
     let jobs = jobs.min(files.len());
     let queue = Arc::new(Queue::new(files));
@@ -81,7 +82,7 @@ fn work_through(queue: &Queue, report: &Report) -> Result<(), Cancelled> {
     Ok(())
 }
 
-/// The SHA-256 of one file, told block by block to `progress`.
+/// The SHA-256 of one file. `progress` is updated block by block.
 ///
 /// # Errors
 ///

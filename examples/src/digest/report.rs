@@ -1,4 +1,4 @@
-//! What is told: lines in order, complaints, and how far it has come.
+//! What is printed: lines in order, complaints, and how far the program has come.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -31,7 +31,7 @@ struct Lines {
     out: Box<dyn Write + Send>,
     /// The place of the line to be written next.
     next: usize,
-    /// Lines whose turn has not come; an empty one for a file without a sum.
+    /// Lines that have to wait for those before them; an empty one for a file without a sum.
     waiting: BTreeMap<usize, Vec<u8>>,
 }
 
@@ -80,7 +80,7 @@ impl Report {
         self.write(&mut lines, &due)
     }
 
-    /// Writes what has been finished out of turn, which is all there is left to do after a cancel.
+    /// Writes the lines that wait, which is all that is left to do after a cancel.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Report {
         self.say(&format_args!("digest: {path:?}: {problem}"));
     }
 
-    /// A line on stderr, above the status line. If stderr is gone, nobody is there to be told.
+    /// A line on stderr, above the status line. If stderr is gone, nobody is there to read it.
     pub fn say(&self, line: &dyn Display) {
         self.status.suspend(|| {
             let _ = io::stderr().write_all(format!("{line}\n").as_bytes());

@@ -23,7 +23,7 @@ use crate::reason::{CancelReason, ReasonKind};
 use crate::scope::nature::end_token;
 use crate::scope::options::Scope;
 use crate::token::CancellationToken;
-use crate::unwind::FirstPanic;
+use crate::unwind::{FirstPanic, caught};
 
 /// How a closure or a future came out that may have panicked.
 pub(crate) type Caught<T> = Result<T, Box<dyn Any + Send>>;
@@ -162,9 +162,7 @@ impl<T, E> Shared<T, E> {
                 drop(state);
                 if waker.is_some() {
                     // The clone was for nothing. Its destructor is user code, and what has been taken must not be lost to it.
-                    let mut panics = FirstPanic::default();
-                    panics.run(|| drop(waker));
-                    panics.end_here();
+                    caught(|| drop(waker));
                 }
                 return Poll::Ready(taken);
             }

@@ -58,6 +58,15 @@ fn deadline_between_ticks_is_rounded_up() {
 }
 
 #[test]
+fn waker_of_a_token_is_let_go_when_it_has_been_woken() {
+    let driver = by_hand();
+    let probe = Probe::new(|| {});
+    let _alarm = driver.arm_for(driver.origin(), probe.clone().into(), For::Token);
+    turn_until_idle(driver, driver.origin());
+    assert_eq!((probe.woken(), Arc::strong_count(&probe)), (1, 1));
+}
+
+#[test]
 fn past_deadline_is_woken_by_the_next_turn_and_not_by_arm() {
     let driver = by_hand();
     turn_until_idle(driver, micros(driver, 9_000_000));
