@@ -464,6 +464,9 @@ mod marked {
             #[cancelable(shield)]
             first = ready(1).await;
             #[cancelable(shield)]
+            let text: &str = &ready(Some("2".to_owned())).await.unwrap_or_default();
+            assert_eq!(text, "2");
+            #[cancelable(shield)]
             let Some(second) = ready(Some(2)).await else {
                 return Ok(0);
             };
@@ -822,5 +825,99 @@ mod marked {
         let connection = Connection::default();
         assert_eq!(block_on(work(&connection)).unwrap(), "1 2 [5, 5, 3] 6");
         assert_eq!(connection.log().len(), 4);
+    }
+}
+
+/// Whenever the cancel comes, what was opened is closed, once.
+mod whenever {
+    use super::*;
+    use cancelable::{checkpoint, testing};
+    use tests::ready_after;
+
+    #[derive(Default)]
+    struct Ledger {
+        open: Cell<usize>,
+        closed: Cell<usize>,
+    }
+
+    impl Ledger {
+        fn open(&self) {
+            self.open.set(self.open.get() + 1);
+        }
+
+        #[cancelable]
+        async fn close(&self) -> Result<(), Cancelled> {
+            sleep(SOON).await?;
+            ready_after(2, ()).await;
+            self.close_now()
+        }
+
+        #[cancelable]
+        fn close_now(&self) -> Result<(), Cancelled> {
+            for _ in 0..2 {}
+            self.closed.set(self.closed.get() + 1);
+            Ok(())
+        }
+
+        #[cancelable]
+        async fn work(&self) -> Result<(), Cancelled> {
+            ready_after(2, ()).await;
+            checkpoint().every(1).await?;
+            for _ in 0..2 {
+                sleep(SOON).await?;
+            }
+            Ok(())
+        }
+
+        fn is_balanced(&self) -> bool {
+            self.open.get() == self.closed.get()
+        }
+    }
+
+    #[cancelable]
+    async fn behind_a_scope(ledger: &Ledger) -> Result<(), Cancelled> {
+        ready_after(1, ()).await;
+        for _ in 0..2 {
+            ledger.open();
+            cancel_scope!(finally = async { ledger.close().await }, async { ledger.work().await }).await?;
+            ledger.open();
+            cancel_scope!(finally = { ledger.close_now() }, {
+                for _ in 0..2 {}
+                check()
+            })?;
+        }
+        Ok(())
+    }
+
+    #[cancelable(scope)]
+    async fn marked(ledger: &Ledger) -> Result<(), Cancelled> {
+        for _ in 0..2 {
+            ledger.open();
+            let result = cancel_scope!(finally = async {}, async { ledger.work().await }).await;
+            #[cancelable(shield)]
+            {
+                ledger.close().await?;
+                ledger.open();
+                ledger.close_now()?;
+            }
+            ledger.open();
+            #[cancelable(shield = "1h")]
+            ledger.close().await?;
+            result?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn it_comes() {
+        testing::inject(async || {
+            let ledger = Ledger::default();
+            let results = (behind_a_scope(&ledger).await, marked(&ledger).await);
+            (results.0.is_ok() && results.1.is_ok(), ledger.is_balanced())
+        })
+        .assert(|outcome| {
+            assert!(outcome.1, "unbalanced");
+            assert!(outcome.0 || outcome.injected().is_some());
+        });
     }
 }
