@@ -2,7 +2,7 @@
 //!
 //! Its code becomes an `async` block whose type is the function's. So `?` and `return` in it mean what they meant, in macros of
 //! anybody's too, and what they leave with is what the function returns. A stretch that comes to its end has no such value. It
-//! leaves the one that it has in the [`Stretch`] and stays pending, as [`GaveUp`] does; whoever watches it drops it then.
+//! leaves the one that it has in the [`Stretch`] and stays pending, as [`GaveUp`] does; the shield round it drops it then.
 //!
 //! A sync function has an `async` block, too, which is polled once: nothing in it can be pending.
 
@@ -53,10 +53,7 @@ impl<V> Stretch<V> {
 
     /// Runs the stretch.
     pub fn watch<F: Future>(&self, body: F) -> impl Future<Output = Ended<F::Output, V>> {
-        Watch {
-            body: Some(body),
-            stretch: self,
-        }
+        Watch { body, stretch: self }
     }
 
     /// Runs the stretch of a sync function.
@@ -79,7 +76,7 @@ impl<V> Stretch<V> {
 pin_project_lite::pin_project! {
     struct Watch<'a, V, F> {
         #[pin]
-        body: Option<F>,
+        body: F,
         stretch: &'a Stretch<V>,
     }
 }
@@ -88,19 +85,10 @@ impl<V, F: Future> Future for Watch<'_, V, F> {
     type Output = Ended<F::Output, V>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let Some(body) = this.body.as_mut().as_pin_mut() else {
-            panic!("a stretch of a cancelable function was polled after it had completed")
-        };
-        let ended = match body.poll(cx) {
-            Poll::Ready(left) => Ok(ControlFlow::Break(left)),
-            Poll::Pending => match this.stretch.take_end() {
-                None => return Poll::Pending,
-                Some(ended) => ended,
-            },
-        };
-        // Here, where the shield's token is still the ambient one.
-        this.body.set(None);
-        Poll::Ready(ended)
+        let this = self.project();
+        match this.body.poll(cx) {
+            Poll::Ready(left) => Poll::Ready(Ok(ControlFlow::Break(left))),
+            Poll::Pending => this.stretch.take_end().map_or(Poll::Pending, Poll::Ready),
+        }
     }
 }

@@ -456,6 +456,7 @@ mod marked {
 
     #[test]
     fn a_jump_and_an_assignment_keep_what_they_are() {
+        #[expect(clippy::needless_late_init, reason = "a variable without a value has to be possible")]
         #[cancelable]
         async fn work(stop: CancellationToken) -> Result<u32, Cancelled> {
             stop.cancel();
@@ -463,12 +464,17 @@ mod marked {
             #[cancelable(shield)]
             first = ready(1).await;
             #[cancelable(shield)]
+            let text: &str = &ready(Some("2".to_owned())).await.unwrap_or_default();
+            assert_eq!(text, "2");
+            #[cancelable(shield)]
             let Some(second) = ready(Some(2)).await else {
                 return Ok(0);
             };
             let third = loop {
-                #[cancelable(shield)]
-                break ready(3).await;
+                if first > 0 {
+                    #[cancelable(shield)]
+                    break ready(3).await;
+                }
             };
             #[cancelable(shield)]
             return Ok(first + second + third + ready(4).await);
@@ -699,5 +705,219 @@ mod marked {
         let was_shielded = Cell::new(None);
         block_on(in_scope(|stop| work(Asks(&was_shielded), stop))).unwrap();
         assert_eq!(was_shielded.get(), Some(true));
+    }
+
+    fn cancel() {
+        current().cancel();
+    }
+
+    #[test]
+    fn in_every_shape_of_function() {
+        use futures::future::BoxFuture;
+
+        #[cancelable(scope)]
+        fn boxed<'a>(texts: &'a [String]) -> BoxFuture<'a, Result<&'a str, Failed>> {
+            Box::pin(async move {
+                cancel();
+                #[cancelable(shield)]
+                let text = ready(texts.first())
+                    .await
+                    .ok_or(io::ErrorKind::Other)
+                    .map_err(io::Error::from)?;
+                Ok(text)
+            })
+        }
+
+        #[cancelable(or = std::iter::empty().chain(None), scope)]
+        fn iterator(numbers: &[u32]) -> std::iter::Chain<std::iter::Empty<u32>, std::option::IntoIter<u32>> {
+            cancel();
+            #[cancelable(shield)]
+            {
+                std::iter::empty().chain(numbers.iter().copied().max())
+            }
+        }
+
+        /// Itself again, in a shield in a shield.
+        #[cancelable(scope)]
+        fn depth<'a>(n: u32, seen: &'a mut Vec<u32>) -> BoxFuture<'a, Result<u32, Failed>> {
+            Box::pin(async move {
+                cancel();
+                seen.push(n);
+                #[cancelable(shield = "1h")]
+                let below = match n {
+                    0 => return Ok(0),
+                    _ => depth(n - 1, seen).await?,
+                };
+                Ok(below + 1)
+            })
+        }
+
+        #[cancelable]
+        fn depth_sync(n: u32) -> Result<u32, Failed> {
+            #[cancelable(shield)]
+            let below = match n {
+                0 => return Ok(0),
+                _ => depth_sync(n - 1)?,
+            };
+            Ok(below + 1)
+        }
+
+        let texts = ["text".to_owned()];
+        block_on(async {
+            assert_eq!(boxed(&texts).await.unwrap(), "text");
+            assert!(boxed(&[]).await.unwrap_err().is_io());
+            let mut seen = Vec::new();
+            assert_eq!(depth(3, &mut seen).await.unwrap(), 3);
+            assert_eq!(seen, [3, 2, 1, 0]);
+        });
+        assert_eq!(iterator(&[1, 3, 2]).collect::<Vec<_>>(), [3]);
+        assert_eq!(depth_sync(4).unwrap(), 4);
+    }
+
+    #[test]
+    fn on_whatever_stands_there() {
+        #[cancelable(scope)]
+        async fn work(connection: &Connection) -> Result<String, Failed> {
+            cancel();
+            #[cancelable(shield)]
+            tokio::try_join!(connection.close(), connection.close())?;
+            #[cancelable(shield)]
+            let (Ok(()), 1) = futures::join!(connection.close(), ready(1)) else {
+                return Ok(String::new());
+            };
+            #[cancelable(shield)]
+            let text = format!("{} {}", ready(1).await, ready(Ok::<_, Failed>(2)).await?);
+            #[cancelable(shield)]
+            if connection.close().await.is_err() {
+                return Ok("not closed".to_owned());
+            }
+            #[cancelable(shield)]
+            match ready(Some(3)).await {
+                Some(n) if n > 3 => return Ok("too many".to_owned()),
+                _ => {}
+            }
+            let mut sum = 0;
+            #[cancelable(shield)]
+            sum += ready(4).await;
+            #[cancelable(shield)]
+            unsafe {
+                let n = &raw mut sum;
+                *n += ready(1).await;
+            }
+            let mut closures = 0;
+            let mut count = || closures += 1;
+            #[cancelable(shield)]
+            for _ in 0..3 {
+                count();
+            }
+            let all = [
+                sum,
+                #[cancelable(shield)]
+                ready(5).await,
+                closures,
+            ];
+            #[cancelable(shield)]
+            tokio::select! {
+                n = ready(6) => return Ok(format!("{text} {all:?} {n}")),
+            }
+        }
+
+        let connection = Connection::default();
+        assert_eq!(block_on(work(&connection)).unwrap(), "1 2 [5, 5, 3] 6");
+        assert_eq!(connection.log().len(), 4);
+    }
+}
+
+/// Whenever the cancel comes, what was opened is closed, once.
+mod whenever {
+    use super::*;
+    use cancelable::{checkpoint, testing};
+    use tests::ready_after;
+
+    #[derive(Default)]
+    struct Ledger {
+        open: Cell<usize>,
+        closed: Cell<usize>,
+    }
+
+    impl Ledger {
+        fn open(&self) {
+            self.open.set(self.open.get() + 1);
+        }
+
+        #[cancelable]
+        async fn close(&self) -> Result<(), Cancelled> {
+            sleep(SOON).await?;
+            ready_after(2, ()).await;
+            self.close_now()
+        }
+
+        #[cancelable]
+        fn close_now(&self) -> Result<(), Cancelled> {
+            for _ in 0..2 {}
+            self.closed.set(self.closed.get() + 1);
+            Ok(())
+        }
+
+        #[cancelable]
+        async fn work(&self) -> Result<(), Cancelled> {
+            ready_after(2, ()).await;
+            checkpoint().every(1).await?;
+            for _ in 0..2 {
+                sleep(SOON).await?;
+            }
+            Ok(())
+        }
+
+        fn is_balanced(&self) -> bool {
+            self.open.get() == self.closed.get()
+        }
+    }
+
+    #[cancelable]
+    async fn behind_a_scope(ledger: &Ledger) -> Result<(), Cancelled> {
+        ready_after(1, ()).await;
+        for _ in 0..2 {
+            ledger.open();
+            cancel_scope!(finally = async { ledger.close().await }, async { ledger.work().await }).await?;
+            ledger.open();
+            cancel_scope!(finally = { ledger.close_now() }, {
+                for _ in 0..2 {}
+                check()
+            })?;
+        }
+        Ok(())
+    }
+
+    #[cancelable(scope)]
+    async fn marked(ledger: &Ledger) -> Result<(), Cancelled> {
+        for _ in 0..2 {
+            ledger.open();
+            let result = cancel_scope!(finally = async {}, async { ledger.work().await }).await;
+            #[cancelable(shield)]
+            {
+                ledger.close().await?;
+                ledger.open();
+                ledger.close_now()?;
+            }
+            ledger.open();
+            #[cancelable(shield = "1h")]
+            ledger.close().await?;
+            result?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn it_comes() {
+        testing::inject(async || {
+            let ledger = Ledger::default();
+            let results = (behind_a_scope(&ledger).await, marked(&ledger).await);
+            (results.0.is_ok() && results.1.is_ok(), ledger.is_balanced())
+        })
+        .assert(|outcome| {
+            assert!(outcome.1, "unbalanced");
+            assert!(outcome.0 || outcome.injected().is_some());
+        });
     }
 }

@@ -265,6 +265,42 @@ fn a_timeout_was_asked_for_where_it_is_written() {
     assert_eq!((error.reason().location().file(), error.reason().location().line()), (file!(), line));
 }
 
+#[rustfmt::skip]
+#[cancelable]
+async fn limited_in_part() -> Result<(), Cancelled> {
+    #[cancelable(
+        shield = "1ms"
+    )]
+    pending::<()>().await;
+    Ok(())
+}
+const LIMIT: u32 = line!() - 5;
+
+#[rustfmt::skip]
+#[cancelable]
+fn limited_in_part_sync() -> Result<(), Cancelled> {
+    #[cancelable(
+        shield = "1ms"
+    )]
+    loop {}
+}
+const LIMIT_SYNC: u32 = line!() - 4;
+
+#[test]
+fn the_limit_of_a_shield_was_asked_for_where_it_is_written() {
+    for (error, line, noticed) in [
+        (block_on(limited_in_part()).unwrap_err(), LIMIT, LIMIT + 2),
+        (limited_in_part_sync().unwrap_err(), LIMIT_SYNC, LIMIT_SYNC + 2),
+    ] {
+        let asked = error.reason().location();
+        assert_eq!((asked.file(), asked.line()), (file!(), line));
+        assert_eq!(
+            (error.observed_at().file(), error.observed_at().line()),
+            (file!(), noticed)
+        );
+    }
+}
+
 #[test]
 fn the_name_is_that_of_the_scope_round_the_check_point() {
     let error = block_on(limited()).unwrap_err();

@@ -13,6 +13,10 @@ fn cancelled<F: Future>(future: F) -> F::Output {
     block_on(token.scope(future))
 }
 
+async fn in_scope<F: Future>(future: F) -> F::Output {
+    CancellationToken::new().scope(future).await
+}
+
 /// Runs in a scope that is cancelled once the future is pending, or in a turn of its loop.
 fn cancelled_inside<T>(future: impl Future<Output = Result<T, Cancelled>>) -> Cancelled {
     match block_on(cancel_scope!(timeout = "5ms", async move { future.await })) {
@@ -144,6 +148,30 @@ mod instrument {
                     m = m.wrapping_add(1);
                 }
             }
+
+            $(#[$first])*
+            $(#[$second])*
+            pub(super) async fn closes(n: u32) -> Result<u32, Cancelled> {
+                cancelable::current().cancel();
+                #[cancelable(shield)]
+                let m = waits(n).await?;
+                #[cancelable(shield = "1h")]
+                {
+                    if n > 1 {
+                        return Ok(0);
+                    }
+                    closes_sync(m)
+                }
+            }
+
+            $(#[$first])*
+            $(#[$second])*
+            pub(super) fn closes_sync(n: u32) -> Result<u32, Cancelled> {
+                cancelable::current().cancel();
+                #[cancelable(shield)]
+                let m = cancelable::check().map(|()| n)?;
+                Ok(m)
+            }
         };
     }
 
@@ -168,6 +196,9 @@ mod instrument {
                     assert_eq!(block_on(below::waits(1)).unwrap(), 1);
                     assert!(cancelled(above::waits(1)).is_err());
                     assert!(cancelled(below::waits(1)).is_err());
+                    for closes in [block_on(in_scope(above::closes(1))), block_on(in_scope(below::closes(1)))] {
+                        assert_eq!(closes.unwrap(), 1);
+                    }
                     for error in [
                         cancelled_inside(above::waits(0)),
                         cancelled_inside(below::waits(0)),

@@ -32,8 +32,8 @@ impl Rewriter<'_> {
     /// ```
     /// With `shield = "2s"` it is `Site.shield(…).timeout(limit).await`; in a sync function `Site.shield_sync(|| stretch.run(async { … }))`.
     ///
-    /// Of `return EXPR`, `break EXPR` and `variable = EXPR` only EXPR is put in there: a jump goes where it went, and a variable may
-    /// have no value before.
+    /// Of `return EXPR`, `break EXPR`, `variable = EXPR` and `&EXPR` only EXPR is put in there: a jump goes where it went, a variable
+    /// may have no value before, and what is borrowed lives on.
     pub(super) fn shielding(&mut self, helper: Helper, expr: &mut Expr) {
         match expr {
             Expr::Return(leave) if leave.expr.is_some() => {
@@ -51,6 +51,8 @@ impl Rewriter<'_> {
             Expr::Assign(assign) if matches!(peel(&assign.left), Expr::Path(_)) => {
                 return self.shielding(helper, &mut assign.right);
             }
+            // `let x = &EXPR;` keeps what it borrows for as long as `x`.
+            Expr::Reference(borrow) if makes_a_value(&borrow.expr) => return self.shielding(helper, &mut borrow.expr),
             _ => {}
         }
         if self.refuses_to_shield(&helper, expr) {
@@ -102,6 +104,14 @@ impl Rewriter<'_> {
         self.errors.append(found);
         is_refused
     }
+}
+
+/// Whether `expr` is no place.
+fn makes_a_value(expr: &Expr) -> bool {
+    matches!(
+        peel(expr),
+        Expr::Await(_) | Expr::Try(_) | Expr::Call(_) | Expr::MethodCall(_)
+    )
 }
 
 fn wrapped(

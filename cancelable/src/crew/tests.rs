@@ -112,3 +112,18 @@ fn a_thread_that_has_come_back_is_not_counted_any_more() {
     }
     assert!(post.is_held());
 }
+
+#[test]
+fn l23_a_thread_that_forks_in_user_code_ends_in_the_child_if_another_has_come_there() {
+    let post = Post::new();
+    let forking = held(&post);
+    let mut other = None;
+    let goes_on = run(&forking, || {
+        post.vacate(&mut lock(&post.roster));
+        assert!(!post.is_held());
+        other = Some(held(&post));
+    });
+    assert!(!goes_on);
+    drop(forking);
+    assert!(post.is_held() && other.unwrap().run(|| ()));
+}

@@ -22,6 +22,9 @@ use crate::error::FromCancelled;
 /// next check point fails. Scopes opened inside work as ever, below the shield's own token, which is the ambient one
 /// there. Bound it with [`timeout`](Shield::timeout), or with the [grace](Scope::grace) of the scope outside.
 ///
+/// In an [annotated](macro@crate::cancelable) function, `#[cancelable(shield)]` on a statement or block is shorter, and lets `?` leave the
+/// function. For clean-up that has to run whichever way a scope ends, see [`cancel_scope!`](crate::cancel_scope#finally-clean-up).
+///
 /// The await of a shield should not be guarded: that is, `shield(f).await`, as it is written, also in an annotated
 /// function, which leaves it alone. And it should be one await: a shield that is polled by reference in the iterations of a
 /// `select!` loop is waited for by the await in which it first went pending, but not by those of later ones. Put the

@@ -111,6 +111,44 @@ fn a_future_that_is_woken_several_times_before_it_is_polled_is_queued_once() {
 }
 
 #[test]
+fn all_that_is_queued_while_the_thread_is_busy_is_polled_after_that() {
+    let watcher: &'static Watcher = Box::leak(Box::new(Watcher::new(spawn)));
+    // In its second poll, `then` is what it does.
+    let watch = |then: Box<dyn FnOnce() + Send>| {
+        let (wakers, waker) = mpsc::channel::<Waker>();
+        let mut then = Some(then);
+        let mut is_first = true;
+        let future = std::future::poll_fn(move |cx| {
+            if std::mem::replace(&mut is_first, false) {
+                wakers.send(cx.waker().clone()).unwrap();
+                return Poll::Pending;
+            }
+            then.take().unwrap()();
+            Poll::Ready(())
+        });
+        let vigil = watcher.watch(Box::pin(future), false, Box::new(|error| panic!("{error}")));
+        (vigil, waker.recv().unwrap())
+    };
+    let (begun, is_begun) = mpsc::channel();
+    let (go, may_go) = mpsc::channel();
+    let (busy, wake_busy) = watch(Box::new(move || {
+        begun.send(()).unwrap();
+        may_go.recv().unwrap();
+    }));
+    let (polls, polled) = mpsc::channel();
+    let others = [1, 2].map(|n| {
+        let polls = polls.clone();
+        watch(Box::new(move || polls.send(n).unwrap()))
+    });
+    wake_busy.wake();
+    is_begun.recv().unwrap();
+    others.iter().for_each(|(_, waker)| waker.wake_by_ref());
+    go.send(()).unwrap();
+    assert_eq!(polled.iter().take(2).collect::<Vec<_>>(), [1, 2]);
+    drop(busy);
+}
+
+#[test]
 fn what_is_ready_at_once_starts_no_thread() {
     let watcher: &'static Watcher = Box::leak(Box::new(Watcher::new(|_, _| panic!("a thread is started"))));
     let vigil = watcher.watch(Box::pin(async {}), false, Box::new(|error| panic!("{error}")));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::super::driver::{self, Armed, BATCH, Driver, For, Idle, Spawn};
 use super::Probe;
+use crate::crew::Crew as _;
 
 /// A driver for ever, as alarms refer to one.
 fn leaked(start: Spawn) -> &'static Driver {
@@ -245,6 +246,33 @@ fn l23_failed_thread_start_is_tried_again_and_overdue_alarms_fire() {
     assert_eq!((alarm.has_come(), TRIED.load(SeqCst)), (false, 3));
     let _overdue = driver.arm(driver.origin(), waker);
     assert_eq!(woken.recv(), Ok(()));
+}
+
+/// How many wakers a forked child would be given.
+fn lost_by_a_fork(driver: &'static Driver) -> usize {
+    driver.hold().in_child().len()
+}
+
+#[test]
+fn l23_in_a_child_tokens_that_wait_are_told_to_have_someone_look_and_tasks_find_that_they_have_to() {
+    for (whose, told) in [(For::Task, 0), (For::Token, 1)] {
+        let driver = by_hand();
+        let alarm = driver.arm_for(micros(driver, 1_000), Waker::noop().clone(), whose);
+        assert_eq!((alarm.has_come(), lost_by_a_fork(driver)), (false, told));
+        assert_eq!(alarm.has_come(), told == 0);
+    }
+}
+
+#[test]
+fn l23_in_a_child_tokens_that_were_being_woken_are_told_again_and_no_task_is() {
+    for (whose, told) in [(For::Task, 0), (For::Token, 1)] {
+        let driver = by_hand();
+        let (sent, lost) = channel();
+        let probe = Probe::new(move || sent.send(lost_by_a_fork(driver)).expect("waited for"));
+        let _alarm = driver.arm_for(driver.origin(), probe.into(), whose);
+        turn_until_idle(driver, driver.origin());
+        assert_eq!(lost.recv(), Ok(told));
+    }
 }
 
 #[test]
