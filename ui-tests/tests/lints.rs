@@ -370,12 +370,12 @@ mod asynchronous {
         }
         #[cancelable(finish)]
         ready(()).await;
+        let finished = #[cancelable(finish)]
+        ready(n).await;
         #[cancelable(break)]
         for m in 0..n {
             sum += ready(m).await;
         }
-        let finished = #[cancelable(finish)]
-        ready(n).await;
         Ok(sum + finished)
     }
 
