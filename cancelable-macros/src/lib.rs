@@ -224,7 +224,9 @@ use proc_macro::TokenStream;
 /// ```text
 /// #[cancelable(until = cancelable::signal::ctrl_c())]
 /// #[tokio::main]
-/// async fn main() -> Result<(), Box<dyn Error>> { … }
+/// async fn main() -> Result<(), Box<dyn Error>> {
+///     serve().await
+/// }
 /// ```
 ///
 /// An option may hold a `?`, as in `until = signal::unix([signal::SIGTERM])?`, whose error the function then returns.

@@ -800,9 +800,11 @@ mod marked {
             #[cancelable(shield)]
             sum += ready(4).await;
             #[cancelable(shield)]
-            unsafe {
-                let n = &raw mut sum;
-                *n += ready(1).await;
+            'once: {
+                if sum > 4 {
+                    break 'once;
+                }
+                sum += ready(1).await;
             }
             let mut closures = 0;
             let mut count = || closures += 1;
