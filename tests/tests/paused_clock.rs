@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::{CancellationToken, Cancelled, ReasonKind, Scope, condition, guard, sleep};
-use tests::{paused_tokio, poll_once};
+use tests::{CountingWaker, paused_tokio, poll_once, poll_with};
 use tokio::time::{self, advance, pause};
 
 type Outcome = Result<(), Cancelled>;
@@ -94,6 +94,21 @@ fn l19_a_clock_that_is_paused_while_a_scope_runs_is_followed() {
             assert!(outcome.is_err_and(|cancelled| cancelled.is_timeout()), "{needs_token}");
         });
     }
+}
+
+#[test]
+fn l17_a_scope_that_fails_once_the_clock_is_paused_leaves_no_timer_behind() {
+    tokio_not_paused().block_on(async {
+        let token = CancellationToken::new();
+        let mut scope = Box::pin(Scope::new().parent(&token).timeout(HOUR).run(pending::<Outcome>()));
+        let (count, waker) = CountingWaker::new();
+        assert!(poll_with(&mut scope, &waker).is_pending());
+        pause();
+        token.cancel();
+        assert!(poll_with(&mut scope, &waker).is_ready());
+        drop(waker);
+        assert_eq!(Arc::strong_count(&count), 1);
+    });
 }
 
 #[test]

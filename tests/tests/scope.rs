@@ -1413,20 +1413,36 @@ fn l12_a_member_that_was_dropped_or_is_done_does_not_count_with_the_check_point_
 #[test]
 fn l12_a_scope_changes_its_place_among_the_woken_when_the_same_waker_becomes_foreign_or_stops_being() {
     // In a sync scope no waker is the scope's; outside any scope, all are.
-    for becomes_foreign in [true, false] {
+    // Where the clock may be paused, every poll of a scope with a deadline looks closer.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    for (becomes_foreign, has_deadline) in [(true, false), (false, false), (true, true), (false, true)] {
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |name: &'static str| {
             let order = Arc::clone(&order);
             move || order.lock().unwrap().push(name)
         };
-        let (token, ambient) = (CancellationToken::new(), CancellationToken::new());
-        let mut scope = Box::pin(token.scope(pending::<()>()));
+        let _context = has_deadline.then(|| runtime.enter());
+        let (root, ambient) = (CancellationToken::new(), CancellationToken::new());
+        let (tell, told) = mpsc::channel();
+        let body = async move {
+            tell.send(current()).unwrap();
+            pending::<Outcome>().await
+        };
+        let mut scope: Pin<Box<dyn Future<Output = Outcome>>> = if has_deadline {
+            Box::pin(Scope::new().parent(&root).timeout(LONG).run(body))
+        } else {
+            Box::pin(root.scope(body))
+        };
         let waker = Waker::from(Arc::new(WakeFn(note("the scope"))));
         let mut poll = |is_foreign: bool| {
             let mut poll = || poll_with(&mut scope, &waker);
             assert!(if is_foreign { ambient.sync_scope(poll) } else { poll() }.is_pending());
         };
         poll(!becomes_foreign);
+        let token = told.recv().unwrap();
         let call = note("the callback");
         let _callback = token.on_cancel(move |_| call());
         poll(becomes_foreign);
@@ -1436,7 +1452,7 @@ fn l12_a_scope_changes_its_place_among_the_woken_when_the_same_waker_becomes_for
             expected.reverse();
         }
         let order = order.lock().unwrap().clone();
-        assert_eq!(order, expected, "{becomes_foreign}");
+        assert_eq!(order, expected, "{becomes_foreign} {has_deadline}");
     }
 }
 

@@ -434,13 +434,15 @@ fn l23_a_callback_that_waits_for_ever_does_not_make_a_process_deaf() {
 
 #[test]
 fn a_signal_of_all_that_has_fired_has_its_default_action_again() {
-    let mut process = Process::start(&["all"]);
-    process.says("body runs");
-    process.is_sent(Signal::INT);
-    process.may_go_on();
-    process.says("not yet");
-    process.is_sent(Signal::INT);
-    process.dies_of(Signal::INT);
+    for kind in ["sync", "async"] {
+        let mut process = Process::start(&["all", kind]);
+        process.says("body runs");
+        process.is_sent(Signal::INT);
+        process.may_go_on();
+        process.says("not yet");
+        process.is_sent(Signal::INT);
+        process.dies_of(Signal::INT);
+    }
 }
 
 #[test]

@@ -242,12 +242,8 @@ impl Watch {
     /// Adds a token that is cancelled when each of `members` has fired.
     pub(crate) fn append_all(&mut self, members: Vec<Self>) {
         let mut tokens = Vec::new();
-        for mut member in members {
-            // A source that is a token has its deadline counted, and is heard at once.
-            let token = match member.links.pop() {
-                Some(token) if member.links.is_empty() && member.starts.is_empty() => token,
-                last => CancellationToken::any(member.links.iter().chain(&last)),
-            };
+        for member in members {
+            let token = CancellationToken::any(&member.links);
             for mut start in member.starts {
                 start.target.get_or_insert_with(|| token.clone());
                 self.starts.push(start);

@@ -21,7 +21,7 @@ pub(super) const PAGE: usize = 1 << PAGE_BITS;
 const PAGE_BITS: u32 = 8;
 
 /// A store that empties starts afresh if it had more pages than this; fewer are not worth it.
-const KEPT_DIRECTORY: usize = 16;
+pub(super) const KEPT_DIRECTORY: usize = 16;
 
 /// "No entry": the head of an empty list.
 pub(super) const NIL: u32 = u32::MAX;

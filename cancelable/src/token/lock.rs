@@ -131,3 +131,18 @@ pub(super) fn lock_stripe(stripe: usize) -> TreeLock {
         _guard: lock(&LOCKS[stripe & (STRIPES - 1)].0),
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l23_a_fork_keeps_every_lock_and_gives_all_back() {
+        let kept = || FORKING.with_borrow(Vec::len);
+        before();
+        assert_eq!(kept(), 1 + STRIPES + WAYS_BACK);
+        after(false);
+        assert_eq!(kept(), 0);
+        drop((lock_crossing(), lock_way_back(0), lock_stripe(0)));
+    }
+}

@@ -303,9 +303,10 @@ mod signalled {
                 };
                 let _ = futures::executor::block_on(Scope::new().until(ctrl_c()).grace(HOUR).run(body));
             }
-            ["all"] => {
+            ["all", kind] => {
                 let token = CancellationToken::new();
-                let outcome: Outcome = Scope::new().until(all((ctrl_c(), &token))).run_sync(|| {
+                let scope = Scope::new().until(all((ctrl_c(), &token)));
+                let body = || {
                     say("body runs");
                     wait();
                     hear_all();
@@ -316,7 +317,11 @@ mod signalled {
                     loop {
                         check()?;
                     }
-                });
+                };
+                let outcome: Outcome = match kind {
+                    "sync" => scope.run_sync(body),
+                    _ => futures::executor::block_on(scope.run(async { body() })),
+                };
                 say_outcome("scope", outcome);
             }
             ["fired"] => {

@@ -118,3 +118,41 @@ fn l24_a_failure_is_not_lost_to_a_callback_that_panics_as_it_is_taken() {
     assert!(catch_unwind(AssertUnwindSafe(next)).is_err());
     assert!(matches!(next(), Poll::Ready(Some(Err(TaskError::Failed(_))))));
 }
+
+#[derive(Debug)]
+struct Failed(u32);
+
+impl From<Cancelled> for Failed {
+    fn from(_: Cancelled) -> Self {
+        Self(0)
+    }
+}
+
+/// What comes of a `run` whose tasks end so, one after the other, when its body is over.
+fn run_with(ends: impl IntoIterator<Item = Caught<Result<(), Failed>>>) -> Caught<Result<(), Failed>> {
+    let group = Shared::new(CancellationToken::new(), Location::caller());
+    let tasks: Vec<_> = ends
+        .into_iter()
+        .map(|end| (group.enlist(Location::caller()), end))
+        .collect();
+    let mut leaving = group.body_over(Ok(Ok(())));
+    for (task, end) in tasks {
+        assert!(!leaving.is_over(&group));
+        task.end(end);
+    }
+    assert!(leaving.is_over(&group));
+    catch_unwind(AssertUnwindSafe(|| leaving.settle()))
+}
+
+#[test]
+fn l24_of_the_failures_after_a_body_the_first_counts_and_a_panic_before_any_error() {
+    let failed = |n| Ok(Err(Failed(n)));
+    let panicked = |n: u32| Err(Box::new(n) as Box<dyn Any + Send>);
+    assert!(matches!(run_with([failed(1), failed(2)]), Ok(Err(Failed(1)))));
+    for ends in [
+        [failed(1), panicked(2), panicked(3)],
+        [panicked(2), failed(1), panicked(3)],
+    ] {
+        assert_eq!(run_with(ends).unwrap_err().downcast_ref(), Some(&2_u32));
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::slab::{Key, PAGE};
+use super::super::slab::{KEPT_DIRECTORY, Key, PAGE};
 use super::super::wheel::Wheel;
 
 /// Lets time pass; nothing stays longer than it was to.
@@ -345,5 +345,27 @@ fn swinging_round_a_page_border_keeps_the_page() {
         assert_eq!(wheel.capacity(), 2 * PAGE);
         wheel.remove(key);
         assert_eq!(wheel.capacity(), 2 * PAGE);
+    }
+}
+
+#[test]
+fn vacated_page_is_kept_until_there_is_room_of_two() {
+    let mut wheel = Wheel::new();
+    let keys: Vec<Key> = (0..=PAGE).map(|n| wheel.insert(1_000, n)).collect();
+    // Of the first page; the last one is on the second.
+    for key in [keys[0], keys[1], keys[PAGE]] {
+        wheel.remove(key);
+        assert_eq!(wheel.capacity(), 2 * PAGE);
+    }
+}
+
+#[test]
+fn directory_is_kept_up_to_its_length() {
+    for (pages, kept) in [(KEPT_DIRECTORY, KEPT_DIRECTORY), (KEPT_DIRECTORY + 1, 0)] {
+        let mut wheel = Wheel::new();
+        let keys: Vec<Key> = (0..pages * PAGE).map(|n| wheel.insert(1_000, n)).collect();
+        assert_eq!(wheel.directory(), pages);
+        assert!(keys.into_iter().all(|key| wheel.remove(key).is_some()));
+        assert_eq!(wheel.directory(), kept);
     }
 }
