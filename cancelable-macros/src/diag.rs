@@ -62,10 +62,14 @@ pub(crate) fn one_of(names: &[&str]) -> String {
 pub(crate) fn nearest<'a>(typed: &str, candidates: &[&'a str]) -> Option<&'a str> {
     candidates
         .iter()
-        .map(|candidate| (distance(typed, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .map(|candidate| {
+            // `time` is a `timeout` cut short rather than a `name` with two slips.
+            let is_begun = typed.len() >= 3 && candidate.starts_with(typed);
+            (!is_begun, distance(typed, candidate), *candidate)
+        })
+        .filter(|(is_other, distance, candidate)| !is_other || *distance <= candidate.len().div_ceil(3))
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(_, _, candidate)| candidate)
 }
 
 /// Edit distance in which swapping two neighbours is one edit: `naem` is a slip for `name`, not two mistakes.
@@ -106,6 +110,7 @@ mod tests {
         assert_eq!(nearest("timeuot", &names), Some("timeout"));
         assert_eq!(nearest("ro", &names), Some("or"));
         assert_eq!(nearest("naem", &names), Some("name"));
+        assert_eq!(nearest("time", &names), Some("timeout"));
         assert_eq!(nearest("priority", &names), None);
     }
 }

@@ -65,7 +65,7 @@ impl Unreached {
         };
         format!(
             "this {what} is in {place}, where `#[cancelable]` puts no check points, and elsewhere `{function}` has none but its \
-             entry; {remedy}, or write `#[cancelable(skip)]` on the statement if that is meant{another}"
+             entry; {remedy}, or write `#[cancelable(skip)]` on the whole statement if that is meant{another}"
         )
     }
 }
