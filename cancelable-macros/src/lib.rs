@@ -403,8 +403,8 @@ use proc_macro::TokenStream;
 /// - When the limit has passed, the function returns as it does at a check point: with `Cancelled`, or what `or` says.
 ///   Annotated code in it is told of that, so it can finish; an await of something else is dropped. Without a limit it
 ///   takes as long as it takes, or as the `grace` of the scope allows.
-/// - The mark is reached only if the function is not left before: `conn.copy().await` above would be left at that await, if `copy` was not
-///   annotated. Where that can happen, or where an error can leave by `?`, write
+/// - The mark is reached only if the function is not left before. Above, it is left at `conn.copy().await` if the cancel has come
+///   before that await begins, or if `copy` was not annotated. What has to run in these cases too, or when an error leaves by `?`, is for
 ///   [`cancel_scope!(finally = …)`](https://docs.rs/cancelable/latest/cancelable/macro.cancel_scope.html#finally-clean-up).
 ///
 /// ## Behind a loop that is left
