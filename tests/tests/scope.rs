@@ -430,7 +430,7 @@ fn l12_a_member_whose_turn_comes_after_one_that_finishes_is_not_dropped() {
 
 #[test]
 fn l12_a_member_that_waits_for_what_is_inside_it_is_told_before_what_is_outside() {
-    for members in 1..5 {
+    for (members, is_scope) in (1..5).flat_map(|members| [(members, false), (members, true)]) {
         let log = Arc::new(Mutex::new(Vec::new()));
         let inner = Arc::clone(&log);
         let token = CancellationToken::new();
@@ -445,7 +445,13 @@ fn l12_a_member_that_waits_for_what_is_inside_it_is_told_before_what_is_outside(
                     let (log, ambient) = (Arc::clone(&inner), ambient.clone());
                     all.push(Box::pin(async move {
                         // Something that is told under a waker of its own, but does not get out by itself.
-                        let result = guard(ambient.scope(pending::<()>())).await;
+                        let inside = ambient.scope(pending::<()>());
+                        let result: Outcome = if is_scope {
+                            let mut inside = FuturesUnordered::from_iter([Box::pin(inside)]);
+                            Scope::new().run(async { Ok(inside.next().await.unwrap()) }).await
+                        } else {
+                            guard(inside).await
+                        };
                         log.lock().unwrap().push(number);
                         drop(result);
                     }));
