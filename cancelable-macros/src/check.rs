@@ -62,9 +62,10 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     let yield_every = yield_every.and_then(turns);
 
     let moved_by = rewrite::moved_by(&function.sig.ident, &function.block);
-    let caller = match (&scope, shape) {
-        (Some(_), Shape::Plain) if library.is_tracked() => caller::keep(&mut function.block, function.sig.ident.span()),
-        _ => None,
+    let is_moved = library.is_tracked() && (scope.is_some() || caller::is_moved_in_part(&mut function.block));
+    let caller = match is_moved {
+        true => caller::keep(&mut function.block, function.sig.ident.span()),
+        false => None,
     };
     let unit = edge.is_unit();
     let inside = edge.within(&mut function.block);

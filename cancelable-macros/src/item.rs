@@ -85,10 +85,14 @@ pub(crate) fn parse(tokens: TokenStream) -> Item {
 fn separate(tokens: TokenStream, is_block: bool, changed: &mut bool) -> TokenStream {
     let mut separated = TokenStream::new();
     let mut starts = true;
+    // The `#` of an attribute, behind which a statement starts as well.
+    let mut in_attribute = false;
     let mut trees = tokens.into_iter().peekable();
     while let Some(tree) = trees.next() {
         let TokenTree::Group(group) = tree else {
-            starts = matches!(&tree, TokenTree::Punct(punct) if punct.as_char() == ';');
+            let is = |sign| matches!(&tree, TokenTree::Punct(punct) if punct.as_char() == sign);
+            in_attribute = starts && is('#');
+            starts = in_attribute || is(';');
             separated.append(tree);
             continue;
         };
@@ -98,11 +102,14 @@ fn separate(tokens: TokenStream, is_block: bool, changed: &mut bool) -> TokenStr
         let is_open = match trees.peek() {
             Some(TokenTree::Group(next)) => next.delimiter() == Delimiter::None,
             Some(TokenTree::Ident(word)) => word != "as",
-            // Part of the same expression, or there is one; `let` has no value to be the last of.
-            Some(TokenTree::Punct(_) | TokenTree::Literal(_)) => false,
+            // Part of the same expression, unless an attribute of the next one begins; or there is one.
+            Some(TokenTree::Punct(sign)) => sign.as_char() == '#',
+            Some(TokenTree::Literal(_)) => false,
+            // `let` has no value to be the last of.
             None => binds,
         };
-        starts = group.delimiter() == Delimiter::Brace;
+        starts = group.delimiter() == Delimiter::Brace || (in_attribute && group.delimiter() == Delimiter::Bracket);
+        in_attribute = false;
         let mut copy = Group::new(group.delimiter(), inner);
         copy.set_span(group.span());
         separated.append(copy);

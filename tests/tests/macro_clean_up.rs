@@ -923,3 +923,58 @@ mod whenever {
         });
     }
 }
+
+/// Where the code is not quite the user's, or not quite his function's.
+mod moved {
+    use super::*;
+
+    #[track_caller]
+    #[cancelable]
+    fn tracked<T: Into<u32>>(n: T, limit: Option<Duration>) -> Result<(u32, u32), Cancelled> {
+        #[cancelable(shield = check().map(|()| limit)?)]
+        let n: u32 = {
+            for _ in 0..2 {}
+            n.into()
+        };
+        #[cancelable(shield)]
+        let line = std::panic::Location::caller().line();
+        Ok((n, line))
+    }
+
+    #[track_caller]
+    #[cancelable(scope)]
+    fn tracked_in_a_scope() -> Result<u32, Cancelled> {
+        #[cancelable(shield = "1h")]
+        let line = std::panic::Location::caller().line();
+        Ok(line)
+    }
+
+    #[test]
+    fn the_caller_is_the_functions() {
+        assert_eq!(tracked(3_u8, None).unwrap(), (3, line!()));
+        assert_eq!(tracked_in_a_scope().unwrap(), line!());
+    }
+
+    macro_rules! function {
+        ($name:ident, $body:block, $stmt:stmt) => {
+            #[cancelable(every = 2 + 2, yield_every = 5)]
+            async fn $name(n: u32) -> Result<u32, Cancelled> {
+                current().cancel();
+                #[cancelable(shield = "1h")]
+                $body
+                #[cancelable(shield)]
+                for _ in 0..n {
+                    ready(()).await;
+                }
+                $stmt
+                Ok(n)
+            }
+        };
+    }
+    function!(made, { ready(()).await; check()?; }, let _ = 3);
+
+    #[test]
+    fn a_macro_may_hand_on_what_is_marked() {
+        assert_eq!(block_on(CancellationToken::new().scope(made(10))).unwrap(), 10);
+    }
+}

@@ -62,6 +62,7 @@ fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
     let mut prelude: TokenStream = turns.map(Turns::binding).collect();
     match (plan.scope.take(), asynchronous) {
         (None, _) => {
+            prelude.extend(plan.caller.as_ref().map(caller::ask));
             prelude.extend(tokens(plan));
             match plan.or.take() {
                 None => in_place(plan, block, prelude, name),

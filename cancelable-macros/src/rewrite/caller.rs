@@ -1,8 +1,9 @@
-//! `Location::caller()` in a sync `#[track_caller]` function with a scope. The body runs in a closure, which has a caller of its
-//! own; so the function asks before, and the body is given the answer where it asks.
+//! `Location::caller()` in a sync `#[track_caller]` function. With a scope the body runs in a closure, what is shielded in it in an
+//! `async` block, and both have callers of their own; so the function asks before, and the body is given the answer where it asks.
 //!
 //! What the body calls, and is `#[track_caller]` itself, as `expect` is, cannot be told: it reports the line in the body.
 
+use super::helpers;
 use crate::paths::{at, variable};
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -19,6 +20,23 @@ pub(crate) fn is_tracked(attrs: &[Attribute]) -> bool {
 fn names(attr: &Attribute) -> bool {
     let tokens = attr.meta.to_token_stream();
     tokens.to_string().contains("track_caller")
+}
+
+/// Whether something in the body is marked `#[cancelable(shield)]`.
+pub(crate) fn is_moved_in_part(body: &mut Block) -> bool {
+    let mut shielded = Shielded(false);
+    shielded.visit_block_mut(body);
+    shielded.0
+}
+
+struct Shielded(bool);
+
+impl VisitMut for Shielded {
+    fn visit_attribute_mut(&mut self, attr: &mut Attribute) {
+        self.0 |= helpers::says(attr, "shield");
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
 /// Puts a variable where the body asks for its caller; `None` if it does not.
