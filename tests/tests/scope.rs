@@ -448,7 +448,11 @@ fn l12_a_member_that_waits_for_what_is_inside_it_is_told_before_what_is_outside(
                         let inside = ambient.scope(pending::<()>());
                         let result: Outcome = if is_scope {
                             let mut inside = FuturesUnordered::from_iter([Box::pin(inside)]);
-                            Scope::new().run(async { Ok(inside.next().await.unwrap()) }).await
+                            let body = async {
+                                inside.next().await;
+                                Ok(())
+                            };
+                            Scope::new().run(body).await
                         } else {
                             guard(inside).await
                         };
