@@ -765,3 +765,17 @@ mod perhaps_bounded {
         assert!(shield_sync(cancelable::remaining).is_none());
     }
 }
+
+#[test]
+fn what_a_clean_up_keeps_while_it_waits_is_in_the_future_once() {
+    async fn clean_up() {
+        let kept = [1_u8; 4096];
+        ready(()).await;
+        std::hint::black_box(&kept);
+    }
+    let alone = size_of_val(&clean_up());
+    let scope = cancel_scope!(finally = async { clean_up().await }, async { Some(1) });
+    let size = size_of_val(&scope);
+    assert!(size < 2 * alone, "{size} bytes for a clean-up of {alone}");
+    assert_eq!(block_on(scope), Some(1));
+}
