@@ -229,6 +229,9 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// A `main` that returns this error exits with 1 and prints its `Debug` form; for 130 and one line, return an `ExitCode`, made of
+/// [`Cancelled::exit_code`](../cancelable/struct.Cancelled.html#method.exit_code).
+///
 /// An option may hold a `?`, as in `until = signal::unix([signal::SIGTERM])?`, whose error the function then returns.
 ///
 /// ```

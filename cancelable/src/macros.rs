@@ -111,7 +111,8 @@
 /// - It runs under a [shield](crate::shield()), so it is not cancelled by what has cancelled the body. [`current`](crate::current()) is
 ///   the shield's own token there, not the scope's, which has ended.
 /// - With a `grace`, it has that long, besides what the body has taken of its own: then its annotated functions fail, and it is
-///   dropped if it does not notice. Without, it has all the time it takes.
+///   dropped if it does not notice. Loops that stand in it have no check points of their own: put one that may take long into an
+///   annotated function. Without a `grace`, it has all the time it takes.
 /// - The value of the whole is the body's. The value of `finally` is dropped, even if it is an error: report it there.
 /// - `?` and `return` in it leave it alone.
 /// - The body ends first. Threads and tasks that it has left behind have been cancelled by then. A signal that comes during `finally`
@@ -119,7 +120,9 @@
 ///
 /// It does not run if the scope's future is dropped, as in a `select!` or when a task is aborted, nor if the body panics: nothing can
 /// be awaited there. In an [annotated](crate::cancelable) function the `.await` of such a scope is no check point, so it begins, and
-/// `finally` runs, also when the cancel has come before. Elsewhere a future that is never polled has not begun.
+/// `finally` runs, also when the cancel has come before. That goes by the name: not if the macro is renamed, boxed, put into a
+/// variable first, or awaited by a `join!`. Elsewhere a future that is never polled has not begun. Nor does it run for a member of a
+/// `FuturesUnordered` that is polled in an annotated loop, whose check drops the members that are left.
 ///
 /// Without macros, await a shield after the scope: see [`Scope`](crate::Scope#clean-up).
 #[macro_export]
