@@ -400,7 +400,8 @@ use proc_macro::TokenStream;
 ///
 /// - What a marked `let` binds is there behind it. `break` and `continue` cannot leave what is marked, and a variable that is
 ///   declared without a value before it gets one there only by `#[cancelable(shield)] variable = …;`.
-/// - When the limit has passed, the function returns as it does at a check point: with `Cancelled`, or what `or` says.
+/// - When the limit has passed, the function returns as it does at a check point: with `Cancelled`, or what `or` says; also in a loop
+///   marked `break`, which only a cancel leaves.
 ///   Annotated code in it is told of that, so it can finish; an await of something else is dropped. Without a limit it
 ///   takes as long as it takes, or as the `grace` of the scope allows.
 /// - The mark is reached only if the function is not left before. Above, it is left at `conn.copy().await` if the cancel has come

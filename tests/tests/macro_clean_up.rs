@@ -534,18 +534,6 @@ mod marked {
             1
         }
 
-        #[cancelable]
-        async fn leaves_the_loop() -> Result<u32, Cancelled> {
-            let mut turns = 0;
-            #[cancelable(break)]
-            loop {
-                turns += 1;
-                #[cancelable(shield = SOON)]
-                pending::<()>().await;
-            }
-            Ok(turns)
-        }
-
         let connection = Connection::default();
         block_on(async {
             assert!(foreign(&connection).await.unwrap_err().is_timeout());
@@ -553,8 +541,70 @@ mod marked {
             assert_eq!(looping().await, None);
             assert_eq!(otherwise().await, 7);
             assert_eq!(otherwise_in_a_scope().await, 7);
-            assert_eq!(leaves_the_loop().await.unwrap(), 1);
         });
+    }
+
+    #[test]
+    fn a_limit_that_passes_in_a_loop_marked_break_leaves_the_function() {
+        #[cancelable]
+        async fn asynchronous(iterations: &mut u32) -> Result<u32, Failed> {
+            #[cancelable(break)]
+            loop {
+                *iterations += 1;
+                #[cancelable(shield = SOON)]
+                pending::<()>().await;
+            }
+            Ok(*iterations)
+        }
+
+        #[cancelable(or = 7, scope)]
+        async fn in_a_shield() -> u32 {
+            #[cancelable(shield)]
+            {
+                #[cancelable(break)]
+                'outer: for _ in 0..3 {
+                    for _ in 0..3 {
+                        #[cancelable(shield = SOON)]
+                        pending::<()>().await;
+                        continue 'outer;
+                    }
+                }
+            }
+            1
+        }
+
+        #[cancelable]
+        fn synchronous(iterations: &mut u32) -> Result<u32, Failed> {
+            #[cancelable(break)]
+            for _ in 0..3 {
+                *iterations += 1;
+                #[cancelable(shield = SOON)]
+                loop {}
+            }
+            Ok(*iterations)
+        }
+
+        let mut iterations = 0;
+        assert!(block_on(asynchronous(&mut iterations)).unwrap_err().is_timeout());
+        assert!(synchronous(&mut iterations).unwrap_err().is_timeout());
+        assert_eq!(iterations, 2);
+        assert_eq!(block_on(in_a_shield()), 7);
+    }
+
+    #[test]
+    fn a_cancel_in_a_loop_marked_break_still_leaves_the_loop() {
+        #[cancelable]
+        async fn work(stop: CancellationToken) -> Result<u32, Failed> {
+            let mut iterations = 0;
+            #[cancelable(break)]
+            loop {
+                iterations += 1;
+                #[cancelable(shield = "1h")]
+                ready(stop.cancel()).await;
+            }
+            Ok(iterations)
+        }
+        assert_eq!(block_on(in_scope(work)).unwrap(), 1);
     }
 
     #[test]

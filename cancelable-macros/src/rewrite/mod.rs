@@ -93,6 +93,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
     let mut rewriter = Rewriter {
         rules,
         exit: rules.exit.clone(),
+        way_out: rules.exit.clone(),
         manner: Manner::Guard,
         points: Points::default(),
         labels: 0,
@@ -122,6 +123,8 @@ struct Rewriter<'a> {
     rules: &'a Rules<'a>,
     /// How check points leave here.
     exit: Exit,
+    /// The same outside of loops marked `break`: a limit that has passed is no cancel, and leaves more than the loop.
+    way_out: Exit,
     /// How awaits are treated here.
     manner: Manner,
     points: Points,

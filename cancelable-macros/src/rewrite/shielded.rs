@@ -66,14 +66,16 @@ impl Rewriter<'_> {
         let ends = (first_span(&*expr), last_span(&*expr));
         self.labels += 1;
         let stretch = variable(&format!("stretch{}", self.labels), helper.span);
-        let outer = self.exit.clone();
+        let (exit, way_out) = (self.exit.clone(), self.way_out.clone());
         let (manner, points) = (self.manner, self.points);
         // No cancel is seen in there that could have left a loop outside, nor one out here that has left a loop in there.
         let was_behind = std::mem::take(&mut self.left.is_behind);
         self.exit = Exit::GiveUp(stretch.clone());
+        self.way_out = self.exit.clone();
         self.manner = Manner::Guard;
         self.meaning_it(|this| this.visit_expr_mut(expr));
-        self.exit = outer;
+        self.exit = exit;
+        self.way_out = way_out;
         self.manner = manner;
         self.left.is_behind = was_behind;
         if helper.limit.is_none() {
@@ -82,7 +84,7 @@ impl Rewriter<'_> {
         }
         self.reached += 1;
         let inner = std::mem::replace(expr, Expr::PLACEHOLDER);
-        *expr = wrapped(inner, ends, &stretch, &helper, &self.exit, self.rules);
+        *expr = wrapped(inner, ends, &stretch, &helper, &self.way_out, self.rules);
     }
 
     fn refuses_to_shield(&mut self, helper: &Helper, expr: &mut Expr) -> bool {
