@@ -68,8 +68,7 @@ impl Rewriter<'_> {
         let stretch = variable(&format!("stretch{}", self.labels), helper.span);
         let (exit, way_out) = (self.exit.clone(), self.way_out.clone());
         let (manner, points) = (self.manner, self.points);
-        // No cancel is seen in there that could have left a loop outside, nor one out here that has left a loop in there.
-        let was_behind = std::mem::take(&mut self.left.is_behind);
+        let outside = self.left.enter_shield(helper.limit.is_none());
         self.exit = Exit::GiveUp(stretch.clone());
         self.way_out = self.exit.clone();
         self.manner = Manner::Guard;
@@ -77,7 +76,7 @@ impl Rewriter<'_> {
         self.exit = exit;
         self.way_out = way_out;
         self.manner = manner;
-        self.left.is_behind = was_behind;
+        self.left.leave_shield(outside);
         if helper.limit.is_none() {
             // Nothing outside fails them.
             self.points = points;
