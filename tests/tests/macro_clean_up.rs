@@ -486,6 +486,76 @@ mod marked {
     }
 
     #[test]
+    fn what_is_marked_coerces_as_it_does_without_the_mark() {
+        use std::fmt::Display;
+
+        type Shown = Box<dyn Display>;
+
+        #[cancelable]
+        async fn tail() -> Result<Shown, Cancelled> {
+            #[cancelable(shield)]
+            {
+                ready(()).await;
+                Ok(Box::new(1))
+            }
+        }
+
+        #[cancelable]
+        fn sync_tail(limit: Duration) -> Result<Shown, Cancelled> {
+            #[cancelable(shield = limit)]
+            {
+                Ok(Box::new(2))
+            }
+        }
+
+        #[cancelable(scope)]
+        async fn returned() -> Result<Shown, Cancelled> {
+            #[cancelable(shield)]
+            return { Ok(Box::new(ready(3).await)) };
+        }
+
+        #[cancelable(or = Box::new(0))]
+        fn boxed<'a>(text: &'a str) -> std::pin::Pin<Box<dyn Future<Output = Box<dyn Display + 'a>> + 'a>> {
+            Box::pin(async move {
+                #[cancelable(shield)]
+                {
+                    Box::new(ready(text).await)
+                }
+            })
+        }
+
+        #[cancelable]
+        async fn bound(is_text: bool) -> Result<(Shown, usize), Cancelled> {
+            #[cancelable(shield)]
+            let shown: Shown = if is_text {
+                Box::new(ready("4").await)
+            } else {
+                Box::new(5)
+            };
+            #[cancelable(shield)]
+            let same: Box<dyn Fn(&str) -> &str> = Box::new(|text| text);
+            #[cancelable(shield)]
+            let borrowed: &str = &ready("six".to_owned()).await;
+            Ok((shown, same(borrowed).len()))
+        }
+
+        block_on(async {
+            let mut all = vec![
+                tail().await.unwrap(),
+                sync_tail(SOON).unwrap(),
+                returned().await.unwrap(),
+            ];
+            all.push(boxed("text").await);
+            for is_text in [true, false] {
+                let (shown, length) = bound(is_text).await.unwrap();
+                all.extend([shown, Box::new(length) as Shown]);
+            }
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            assert_eq!(all, ["1", "2", "3", "text", "4", "3", "5", "3"]);
+        });
+    }
+
+    #[test]
     fn a_limit_that_passes_returns_as_a_check_point_does() {
         #[cancelable]
         async fn foreign(connection: &Connection) -> Result<u32, Failed> {

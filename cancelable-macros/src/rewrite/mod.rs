@@ -49,7 +49,7 @@ use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     AngleBracketedGenericArguments, Attribute, BinOp, Block, Expr, ExprIf, ExprMacro, ExprMatch, Item, Lifetime,
-    LocalInit, Macro, Stmt, StmtMacro, Type,
+    LocalInit, Macro, Pat, Stmt, StmtMacro, Type,
 };
 use unreached::Place;
 
@@ -102,13 +102,18 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         unreached: None,
         left: Left::default(),
         is_meant: false,
+        is_tail: false,
         last_await_wraps: false,
         errors,
     };
     if !rules.unit {
         rewriter.refuse_endless_tail(block);
     }
-    rewriter.visit_block_mut(block);
+    if let Some((last, others)) = block.stmts.split_last_mut() {
+        others.iter_mut().for_each(|stmt| rewriter.visit_stmt_mut(stmt));
+        rewriter.is_tail = matches!(last, Stmt::Expr(_, None));
+        rewriter.visit_stmt_mut(last);
+    }
     // What the whole body has been put in by another attribute is awaited at its end, and does not let a check into its loops.
     let wraps = ends_in_await && rewriter.last_await_wraps;
     let is_told = rewriter.reached == usize::from(wraps);
@@ -140,6 +145,8 @@ struct Rewriter<'a> {
     left: Left,
     /// In what is handed to some `spawn…`, or shielded: no check point is expected there.
     is_meant: bool,
+    /// The statement that is visited next gives the value of the body.
+    is_tail: bool,
     /// Whether the last await is on what holds an unreached loop.
     last_await_wraps: bool,
     errors: &'a mut Errors,
@@ -148,6 +155,11 @@ struct Rewriter<'a> {
 impl Rewriter<'_> {
     /// Visits what a helper stands on, under what the helper says.
     fn visit_marked(&mut self, helper: Helper, expr: &mut Expr) {
+        self.visit_marked_as(None, helper, expr);
+    }
+
+    /// The same for what is to be of a type that is known.
+    fn visit_marked_as(&mut self, ty: Option<TokenStream>, helper: Helper, expr: &mut Expr) {
         self.touched += 1;
         let effect = Effect::of(expr);
         match helper.word {
@@ -155,7 +167,7 @@ impl Rewriter<'_> {
                 helpers::clear_expr(expr, "`skip` leaves everything inside as it is", self.errors);
             }
             Word::Finish => self.finishing(helper, |this| this.visit_expr_mut(expr)),
-            Word::Shield => self.shielding(helper, expr),
+            Word::Shield => self.shielding(helper, expr, ty),
             Word::Break | Word::Every => match expr {
                 Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, Some(helper)),
                 _ => {
@@ -477,6 +489,7 @@ pub(crate) fn fresh_label(name: &str, span: Span) -> Lifetime {
 
 impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
+        let is_tail = std::mem::take(&mut self.is_tail);
         match stmt {
             Stmt::Expr(expr, semicolon) => {
                 let mut awaited = semicolon.and_then(|_| awaits::keyword(expr));
@@ -485,7 +498,8 @@ impl VisitMut for Rewriter<'_> {
                         if helper.word == Word::Shield {
                             awaited = semicolon.map(|semicolon| semicolon.span);
                         }
-                        self.visit_marked(helper, expr);
+                        let ty = is_tail.then(|| self.rules.edge.known()).flatten();
+                        self.visit_marked_as(ty, helper, expr);
                     }
                     None => self.visit_expr_mut(expr),
                 }
@@ -515,7 +529,11 @@ impl VisitMut for Rewriter<'_> {
                             self.errors.at(span, "nothing runs here that could be shielded");
                             return;
                         };
-                        self.shielding(helper, &mut init.expr);
+                        let ty = match &local.pat {
+                            Pat::Type(typed) => Some(typed.ty.to_token_stream()),
+                            _ => None,
+                        };
+                        self.shielding(helper, &mut init.expr, ty);
                         if let Some((_, otherwise)) = &mut init.diverge {
                             self.visit_diverging(otherwise);
                         }

@@ -19,7 +19,7 @@ impl Rewriter<'_> {
     ///             let stretch = Stretch::new();
     ///             let ended = Site.shield(stretch.watch(async {
     ///                 if let Some(dead) = None::<R> { return dead; }      // tells the block the function's type
-    ///                 let value = EXPR;                                   // its check points: `return stretch.give_up(cancelled).await`
+    ///                 let value: TYPE = EXPR;                             // its check points: `return stretch.give_up(cancelled).await`
     ///                 return stretch.end(value).await;
     ///             }))
     ///             .await;
@@ -34,26 +34,19 @@ impl Rewriter<'_> {
     ///
     /// Of `return EXPR`, `break EXPR`, `variable = EXPR` and `&EXPR` only EXPR is put in there: a jump goes where it went, a variable
     /// may have no value before, and what is borrowed lives on.
-    pub(super) fn shielding(&mut self, helper: Helper, expr: &mut Expr) {
-        match expr {
-            Expr::Return(leave) if leave.expr.is_some() => {
-                return leave
-                    .expr
-                    .iter_mut()
-                    .for_each(|value| self.shielding(helper.clone(), value));
-            }
-            Expr::Break(leave) if leave.expr.is_some() => {
-                return leave
-                    .expr
-                    .iter_mut()
-                    .for_each(|value| self.shielding(helper.clone(), value));
-            }
-            Expr::Assign(assign) if matches!(peel(&assign.left), Expr::Path(_)) => {
-                return self.shielding(helper, &mut assign.right);
-            }
+    ///
+    /// What EXPR is to be, `ty`, is said in there if that is written anywhere, so that it coerces as it would outside.
+    pub(super) fn shielding(&mut self, helper: Helper, expr: &mut Expr, ty: Option<TokenStream>) {
+        let (inner, ty) = match expr {
+            Expr::Return(leave) => (leave.expr.as_deref_mut(), self.rules.edge.known()),
+            Expr::Break(leave) => (leave.expr.as_deref_mut(), None),
+            Expr::Assign(assign) if matches!(peel(&assign.left), Expr::Path(_)) => (Some(&mut *assign.right), None),
             // `let x = &EXPR;` keeps what it borrows for as long as `x`.
-            Expr::Reference(borrow) if makes_a_value(&borrow.expr) => return self.shielding(helper, &mut borrow.expr),
-            _ => {}
+            Expr::Reference(borrow) if makes_a_value(&borrow.expr) => (Some(&mut *borrow.expr), None),
+            _ => (None, ty),
+        };
+        if let Some(inner) = inner {
+            return self.shielding(helper, inner, ty);
         }
         if self.refuses_to_shield(&helper, expr) {
             return Strip.visit_expr_mut(expr);
@@ -83,7 +76,7 @@ impl Rewriter<'_> {
         }
         self.reached += 1;
         let inner = std::mem::replace(expr, Expr::PLACEHOLDER);
-        *expr = wrapped(inner, ends, &stretch, &helper, &self.way_out, self.rules);
+        *expr = wrapped(inner, ends, &stretch, &helper, ty.as_ref(), &self.way_out, self.rules);
     }
 
     fn refuses_to_shield(&mut self, helper: &Helper, expr: &mut Expr) -> bool {
@@ -120,6 +113,7 @@ fn wrapped(
     (first, last): (Span, Span),
     stretch: &Ident,
     helper: &Helper,
+    ty: Option<&TokenStream>,
     exit: &Exit,
     rules: &Rules<'_>,
 ) -> Expr {
@@ -134,9 +128,10 @@ fn wrapped(
     let [stretch_type, some] = ["Stretch", "Option"].map(|name| library.private(name, span));
     let [value, ended, limit] = ["value", "ended", "limit"].map(|name| variable(name, span));
     let dead = rules.edge.dead_return(library);
+    let ty = ty.map(|ty| quote_spanned!(at(span)=> : #ty));
     let body = quote_spanned!(at(span)=> async {
         #dead
-        let #value = #expr;
+        let #value #ty = #expr;
         #[allow(unreachable_code)] // EXPR may leave in any case
         return #stretch.end(#value).await;
     });
