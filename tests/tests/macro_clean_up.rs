@@ -570,9 +570,9 @@ mod marked {
         #[cancelable]
         async fn noticing(limit: Option<Duration>) -> Result<u32, Failed> {
             #[cancelable(shield = limit)]
-            sleep(Duration::from_secs(3600)).await.or_else(|cancelled| {
+            sleep(Duration::from_secs(3600)).await.map_err(|cancelled| {
                 assert!(cancelled.is_timeout());
-                Err(cancelled)
+                cancelled
             })?;
             Ok(1)
         }
@@ -632,11 +632,10 @@ mod marked {
             #[cancelable(shield)]
             {
                 #[cancelable(break)]
-                'outer: for _ in 0..3 {
+                for _ in 0..3 {
                     for _ in 0..3 {
                         #[cancelable(shield = SOON)]
                         pending::<()>().await;
-                        continue 'outer;
                     }
                 }
             }
@@ -670,7 +669,10 @@ mod marked {
             loop {
                 iterations += 1;
                 #[cancelable(shield = "1h")]
-                ready(stop.cancel()).await;
+                {
+                    stop.cancel();
+                    ready(()).await;
+                }
             }
             Ok(iterations)
         }
