@@ -400,6 +400,7 @@ use proc_macro::TokenStream;
 ///
 /// - What a marked `let` binds is there behind it. `break` and `continue` cannot leave what is marked, and a variable that is
 ///   declared without a value before it gets one there only by `#[cancelable(shield)] variable = …;`.
+/// - What a marked statement gives has to be `Send` if the function's future is to be.
 /// - When the limit has passed, the function returns as it does at a check point: with `Cancelled`, or what `or` says; also in a loop
 ///   marked `break`, which only a cancel leaves.
 ///   Annotated code in it is told of that, so it can finish; an await of something else is dropped. Without a limit it
@@ -413,7 +414,7 @@ use proc_macro::TokenStream;
 /// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated
 /// function, at its entry; what the loop has found so far goes with that. Return it at once, or shield what is still to be done with
 /// it, as `close` here. The compiler warns of the first await there that is not shielded, unless the code between asks whether it is
-/// cancelled.
+/// cancelled, or why.
 ///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, cancelable};
