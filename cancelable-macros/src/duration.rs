@@ -29,7 +29,7 @@ impl DurationValue {
                         errors.on(
                             &literal.lit,
                             format!(
-                                "`{}` is not a duration; write an integer and a unit (`ms`, `s`, `m` or `h`), \
+                                "`{}` is not a duration; write one whole number with one unit (`ms`, `s`, `m` or `h`), \
                                  such as `{name} = \"5s\"`",
                                 text.token()
                             ),

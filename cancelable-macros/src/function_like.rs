@@ -150,7 +150,7 @@ impl Finally {
             errors.append(escapes);
             return None;
         }
-        let what = "nothing outside fails a check point in `finally`";
+        let what = "no check points are put into `finally`, which runs under a shield";
         Clear { errors, what }.visit_block_mut(&mut finally.block);
         Some(Finally { body: finally, span })
     }
@@ -426,7 +426,7 @@ impl Body {
     }
 
     fn refuse_helpers(&mut self, errors: &mut Errors) {
-        let what = "nothing outside fails a check point in a `shield!` without `timeout`";
+        let what = "no check points are put into a `shield!` without `timeout`";
         Clear { errors, what }.visit_block_mut(&mut self.block);
     }
 

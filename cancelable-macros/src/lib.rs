@@ -403,7 +403,9 @@ use proc_macro::TokenStream;
 ///
 /// - What a marked `let` binds is there behind it. `break` and `continue` cannot leave what is marked, and a variable that is
 ///   declared without a value before it gets one there only by `#[cancelable(shield)] variable = …;`.
-/// - When the limit has passed, the function returns as it does at a check point: with `Cancelled`, or what `or` says.
+/// - What a marked statement gives has to be `Send` if the function's future is to be.
+/// - When the limit has passed, the function returns as it does at a check point: with `Cancelled`, or what `or` says; also in a loop
+///   marked `break`, which only a cancel leaves.
 ///   Annotated code in it is told of that, so it can finish; an await of something else is dropped. Without a limit it
 ///   takes as long as it takes, or as the `grace` of the scope allows.
 /// - The mark is reached only if the function is not left before. Above, it is left at `conn.copy().await` if the cancel has come
@@ -415,7 +417,7 @@ use proc_macro::TokenStream;
 /// Behind a loop that `break` has left, the call is still cancelled. The next check point fails, and so does the next annotated
 /// function, at its entry; what the loop has found so far goes with that. Return it at once, or shield what is still to be done with
 /// it, as `close` here. The compiler warns of the first await there that is not shielded, unless the code between asks whether it is
-/// cancelled.
+/// cancelled, or why.
 ///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, cancelable};

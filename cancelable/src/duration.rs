@@ -36,7 +36,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
     if unit.is_empty() {
         return Err(Fault::NoUnit(number).into());
     }
-    let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(Fault::Unit)?;
+    let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| {
+        // `1h30m`, `1.5s`
+        if unit.contains(is_digit) {
+            Fault::Several
+        } else {
+            Fault::Unit
+        }
+    })?;
     let millis = number.checked_mul(*length).ok_or(Fault::Range)?;
     Ok(Duration::from_millis(millis))
 }
@@ -54,6 +61,10 @@ enum Fault {
     NoUnit(u64),
     #[error("the unit is not known; write one of `ms`, `s`, `m` and `h` right behind a whole number, such as `10s`")]
     Unit,
+    #[error(
+        "a duration is one whole number with one unit (`ms`, `s`, `m` or `h`), such as `90m` for `1h30m`, or `1500ms` for `1.5s`"
+    )]
+    Several,
     #[error("the duration is too long; the longest is `{}ms`", u64::MAX)]
     Range,
 }
@@ -68,8 +79,10 @@ mod tests {
             ("", "begins with a whole number"),
             ("-1s", "begins with a whole number"),
             ("30", "write `30s`"),
-            ("1.5s", "right behind a whole number"),
-            ("1h30m", "one of `ms`, `s`, `m` and `h`"),
+            ("5 s", "right behind a whole number"),
+            ("5d", "one of `ms`, `s`, `m` and `h`"),
+            ("1.5s", "one whole number with one unit"),
+            ("1h30m", "one whole number with one unit"),
             ("99999999999999999999s", "too long"),
         ] {
             let error = parse_duration(text).unwrap_err().to_string();

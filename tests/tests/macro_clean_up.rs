@@ -486,6 +486,76 @@ mod marked {
     }
 
     #[test]
+    fn what_is_marked_coerces_as_it_does_without_the_mark() {
+        use std::fmt::Display;
+
+        type Shown = Box<dyn Display>;
+
+        #[cancelable]
+        async fn tail() -> Result<Shown, Cancelled> {
+            #[cancelable(shield)]
+            {
+                ready(()).await;
+                Ok(Box::new(1))
+            }
+        }
+
+        #[cancelable]
+        fn sync_tail(limit: Duration) -> Result<Shown, Cancelled> {
+            #[cancelable(shield = limit)]
+            {
+                Ok(Box::new(2))
+            }
+        }
+
+        #[cancelable(scope)]
+        async fn returned() -> Result<Shown, Cancelled> {
+            #[cancelable(shield)]
+            return { Ok(Box::new(ready(3).await)) };
+        }
+
+        #[cancelable(or = Box::new(0))]
+        fn boxed<'a>(text: &'a str) -> std::pin::Pin<Box<dyn Future<Output = Box<dyn Display + 'a>> + 'a>> {
+            Box::pin(async move {
+                #[cancelable(shield)]
+                {
+                    Box::new(ready(text).await)
+                }
+            })
+        }
+
+        #[cancelable]
+        async fn bound(is_text: bool) -> Result<(Shown, usize), Cancelled> {
+            #[cancelable(shield)]
+            let shown: Shown = if is_text {
+                Box::new(ready("4").await)
+            } else {
+                Box::new(5)
+            };
+            #[cancelable(shield)]
+            let same: Box<dyn Fn(&str) -> &str> = Box::new(|text| text);
+            #[cancelable(shield)]
+            let borrowed: &str = &ready("six".to_owned()).await;
+            Ok((shown, same(borrowed).len()))
+        }
+
+        block_on(async {
+            let mut all = vec![
+                tail().await.unwrap(),
+                sync_tail(SOON).unwrap(),
+                returned().await.unwrap(),
+            ];
+            all.push(boxed("text").await);
+            for is_text in [true, false] {
+                let (shown, length) = bound(is_text).await.unwrap();
+                all.extend([shown, Box::new(length) as Shown]);
+            }
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            assert_eq!(all, ["1", "2", "3", "text", "4", "3", "5", "3"]);
+        });
+    }
+
+    #[test]
     fn a_limit_that_passes_returns_as_a_check_point_does() {
         #[cancelable]
         async fn foreign(connection: &Connection) -> Result<u32, Failed> {
@@ -500,9 +570,8 @@ mod marked {
         #[cancelable]
         async fn noticing(limit: Option<Duration>) -> Result<u32, Failed> {
             #[cancelable(shield = limit)]
-            sleep(Duration::from_secs(3600)).await.or_else(|cancelled| {
+            sleep(Duration::from_secs(3600)).await.inspect_err(|cancelled| {
                 assert!(cancelled.is_timeout());
-                Err(cancelled)
             })?;
             Ok(1)
         }
@@ -534,18 +603,6 @@ mod marked {
             1
         }
 
-        #[cancelable]
-        async fn leaves_the_loop() -> Result<u32, Cancelled> {
-            let mut turns = 0;
-            #[cancelable(break)]
-            loop {
-                turns += 1;
-                #[cancelable(shield = SOON)]
-                pending::<()>().await;
-            }
-            Ok(turns)
-        }
-
         let connection = Connection::default();
         block_on(async {
             assert!(foreign(&connection).await.unwrap_err().is_timeout());
@@ -553,8 +610,72 @@ mod marked {
             assert_eq!(looping().await, None);
             assert_eq!(otherwise().await, 7);
             assert_eq!(otherwise_in_a_scope().await, 7);
-            assert_eq!(leaves_the_loop().await.unwrap(), 1);
         });
+    }
+
+    #[test]
+    fn a_limit_that_passes_in_a_loop_marked_break_leaves_the_function() {
+        #[cancelable]
+        async fn asynchronous(iterations: &mut u32) -> Result<u32, Failed> {
+            #[cancelable(break)]
+            loop {
+                *iterations += 1;
+                #[cancelable(shield = SOON)]
+                pending::<()>().await;
+            }
+            Ok(*iterations)
+        }
+
+        #[cancelable(or = 7, scope)]
+        async fn in_a_shield() -> u32 {
+            #[cancelable(shield)]
+            {
+                #[cancelable(break)]
+                for _ in 0..3 {
+                    for _ in 0..3 {
+                        #[cancelable(shield = SOON)]
+                        pending::<()>().await;
+                    }
+                }
+            }
+            1
+        }
+
+        #[cancelable]
+        fn synchronous(iterations: &mut u32) -> Result<u32, Failed> {
+            #[cancelable(break)]
+            for _ in 0..3 {
+                *iterations += 1;
+                #[cancelable(shield = SOON)]
+                loop {}
+            }
+            Ok(*iterations)
+        }
+
+        let mut iterations = 0;
+        assert!(block_on(asynchronous(&mut iterations)).unwrap_err().is_timeout());
+        assert!(synchronous(&mut iterations).unwrap_err().is_timeout());
+        assert_eq!(iterations, 2);
+        assert_eq!(block_on(in_a_shield()), 7);
+    }
+
+    #[test]
+    fn a_cancel_in_a_loop_marked_break_still_leaves_the_loop() {
+        #[cancelable]
+        async fn work(stop: CancellationToken) -> Result<u32, Failed> {
+            let mut iterations = 0;
+            #[cancelable(break)]
+            loop {
+                iterations += 1;
+                #[cancelable(shield = "1h")]
+                {
+                    stop.cancel();
+                    ready(()).await;
+                }
+            }
+            Ok(iterations)
+        }
+        assert_eq!(block_on(in_scope(work)).unwrap(), 1);
     }
 
     #[test]

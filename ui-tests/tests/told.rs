@@ -197,4 +197,156 @@ mod behind_a_left_loop {
         save(best).await;
         Ok(best)
     }
+
+    #[cancelable]
+    async fn leaves_the_branch_by_a_jump(mut best: u32) -> Result<u32, Cancelled> {
+        for n in 0..9 {
+            if best < 1 {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                break;
+            }
+            let Some(m) = Some(n).filter(|n| *n > 1) else {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                continue;
+            };
+            let _ = best > m && {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                return Ok(best);
+            };
+            save(best).await;
+        }
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn leaves_a_block(mut best: u32) -> Result<u32, Cancelled> {
+        Ok('found: {
+            if best > 5 {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                break 'found best;
+            }
+            save(best).await;
+            best
+        })
+    }
+
+    #[cancelable]
+    async fn leaves_the_branch_for_good(how: u32) -> Result<u32, Cancelled> {
+        let mut best = 0;
+        match how {
+            0 => {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                panic!("{best}");
+            }
+            1 => {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                unreachable!()
+            }
+            2 => {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                std::process::exit(3);
+            }
+            3 => {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                Err(check().unwrap_err())?;
+            }
+            4 => {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                #[cancelable(shield)]
+                return Ok(ready(best).await);
+            }
+            5 => loop {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                if best > 2 {
+                    return Ok(best);
+                }
+            },
+            _ => {}
+        }
+        save(best).await;
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn asks_why(mut best: u32) -> Result<u32, Cancelled> {
+        #[cancelable(break)]
+        while best < 3 {
+            best += 1;
+        }
+        if current().reason().is_some() {
+            return Ok(best);
+        }
+        save(best).await;
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn asks_in_a_condition(mut best: u32) -> Result<u32, Cancelled> {
+        let token = current();
+        #[cancelable(break)]
+        while best < 3 {
+            best += 1;
+        }
+        while !token.is_cancelled() {
+            save(best).await;
+        }
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn shields_both(mut best: u32) -> Result<u32, Cancelled> {
+        #[cancelable(shield)]
+        {
+            #[cancelable(break)]
+            while best < 3 {
+                best += 1;
+            }
+            save(best).await;
+        }
+        Ok(best)
+    }
+
+    #[cancelable]
+    async fn in_another_branch_of_a_select(mut best: u32) -> Result<u32, Cancelled> {
+        tokio::select! {
+            () = ready(()) => {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+            }
+            () = save(best) => save(best).await,
+        }
+        Ok(best)
+    }
 }

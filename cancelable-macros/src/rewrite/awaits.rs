@@ -42,7 +42,7 @@ impl Manner {
 /// ```
 /// Where there is no value to leave with:
 /// ```text
-/// Output: gave_up.or_give_up(Site.guard(EXPR)).await
+/// Output: (gave_up.or_give_up(Site.guard(EXPR))).await
 /// ```
 /// A `match`, since its scrutinee's temporaries live as long as those of `EXPR.await` do: to the end of the
 /// statement. The `.await` is the user's own, so that "future is not `Send`" is still told of it.
@@ -57,9 +57,15 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
     let (dot, awaited) = (expr.dot_token, expr.await_token);
     if let Exit::GiveUp(slot) = exit {
         // Not an `.await` in an arm, across which what this one gives would be held, and have to be `Send`.
+        // Which begins where the user's expression does: what is wrong with that is told of it.
+        let mut call = Group::new(
+            Delimiter::Parenthesis,
+            quote_spanned!(at(span)=> #slot.or_give_up(#call)),
+        );
+        call.set_span(first);
         return Expr::Await(ExprAwait {
             attrs,
-            base: Box::new(Expr::Verbatim(quote_spanned!(at(span)=> #slot.or_give_up(#call)))),
+            base: Box::new(Expr::Verbatim(call.into_token_stream())),
             dot_token: dot,
             await_token: awaited,
         });

@@ -62,6 +62,11 @@ impl Edge {
         self.ty.to_string() == "()"
     }
 
+    /// The type, if it is written and is not `()`, to which nothing coerces.
+    pub(super) fn known(&self) -> Option<TokenStream> {
+        (self.ty.to_string() != "_" && !self.is_unit()).then(|| self.ty.clone())
+    }
+
     pub(crate) fn ty(&self) -> &TokenStream {
         &self.ty
     }

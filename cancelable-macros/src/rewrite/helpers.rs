@@ -74,6 +74,13 @@ pub(super) fn is_apart(attr: &Attribute) -> bool {
     says(attr, "skip") || says(attr, "shield")
 }
 
+/// Whether it is a `shield = LIMIT`.
+fn has_limit(attr: &Attribute) -> bool {
+    said(attr)
+        .iter()
+        .any(|said| said.name == "shield" && said.value.is_some())
+}
+
 /// The words in its parentheses; none if it is something else that stands there.
 fn said(attr: &Attribute) -> Vec<Said> {
     let said = attr.parse_args_with(Punctuated::<Said, Token![,]>::parse_terminated);
@@ -240,9 +247,14 @@ impl VisitMut for Clear<'_> {
         let what = self.what;
         attrs.retain(|attr| {
             if is_helper(attr) {
+                let remedy = if has_limit(attr) {
+                    "for the limit, put a `shield!(timeout = …, …)` here"
+                } else {
+                    "remove it"
+                };
                 self.errors.on(
                     attr.path(),
-                    format!("{what}, so this attribute has no effect here; remove it"),
+                    format!("{what}, so this attribute has no effect here; {remedy}"),
                 );
                 return false;
             }

@@ -6,7 +6,7 @@ use crate::paths::{Library, at, located_call, variable};
 use crate::turns::Turns;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, ExprMatch, Stmt};
+use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, ExprMatch, Label, Stmt};
 
 /// What a turn that checks begins with, or what comes before it: `CHECK` below.
 ///
@@ -259,6 +259,15 @@ pub(crate) fn body_mut(looping: &mut Expr) -> Option<&mut Block> {
         Expr::ForLoop(inner) => Some(&mut inner.body),
         Expr::While(inner) => Some(&mut inner.body),
         Expr::Loop(inner) => Some(&mut inner.body),
+        _ => None,
+    }
+}
+
+pub(crate) fn label(looping: &Expr) -> Option<&Label> {
+    match looping {
+        Expr::ForLoop(inner) => inner.label.as_ref(),
+        Expr::While(inner) => inner.label.as_ref(),
+        Expr::Loop(inner) => inner.label.as_ref(),
         _ => None,
     }
 }

@@ -40,7 +40,7 @@ use crate::lints;
 use crate::paths::{Library, at};
 use crate::turns::Turns;
 use awaits::Manner;
-use behind::Left;
+use behind::{Effect, Left};
 use exit::{Edge, Exit};
 use helpers::{Helper, Word};
 use loops::Header;
@@ -48,8 +48,8 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AngleBracketedGenericArguments, Attribute, Block, Expr, ExprIf, ExprMacro, ExprMatch, Item, Lifetime, Macro, Stmt,
-    StmtMacro, Type,
+    AngleBracketedGenericArguments, Attribute, BinOp, Block, Expr, ExprIf, ExprMacro, ExprMatch, Item, Lifetime,
+    LocalInit, Macro, Pat, Stmt, StmtMacro, Type,
 };
 use unreached::Place;
 
@@ -93,6 +93,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
     let mut rewriter = Rewriter {
         rules,
         exit: rules.exit.clone(),
+        way_out: rules.exit.clone(),
         manner: Manner::Guard,
         points: Points::default(),
         labels: 0,
@@ -101,13 +102,18 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         unreached: None,
         left: Left::default(),
         is_meant: false,
+        is_tail: false,
         last_await_wraps: false,
         errors,
     };
     if !rules.unit {
         rewriter.refuse_endless_tail(block);
     }
-    rewriter.visit_block_mut(block);
+    if let Some((last, others)) = block.stmts.split_last_mut() {
+        others.iter_mut().for_each(|stmt| rewriter.visit_stmt_mut(stmt));
+        rewriter.is_tail = matches!(last, Stmt::Expr(_, None));
+        rewriter.visit_stmt_mut(last);
+    }
     // What the whole body has been put in by another attribute is awaited at its end, and does not let a check into its loops.
     let wraps = ends_in_await && rewriter.last_await_wraps;
     let is_told = rewriter.reached == usize::from(wraps);
@@ -122,6 +128,8 @@ struct Rewriter<'a> {
     rules: &'a Rules<'a>,
     /// How check points leave here.
     exit: Exit,
+    /// The same outside of loops marked `break`: a limit that has passed is no cancel, and leaves more than the loop.
+    way_out: Exit,
     /// How awaits are treated here.
     manner: Manner,
     points: Points,
@@ -137,6 +145,8 @@ struct Rewriter<'a> {
     left: Left,
     /// In what is handed to some `spawn…`, or shielded: no check point is expected there.
     is_meant: bool,
+    /// The statement that is visited next gives the value of the body.
+    is_tail: bool,
     /// Whether the last await is on what holds an unreached loop.
     last_await_wraps: bool,
     errors: &'a mut Errors,
@@ -145,13 +155,19 @@ struct Rewriter<'a> {
 impl Rewriter<'_> {
     /// Visits what a helper stands on, under what the helper says.
     fn visit_marked(&mut self, helper: Helper, expr: &mut Expr) {
+        self.visit_marked_as(None, helper, expr);
+    }
+
+    /// The same for what is to be of a type that is known.
+    fn visit_marked_as(&mut self, ty: Option<TokenStream>, helper: Helper, expr: &mut Expr) {
         self.touched += 1;
+        let effect = Effect::of(expr);
         match helper.word {
             Word::Skip => {
                 helpers::clear_expr(expr, "`skip` leaves everything inside as it is", self.errors);
             }
             Word::Finish => self.finishing(helper, |this| this.visit_expr_mut(expr)),
-            Word::Shield => self.shielding(helper, expr),
+            Word::Shield => self.shielding(helper, expr, ty),
             Word::Break | Word::Every => match expr {
                 Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, Some(helper)),
                 _ => {
@@ -164,6 +180,7 @@ impl Rewriter<'_> {
                 }
             },
         }
+        self.left.pass(effect);
     }
 
     /// Notes that `tokens` are left alone, in such a place.
@@ -253,6 +270,87 @@ impl Rewriter<'_> {
         }
     }
 
+    fn visit_unmarked(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Await(inner) => {
+                if wrappers::is_instrumented(&inner.base) {
+                    return;
+                }
+                let was_known = self.unreached.is_some();
+                self.visit_future(&mut inner.base);
+                self.last_await_wraps = !was_known && self.unreached.as_ref().is_some_and(Unreached::is_loop);
+                if awaits::is_shield(&inner.base) {
+                    return;
+                }
+                self.points.awaits += 1;
+                self.touched += 1;
+                self.reached += 1;
+                self.left.awaits(inner.await_token.span);
+                let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
+                    return;
+                };
+                *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules);
+            }
+            Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
+            Expr::Macro(call) => {
+                let gives_way = awaits::take_mark(&mut call.attrs);
+                if let Some(mut replaced) = self.macro_call(&mut call.mac, false, gives_way) {
+                    if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
+                        *attrs = std::mem::take(&mut call.attrs);
+                    }
+                    *expr = replaced;
+                }
+            }
+            Expr::Call(call) if wrappers::is_instrumented_call(call) => {
+                if let Some(body) = wrappers::called_body(call) {
+                    self.visit_block_mut(body);
+                }
+            }
+            // What makes a shield takes a future, so an imported `try_join!` in it is this library's.
+            Expr::Call(call) if awaits::makes_shield(call) => {
+                self.meaning_it(|this| call.args.iter_mut().for_each(|future| this.visit_future(future)));
+            }
+            Expr::MethodCall(call) if call.method == "shielded" && call.args.is_empty() => {
+                self.meaning_it(|this| this.visit_future(&mut call.receiver));
+            }
+            Expr::Call(_) | Expr::MethodCall(_) if !self.is_meant && unreached::runs_elsewhere(expr) => {
+                self.meaning_it(|this| this.visit_expr_mut(expr));
+            }
+            Expr::Call(_) | Expr::MethodCall(_) if unreached::is_question(expr) => {
+                self.reached += 1;
+                visit_mut::visit_expr_mut(self, expr);
+            }
+            Expr::Block(inner) if inner.label.is_some() => {
+                self.left.enter(inner.label.as_ref(), false);
+                visit_mut::visit_expr_mut(self, expr);
+                self.left.leave();
+            }
+            Expr::Binary(inner) if matches!(inner.op, BinOp::And(_) | BinOp::Or(_)) => {
+                self.visit_expr_mut(&mut inner.left);
+                self.visit_perhaps(|this| this.visit_expr_mut(&mut inner.right));
+            }
+            Expr::Closure(_) => {
+                helpers::clear_expr(expr, "closures are left alone", self.errors);
+                self.leave_alone(expr, Place::Closure);
+            }
+            Expr::Async(_) => {
+                helpers::clear_expr(expr, "`async` blocks are left alone", self.errors);
+                self.leave_alone(expr, Place::AsyncBlock);
+            }
+            Expr::Const(_) => helpers::clear_expr(expr, "`const` blocks are left alone", self.errors),
+            // The length is evaluated by the compiler.
+            Expr::Repeat(inner) => self.visit_expr_mut(&mut inner.expr),
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    /// The `else` of a `let`, past which nothing goes.
+    fn visit_diverging(&mut self, otherwise: &mut Expr) {
+        let before = self.left.place();
+        self.visit_expr_mut(otherwise);
+        self.left.back_to(before);
+    }
+
     /// A loop: its condition and body, then the check of its turns.
     fn looping(&mut self, expr: &mut Expr, helper: Option<Helper>) {
         let every = helper.as_ref().and_then(|helper| helper.every.clone());
@@ -276,10 +374,9 @@ impl Rewriter<'_> {
                 );
             }
         }
-        let was_inside = self.left.is_inside;
+        let was_inside = self.left.enter_loop(loops::label(expr), marked.is_some());
         if let Some(helper) = &marked {
             self.exit = Exit::Leave(self.label(expr, helper));
-            self.left.is_inside = true;
         }
         let checked_by_condition = match &mut *expr {
             Expr::While(inner) => match awaits::certain_await(&mut inner.cond, &|mac| self.is_await(mac)) {
@@ -302,9 +399,11 @@ impl Rewriter<'_> {
             Expr::Loop(inner) => inner.loop_token.span,
             _ => return,
         };
+        let condition = (!matches!(expr, Expr::Loop(_))).then(|| self.left.place());
         if let Some(body) = loops::body_mut(expr) {
             self.visit_block_mut(body);
         }
+        self.left.leave_loop(was_inside, marked.is_some(), condition);
         self.points.loops += 1;
         self.touched += 1;
         self.reached += 1;
@@ -317,8 +416,6 @@ impl Rewriter<'_> {
             }
         }
         self.exit = outer;
-        self.left.is_inside = was_inside;
-        self.left.is_behind |= marked.is_some();
     }
 
     /// A loop with the check of its turns, or of every so many, put in.
@@ -392,6 +489,7 @@ pub(crate) fn fresh_label(name: &str, span: Span) -> Lifetime {
 
 impl VisitMut for Rewriter<'_> {
     fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
+        let is_tail = std::mem::take(&mut self.is_tail);
         match stmt {
             Stmt::Expr(expr, semicolon) => {
                 let mut awaited = semicolon.and_then(|_| awaits::keyword(expr));
@@ -400,7 +498,8 @@ impl VisitMut for Rewriter<'_> {
                         if helper.word == Word::Shield {
                             awaited = semicolon.map(|semicolon| semicolon.span);
                         }
-                        self.visit_marked(helper, expr);
+                        let ty = is_tail.then(|| self.rules.edge.known()).flatten();
+                        self.visit_marked_as(ty, helper, expr);
                     }
                     None => self.visit_expr_mut(expr),
                 }
@@ -430,9 +529,13 @@ impl VisitMut for Rewriter<'_> {
                             self.errors.at(span, "nothing runs here that could be shielded");
                             return;
                         };
-                        self.shielding(helper, &mut init.expr);
+                        let ty = match &local.pat {
+                            Pat::Type(typed) => Some(typed.ty.to_token_stream()),
+                            _ => None,
+                        };
+                        self.shielding(helper, &mut init.expr, ty);
                         if let Some((_, otherwise)) = &mut init.diverge {
-                            self.visit_expr_mut(otherwise);
+                            self.visit_diverging(otherwise);
                         }
                         local.attrs.push(lints::on_let(span));
                     }
@@ -465,100 +568,42 @@ impl VisitMut for Rewriter<'_> {
         if let Some(helper) = helpers::attrs_mut(expr).and_then(|attrs| helpers::take(attrs, self.errors)) {
             return self.visit_marked(helper, expr);
         }
-        match expr {
-            Expr::Await(inner) => {
-                if wrappers::is_instrumented(&inner.base) {
-                    return;
-                }
-                let was_known = self.unreached.is_some();
-                self.visit_future(&mut inner.base);
-                self.last_await_wraps = !was_known && self.unreached.as_ref().is_some_and(Unreached::is_loop);
-                if awaits::is_shield(&inner.base) {
-                    return;
-                }
-                self.points.awaits += 1;
-                self.touched += 1;
-                self.reached += 1;
-                self.left.awaits(inner.await_token.span);
-                let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
-                    return;
-                };
-                *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules);
-            }
-            Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
-            Expr::Macro(call) => {
-                let gives_way = awaits::take_mark(&mut call.attrs);
-                if let Some(mut replaced) = self.macro_call(&mut call.mac, false, gives_way) {
-                    if let Some(attrs) = helpers::attrs_mut(&mut replaced) {
-                        *attrs = std::mem::take(&mut call.attrs);
-                    }
-                    *expr = replaced;
-                }
-            }
-            Expr::Call(call) if wrappers::is_instrumented_call(call) => {
-                if let Some(body) = wrappers::called_body(call) {
-                    self.visit_block_mut(body);
-                }
-            }
-            // What makes a shield takes a future, so an imported `try_join!` in it is this library's.
-            Expr::Call(call) if awaits::makes_shield(call) => {
-                self.meaning_it(|this| call.args.iter_mut().for_each(|future| this.visit_future(future)));
-            }
-            Expr::MethodCall(call) if call.method == "shielded" && call.args.is_empty() => {
-                self.meaning_it(|this| this.visit_future(&mut call.receiver));
-            }
-            Expr::Call(_) | Expr::MethodCall(_) if !self.is_meant && unreached::runs_elsewhere(expr) => {
-                self.meaning_it(|this| this.visit_expr_mut(expr));
-            }
-            Expr::Call(_) | Expr::MethodCall(_) if unreached::is_question(expr) => {
-                self.reached += 1;
-                visit_mut::visit_expr_mut(self, expr);
-                // Whoever asks knows that it may have been left.
-                self.left.is_behind = false;
-            }
-            Expr::Return(_) => {
-                visit_mut::visit_expr_mut(self, expr);
-                self.left.is_behind = false;
-            }
-            Expr::Closure(_) => {
-                helpers::clear_expr(expr, "closures are left alone", self.errors);
-                self.leave_alone(expr, Place::Closure);
-            }
-            Expr::Async(_) => {
-                helpers::clear_expr(expr, "`async` blocks are left alone", self.errors);
-                self.leave_alone(expr, Place::AsyncBlock);
-            }
-            Expr::Const(_) => helpers::clear_expr(expr, "`const` blocks are left alone", self.errors),
-            // The length is evaluated by the compiler.
-            Expr::Repeat(inner) => self.visit_expr_mut(&mut inner.expr),
-            _ => visit_mut::visit_expr_mut(self, expr),
-        }
+        let effect = Effect::of(expr);
+        self.visit_unmarked(expr);
+        self.left.pass(effect);
     }
 
     // What is behind a loop in one branch is not so in the others.
     fn visit_expr_if_mut(&mut self, branches: &mut ExprIf) {
         self.visit_attributes_mut(&mut branches.attrs);
         self.visit_expr_mut(&mut branches.cond);
-        let before = self.left.is_behind;
+        let before = self.left.place();
         self.visit_block_mut(&mut branches.then_branch);
-        let then = std::mem::replace(&mut self.left.is_behind, before);
+        let then = self.left.back_to(before);
         if let Some((_, otherwise)) = &mut branches.else_branch {
             self.visit_expr_mut(otherwise);
         }
-        self.left.is_behind |= then;
+        self.left.or_from(then);
     }
 
     fn visit_expr_match_mut(&mut self, branches: &mut ExprMatch) {
         self.visit_attributes_mut(&mut branches.attrs);
         self.visit_expr_mut(&mut branches.expr);
-        let before = self.left.is_behind;
-        let mut any = false;
+        let before = self.left.place();
+        let mut ends = Vec::new();
         for arm in &mut branches.arms {
-            self.left.is_behind = before;
             self.visit_arm_mut(arm);
-            any |= self.left.is_behind;
+            ends.push(self.left.back_to(before));
         }
-        self.left.is_behind = any;
+        self.left.ends();
+        ends.into_iter().for_each(|end| self.left.or_from(end));
+    }
+
+    fn visit_local_init_mut(&mut self, init: &mut LocalInit) {
+        self.visit_expr_mut(&mut init.expr);
+        if let Some((_, otherwise)) = &mut init.diverge {
+            self.visit_diverging(otherwise);
+        }
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}

@@ -212,6 +212,8 @@ impl Rewriter<'_> {
             }
         };
 
+        let before = self.left.place();
+        let mut ends = Vec::new();
         let (mut conditions, mut condition_names) = (Vec::new(), Vec::new());
         let (mut futures, mut future_names) = (Vec::new(), Vec::new());
         let (mut asked, mut handled) = (TokenStream::new(), TokenStream::new());
@@ -242,6 +244,7 @@ impl Rewriter<'_> {
                         name.to_token_stream()
                     };
                     self.visit_expr_mut(&mut handler);
+                    ends.push(self.left.back_to(before));
                     let chosen = self.position(index, last, &value.to_token_stream(), span);
                     let bound = match pat {
                         Pat::Ident(_) | Pat::Wild(_) if shape.to_string() == "_" => value.to_token_stream(),
@@ -258,6 +261,7 @@ impl Rewriter<'_> {
                 }
                 Branch::Otherwise { word, mut handler } => {
                     self.visit_expr_mut(&mut handler);
+                    ends.push(self.left.back_to(before));
                     let chosen = self.position(index, last, &quote_spanned!(at(span)=> ()), span);
                     asked.extend(quote_spanned!(at(span)=> #word => #chosen,));
                     let chosen = given(chosen);
@@ -273,6 +277,8 @@ impl Rewriter<'_> {
             #path! { #biased #asked }
         });
         let (awaited, arms) = self.await_block(block, gives_way, span);
+        self.left.ends();
+        ends.into_iter().for_each(|end| self.left.or_from(end));
         // The arm of the value becomes the arms of the branches.
         let failed = arms.map(|[_, failed]| failed);
         let others = given(quote_spanned!(at(span)=> _));

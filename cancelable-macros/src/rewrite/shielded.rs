@@ -19,7 +19,7 @@ impl Rewriter<'_> {
     ///             let stretch = Stretch::new();
     ///             let ended = Site.shield(stretch.watch(async {
     ///                 if let Some(dead) = None::<R> { return dead; }      // tells the block the function's type
-    ///                 let value = EXPR;                                   // its check points: `return stretch.give_up(cancelled).await`
+    ///                 let value: TYPE = EXPR;                             // its check points: `return stretch.give_up(cancelled).await`
     ///                 return stretch.end(value).await;
     ///             }))
     ///             .await;
@@ -34,26 +34,19 @@ impl Rewriter<'_> {
     ///
     /// Of `return EXPR`, `break EXPR`, `variable = EXPR` and `&EXPR` only EXPR is put in there: a jump goes where it went, a variable
     /// may have no value before, and what is borrowed lives on.
-    pub(super) fn shielding(&mut self, helper: Helper, expr: &mut Expr) {
-        match expr {
-            Expr::Return(leave) if leave.expr.is_some() => {
-                return leave
-                    .expr
-                    .iter_mut()
-                    .for_each(|value| self.shielding(helper.clone(), value));
-            }
-            Expr::Break(leave) if leave.expr.is_some() => {
-                return leave
-                    .expr
-                    .iter_mut()
-                    .for_each(|value| self.shielding(helper.clone(), value));
-            }
-            Expr::Assign(assign) if matches!(peel(&assign.left), Expr::Path(_)) => {
-                return self.shielding(helper, &mut assign.right);
-            }
+    ///
+    /// What EXPR is to be, `ty`, is said in there if that is written anywhere, so that it coerces as it would outside.
+    pub(super) fn shielding(&mut self, helper: Helper, expr: &mut Expr, ty: Option<TokenStream>) {
+        let (inner, ty) = match expr {
+            Expr::Return(leave) => (leave.expr.as_deref_mut(), self.rules.edge.known()),
+            Expr::Break(leave) => (leave.expr.as_deref_mut(), None),
+            Expr::Assign(assign) if matches!(peel(&assign.left), Expr::Path(_)) => (Some(&mut *assign.right), None),
             // `let x = &EXPR;` keeps what it borrows for as long as `x`.
-            Expr::Reference(borrow) if makes_a_value(&borrow.expr) => return self.shielding(helper, &mut borrow.expr),
-            _ => {}
+            Expr::Reference(borrow) if makes_a_value(&borrow.expr) => (Some(&mut *borrow.expr), None),
+            _ => (None, ty),
+        };
+        if let Some(inner) = inner {
+            return self.shielding(helper, inner, ty);
         }
         if self.refuses_to_shield(&helper, expr) {
             return Strip.visit_expr_mut(expr);
@@ -66,23 +59,24 @@ impl Rewriter<'_> {
         let ends = (first_span(&*expr), last_span(&*expr));
         self.labels += 1;
         let stretch = variable(&format!("stretch{}", self.labels), helper.span);
-        let outer = self.exit.clone();
+        let (exit, way_out) = (self.exit.clone(), self.way_out.clone());
         let (manner, points) = (self.manner, self.points);
-        // No cancel is seen in there that could have left a loop outside, nor one out here that has left a loop in there.
-        let was_behind = std::mem::take(&mut self.left.is_behind);
+        let outside = self.left.enter_shield(helper.limit.is_none());
         self.exit = Exit::GiveUp(stretch.clone());
+        self.way_out = self.exit.clone();
         self.manner = Manner::Guard;
         self.meaning_it(|this| this.visit_expr_mut(expr));
-        self.exit = outer;
+        self.exit = exit;
+        self.way_out = way_out;
         self.manner = manner;
-        self.left.is_behind = was_behind;
+        self.left.leave_shield(outside);
         if helper.limit.is_none() {
             // Nothing outside fails them.
             self.points = points;
         }
         self.reached += 1;
         let inner = std::mem::replace(expr, Expr::PLACEHOLDER);
-        *expr = wrapped(inner, ends, &stretch, &helper, &self.exit, self.rules);
+        *expr = wrapped(inner, ends, &stretch, &helper, ty.as_ref(), &self.way_out, self.rules);
     }
 
     fn refuses_to_shield(&mut self, helper: &Helper, expr: &mut Expr) -> bool {
@@ -119,6 +113,7 @@ fn wrapped(
     (first, last): (Span, Span),
     stretch: &Ident,
     helper: &Helper,
+    ty: Option<&TokenStream>,
     exit: &Exit,
     rules: &Rules<'_>,
 ) -> Expr {
@@ -133,9 +128,10 @@ fn wrapped(
     let [stretch_type, some] = ["Stretch", "Option"].map(|name| library.private(name, span));
     let [value, ended, limit] = ["value", "ended", "limit"].map(|name| variable(name, span));
     let dead = rules.edge.dead_return(library);
+    let ty = ty.map(|ty| quote_spanned!(at(span)=> : #ty));
     let body = quote_spanned!(at(span)=> async {
         #dead
-        let #value = #expr;
+        let #value #ty = #expr;
         #[allow(unreachable_code)] // EXPR may leave in any case
         return #stretch.end(#value).await;
     });

@@ -128,14 +128,14 @@ const QUESTIONS: [&str; 7] = [
     "wait_timeout",
 ];
 
-fn name_of(func: &Expr) -> Option<String> {
+pub(super) fn name_of(func: &Expr) -> Option<String> {
     match func {
         Expr::Path(path) => last(&path.path),
         _ => None,
     }
 }
 
-fn last(path: &syn::Path) -> Option<String> {
+pub(super) fn last(path: &syn::Path) -> Option<String> {
     path.segments.last().map(|segment| segment.ident.to_string())
 }
 

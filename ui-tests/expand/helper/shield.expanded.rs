@@ -21,10 +21,10 @@ async fn shield() -> Result<u32, Cancelled> {
                         > {
                             return cancelable_dead;
                         }
-                        let cancelable_value = cancelable_stretch1
+                        let cancelable_value = (cancelable_stretch1
                             .or_give_up(
                                 ::cancelable::__private::Site.guard(conn.close()),
-                            )
+                            ))
                             .await?;
                         #[allow(unreachable_code)]
                         return cancelable_stretch1.end(cancelable_value).await;
@@ -65,10 +65,10 @@ async fn shield() -> Result<u32, Cancelled> {
                         > {
                             return cancelable_dead;
                         }
-                        let cancelable_value = cancelable_stretch2
+                        let cancelable_value = (cancelable_stretch2
                             .or_give_up(
                                 ::cancelable::__private::Site.guard(flush(&mut buffer)),
-                            )
+                            ))
                             .await?;
                         #[allow(unreachable_code)]
                         return cancelable_stretch2.end(cancelable_value).await;

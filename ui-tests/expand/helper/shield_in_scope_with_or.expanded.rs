@@ -42,8 +42,8 @@ async fn shield_in_scope_with_or() -> u32 {
                                                         ) = ::cancelable::__private::Option::None::<u32> {
                                                             return cancelable_dead;
                                                         }
-                                                        let cancelable_value = cancelable_stretch1
-                                                            .or_give_up(::cancelable::__private::Site.guard(close()))
+                                                        let cancelable_value = (cancelable_stretch1
+                                                            .or_give_up(::cancelable::__private::Site.guard(close())))
                                                             .await;
                                                         #[allow(unreachable_code)]
                                                         return cancelable_stretch1.end(cancelable_value).await;

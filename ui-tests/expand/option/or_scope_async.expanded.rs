@@ -30,8 +30,10 @@ async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
                             ) = ::cancelable::__private::Option::None::<usize> {
                                 return cancelable_dead;
                             }
-                            cancelable_gave_up
-                                .or_give_up(::cancelable::__private::Site.guard(get(moved)))
+                            (cancelable_gave_up
+                                .or_give_up(
+                                    ::cancelable::__private::Site.guard(get(moved)),
+                                ))
                                 .await
                         }
                     }

@@ -59,6 +59,64 @@ async fn in_a_scope() -> Result<u32, Cancelled> {
     .await
 }
 
+#[cancelable]
+async fn behind_what_may_not_run(n: Option<u32>, child: &mut Child) -> Result<u32, Cancelled> {
+    let mut best = 0;
+    #[cancelable(break)]
+    while best < 3 {
+        best += 1;
+    }
+    let Some(n) = n else { return Ok(best) };
+    let _ = n > 3 && return Ok(best);
+    for _ in 0..n {
+        if best > 4 {
+            continue;
+        }
+        return Ok(best);
+    }
+    child.wait().await;
+    Ok(best)
+}
+
+#[cancelable]
+async fn by_a_break() -> Result<u32, Cancelled> {
+    let mut best = 0;
+    'all: loop {
+        loop {
+            if best > 0 {
+                #[cancelable(break)]
+                while best < 3 {
+                    best += 1;
+                }
+                break 'all;
+            }
+            save(best).await;
+        }
+    }
+    save(best).await;
+    Ok(best)
+}
+
+#[cancelable]
+async fn in_a_shield_with_a_limit() -> Result<u32, Cancelled> {
+    let mut best = 0;
+    #[cancelable(shield = "1s")]
+    {
+        #[cancelable(break)]
+        while best < 3 {
+            best += 1;
+        }
+        save(best).await;
+    }
+    Ok(best)
+}
+
 async fn save(_: u32) {}
+
+struct Child;
+
+impl Child {
+    async fn wait(&mut self) {}
+}
 
 fn main() {}
