@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+mod watched;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -9,19 +11,17 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, mpsc};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use cancelable::{CancellationToken, ReasonKind};
 use examples::digest::hash_trees;
 use examples::digest::report::Report;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
-
-/// Nothing here is about speed; this long means that it hangs.
-const HANG: Duration = Duration::from_secs(120);
+use watched::{HANG, Watched};
 
 // Trees ---------------------------------------------------------------------------------------------------------------
 
@@ -158,37 +158,6 @@ impl Running {
             stdout: latin1(&stdout),
             stderr: latin1(&stderr),
         }
-    }
-}
-
-/// A process that is killed when it hangs, so that whoever waits for it or reads from it goes on and fails.
-struct Watched(
-    Child,
-    #[expect(dead_code, reason = "hangs up when dropped")] mpsc::Sender<()>,
-);
-
-impl Watched {
-    fn spawn(command: &mut Command) -> Self {
-        Self::watch(command.spawn().unwrap())
-    }
-
-    fn watch(child: Child) -> Self {
-        let pid = Pid::from_child(&child);
-        let (alive, watch) = mpsc::channel();
-        thread::spawn(move || {
-            if watch.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        });
-        Self(child, alive)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    fn end(mut self) -> ExitStatus {
-        self.0.wait().unwrap()
     }
 }
 
@@ -611,7 +580,7 @@ fn a_second_ctrl_c_exits_at_once() {
         thread::sleep(Duration::from_millis(1));
     }
     // It ends by itself, or by the last of many signals.
-    let end = child.end();
+    let end = child.0.wait().unwrap();
     assert!(
         end.code() == Some(130) || end.signal() == Some(Signal::INT.as_raw()),
         "{end}"
@@ -639,14 +608,14 @@ fn a_reader_of_everything_who_leaves_is_no_panic() {
     let tree = (0..3_000).fold(Tree::new(), |tree, n| tree.file(n.to_string(), ""));
     let (reader, writer) = pipe();
     let mut command = tree.digest([".", "gone"]);
-    let child = Watched::spawn(command.stdout(writer.try_clone().unwrap()).stderr(writer));
+    let mut child = Watched::spawn(command.stdout(writer.try_clone().unwrap()).stderr(writer));
     drop(command);
     let mut first = String::new();
     let mut reader = BufReader::new(reader);
     reader.read_line(&mut first).unwrap();
     assert!(first.starts_with("digest: \"gone\""), "{first}");
     drop(reader);
-    assert_eq!(child.end().code(), Some(141));
+    assert_eq!(child.0.wait().unwrap().code(), Some(141));
 }
 
 /// A terminal: `digest` runs on it in the foreground, so a typed Ctrl-C is a SIGINT, and what it shows can be looked at.
@@ -732,7 +701,7 @@ impl Terminal {
     /// What is left on the screen in the end, and the exit code.
     fn end(mut self) -> (Vec<String>, Option<i32>) {
         while self.show_more() {}
-        (self.shown(), self.child.end().code())
+        (self.shown(), self.child.0.wait().unwrap().code())
     }
 }
 

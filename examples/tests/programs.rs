@@ -2,19 +2,16 @@
 
 #![cfg(unix)]
 
+mod watched;
+
 use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
-/// Nothing here is about speed; this long means that it hangs.
-const HANG: Duration = Duration::from_secs(120);
+use rustix::process::Signal;
+use watched::Watched;
 
 /// An example, which is not built by itself when only this test is.
 fn example(name: &str) -> Command {
@@ -28,10 +25,9 @@ fn example(name: &str) -> Command {
 
 /// A program that runs, and is killed when it hangs.
 struct Running {
-    child: Child,
+    child: Watched,
     stdout: BufReader<ChildStdout>,
     stderr: BufReader<ChildStderr>,
-    _alive: mpsc::Sender<()>,
 }
 
 /// Exit code, standard output and standard error.
@@ -41,19 +37,11 @@ impl Running {
     fn start(name: &str, args: &[&str]) -> Self {
         let mut command = example(name);
         command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        let (alive, watch) = mpsc::channel::<()>();
-        thread::spawn(move || {
-            if watch.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        });
+        let mut child = Watched::spawn(&mut command);
         Self {
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            stderr: BufReader::new(child.stderr.take().unwrap()),
+            stdout: BufReader::new(child.0.stdout.take().unwrap()),
+            stderr: BufReader::new(child.0.stderr.take().unwrap()),
             child,
-            _alive: alive,
         }
     }
 
@@ -72,14 +60,14 @@ impl Running {
     }
 
     fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        self.child.signal(Signal::INT);
     }
 
     fn end(mut self) -> End {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).unwrap();
         self.stderr.read_to_string(&mut stderr).unwrap();
-        (self.child.wait().unwrap().code(), stdout, stderr)
+        (self.child.0.wait().unwrap().code(), stdout, stderr)
     }
 }
 

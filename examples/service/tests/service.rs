@@ -2,46 +2,36 @@
 
 #![cfg(unix)]
 
+#[path = "../../tests/watched/mod.rs"]
+mod watched;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-/// Nothing here is about speed; this long means that it hangs.
-const HANG: Duration = Duration::from_secs(120);
+use rustix::process::Signal;
+use watched::Watched;
 
 struct Service {
-    child: Child,
+    child: Watched,
     address: String,
     log: BufReader<ChildStderr>,
-    _alive: mpsc::Sender<()>,
 }
 
 impl Service {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_service"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
+        command
             .args(["--listen", "127.0.0.1:0"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Killed when it hangs, so that whoever waits for it or reads from it goes on and fails.
-        let pid = Pid::from_child(&child);
-        let (alive, watch) = mpsc::channel::<()>();
-        thread::spawn(move || {
-            if watch.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        });
+            .stderr(Stdio::piped());
+        let mut child = Watched::spawn(&mut command);
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
+        BufReader::new(child.0.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
         Self {
@@ -50,9 +40,8 @@ impl Service {
                 .strip_prefix("listening on http://")
                 .expect(&line)
                 .into(),
-            log: BufReader::new(child.stderr.take().unwrap()),
+            log: BufReader::new(child.0.stderr.take().unwrap()),
             child,
-            _alive: alive,
         }
     }
 
@@ -87,18 +76,18 @@ impl Service {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.child.signal(signal);
     }
 
     fn end(mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        self.child.0.wait().unwrap()
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.child.0.kill();
+        let _ = self.child.0.wait();
     }
 }
 
