@@ -21,10 +21,7 @@ impl CancellationToken {
     ///
     /// As cancel safe as `f` is.
     pub async fn run_until_cancelled<F: Future>(&self, f: F) -> Option<F::Output> {
-        if self.is_cancelled() {
-            return None;
-        }
-        RunUntil::new(f, self.cancelled()).await
+        WithCancellationTokenFuture::new(f, self).await
     }
 
     /// As [`run_until_cancelled`](Self::run_until_cancelled), for a future that has to own its token.
@@ -82,73 +79,53 @@ impl<F: Future, C: Waits> Future for RunUntil<F, C> {
     }
 }
 
-pin_project_lite::pin_project! {
-    /// A future that a token ends; made by [`with_cancellation_token`](crate::CancelFutureExt::with_cancellation_token).
-    #[must_use = "futures do nothing unless polled"]
-    pub struct WithCancellationTokenFuture<'a, F> {
-        // `None`: cancelled from the start.
-        #[pin]
-        run: Option<RunUntil<F, WaitForCancellationFuture<'a>>>,
-    }
+// As `wait_future!`: the two differ in whether they own their token.
+macro_rules! run_until_future {
+    ($(#[$meta:meta])* $name:ident <$($lifetime:lifetime,)? F> ($token:ty, $cancelled:ident -> $wait:ty)) => {
+        pin_project_lite::pin_project! {
+            $(#[$meta])*
+            #[must_use = "futures do nothing unless polled"]
+            pub struct $name<$($lifetime,)? F> {
+                // `None`: cancelled from the start.
+                #[pin]
+                run: Option<RunUntil<F, $wait>>,
+            }
+        }
+
+        impl<$($lifetime,)? F> $name<$($lifetime,)? F> {
+            pub(crate) fn new(future: F, token: $token) -> Self {
+                Self {
+                    run: (!token.is_cancelled()).then(|| RunUntil::new(future, token.$cancelled())),
+                }
+            }
+        }
+
+        impl<$($lifetime,)? F: Future> Future for $name<$($lifetime,)? F> {
+            type Output = Option<F::Output>;
+
+            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+                match self.project().run.as_pin_mut() {
+                    Some(run) => run.poll(cx),
+                    None => Poll::Ready(None),
+                }
+            }
+        }
+
+        impl<$($lifetime,)? F> fmt::Debug for $name<$($lifetime,)? F> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
 }
 
-pin_project_lite::pin_project! {
+run_until_future! {
+    /// A future that a token ends; made by [`with_cancellation_token`](crate::CancelFutureExt::with_cancellation_token).
+    WithCancellationTokenFuture<'a, F>(&'a CancellationToken, cancelled -> WaitForCancellationFuture<'a>)
+}
+
+run_until_future! {
     /// A future that a token ends which it owns; made by
     /// [`with_cancellation_token_owned`](crate::CancelFutureExt::with_cancellation_token_owned).
-    #[must_use = "futures do nothing unless polled"]
-    pub struct WithCancellationTokenFutureOwned<F> {
-        #[pin]
-        run: Option<RunUntil<F, WaitForCancellationFutureOwned>>,
-    }
-}
-
-impl<'a, F> WithCancellationTokenFuture<'a, F> {
-    pub(crate) fn new(future: F, token: &'a CancellationToken) -> Self {
-        Self {
-            run: (!token.is_cancelled()).then(|| RunUntil::new(future, token.cancelled())),
-        }
-    }
-}
-
-impl<F> WithCancellationTokenFutureOwned<F> {
-    pub(crate) fn new(future: F, token: CancellationToken) -> Self {
-        Self {
-            run: (!token.is_cancelled()).then(|| RunUntil::new(future, token.cancelled_owned())),
-        }
-    }
-}
-
-impl<F: Future> Future for WithCancellationTokenFuture<'_, F> {
-    type Output = Option<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        match self.project().run.as_pin_mut() {
-            Some(run) => run.poll(cx),
-            None => Poll::Ready(None),
-        }
-    }
-}
-
-impl<F: Future> Future for WithCancellationTokenFutureOwned<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        match self.project().run.as_pin_mut() {
-            Some(run) => run.poll(cx),
-            None => Poll::Ready(None),
-        }
-    }
-}
-
-impl<F> fmt::Debug for WithCancellationTokenFuture<'_, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithCancellationTokenFuture").finish_non_exhaustive()
-    }
-}
-
-impl<F> fmt::Debug for WithCancellationTokenFutureOwned<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithCancellationTokenFutureOwned")
-            .finish_non_exhaustive()
-    }
+    WithCancellationTokenFutureOwned<F>(CancellationToken, cancelled_owned -> WaitForCancellationFutureOwned)
 }
