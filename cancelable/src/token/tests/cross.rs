@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
@@ -96,14 +97,20 @@ fn l03_who_cancels_a_token_that_is_claimed_returns_when_all_that_is_linked_is_ma
         let linked = CancellationToken::any([&root]);
         let crossing = lock_crossing();
         let claimed = Claimed::new(&root);
-        let start = Barrier::new(2);
+        let (start, has_returned) = (Barrier::new(2), AtomicBool::new(false));
         thread::scope(|s| {
             let second = s.spawn(|| {
                 start.wait();
                 root.cancel();
+                has_returned.store(true, Ordering::Release);
                 (linked.is_cancelled(), root.is_cancelled())
             });
             start.wait();
+            // Time enough for one who does not wait; who does takes as long as this thread likes.
+            for _ in 0..100 {
+                thread::yield_now();
+                assert!(!has_returned.load(Ordering::Acquire), "nothing is marked");
+            }
             claimed.finish();
             drop(crossing);
             assert_eq!(second.join().unwrap(), (true, true));
