@@ -26,8 +26,8 @@ use crate::token::{CancellationToken, Registered};
 #[non_exhaustive]
 pub enum StreamEnd {
     /// At once: where an annotated function that awaits the items would have failed. Between two items nothing more is
-    /// asked of the stream, ready or not; if the cancel comes while an item is pending, the stream ends without it (but
-    /// not before something annotated or shielded in there has got out).
+    /// asked of the stream, ready or not; if the cancel comes while an item is pending, the stream ends without it. But
+    /// what is annotated or shielded in there (in a `buffer_unordered`, for example) gets out first, and gives its items.
     ///
     /// For streams that wait for others: channels, sockets, timers.
     #[default]
