@@ -182,6 +182,39 @@ programs! {
         assert_eq!(current(), NEVER);
     }
 
+    /// A scope inside asks the token outside until it has one of its own.
+    fn l26_a_scope_that_goes_on_when_the_token_outside_it_is_gone() {
+        for levels in 1..4 {
+            for asks_before in [false, true] {
+                let mut fiber = Fiber::new(move |pause: &Pause, ()| {
+                    in_sync_scopes_with(levels, &mut || {
+                        if asks_before {
+                            look();
+                        }
+                        pause.suspend(());
+                        look();
+                        assert!(check().is_ok());
+                        look();
+                    });
+                    look();
+                });
+                let token = CancellationToken::new();
+                Box::new(token.child_token()).sync_scope(|| {
+                    fiber.resume(());
+                });
+                drop(token);
+                // What takes the place of the token in memory.
+                let others: Vec<_> = (0..100).map(|_| cancelled("another")).collect();
+                look();
+                fiber.resume(());
+                assert!(fiber.done());
+                drop(others);
+                look();
+                assert_eq!(current(), NEVER);
+            }
+        }
+    }
+
     fn l26_a_coroutine_that_is_forgotten_in_a_scope() {
         let [lost, token] = [CancellationToken::new(), CancellationToken::new()];
         let mut fiber = Fiber::new(move |pause: &Pause, ()| lost.sync_scope(|| pause.suspend(())));
@@ -396,6 +429,17 @@ programs! {
             any_order::play(seed);
         }
     }
+}
+
+fn in_sync_scopes_with(levels: usize, f: &mut dyn FnMut()) {
+    if levels == 0 {
+        return f();
+    }
+    let outcome: Outcome = Scope::new().run_sync(|| {
+        in_sync_scopes_with(levels - 1, f);
+        Ok(())
+    });
+    outcome.unwrap();
 }
 
 /// Polls once; it must be ready.
