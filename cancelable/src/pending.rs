@@ -63,7 +63,9 @@ struct State {
     is_over: bool,
     /// It is polled by code that is no check point, where it stands.
     is_bare: bool,
-    /// The await in which it was last polled has ended.
+    /// How it was last polled.
+    level: Level,
+    /// The await in which that was has ended: so that was polled.
     loose: Option<Level>,
     within: Place,
     /// Where it was last adopted, while it is being polled.
@@ -132,7 +134,7 @@ pub(crate) struct Question<'a> {
     pub(crate) waits: bool,
     /// All that is inside, or only what is loose.
     pub(crate) of: Of,
-    /// If only that: none of these either.
+    /// None of these.
     pub(crate) except: &'a [Place],
 }
 
@@ -142,8 +144,8 @@ pub(crate) enum Of {
     All,
     /// What is loose, for a check point of this level, if that is known.
     Loose(Option<Level>),
-    /// What nobody has in an await, and may be left behind.
-    Bare,
+    /// What nobody has in an await, and may be left behind, for the same.
+    Bare(Option<Level>),
 }
 
 impl<'a> Question<'a> {
@@ -176,6 +178,18 @@ impl<'a> Question<'a> {
 
     pub(crate) fn of(self, of: Of) -> Self {
         Self { of, ..self }
+    }
+
+    fn is_about(&self, state: &State, place: Place, loose: Option<Level>) -> bool {
+        let is_left = state.within == GONE;
+        let is_asked_for = match self.of {
+            Of::All => true,
+            Of::Loose(None) => is_left || loose.is_some(),
+            Of::Loose(level) => is_left || loose == level,
+            // What is sync is taken to be the scope's own.
+            Of::Bare(level) => loose.is_none() && state.is_bare && level.unwrap_or(Level::Own) == state.level,
+        };
+        is_asked_for && !self.except.contains(&place)
     }
 }
 
@@ -216,6 +230,7 @@ impl Pending {
             is: [false; 2],
             is_over: false,
             is_bare: true,
+            level: Level::Own,
             loose: None,
             within: ELSEWHERE,
             last: GONE,
@@ -236,8 +251,11 @@ impl Pending {
     }
 
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
-    pub(crate) fn polled(&self) -> u32 {
+    pub(crate) fn polled(&self, level: Option<Level>) -> u32 {
         let mut state = lock(&self.0);
+        if let Some(level) = level {
+            state.level = level;
+        }
         state.polls = state.polls.wrapping_add(1);
         if state.within > ELSEWHERE {
             state.last = state.within;
@@ -299,6 +317,11 @@ impl Pending {
             }
         }
         wake(moved);
+    }
+
+    /// How it was last polled.
+    pub(crate) fn level(&self) -> Level {
+        lock(&self.0).level
     }
 
     /// It is of this kind from now on, or no longer.
@@ -378,9 +401,14 @@ impl Pending {
         false
     }
 
-    /// The same, of what is no keeper's yet.
-    pub(crate) fn is_or_has(&self, question: Question<'_>) -> bool {
-        let is = lock(&self.0).is[question.kind as usize];
+    /// The same, of what has been polled so often, and is no keeper's yet.
+    pub(crate) fn is_or_has(&self, question: Question<'_>, polls: u32, loose: Option<Level>) -> bool {
+        let state = lock(&self.0);
+        if state.polls != polls || !question.is_about(&state, self.place(), loose) {
+            return false;
+        }
+        let is = state.is[question.kind as usize];
+        drop(state);
         (is || self.has_inside(question.of(Of::All))) && self.counts(question)
     }
 
@@ -403,7 +431,7 @@ impl Pending {
             }
             return Look::Gone;
         }
-        if !self.is_asked_for_if(question, state.loose, state.is_bare) {
+        if !question.is_about(&state, self.place(), state.loose) {
             return Look::Passed;
         }
         if !state.is[kind] {
@@ -417,25 +445,10 @@ impl Pending {
         }
     }
 
-    /// Is it asked for, if it has been let go of, or not, by the await in which it was polled?
-    pub(crate) fn is_asked_for(&self, question: Question<'_>, loose: Option<Level>) -> bool {
-        let is_bare = lock(&self.0).is_bare;
-        self.is_asked_for_if(question, loose, is_bare)
-    }
-
-    fn is_asked_for_if(&self, question: Question<'_>, loose: Option<Level>, is_bare: bool) -> bool {
-        let is_asked_for = match (question.of, loose) {
-            (Of::All, _) => return true,
-            (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
-            (Of::Bare, None) => is_bare,
-            _ => false,
-        };
-        is_asked_for && !question.except.contains(&self.place())
-    }
-
     /// Does it count for whoever asks?
     fn counts(&self, question: Question<'_>) -> bool {
-        (question.of != Of::Bare || self.is_left(question)) && (question.waits || self.is_spared(question.kind))
+        (!matches!(question.of, Of::Bare(_)) || self.is_left(question))
+            && (question.waits || self.is_spared(question.kind))
     }
 
     /// Has it been left behind by an await that was no check point? Whoever asks first cannot know. If it is polled before the next

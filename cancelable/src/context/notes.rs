@@ -57,6 +57,10 @@ pub(super) fn push(owner: Owner, what: Arc<Pending>, role: Role) {
     let number = WRITTEN.get() + 1;
     WRITTEN.set(number);
     with(|notes| {
+        // What it says of the same thing does not count any more.
+        if notes.last().is_some_and(|last| last.owner == owner && Arc::ptr_eq(&last.what, &what)) {
+            notes.pop();
+        }
         notes.push(Note {
             number,
             owner,
@@ -84,7 +88,7 @@ pub(super) fn pop(owner: Owner, mark: Mark) -> Option<(Arc<Pending>, Role)> {
 
 /// Says of those written since that the await is over in which they were polled.
 pub(super) fn loosen(owner: Owner, mark: Mark, level: Level) {
-    change_since(owner, mark, |note| note.set_loose(level));
+    change_since(owner, mark, |note| note.loosen(level));
 }
 
 /// Gives those written since to another owner, and says that the scope is over in which they were polled, if it is.
@@ -92,15 +96,15 @@ pub(super) fn give(owner: Owner, mark: Mark, to: Owner, over: Option<Level>) {
     change_since(owner, mark, |note| {
         note.owner = to;
         if let Some(level) = over {
-            note.set_loose(level);
+            note.loosen(level);
         }
     });
 }
 
 impl Note {
-    fn set_loose(&mut self, level: Level) {
+    fn loosen(&mut self, level: Level) {
         if let Role::Polled { loose, .. } = &mut self.role {
-            loose.get_or_insert(level);
+            *loose = Some(level);
         }
     }
 }
