@@ -83,9 +83,35 @@ struct State {
     /// When it was last spared, by [`got_out`].
     spared_at: u32,
     /// By kind. Some may have ended, or moved.
-    inside: [Vec<Arc<Pending>>; 2],
+    inside: [List; 2],
     /// Those who wait for it to end, or to move.
     waiting: Vec<Waiting>,
+}
+
+/// Things that have been inside. Those that have moved or ended are taken out when it has doubled since that was done last, so that it
+/// does not grow in a loop that goes on for ever.
+#[derive(Default)]
+struct List {
+    things: Vec<Arc<Pending>>,
+    room: usize,
+}
+
+/// A list is not gone through before it is as long.
+const ROOM: usize = 8;
+
+impl List {
+    /// Adds one; all of them are to be gone through if the list has become long.
+    fn push(&mut self, thing: Arc<Pending>) -> Option<Vec<Arc<Pending>>> {
+        self.things.push(thing);
+        (self.things.len() > self.room.max(ROOM)).then(|| std::mem::take(&mut self.things))
+    }
+
+    /// Puts back what is left of them, in front of what has been added meanwhile.
+    fn put_back(&mut self, mut left: Vec<Arc<Pending>>) {
+        left.append(&mut self.things);
+        self.room = 2 * left.len();
+        self.things = left;
+    }
 }
 
 struct Waiting {
@@ -110,8 +136,13 @@ impl State {
         self.within == keeper || (self.within == GONE && self.before == keeper)
     }
 
+    /// It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
+    fn may_return_to(&self, keeper: Place, kind: Kind) -> bool {
+        (self.within == ELSEWHERE && self.last == keeper) || (kind == Kind::Hold && self.before == keeper)
+    }
+
     fn has(&self, kind: Kind) -> bool {
-        self.is[kind as usize] || !self.inside[kind as usize].is_empty()
+        self.is[kind as usize] || !self.inside[kind as usize].things.is_empty()
     }
 }
 
@@ -241,7 +272,7 @@ impl Pending {
             polls: 0,
             spared: 0,
             spared_at: 0,
-            inside: [Vec::new(), Vec::new()],
+            inside: <[List; 2]>::default(),
             waiting: Vec::new(),
         })))
     }
@@ -309,14 +340,55 @@ impl Pending {
             }
         };
         if new != [false; 2] {
-            let mut state = lock(&self.0);
             for kind in Kind::BOTH {
                 if new[kind as usize] {
-                    state.inside[kind as usize].push(Arc::clone(child));
+                    let long = lock(&self.0).inside[kind as usize].push(Arc::clone(child));
+                    if let Some(long) = long {
+                        self.prune(kind, long);
+                    }
                 }
             }
         }
         wake(moved);
+    }
+
+    #[cold]
+    fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
+        let here = self.place();
+        things.retain(|child| child.is_still_in(here, kind));
+        lock(&self.0).inside[kind as usize].put_back(things);
+    }
+
+    /// May it count for this keeper, now or later? If not, it is no longer in its list.
+    fn is_still_in(&self, keeper: Place, kind: Kind) -> bool {
+        let mut state = lock(&self.0);
+        let may_count = state.is_valid_in(keeper) || state.may_return_to(keeper, kind);
+        if may_count && state.is_over && state.has(kind) {
+            // What it has kept may have gone elsewhere.
+            let things = std::mem::take(&mut state.inside[kind as usize].things);
+            drop(state);
+            self.prune(kind, things);
+            state = lock(&self.0);
+        }
+        if may_count && state.has(kind) {
+            return true;
+        }
+        if state.listed_in == keeper {
+            state.listed[kind as usize] = false;
+        }
+        false
+    }
+
+    /// Has it nothing inside, of what has been there?
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = lock(&self.0);
+        state.inside.iter().all(|list| list.things.is_empty())
+    }
+
+    /// Has it been polled just so often, and is there still a reason to know of it?
+    pub(crate) fn is_current(&self, polls: u32) -> bool {
+        let state = lock(&self.0);
+        state.polls == polls && Kind::BOTH.into_iter().any(|kind| state.has(kind))
     }
 
     /// How it was last polled.
@@ -368,10 +440,10 @@ impl Pending {
             up,
         };
         let list = question.kind as usize;
-        let mut left = lock(&self.0).inside[list].len();
+        let mut left = lock(&self.0).inside[list].things.len();
         while left > 0 {
             left -= 1;
-            let Some(child) = lock(&self.0).inside[list].get(left).cloned() else {
+            let Some(child) = lock(&self.0).inside[list].things.get(left).cloned() else {
                 continue;
             };
             let found = match child.look(here.place, question) {
@@ -503,7 +575,7 @@ impl Pending {
 
     fn remove(&self, list: usize, at: usize, child: &Arc<Self>) {
         let mut state = lock(&self.0);
-        let list = &mut state.inside[list];
+        let list = &mut state.inside[list].things;
         if list.get(at).is_some_and(|there| Arc::ptr_eq(there, child)) {
             let removed = list.swap_remove(at);
             drop(state);
@@ -533,7 +605,7 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let here = self.place();
         let inside = std::mem::take(&mut lock(&self.0).inside);
-        for child in inside.into_iter().flatten() {
+        for child in inside.into_iter().flat_map(|list| list.things) {
             let waiting = {
                 let mut state = lock(&child.0);
                 if state.within != here {
@@ -548,6 +620,9 @@ impl Drop for Pending {
 }
 
 fn wake(waiting: Vec<Arc<Waker>>) {
+    if waiting.is_empty() {
+        return;
+    }
     let mut panics = FirstPanic::default();
     for waker in waiting {
         panics.run(|| waker.wake_by_ref());

@@ -90,6 +90,9 @@ impl Inside {
     pub(crate) fn end(&mut self) {
         if let Some(keeper) = self.0.take() {
             keeper.end(is_being_polled);
+            if keeper.is_empty() {
+                return;
+            }
             let has = |kind| keeper.has_inside(Question::any(kind));
             if has(Kind::Hold) || has(Kind::Foreign) {
                 note(&keeper, None, Some(keeper.level()));

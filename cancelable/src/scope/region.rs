@@ -450,7 +450,7 @@ where
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced {
-                let frame = Frame::new(token, &live.nature.about, None);
+                let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
                 if !frame.enter(|| before.may_fail(&cause, &frame, cx)) {
                     return Poll::Pending;
                 }
