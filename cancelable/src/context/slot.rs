@@ -13,13 +13,14 @@ use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::inside::Inside;
 use super::notes::{Mark, Notes, Role, Taken};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
-use super::inside::Inside;
-use crate::pending::{Kind, Pending, Question};
+use crate::pending::{Kind, Level, Of, Pending, Question};
 use crate::primitive::Arc;
+use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
 
 thread_local! {
@@ -69,6 +70,8 @@ impl About {
 pub(crate) trait LazyToken {
     /// The token, made now if need be, as seen from inside the frame `outer`.
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
+    /// Has it still to be made, below the token of the frame outside?
+    fn wants_outer(&self) -> bool;
     /// Can it be told, without having the token made, that it would not be cancelled? With a glance at the clock, if there is
     /// to be one.
     fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
@@ -89,6 +92,8 @@ pub(crate) struct Frame<'a> {
     about: &'a About,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
     waker: Option<&'a Waker>,
+    /// In which it was entered. Those that are driven from within are not cancelled by it.
+    task: Task,
     notes: Notes,
     outer: Cell<*const Frame<'static>>,
 }
@@ -118,9 +123,23 @@ impl<'a> Frame<'a> {
             token,
             about,
             waker,
+            task: Task::ANY,
             notes: Notes::new(),
             outer: Cell::new(ptr::null()),
         }
+    }
+
+    /// The same, of this task alone.
+    #[inline(always)]
+    pub(crate) fn of(self, task: Task) -> Self {
+        Self { task, ..self }
+    }
+
+    /// Is the code now running that of the frame's task? Those of others have no ambient token: they were started elsewhere, and run
+    /// here because somebody in here drives their executor.
+    #[cold]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.task.is_current()
     }
 
     /// Runs `f` with this frame as the innermost one. What was polled in it is the frame's outside from then on.
@@ -128,7 +147,7 @@ impl<'a> Frame<'a> {
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         let (result, notes) = self.enter_and_take(f);
         if !notes.is_empty() {
-            hand_on(&notes, false);
+            hand_on(&notes, None);
         }
         result
     }
@@ -145,7 +164,7 @@ impl<'a> Frame<'a> {
                 self.0.leave();
                 let notes = self.0.notes.take();
                 if !notes.is_empty() {
-                    hand_on(&notes, false);
+                    hand_on(&notes, None);
                 }
             }
         }
@@ -170,14 +189,22 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Frames were entered in here and not left: by a coroutine that is suspended.
+    /// Frames were entered in here and not left: by a coroutine that is suspended. They go on without this one, each with a token
+    /// of its own.
     #[cold]
     fn leave_out_of_order(&self) {
         let this: *const Frame<'static> = ptr::from_ref(self).cast();
         with(|innermost| {
+            let mut inner = Vec::new();
             let mut at = innermost;
             while let Some(frame) = at {
+                inner.push(frame);
                 if frame.outer.get() == this {
+                    // What they ask so far may be this one's.
+                    for frame in inner.into_iter().rev() {
+                        frame.token();
+                        frame.state.set(observed(frame.token().state_ref()));
+                    }
                     frame.outer.set(self.outer.get());
                     return;
                 }
@@ -192,12 +219,13 @@ impl<'a> Frame<'a> {
         self.outer().is_none_or(|outer| outer.wakes(waker))
     }
 
-    /// The frame that this one was entered in; `None` before that, too.
+    /// The frame that this one was entered in, or what has taken its place since; `None` before that, too.
     #[inline]
     fn outer(&self) -> Option<&Frame<'a>> {
         let outer: *const Frame<'a> = self.outer.get().cast();
-        // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, also when that is over, for it
-        // lies further down this thread's stack than this frame does.
+        // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, for it lies further down this thread's
+        // stack; or, if this one has been put aside with a coroutine's stack, it is a frame that has not been left, for whichever is
+        // left there puts the next one in its place (`leave_out_of_order`).
         unsafe { outer.as_ref() }
     }
 
@@ -207,9 +235,32 @@ impl<'a> Frame<'a> {
         match self.token {
             TokenOf::Made(token) => token,
             TokenOf::Lazy(token) => {
+                if token.wants_outer() {
+                    self.make_outer_tokens();
+                }
                 let token = token.get(self.outer());
                 self.state.set(observed(token.state_ref()));
                 token
+            }
+        }
+    }
+
+    /// From the outermost inwards: as deep as frames may be, there is little left of the stack.
+    #[cold]
+    fn make_outer_tokens(&self) {
+        let mut unmade = Vec::new();
+        let mut at = self.outer();
+        while let Some(frame) = at {
+            match frame.token {
+                TokenOf::Lazy(token) if token.wants_outer() => unmade.push(frame),
+                _ => break,
+            }
+            at = frame.outer();
+        }
+        for frame in unmade.into_iter().rev() {
+            if let TokenOf::Lazy(token) = frame.token {
+                let token = token.get(frame.outer());
+                frame.state.set(observed(token.state_ref()));
             }
         }
     }
@@ -265,9 +316,14 @@ impl<'a> Frame<'a> {
     }
 
     /// `what` was polled here and is pending; or, if it is loose, was let go of by the await in which it was polled.
-    fn note(&self, what: &Arc<Pending>, is_loose: bool) {
+    fn note(&self, what: &Arc<Pending>, loose: Option<Level>) {
         let polls = what.polled();
-        self.notes.push(Arc::clone(what), Role::Polled { polls, is_loose });
+        if self.is_ours() {
+            self.notes.push(Arc::clone(what), Role::Polled { polls, loose });
+        } else {
+            // Its task goes on without whoever drives it.
+            what.nobodys(polls);
+        }
     }
 
     /// Says who keeps what is polled from now on, until the next [`adopt_since`](Self::adopt_since) with a mark from before.
@@ -278,29 +334,64 @@ impl<'a> Frame<'a> {
     /// Puts into `inside` what was polled since, and takes it from the frame.
     pub(crate) fn adopt_since(&self, mark: Mark, inside: &mut Inside) {
         while let Some((what, role)) = self.notes.pop(mark) {
-            if let Role::Polled { polls, is_loose } = role {
-                inside.keeper().adopt(&what, polls, is_loose);
+            if let Role::Polled { polls, loose } = role {
+                inside.keeper().adopt(&what, polls, loose);
             }
         }
     }
 
     /// The await has ended in which what was polled since was polled.
     #[cold]
-    pub(crate) fn loosen_since(&self, mark: Mark) {
-        self.notes.loosen(mark);
+    pub(crate) fn loosen_since(&self, mark: Mark, waker: &Waker) {
+        self.notes.loosen(mark, self.level(waker));
     }
 
-    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail?
-    pub(crate) fn has_loose(&self, question: Question<'_>) -> bool {
-        let question = question.loose();
+    /// Of an await that is polled here with this waker.
+    pub(crate) fn level(&self, waker: &Waker) -> Level {
+        if self.wakes(waker) {
+            Level::Own
+        } else {
+            Level::Foreign(waker.data().addr())
+        }
+    }
+
+    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail that is
+    /// polled with `waker`, or is sync?
+    pub(crate) fn has_loose(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
+        self.has(question, waker, false)
+    }
+
+    /// The same of holds that an await has left behind which was no check point. To be asked once in a poll, when nothing else keeps
+    /// the check point from failing: the task may be woken to find out.
+    pub(crate) fn has_left_behind(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
+        self.has(question, waker, true)
+    }
+
+    fn has(&self, question: Question<'_>, waker: Option<&Waker>, is_bare: bool) -> bool {
         let mut frame = self;
+        let mut level = waker.map(|waker| frame.level(waker));
         loop {
-            let found = frame.notes.find(|what, role| {
-                let counts = match role {
-                    Role::Keeper => what.has_inside(question),
-                    Role::Polled { is_loose, .. } => is_loose && what.is_or_has(question),
+            let of = match (is_bare, level) {
+                (false, level) => Some(Of::Loose(level)),
+                (true, Some(Level::Foreign(_))) => None,
+                (true, _) => Some(Of::Bare),
+            };
+            let waker = if is_bare { frame.waker } else { question.waker };
+            let found = of.and_then(|of| {
+                let question = Question {
+                    waker,
+                    ..question.of(of)
                 };
-                counts.then_some(())
+                frame.notes.find(|what, role| {
+                    let counts = match role {
+                        Role::Keeper => what.has_inside(question),
+                        Role::Polled { loose: None, .. } => is_bare && what.is_bare() && what.is_or_has(question),
+                        Role::Polled { loose: Some(loose), .. } => {
+                            !is_bare && level.is_none_or(|level| level == loose) && what.is_or_has(question)
+                        }
+                    };
+                    counts.then_some(())
+                })
             });
             if found.is_some() {
                 return true;
@@ -309,7 +400,10 @@ impl<'a> Frame<'a> {
                 return false;
             }
             match frame.outer() {
-                Some(outer) if !outer.is_quiet() && outer.token().is_marked() => frame = outer,
+                Some(outer) if !outer.is_quiet() && outer.token().is_marked() => {
+                    level = frame.waker.map(|waker| outer.level(waker));
+                    frame = outer;
+                }
                 _ => return false,
             }
         }
@@ -352,13 +446,13 @@ impl<'a> Frame<'a> {
 
     /// The same for one that has this inside, all of which a failure would drop.
     #[cold]
-    pub(crate) fn notice_beside(
-        &self,
-        inside: &Inside,
-        location: &'static Location<'static>,
-    ) -> Option<Cancelled> {
-        let is_spared = |kind| inside.has(Question::any(kind, None).spared());
-        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) { None } else { self.notice(location) }
+    pub(crate) fn notice_beside(&self, inside: &Inside, location: &'static Location<'static>) -> Option<Cancelled> {
+        let is_spared = |kind| inside.has(Question::spared(kind));
+        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) {
+            None
+        } else {
+            self.notice(location)
+        }
     }
 
     /// The error of a check point at `location` that has made sure that it may fail.
@@ -371,6 +465,9 @@ impl<'a> Frame<'a> {
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
         if probe::is_watched() && !self.token().is_marked() {
             probe::check_point(location);
         }
@@ -383,9 +480,9 @@ impl<'a> Frame<'a> {
 
     /// Would it harm something loose if a check point here failed that does not wait?
     fn is_spared(&self) -> bool {
-        [Kind::Hold, Kind::Foreign]
-            .into_iter()
-            .any(|kind| self.has_loose(Question::any(kind, None).spared()))
+        self.has_loose(Question::spared(Kind::Hold), None)
+            || self.has_loose(Question::spared(Kind::Foreign), None)
+            || self.has_left_behind(Question::spared(Kind::Hold), None)
     }
 
     /// The error of a check point that has found this frame's token cancelled.
@@ -442,7 +539,7 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
 
 /// Notes what was polled outside the innermost frame, or nowhere if there is none.
 #[cold]
-fn hand_on(notes: &Taken, is_over: bool) {
+fn hand_on(notes: &Taken, over: Option<&Waker>) {
     with(|outer| {
         let Some(outer) = outer else { return };
         let mut taken = Vec::new();
@@ -450,25 +547,40 @@ fn hand_on(notes: &Taken, is_over: bool) {
             taken.push(one);
         }
         for (what, role) in taken.into_iter().rev() {
-            if let Role::Polled { polls, is_loose } = role {
-                let is_loose = is_loose || is_over;
-                outer.notes.push(what, Role::Polled { polls, is_loose });
+            if let Role::Polled { polls, loose } = role {
+                let loose = loose.or(over.map(|waker| outer.level(waker)));
+                outer.notes.push(what, Role::Polled { polls, loose });
             }
         }
     });
 }
 
-/// The await or scope in which these were polled is over.
-pub(crate) fn let_go(notes: &Taken) {
-    hand_on(notes, true);
+/// The scope in which these were polled, with this waker, is over.
+#[inline]
+pub(crate) fn let_go(notes: &Taken, waker: &Waker) {
+    if !notes.is_empty() {
+        hand_on(notes, Some(waker));
+    }
+}
+
+/// As [`with`], for code of this task: none, if the innermost frame is another one's.
+#[inline]
+pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
+    with(|frame| f(frame.filter(|frame| frame.task.is(task))))
 }
 
 /// `what` was polled in the innermost frame, and is pending.
-pub(super) fn note(what: &Arc<Pending>, is_loose: bool) {
+pub(super) fn note(what: &Arc<Pending>, loose: impl FnOnce(&Frame<'_>) -> Option<Level>) {
     with(|frame| match frame {
-        Some(frame) => frame.note(what, is_loose),
+        Some(frame) => frame.note(what, loose(frame)),
         None => what.nobodys(what.polled()),
     });
+}
+
+/// As [`Frame::mark`], of the innermost frame.
+#[inline]
+pub(crate) fn mark() -> Mark {
+    with(|frame| frame.map_or(Mark::NOTHING, Frame::mark))
 }
 
 /// Is the keeper at this place being polled by the code now running?

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::{Frame, Inside};
+use crate::context::{Frame, Inside, mark, with_frame};
 use crate::pending::{Kind, Question, got_out};
 use crate::primitive::Arc;
 use crate::starved::Starved;
@@ -54,48 +54,44 @@ impl Before {
 
     /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
     /// owner may have busy members to poll first, of which one like `FuturesUnordered` polls but a few at a time.
-    pub(crate) fn poll<F: Future>(
-        &mut self,
-        frame: &Frame<'_>,
-        mut inner: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        let outside = frame.mark();
-        if let Some(keeper) = self.inside.get() {
-            frame.announce(keeper);
-        }
+    pub(crate) fn poll<F: Future>(&mut self, mut inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let outside = self.inside.announce();
         self.got_out = got_out();
-        let mark = frame.mark();
-        let mut poll = inner.as_mut().poll(cx);
-        frame.adopt_since(mark, &mut self.inside);
-        if self.cancelled && poll.is_pending() && self.is_check_point {
+        let mut poll = self.poll_once(inner.as_mut(), cx);
+        if self.cancelled && self.is_check_point {
             let mut patience = PATIENCE;
-            while poll.is_pending() && patience > 0 && self.is_stuck(frame) {
+            while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(frame, cx.waker())) {
                 patience -= 1;
-                poll = inner.as_mut().poll(cx);
-                frame.adopt_since(mark, &mut self.inside);
+                poll = self.poll_once(inner.as_mut(), cx);
             }
-            if poll.is_pending() && !self.has(frame, Kind::Hold, None) {
+            if poll.is_pending() && !with_frame(|frame| self.has(frame, Question::any(Kind::Hold), cx.waker())) {
+                let mark = mark();
                 poll = self.starved.ask(inner, cx);
-                frame.adopt_since(mark, &mut self.inside);
+                self.inside.adopt_since(mark);
             }
         }
-        frame.adopt_since(outside, &mut self.inside);
+        self.inside.adopt_since(outside);
+        poll
+    }
+
+    fn poll_once<F: Future>(&mut self, inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mark = mark();
+        let poll = inner.poll(cx);
+        self.inside.adopt_since(mark);
         poll
     }
 
     /// Is something of this kind inside, or loose where a failure would drop it as well?
-    fn has(&self, frame: &Frame<'_>, kind: Kind, waker: Option<&Waker>) -> bool {
-        let question = Question::any(kind, waker);
-        self.inside.has(question) || frame.has_loose(question)
+    fn has(&self, frame: Option<&Frame<'_>>, question: Question<'_>, waker: &Waker) -> bool {
+        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question, Some(waker)))
     }
 
     /// Is there somebody left inside who has been told, is not held, and does not get out?
-    fn is_stuck(&self, frame: &Frame<'_>) -> bool {
+    fn is_stuck(&self, frame: Option<&Frame<'_>>, waker: &Waker) -> bool {
         self.told
             && self.got_out == got_out()
-            && !self.has(frame, Kind::Hold, None)
-            && self.has(frame, Kind::Foreign, None)
+            && !self.has(frame, Question::any(Kind::Hold), waker)
+            && self.has(frame, Question::any(Kind::Foreign), waker)
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
@@ -105,12 +101,12 @@ impl Before {
             cx.waker().wake_by_ref();
             return false;
         }
-        if self.has(frame, Kind::Hold, Some(cx.waker())) {
+        if self.has(Some(frame), Question::waiting(Kind::Hold, cx.waker()), cx.waker()) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
-        if !self.has(frame, Kind::Foreign, None) {
-            return true;
+        if !self.has(Some(frame), Question::any(Kind::Foreign), cx.waker()) {
+            return !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), Some(cx.waker()));
         }
         // Some check points inside wait under wakers of their own.
         if !self.told {
@@ -124,7 +120,7 @@ impl Before {
             return false;
         }
         // All have been woken and these polls moved none of them: their owner does not poll them any more.
-        true
+        !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), Some(cx.waker()))
     }
 
     fn wake_when_told(&self, cause: &Arc<Cause>, waker: &Waker) {
