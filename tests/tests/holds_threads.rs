@@ -152,7 +152,7 @@ fn l12_a_shield_goes_from_thread_to_thread_and_each_lets_go_of_its_scope() {
     // A ring: each task polls the hold once and hands it on. Then it waits, and is cancelled.
     let runtime = runtime();
     for seed in 0..300 {
-        let (log, mut numbers) = (Log::default(), Numbers(seed));
+        let log = Log::default();
         let (open, gate) = oneshot::channel::<()>();
         let hold = shield(two_halves(log.clone(), gate)).boxed();
         let (first, mut hands_on) = oneshot::channel::<BoxFuture<'static, ()>>();
@@ -171,7 +171,7 @@ fn l12_a_shield_goes_from_thread_to_thread_and_each_lets_go_of_its_scope() {
         }
         first.send(hold).unwrap_or_else(|_| panic!("it waits for it"));
         thread::scope(|threads| {
-            let mut others = Numbers(!seed);
+            let mut others = Numbers(seed);
             let tokens = &tokens;
             threads.spawn(move || {
                 for token in tokens {
@@ -180,12 +180,12 @@ fn l12_a_shield_goes_from_thread_to_thread_and_each_lets_go_of_its_scope() {
                 }
             });
         });
-        numbers.dawdle();
-        open.send(()).unwrap();
         runtime.block_on(async {
             let waits = async {
                 // At the end of the ring it is polled to its end, under no scope.
-                hands_on.await.unwrap().await;
+                let hold = hands_on.await.unwrap();
+                open.send(()).unwrap();
+                hold.await;
                 future::join_all(tasks).await
             };
             let all = tokio::time::timeout(Duration::from_secs(60), waits).await;
