@@ -769,50 +769,52 @@ fn patient_by_hand(members: Vec<Boxed>) -> Boxed {
 
 /// Members that are told of the cancel all get out, in loops that go on after the first of them has.
 fn all_get_out(crowd: PatientCrowd) {
-    for (members, is_slow) in [(1, false), (2, false), (3, true), (20, false), (20, true), (70, false)] {
-        for when in WHENEVER {
-            let (token, log) = (CancellationToken::new(), Log::default());
-            let (end_turn, turn) = oneshot::channel::<()>();
-            let (gates, mut all): (Vec<_>, Vec<_>) = (0..members)
-                .map(|_| {
-                    let (open, gate) = oneshot::channel();
-                    let member: Hold = if is_slow { unwinds_slowly } else { unwinds };
-                    (open, member(log.clone(), gate))
-                })
-                .unzip();
-            all.insert(0, turn.map(|_| Ok(())).boxed());
-            let mut task = Driven::new(token.scope(crowd(all)));
-            assert!(task.run().is_pending());
-            match when {
-                When::InTheFirstTurn => token.cancel(),
-                When::BetweenTheTurns => {
-                    end_turn.send(()).unwrap();
-                    token.cancel();
-                }
-                When::InTheSecondTurn => {
-                    end_turn.send(()).unwrap();
-                    assert!(task.run().is_pending());
-                    token.cancel();
-                }
+    for by in [By::Token, By::Parent, By::Deadline, By::DeadlineOutside] {
+        for (members, is_slow) in [(1, false), (2, false), (3, true), (20, false), (20, true), (70, false)] {
+            for when in WHENEVER {
+                get_out(crowd, by, members, is_slow, when);
             }
-            let mut ended = task.run().is_ready();
-            if is_slow {
-                for open in gates {
-                    assert!(!ended, "{when:?}, {members} slow members: {:?}", log.all());
-                    open.send(()).unwrap();
-                    ended = task.run().is_ready();
-                }
-            }
-            assert!(ended, "{when:?}, {members} members: held up: {:?}", log.all());
-            drop(task);
-            assert_eq!(
-                log.count("unwound"),
-                members,
-                "{when:?}, {members} members: {:?}",
-                log.all()
-            );
         }
     }
+}
+
+fn get_out(crowd: PatientCrowd, by: By, members: usize, is_slow: bool, when: When) {
+    let program = format!("{by:?}, {when:?}, {members} members, slow: {is_slow}");
+    let (scene, log) = (Scene::new(by), Log::default());
+    let (end_turn, turn) = oneshot::channel::<()>();
+    let (gates, mut all): (Vec<_>, Vec<_>) = (0..members)
+        .map(|_| {
+            let (open, gate) = oneshot::channel();
+            let member: Hold = if is_slow { unwinds_slowly } else { unwinds };
+            (open, member(log.clone(), gate))
+        })
+        .unzip();
+    all.insert(0, turn.map(|_| Ok(())).boxed());
+    let mut task = scene.task(crowd(all));
+    assert!(scene.run(&mut task).is_pending());
+    match when {
+        When::InTheFirstTurn => scene.cancel(),
+        When::BetweenTheTurns => {
+            end_turn.send(()).unwrap();
+            scene.cancel();
+        }
+        When::InTheSecondTurn => {
+            end_turn.send(()).unwrap();
+            assert!(scene.run(&mut task).is_pending());
+            scene.cancel();
+        }
+    }
+    let mut ended = scene.run(&mut task).is_ready();
+    if is_slow {
+        for open in gates {
+            assert!(!ended, "{program}: {:?}", log.all());
+            open.send(()).unwrap();
+            ended = scene.run(&mut task).is_ready();
+        }
+    }
+    assert!(ended, "{program}: held up: {:?}", log.all());
+    drop(task);
+    assert_eq!(log.count("unwound"), members, "{program}: {:?}", log.all());
 }
 
 /// Tests named after crowds: whoever is told gets out.
