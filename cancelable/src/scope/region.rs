@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::enter::{is_cancelled_at_once, starts_cancelled};
-use super::live::{Live, Pausable};
+use super::live::{Exit, Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
-use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
+use super::origin::{Below, Dropped, LOOKS, Origin, Root, Unmade};
 use super::place::clear;
 use crate::clock;
 use crate::context::{Counts, Frame, with_frame};
@@ -54,7 +54,7 @@ struct OnUnwind<'a, 'f> {
     /// The token is made now if nobody needed it before: destructors may.
     frame: &'a Frame<'f>,
     nature: &'a Nature,
-    unwound: &'a mut Option<CancellationToken>,
+    exit: &'a mut Option<Box<Exit>>,
     is_begun: &'a mut bool,
     is_unmade: &'a mut bool,
 }
@@ -65,29 +65,35 @@ impl Drop for OnUnwind<'_, '_> {
         if self.nature.owns_token {
             abandon_token(&token, self.nature.location);
         }
-        *self.unwound = Some(token);
+        self.exit.get_or_insert_default().unwound = Some(token);
         (*self.is_begun, *self.is_unmade) = (true, true);
+    }
+}
+
+impl<F> Region<Root, F> {
+    /// The body, for another region; this one has not begun.
+    pub(super) fn into_body(self) -> Option<F> {
+        // `Region` has a destructor, so its parts cannot be moved out of it.
+        let mut this = self;
+        let body = this.body.take();
+        // What is left needs no drop: a token that is none, and no name.
+        mem::forget(this);
+        body
     }
 }
 
 impl<O, F> Region<O, F> {
     pub(crate) fn new(origin: O, nature: Nature, body: F) -> Self {
+        Self::with(origin, nature, Some(body))
+    }
+
+    #[inline(always)]
+    pub(super) fn with(origin: O, nature: Nature, body: Option<F>) -> Self {
         Self {
             origin,
             registered: Registered::new(CancellationToken::never()),
             live: Live::new(nature),
-            body: Some(body),
-        }
-    }
-
-    /// The body of a region that has not begun, in another one.
-    pub(super) fn into_other<P>(mut self, origin: P, nature: Nature) -> Region<P, F> {
-        Region {
-            origin,
-            registered: Registered::new(CancellationToken::never()),
-            live: Live::new(nature),
-            // `Region` has a destructor, so its parts cannot be moved out of it.
-            body: self.body.take(),
+            body,
         }
     }
 
@@ -105,7 +111,7 @@ impl<O, F> Region<O, F> {
 
     /// Ends the grace of a cancelled region, if it has one or not: its body goes when it is pending again.
     pub(super) fn force(self: Pin<&mut Self>) {
-        self.project().live.grace = Some(Delay::over());
+        self.project().live.exit.get_or_insert_default().grace = Some(Delay::over());
     }
 
     /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
@@ -115,9 +121,9 @@ impl<O, F> Region<O, F> {
         this.live.nature.is_check_point = true;
         if this.live.is_begun {
             // A branch has its token once it has been pending, or has unwound.
-            debug_assert!(!this.live.is_unmade || this.live.unwound.is_some());
+            debug_assert!(!this.live.is_unmade || this.live.unwound().is_some());
             let reason = CancelReason::superseded(why, None, this.live.nature.location);
-            let token = this.live.unwound.as_ref().unwrap_or_else(|| this.registered.token());
+            let token = this.live.unwound().unwrap_or_else(|| this.registered.token());
             token.cancel_with(reason);
         } else {
             clear(this.body);
@@ -138,8 +144,8 @@ impl<O, F> Region<O, F> {
             registered.as_mut().unregister();
         });
         let is_running = body.is_some();
-        let token = live.unwound.as_ref().unwrap_or_else(|| registered.token());
-        if live.is_unmade && live.unwound.is_none() {
+        let token = live.unwound().unwrap_or_else(|| registered.token());
+        if live.is_unmade && live.unwound().is_none() {
             if is_running {
                 // Destructors may ask for it, and see it cancelled.
                 let (stand_in, location) = (token.clone(), live.nature.location);
@@ -160,7 +166,7 @@ impl<O, F> Region<O, F> {
         }
         live.leave();
         panics.run(|| live.deadline = None);
-        panics.run(|| live.grace = None);
+        panics.run(|| live.exit = None);
         panics.resume();
     }
 }
@@ -254,7 +260,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
             is_check_point: live.nature.is_check_point,
-            starved: Starved::before(Some(&live.put_off), cancelled && live.nature.is_check_point),
+            starved: Starved::before(live.put_off(), cancelled && live.nature.is_check_point),
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
         let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, body, cx));
@@ -275,7 +281,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         let this = self.as_mut().project();
         let (origin, live) = (this.origin, this.live);
         let stand_in = this.registered.as_ref().get_ref().token();
-        let token = match live.unwound.take() {
+        let token = match live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
             // It panicked in the poll before, and is polled all the same.
             Some(token) => token,
             None if stand_in.is_marked() || live.has_deadline_come(cx) => {
@@ -313,7 +319,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         let unwinding = OnUnwind {
             frame: &frame,
             nature: &live.nature,
-            unwound: &mut live.unwound,
+            exit: &mut live.exit,
             is_begun: &mut live.is_begun,
             is_unmade: &mut live.is_unmade,
         };
@@ -380,8 +386,8 @@ impl<O: Origin, F: Future> Region<O, F> {
                 if !before.may_fail(&cause, live.inside, cx) {
                     return Poll::Pending;
                 }
-                if let Some(put_off) = before.starved.puts_off(Some(&live.put_off), cx) {
-                    live.put_off = put_off;
+                if let Some(put_off) = before.starved.puts_off(live.put_off(), cx) {
+                    live.exit.get_or_insert_default().put_off = put_off;
                     return Poll::Pending;
                 }
             }
@@ -444,7 +450,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             let unwinding = OnUnwind {
                 frame: &frame,
                 nature,
-                unwound: &mut live.unwound,
+                exit: &mut live.exit,
                 is_begun: &mut live.is_begun,
                 is_unmade: &mut live.is_unmade,
             };
@@ -515,6 +521,6 @@ impl<O: Origin, F: Future> Region<O, F> {
         live.is_begun = false;
         live.leave();
         (live.deadline, live.pausable) = (None, Pausable::No);
-        live.grace = None;
+        live.exit = None;
     }
 }

@@ -50,31 +50,40 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut this = self.project();
+        if self.region.origin().listening.is_some() {
+            self.poll_listening(cx)
+        } else {
+            self.poll_body(cx)
+        }
+    }
+}
+
+impl<F, O> Run<F, O>
+where
+    F: Future,
+    O: Fn(Cancelled) -> F::Output,
+{
+    #[inline(always)]
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
         let otherwise = &*this.otherwise;
-        if this.region.origin().listening.is_none() {
-            return poll(this.region, otherwise, cx);
+        this.region.poll_region(cx, |result| result.unwrap_or_else(otherwise))
+    }
+
+    /// Apart, so that a scope which listens to nothing hands its output on without looking at it.
+    #[inline(never)]
+    fn poll_listening(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut region = self.as_mut().project().region;
+        let listening = region.as_mut().origin_mut().listening.as_mut();
+        if listening.is_some_and(|listening| listening.is_forced(cx)) {
+            region.force();
         }
-        let mut listening = this.region.as_mut().origin_mut().listening.as_mut();
-        if listening.as_mut().is_some_and(|listening| listening.is_forced(cx)) {
-            this.region.as_mut().force();
-        }
-        let poll = poll(this.region.as_mut(), otherwise, cx);
-        if let (true, Some(listening)) = (poll.is_ready(), &this.region.origin().listening) {
+        let poll = self.as_mut().poll_body(cx);
+        if let (true, Some(listening)) = (poll.is_ready(), &self.region.origin().listening) {
             listening.end();
         }
         poll
     }
-}
-
-/// Apart, so that a scope which listens to nothing hands its output on without looking at it.
-#[inline(never)]
-fn poll<F: Future>(
-    region: Pin<&mut Region<Plan, F>>,
-    otherwise: impl Fn(Cancelled) -> F::Output,
-    cx: &mut Context<'_>,
-) -> Poll<F::Output> {
-    region.poll_region(cx, |result| result.unwrap_or_else(otherwise))
 }
 
 pin_project_lite::pin_project! {
@@ -89,6 +98,7 @@ pin_project_lite::pin_project! {
 impl<C: FnOnce(CancellationToken) -> F, F: Future> Future for WithToken<C, F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         if let Some(make) = this.make.take() {

@@ -104,10 +104,9 @@ impl<F> Shield<F> {
     where
         F: Future<Output: FromCancelled>,
     {
+        let plan = Scope::new().detached().timeout(after).plan;
         ShieldWithTimeout {
-            region: self
-                .region
-                .into_other(Scope::new().detached().timeout(after).plan, nature(true, self.location)),
+            region: Region::with(plan, nature(true, self.location), self.region.into_body()),
         }
     }
 }
