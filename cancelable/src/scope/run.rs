@@ -102,13 +102,18 @@ impl<C: FnOnce(CancellationToken) -> F, F: Future> Future for WithToken<C, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         if let Some(make) = this.make.take() {
-            this.future.set(Some(make(current())));
+            put(this.future.as_mut(), make);
         }
         match this.future.as_pin_mut() {
             Some(future) => future.poll(cx),
             None => panic!("the closure that makes a scope's body has panicked"),
         }
     }
+}
+
+/// Apart, so that the future's way to its place is not on the stack while it is polled.
+fn put<F>(mut place: Pin<&mut Option<F>>, make: impl FnOnce(CancellationToken) -> F) {
+    place.set(Some(make(current())));
 }
 
 impl<F, O> fmt::Debug for Run<F, O> {
