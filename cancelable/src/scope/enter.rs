@@ -37,6 +37,7 @@ pub(super) fn enter_sync<R>(
         }
     }
 
+    origin.begin();
     let task = Task::current();
     with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
