@@ -7,7 +7,7 @@ use crate::args::{self, Given, Options, Value};
 use crate::check;
 use crate::diag::Errors;
 use crate::expand::between;
-use crate::paths::{Library, at, located_call, variable};
+use crate::paths::{Library, at, located_call, pinned, variable};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::escapes;
 use crate::rewrite::exit::{Edge, Exit};
@@ -46,8 +46,12 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             let scope = Site.scope();
 ///             let finally = Site.finally(&scope);
 ///             async move {
-///                 let value = Site.run_or(scope, async { BODY }, |cancelled| { … }).await;
-///                 finally.run(async { CLOSE }).await;
+///                 let value = {
+///                     let place = pin!(Some(async { BODY }));
+///                     Site.run_or(scope, Lent::of(place), |cancelled| { … }).await
+///                 };
+///                 let place = pin!(Some(async { CLOSE }));
+///                 finally.run(Lent::of(place)).await;
 ///                 value
 ///             }
 ///         }
@@ -92,7 +96,14 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         let edge = body.edge();
         let block = body.tokens(library, binding);
         let converter = edge.converter(library, span);
-        library.located("run_or", quote!(#scope, #block, #converter), span)
+        match &finally {
+            None => library.located("run_or", quote!(#scope, #block, #converter), span),
+            Some(_) => {
+                let (place, lent) = pinned(library, block, span);
+                let run = library.located("run_or", quote!(#scope, #lent, #converter), span);
+                quote_spanned!(at(span)=> { #place #run.await })
+            }
+        }
     } else {
         body.add_entry_check(library);
         let block = body.tokens(library, binding);
@@ -104,10 +115,13 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     let [kept, value] = ["finally", "value"].map(|name| variable(name, span));
     let kept_from = library.located("finally", quote_spanned!(at(span)=> &#scope), finally.span);
     let method = if asynchronous { "run" } else { "run_sync" };
-    let clean_up = located_call(method, finally.body.tokens(library, None), finally.span);
+    let after = finally.body.tokens(library, None);
     let run = if asynchronous {
-        quote_spanned!(at(span)=> async #capture { let #value = #run.await; #kept #clean_up.await; #value })
+        let (place, lent) = pinned(library, after, finally.span);
+        let clean_up = located_call(method, lent, finally.span);
+        quote_spanned!(at(span)=> async #capture { let #value = #run; #place #kept #clean_up.await; #value })
     } else {
+        let clean_up = located_call(method, after, finally.span);
         quote_spanned!(at(span)=> let #value = #run; #kept #clean_up; #value)
     };
     quote_spanned!(at(span)=> { #told let #scope = #builder; let #kept = #kept_from; #run })

@@ -96,6 +96,16 @@ impl Library {
     }
 }
 
+/// `let place = pin!(Some(future));`, and the future as it is lent to what runs it. It stays in the state of the code round it.
+pub(crate) fn pinned(library: &Library, future: impl ToTokens, span: Span) -> (TokenStream, TokenStream) {
+    let [pin, some, lent] = ["pin", "Option", "Lent"].map(|name| library.private(name, span));
+    let place = variable("place", span);
+    (
+        quote_spanned!(at(span)=> let #place = #pin!(#some::Some(#future));),
+        quote_spanned!(at(span)=> #lent::of(#place)),
+    )
+}
+
 /// `.method(arguments)`, reporting `span` as its caller.
 pub(crate) fn located_call(method: &str, arguments: impl ToTokens, span: Span) -> TokenStream {
     let method = Ident::new(method, span);

@@ -3,6 +3,7 @@
 pub use core::iter::IntoIterator;
 pub use core::ops::ControlFlow;
 pub use core::option::Option;
+pub use core::pin::pin;
 pub use core::result::Result;
 pub use core::time::Duration;
 
@@ -13,7 +14,7 @@ pub use cancelable_macros::{
 pub use crate::context::current;
 pub use crate::error::{Cancelled, FromCancelled};
 pub use crate::loops::{Probe, Turns};
-pub use crate::scope::{Scope, race, shield, shield_sync, try_join};
+pub use crate::scope::{Lent, Run, Scope, race, shield, shield_sync, try_join};
 pub use crate::site::{Either, GaveUp, Site, linked, token_parameter};
 pub use crate::stretch::Stretch;
 pub use crate::token::CancellationToken;

@@ -11,7 +11,7 @@ use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::loops::Asking;
-use crate::scope::{self, IntoRace, IntoTryJoin, Race, Scope, Shield, TryJoin};
+use crate::scope::{self, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
 use crate::token::CancellationToken;
 
 /// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
@@ -88,7 +88,7 @@ impl Site {
 
     /// The same, with what makes a value of its type where it has none.
     #[track_caller]
-    pub fn run_or<F, O>(self, scope: Scope, body: F, otherwise: O) -> impl Future<Output = F::Output>
+    pub fn run_or<F, O>(self, scope: Scope, body: F, otherwise: O) -> Run<F, O>
     where
         F: Future,
         O: Fn(Cancelled) -> F::Output,
@@ -256,11 +256,8 @@ impl GaveUp {
     }
 
     /// Runs `body` to its end, or to the point where it gives up.
-    pub fn watch<F: Future>(&self, body: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
-        Watch {
-            body: Some(body),
-            gave_up: self,
-        }
+    pub fn watch<'a, F: Future>(&'a self, body: Lent<'a, F>) -> impl Future<Output = Result<F::Output, Cancelled>> {
+        Watch { body, gave_up: self }
     }
 }
 
@@ -294,33 +291,23 @@ impl<T, F: Future<Output = Result<T, Cancelled>>> Future for OrGiveUp<'_, F> {
     }
 }
 
-pin_project_lite::pin_project! {
-    struct Watch<'a, F> {
-        #[pin]
-        body: Option<F>,
-        gave_up: &'a GaveUp,
-    }
+struct Watch<'a, F> {
+    body: Lent<'a, F>,
+    gave_up: &'a GaveUp,
 }
 
 impl<F: Future> Future for Watch<'_, F> {
     type Output = Result<F::Output, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let Some(body) = this.body.as_mut().as_pin_mut() else {
-            panic!("the body of a cancelable function was polled after it had completed")
-        };
-        if let Poll::Ready(output) = body.poll(cx) {
+        let this = self.get_mut();
+        if let Poll::Ready(output) = Pin::new(&mut this.body).poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        match this.gave_up.cancelled() {
-            None => Poll::Pending,
-            Some(cancelled) => {
-                // Here, where the scope's token is still the ambient one.
-                this.body.set(None);
-                Poll::Ready(Err(cancelled))
-            }
-        }
+        // The scope drops the body, in the same poll.
+        this.gave_up
+            .cancelled()
+            .map_or(Poll::Pending, |cancelled| Poll::Ready(Err(cancelled)))
     }
 }
 

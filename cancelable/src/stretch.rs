@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::error::Cancelled;
+use crate::scope::Lent;
 use crate::site::{GaveUp, OrGiveUp};
 
 /// How a stretch has ended: by a check point, by `return` or `?`, or with its value.
@@ -52,13 +53,14 @@ impl<V> Stretch<V> {
     }
 
     /// Runs the stretch.
-    pub fn watch<F: Future>(&self, body: F) -> impl Future<Output = Ended<F::Output, V>> {
+    pub fn watch<'a, F: Future>(&'a self, body: Lent<'a, F>) -> impl Future<Output = Ended<F::Output, V>> {
         Watch { body, stretch: self }
     }
 
     /// Runs the stretch of a sync function.
     pub fn run<F: Future>(&self, body: F) -> Ended<F::Output, V> {
-        match pin!(self.watch(body)).poll(&mut Context::from_waker(Waker::noop())) {
+        let body = pin!(Some(body));
+        match pin!(self.watch(Lent::of(body))).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(ended) => ended,
             Poll::Pending => panic!("an `.await` in a function that is not `async`"),
         }
@@ -73,20 +75,17 @@ impl<V> Stretch<V> {
     }
 }
 
-pin_project_lite::pin_project! {
-    struct Watch<'a, V, F> {
-        #[pin]
-        body: F,
-        stretch: &'a Stretch<V>,
-    }
+struct Watch<'a, V, F> {
+    body: Lent<'a, F>,
+    stretch: &'a Stretch<V>,
 }
 
 impl<V, F: Future> Future for Watch<'_, V, F> {
     type Output = Ended<F::Output, V>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.body.poll(cx) {
+        let this = self.get_mut();
+        match Pin::new(&mut this.body).poll(cx) {
             Poll::Ready(left) => Poll::Ready(Ok(ControlFlow::Break(left))),
             Poll::Pending => this.stretch.take_end().map_or(Poll::Pending, Poll::Ready),
         }

@@ -6,7 +6,7 @@
 use super::signature;
 use crate::check::{CANCELLED_LABEL, GIVE_UP_SLOT};
 use crate::lints;
-use crate::paths::{at, variable};
+use crate::paths::{at, pinned, variable};
 use crate::plan::{OwnScope, Plan};
 use crate::rewrite::exit::Exit;
 use crate::rewrite::loops::insert_after_items;
@@ -185,27 +185,25 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
 /// Input:  #[cancelable(timeout = "5s")] async fn f(a: A) -> R { BODY }
 /// Output: async fn f(a: A) -> R {
 ///             let scope = Site.scope().timeout(Duration::from_millis(5000));
-///             Site.run_or(
-///                 scope,
-///                 async move {
-///                     let a = a;
-///                     {
-///                         if let Some(dead) = None::<R> { return dead; }      // tells the block its type
-///                         BODY
-///                     }
-///                 },
-///                 |cancelled| { from_cancelled::<R>(cancelled) },
-///             )
-///             .await
+///             let place = pin!(Some(async move {
+///                 let a = a;
+///                 {
+///                     if let Some(dead) = None::<R> { return dead; }      // tells the block its type
+///                     BODY
+///                 }
+///             }));
+///             Site.run_or(scope, Lent::of(place), |cancelled| { from_cancelled::<R>(cancelled) }).await
 ///         }
 /// ```
+/// The body is pinned where it is made, for as an argument it would be moved, and have a place on the stack for each move.
+///
 /// With `or = OR`, a check point of the body cannot make a value of `R`, and cannot leave the block without one. So it
 /// tells `gave_up`, and stays pending; `gave_up.watch` then drops the body, and `OR` is evaluated outside:
 ///
 /// ```text
 /// Output: let gave_up = &GaveUp::new();
 ///         let scope = SCOPE;
-///         match Site.run(scope, gave_up.watch(async { … { BODY } })).await {
+///         match { let place = pin!(Some(async { … { BODY } })); Site.run(scope, gave_up.watch(Lent::of(place))).await } {
 ///             Ok(Ok(value)) => return value,
 ///             Ok(Err(_)) | Err(_) => {}
 ///         }
@@ -234,21 +232,23 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
     match or {
         None => {
             let converter = plan.edge.converter(library, name);
-            let run = library.located("run_or", quote!(#scope, #inner, #converter), name);
-            quote_spanned!(at(name)=> #prelude let #scope = #builder; #run.await)
+            let (place, lent) = pinned(library, inner, name);
+            let run = library.located("run_or", quote!(#scope, #lent, #converter), name);
+            quote_spanned!(at(name)=> #prelude let #scope = #builder; #place #run.await)
         }
         Some(or) => {
             let or = or_value(plan, &or);
             let slot = variable(GIVE_UP_SLOT, name);
             let [gave_up, result] = ["GaveUp", "Result"].map(|of| library.private(of, name));
             let value = variable("value", name);
-            let watched = quote_spanned!(at(name)=> #slot.watch(#inner));
+            let (place, lent) = pinned(library, inner, name);
+            let watched = quote_spanned!(at(name)=> #slot.watch(#lent));
             let run = library.located("run", quote!(#scope, #watched), name);
             quote_spanned!(at(name)=>
                 #prelude
                 let #scope = #builder;
                 let #slot = &#gave_up::new();
-                match #run.await {
+                match { #place #run.await } {
                     #result::Ok(#result::Ok(#value)) => return #value,
                     #result::Ok(#result::Err(_)) | #result::Err(_) => {}
                 }

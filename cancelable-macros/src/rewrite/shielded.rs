@@ -6,7 +6,7 @@ use super::helpers::{Helper, Strip};
 use super::{Rewriter, Rules, escapes, first_span, last_span, opaque};
 use crate::diag::Errors;
 use crate::duration::{DurationValue, peel};
-use crate::paths::{at, located_call, variable};
+use crate::paths::{at, located_call, pinned, variable};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::visit_mut::VisitMut;
@@ -17,12 +17,12 @@ impl Rewriter<'_> {
     /// Input:  #[cancelable(shield)] EXPR
     /// Output: match {
     ///             let stretch = Stretch::new();
-    ///             let ended = Site.shield(stretch.watch(async {
+    ///             let place = pin!(Some(async {
     ///                 if let Some(dead) = None::<R> { return dead; }      // tells the block the function's type
     ///                 let value: TYPE = EXPR;                             // its check points: `return stretch.give_up(cancelled).await`
     ///                 return stretch.end(value).await;
-    ///             }))
-    ///             .await;
+    ///             }));
+    ///             let ended = Site.shield(stretch.watch(Lent::of(place))).await;
     ///             ended
     ///         } {
     ///             Ok(ControlFlow::Continue(value)) => value,
@@ -142,25 +142,29 @@ fn wrapped(
             DurationValue::Expr(_) => quote_spanned!(at(span)=> let #limit = #tokens;),
         }
     });
-    let call = if rules.asynchronous {
-        let shield = library.located("shield", quote_spanned!(at(span)=> #stretch.watch(#body)), span);
+    let (place, call) = if rules.asynchronous {
+        let (place, lent) = pinned(library, body, span);
+        let shield = library.located("shield", quote_spanned!(at(span)=> #stretch.watch(#lent)), span);
         let timeout = bounded.is_some().then(|| located_call("timeout", &limit, span));
         let shield = quote!(#shield #timeout);
-        match exit {
+        let ended = match exit {
             // As in `awaits::guarded`: an `.await` in an arm would hold the value.
             Exit::GiveUp(slot) => quote_spanned!(at(span)=> #slot.or_give_up(#shield).await),
             _ => quote_spanned!(at(span)=> #shield.await),
-        }
+        };
+        (place, ended)
     } else {
         let run = quote_spanned!(at(span)=> || #stretch.run(#body));
-        match bounded {
+        let ended = match bounded {
             Some(_) => library.located("shield_sync_timeout", quote_spanned!(at(span)=> #limit, #run), span),
             None => library.located("shield_sync", run, span),
-        }
+        };
+        (TokenStream::new(), ended)
     };
     let scrutinee = quote_spanned!(at(span)=> {
         #bounded
         let #stretch = #stretch_type::new();
+        #place
         let #ended = #call;
         #ended
     });

@@ -8,44 +8,11 @@ use std::task::{Context, Poll};
 
 use super::nature::Nature;
 use super::origin::Existing;
-use super::region::{Given, Make, Region};
+use super::region::Region;
 use super::shield::{Shield, shield};
 use crate::context::Carried;
 use crate::error::Cancelled;
 use crate::token::{CancellationToken, WithCancellationTokenFuture, WithCancellationTokenFutureOwned};
-
-pin_project_lite::pin_project! {
-    /// A future under a token that exists already, or under the one that is ambient where it was made.
-    struct Ambient<M, F> {
-        token: CancellationToken,
-        #[pin]
-        region: Region<M, F>,
-    }
-}
-
-impl<M, F> Ambient<M, F>
-where
-    M: Make<F>,
-    F: Future,
-{
-    fn new(token: CancellationToken, nature: Nature, make: M) -> Self {
-        Self {
-            token,
-            region: Region::new(nature, make),
-        }
-    }
-
-    #[inline]
-    fn poll_ambient<R>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
-    ) -> Poll<R> {
-        let this = self.project();
-        let existing = Existing(this.token);
-        this.region.poll_region(|| &existing, cx, end)
-    }
-}
 
 pin_project_lite::pin_project! {
     /// A future under a token; made by [`CancellationToken::scope`] and
@@ -53,7 +20,7 @@ pin_project_lite::pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
         #[pin]
-        ambient: Ambient<Given<F>, F>,
+        region: Region<Existing, F>,
     }
 }
 
@@ -61,7 +28,7 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().ambient.poll_ambient(cx, |result| match result {
+        self.project().region.poll_region(cx, |result| match result {
             Ok(output) => output,
             Err(_) => unreachable!("a token made ambient is no check point by itself"),
         })
@@ -92,7 +59,7 @@ impl CancellationToken {
     #[track_caller]
     pub fn scope<F: Future>(&self, f: F) -> Scoped<F> {
         Scoped {
-            ambient: Ambient::new(self.clone(), Nature::ambient(Location::caller()), Given(f)),
+            region: Region::new(Existing(self.clone()), Nature::ambient(Location::caller()), f),
         }
     }
 }
@@ -102,7 +69,7 @@ pin_project_lite::pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct WithCancellation<F> {
         #[pin]
-        ambient: Ambient<Given<F>, F>,
+        region: Region<Existing, F>,
     }
 }
 
@@ -113,7 +80,7 @@ impl<F: Future> WithCancellation<F> {
             ..Nature::ambient(location)
         };
         Self {
-            ambient: Ambient::new(token, nature, Given(future)),
+            region: Region::new(Existing(token), nature, future),
         }
     }
 }
@@ -122,7 +89,7 @@ impl<F: Future> Future for WithCancellation<F> {
     type Output = Result<F::Output, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().ambient.poll_ambient(cx, |result| result)
+        self.project().region.poll_region(cx, |result| result)
     }
 }
 
@@ -151,7 +118,7 @@ pub trait CancelFutureExt: Future {
     {
         let (token, nature) = Nature::carried(Carried::from_here(), Location::caller());
         Scoped {
-            ambient: Ambient::new(token, nature, Given(self)),
+            region: Region::new(Existing(token), nature, self),
         }
     }
 

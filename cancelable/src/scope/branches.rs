@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use super::nature::Nature;
 use super::origin::Child;
-use super::region::{Given, Region};
+use super::region::Region;
 use crate::context::{About, with_frame};
 use crate::unwind::FirstPanic;
 
@@ -30,7 +30,7 @@ pin_project_lite::pin_project! {
     /// One future in a scope of its own, with a place for its output.
     pub struct Branch<F: Future, U> {
         #[pin]
-        region: Region<Given<F>, F>,
+        region: Region<Child, F>,
         state: State<F::Output>,
         rule: PhantomData<U>,
     }
@@ -79,7 +79,7 @@ impl<F: Future, U> Branch<F, U> {
             location,
         };
         Self {
-            region: Region::new(nature, Given(f)),
+            region: Region::new(Child, nature, f),
             state: State::Running,
             rule: PhantomData,
         }
@@ -109,7 +109,7 @@ impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
         let grace = with_frame(|frame| frame.and_then(|frame| frame.grace()));
         this.region.as_mut().set_grace(grace);
         let region = this.region.as_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(|| &Child, cx, |result| result)));
+        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(cx, |result| result)));
         match polled {
             Ok(Poll::Pending) => Step::Pending,
             Ok(Poll::Ready(Ok(output))) => {

@@ -36,6 +36,7 @@ pub(super) fn enter_sync<R>(
         }
     }
 
+    origin.begin();
     with_frame(|outer| {
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer);

@@ -31,8 +31,6 @@ pub(super) struct Live {
     pub(super) is_begun: bool,
     /// Nobody has needed the token so far: `registered` is with what stands in for it.
     pub(super) is_unmade: bool,
-    /// The token of a body that unwound when `registered` was with its stand-in.
-    pub(super) unwound: Option<CancellationToken>,
     /// The waker that is registered is not the one of the frame outside, so check points out there count us.
     pub(super) is_foreign: bool,
     pub(super) hold: Hold,
@@ -44,6 +42,14 @@ pub(super) struct Live {
     pub(super) pausable: Pausable,
     /// How often check points may still look closer before the token is made.
     pub(super) looks: u8,
+    pub(super) exit: Option<Box<Exit>>,
+}
+
+/// What a region has once it is cancelled, or its body has panicked. Most never are, and are smaller without a place for it.
+#[derive(Default)]
+pub(super) struct Exit {
+    /// The token of a body that unwound when `registered` was with its stand-in.
+    pub(super) unwound: Option<CancellationToken>,
     /// How many polls in a row the runtime's budget has put a failure off.
     pub(super) put_off: PutOff,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
@@ -57,15 +63,13 @@ impl Live {
             nature,
             is_begun: false,
             is_unmade: false,
-            unwound: None,
             looks: LOOKS,
-            put_off: PutOff::default(),
             is_foreign: false,
             hold: Hold::new(),
             inside: Counts::NOTHING,
             deadline: None,
             pausable: Pausable::No,
-            grace: None,
+            exit: None,
         }
     }
 
@@ -80,6 +84,15 @@ impl Live {
         cx: &Context<'_>,
     ) -> bool {
         change == Counts::NOTHING && self.is_foreign == is_foreign && registered.has(cx.waker())
+    }
+
+    /// The token of a body that unwound while the region had none to itself.
+    pub(super) fn unwound(&self) -> Option<&CancellationToken> {
+        self.exit.as_ref()?.unwound.as_ref()
+    }
+
+    pub(super) fn put_off(&self) -> Option<&PutOff> {
+        self.exit.as_ref().map(|exit| &exit.put_off)
     }
 
     /// Takes back what check points outside have counted.
@@ -160,7 +173,11 @@ impl Live {
     /// Has a cancelled body outstayed its grace?
     pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let after = self.nature.about.grace;
-        let grace = match (&mut self.grace, after) {
+        if after.is_none() && self.exit.is_none() {
+            return false;
+        }
+        let grace = &mut self.exit.get_or_insert_default().grace;
+        let grace = match (grace, after) {
             (Some(grace), _) => grace,
             (none, Some(after)) => none.insert(Delay::after(after)),
             (None, None) => return false,

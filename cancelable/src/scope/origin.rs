@@ -17,7 +17,9 @@ use crate::reason::CancelReason;
 use crate::token::{CancellationToken, StateRef};
 
 /// How a region gets its token.
-pub(crate) trait Origin {
+pub(crate) trait Origin: Send {
+    /// The region begins: what counts from then on counts from now.
+    fn begin(&self) {}
     /// What to ask until there is a token.
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f>;
     /// Can it be told, without having the token made, that it would not be cancelled?
@@ -103,9 +105,9 @@ impl Origin for Child {
 }
 
 /// A token that exists already.
-pub(super) struct Existing<'a>(pub(super) &'a CancellationToken);
+pub(super) struct Existing(pub(super) CancellationToken);
 
-impl Origin for Existing<'_> {
+impl Origin for Existing {
     fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
         self.0.state_ref()
     }

@@ -33,14 +33,6 @@ pub(super) enum Parent {
 }
 
 impl Plan {
-    /// The scope begins, if it has not: its deadline counts from now.
-    pub(super) fn begin(&self) -> &Self {
-        if (self.timeout.is_some() || self.deadline.is_some()) && self.due.get().is_none() {
-            self.due.set(self.due_from(clock::now()));
-        }
-        self
-    }
-
     /// The earlier one of timeout and deadline.
     fn due_from(&self, now: Now) -> Option<Due> {
         let timeout = self.timeout.and_then(|(after, _)| now.at.checked_add(after));
@@ -110,8 +102,14 @@ impl Due {
     }
 }
 
-/// Of a scope that has begun.
 impl Origin for Plan {
+    /// The deadline counts from now.
+    fn begin(&self) {
+        if self.timeout.is_some() || self.deadline.is_some() {
+            self.due.set(self.due_from(clock::now()));
+        }
+    }
+
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
         if self.has_more_than_a_parent() {
             return StateRef::wants_attention();

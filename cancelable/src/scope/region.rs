@@ -11,9 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::enter::{is_cancelled_at_once, starts_cancelled};
-use super::live::{Live, Pausable};
+use super::live::{Exit, Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
-use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
+use super::origin::{Below, Dropped, LOOKS, Origin, Root, Unmade};
+use super::place::clear;
 use crate::clock;
 use crate::context::{Counts, Frame, with_frame};
 use crate::delay::Delay;
@@ -24,41 +25,20 @@ use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
 
-/// Makes the body, once the token is there.
-pub(crate) trait Make<F> {
-    fn make(self, token: impl FnOnce() -> CancellationToken) -> F;
-}
-
-/// A body that was there before.
-pub(crate) struct Given<F>(pub(crate) F);
-
-impl<F> Make<F> for Given<F> {
-    fn make(self, _token: impl FnOnce() -> CancellationToken) -> F {
-        self.0
-    }
-}
-
-/// A body that wants to be handed the token.
-pub(crate) struct With<C>(pub(crate) C);
-
-impl<C: FnOnce(CancellationToken) -> F, F> Make<F> for With<C> {
-    fn make(self, token: impl FnOnce() -> CancellationToken) -> F {
-        self.0(token())
-    }
-}
-
 pin_project_lite::pin_project! {
-    /// A body that is made when the region is first polled, and its token.
-    pub(crate) struct Region<M, F> {
+    /// A body under a token that comes from `origin`.
+    pub(crate) struct Region<O, F> {
+        origin: O,
         // Of a region that has not begun, or is done: with no token.
         #[pin]
         registered: Registered<CancellationToken>,
-        #[pin]
-        body: Body<M, F>,
         live: Live,
+        // In place from the start; `None` once it is done.
+        #[pin]
+        body: Option<F>,
     }
 
-    impl<M, F> PinnedDrop for Region<M, F> {
+    impl<O, F> PinnedDrop for Region<O, F> {
         fn drop(this: Pin<&mut Self>) {
             // Otherwise it never was pending, or has cleaned up when it was done.
             if this.live.is_begun {
@@ -68,58 +48,61 @@ pin_project_lite::pin_project! {
     }
 }
 
-pin_project_lite::pin_project! {
-    #[project = BodyProj]
-    #[project_replace = BodyReplace]
-    enum Body<M, F> {
-        Fresh { make: M },
-        Running { #[pin] future: F },
-        Done,
-    }
-}
-
 /// Cancels the token of a region whose body unwinds while it had no token to itself, and leaves it with the region, so that the
 /// body's remains are dropped under it.
-struct OnUnwind<'a, 'f, M> {
+struct OnUnwind<'a, 'f> {
     /// The token is made now if nobody needed it before: destructors may.
     frame: &'a Frame<'f>,
-    /// What the body would have been made of.
-    unused: Option<M>,
     nature: &'a Nature,
-    unwound: &'a mut Option<CancellationToken>,
+    exit: &'a mut Option<Box<Exit>>,
     is_begun: &'a mut bool,
     is_unmade: &'a mut bool,
 }
 
-impl<M> Drop for OnUnwind<'_, '_, M> {
+impl Drop for OnUnwind<'_, '_> {
     fn drop(&mut self) {
         let token = self.frame.token().clone();
         if self.nature.owns_token {
             abandon_token(&token, self.nature.location);
         }
-        if let Some(unused) = self.unused.take() {
-            self.frame.enter(|| drop(unused));
-        }
-        *self.unwound = Some(token);
+        self.exit.get_or_insert_default().unwound = Some(token);
         (*self.is_begun, *self.is_unmade) = (true, true);
     }
 }
 
-impl<M, F> Region<M, F> {
-    pub(crate) fn new(nature: Nature, make: M) -> Self {
+impl<F> Region<Root, F> {
+    /// The body, for another region; this one has not begun.
+    pub(super) fn into_body(self) -> Option<F> {
+        // `Region` has a destructor, so its parts cannot be moved out of it.
+        let mut this = self;
+        let body = this.body.take();
+        // What is left needs no drop: a token that is none, and no name.
+        mem::forget(this);
+        body
+    }
+}
+
+impl<O, F> Region<O, F> {
+    pub(crate) fn new(origin: O, nature: Nature, body: F) -> Self {
+        Self::with(origin, nature, Some(body))
+    }
+
+    #[inline(always)]
+    pub(super) fn with(origin: O, nature: Nature, body: Option<F>) -> Self {
         Self {
+            origin,
             registered: Registered::new(CancellationToken::never()),
-            body: Body::Fresh { make },
             live: Live::new(nature),
+            body,
         }
     }
 
-    /// The same region, not yet polled, as something else.
-    pub(crate) fn with_nature(self, nature: Nature) -> Self {
-        // `Region` has a destructor, so its parts cannot be moved out of it.
-        let mut this = self;
-        this.live.nature = nature;
-        this
+    pub(super) fn origin(&self) -> &O {
+        &self.origin
+    }
+
+    pub(super) fn origin_mut(self: Pin<&mut Self>) -> &mut O {
+        self.project().origin
     }
 
     pub(super) fn set_grace(self: Pin<&mut Self>, grace: Option<Duration>) {
@@ -128,22 +111,22 @@ impl<M, F> Region<M, F> {
 
     /// Ends the grace of a cancelled region, if it has one or not: its body goes when it is pending again.
     pub(super) fn force(self: Pin<&mut Self>) {
-        self.project().live.grace = Some(Delay::over());
+        self.project().live.exit.get_or_insert_default().grace = Some(Delay::over());
     }
 
     /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
     /// (`false`).
     pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) -> bool {
-        let mut this = self.project();
+        let this = self.project();
         this.live.nature.is_check_point = true;
         if this.live.is_begun {
             // A branch has its token once it has been pending, or has unwound.
-            debug_assert!(!this.live.is_unmade || this.live.unwound.is_some());
+            debug_assert!(!this.live.is_unmade || this.live.unwound().is_some());
             let reason = CancelReason::superseded(why, None, this.live.nature.location);
-            let token = this.live.unwound.as_ref().unwrap_or_else(|| this.registered.token());
+            let token = this.live.unwound().unwrap_or_else(|| this.registered.token());
             token.cancel_with(reason);
         } else {
-            this.body.set(Body::Done);
+            clear(this.body);
         }
         this.live.is_begun
     }
@@ -160,9 +143,9 @@ impl<M, F> Region<M, F> {
         panics.run(|| {
             registered.as_mut().unregister();
         });
-        let is_running = matches!(body.as_mut().project(), BodyProj::Running { .. });
-        let token = live.unwound.as_ref().unwrap_or_else(|| registered.token());
-        if live.is_unmade && live.unwound.is_none() {
+        let is_running = body.is_some();
+        let token = live.unwound().unwrap_or_else(|| registered.token());
+        if live.is_unmade && live.unwound().is_none() {
             if is_running {
                 // Destructors may ask for it, and see it cancelled.
                 let (stand_in, location) = (token.clone(), live.nature.location);
@@ -170,7 +153,7 @@ impl<M, F> Region<M, F> {
                 let unmade = Unmade::new(&dropped, &live.nature.about, 0);
                 let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
                 panics.run(|| {
-                    frame.enter(|| body.as_mut().project_replace(Body::Done));
+                    frame.enter(|| clear(body.as_mut()));
                 });
             }
         } else {
@@ -178,56 +161,56 @@ impl<M, F> Region<M, F> {
                 panics.run(|| abandon_token(token, live.nature.location));
             }
             panics.run(|| {
-                Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
+                Frame::new(token, &live.nature.about, None).enter(|| clear(body.as_mut()));
             });
         }
         live.leave();
         panics.run(|| live.deadline = None);
-        panics.run(|| live.grace = None);
+        panics.run(|| live.exit = None);
         panics.resume();
     }
 }
 
-/// Polls a running body; when it is done, its remains are dropped in here.
-fn poll_body<M, F: Future>(mut body: Pin<&mut Body<M, F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    let BodyProj::Running { future } = body.as_mut().project() else {
-        unreachable!("the body is running")
-    };
-    let poll = future.poll(cx);
+/// Polls a body; when it is done, its remains are dropped in here.
+fn poll_body<F: Future>(mut body: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    let poll = running(body.as_mut()).poll(cx);
     if poll.is_ready() {
-        body.project_replace(Body::Done);
+        clear(body);
     }
     poll
 }
 
-impl<M, F> Region<M, F>
-where
-    M: Make<F>,
-    F: Future,
-{
-    /// Polls the body. `begin` says, while there is no token, where it comes from. `end` makes the caller's output; called
-    /// where the result is, it leaves less to be moved and looked at on every poll.
+fn running<F>(body: Pin<&mut Option<F>>) -> Pin<&mut F> {
+    match body.as_pin_mut() {
+        Some(future) => future,
+        None => unreachable!("the body is there"),
+    }
+}
+
+impl<O: Origin, F: Future> Region<O, F> {
+    /// Polls the body. `end` makes the caller's output; called where the result is, it leaves less to be moved and looked at on
+    /// every poll.
     #[inline]
-    pub(crate) fn poll_region<'o, O: Origin + 'o, R>(
+    pub(crate) fn poll_region<R>(
         mut self: Pin<&mut Self>,
-        begin: impl FnOnce() -> &'o O,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         let this = self.as_mut().project();
         let live = this.live;
-        let BodyProj::Running { future } = this.body.project() else {
-            let poll = self.as_mut().poll_at_the_ends(begin, cx, end);
+        if !live.is_begun {
+            let poll = self.as_mut().first_poll(cx, end);
             return self.followed(poll, cx);
-        };
+        }
         let registered = this.registered.into_ref();
         let token = registered.token();
         if live.is_unmade || live.pausable != Pausable::No || !token.is_quiet() {
-            let poll = self.as_mut().poll_with_care(begin, cx, end);
+            let poll = self.as_mut().poll_with_care(cx, end);
             return self.followed(poll, cx);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-        let (poll, change) = live.nature.enter(&frame, token, || future.poll(cx));
+        let body = running(this.body);
+        let (poll, change) = live.nature.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(end(Ok(output)));
@@ -249,40 +232,19 @@ where
         poll
     }
 
-    /// The first poll, or one too many.
-    #[inline(never)]
-    fn poll_at_the_ends<'o, O: Origin + 'o, R>(
-        self: Pin<&mut Self>,
-        begin: impl FnOnce() -> &'o O,
-        cx: &mut Context<'_>,
-        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
-    ) -> Poll<R> {
-        assert!(
-            matches!(self.body, Body::Fresh { .. }),
-            "a scope, shield or ambient future was polled after it had completed"
-        );
-        self.first_poll(begin(), cx, end)
-    }
-
     /// A poll that has more to see to than the body: a token that may have to be made, a deadline, or a cancel.
     #[inline(never)]
-    fn poll_with_care<'o, O: Origin + 'o, R>(
+    fn poll_with_care<R>(
         mut self: Pin<&mut Self>,
-        begin: impl FnOnce() -> &'o O,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.live.is_unmade {
-            let origin = begin();
-            if !self.as_mut().is_made(origin, cx) {
-                return self.poll_unmade(origin, cx, end);
-            }
+        if self.live.is_unmade && !self.as_mut().is_made(cx) {
+            return self.poll_unmade(cx, end);
         }
         let this = self.as_mut().project();
         let live = this.live;
-        let BodyProj::Running { future } = this.body.project() else {
-            unreachable!("the region is running")
-        };
+        let body = running(this.body);
         let registered = this.registered.into_ref();
         let token = registered.token();
         if live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
@@ -298,10 +260,10 @@ where
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
             inside: live.inside,
             is_check_point: live.nature.is_check_point,
-            starved: Starved::before(Some(&live.put_off), cancelled && live.nature.is_check_point),
+            starved: Starved::before(live.put_off(), cancelled && live.nature.is_check_point),
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-        let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
+        let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, body, cx));
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(end(Ok(output)));
@@ -315,11 +277,11 @@ where
     }
 
     /// Does the region need its token before this poll? Then it is made.
-    fn is_made(mut self: Pin<&mut Self>, origin: &impl Origin, cx: &mut Context<'_>) -> bool {
+    fn is_made(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let this = self.as_mut().project();
-        let live = this.live;
+        let (origin, live) = (this.origin, this.live);
         let stand_in = this.registered.as_ref().get_ref().token();
-        let token = match live.unwound.take() {
+        let token = match live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
             // It panicked in the poll before, and is polled all the same.
             Some(token) => token,
             None if stand_in.is_marked() || live.has_deadline_come(cx) => {
@@ -328,19 +290,19 @@ where
             None => return false,
         };
         self.as_mut().settle(token);
-        origin.begun(self.project().registered.token());
+        let this = self.project();
+        this.origin.begun(this.registered.token());
         true
     }
 
     /// A poll while nobody has needed the token.
     fn poll_unmade<R>(
         mut self: Pin<&mut Self>,
-        origin: &impl Origin,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         let this = self.as_mut().project();
-        let (live, mut body) = (this.live, this.body);
+        let (origin, live) = (&*this.origin, this.live);
         let registered = this.registered.as_ref().get_ref();
         let stand_in = registered.token();
         let below = Below {
@@ -356,13 +318,13 @@ where
         );
         let unwinding = OnUnwind {
             frame: &frame,
-            unused: None::<M>,
             nature: &live.nature,
-            unwound: &mut live.unwound,
+            exit: &mut live.exit,
             is_begun: &mut live.is_begun,
             is_unmade: &mut live.is_unmade,
         };
-        let (poll, change) = frame.enter(|| poll_body(body.as_mut(), cx));
+        let body = this.body;
+        let (poll, change) = frame.enter(|| poll_body(body, cx));
         mem::forget(unwinding);
         let is_foreign = !frame.outer_wakes(cx.waker());
         live.looks = unmade.looks();
@@ -424,8 +386,8 @@ where
                 if !before.may_fail(&cause, live.inside, cx) {
                     return Poll::Pending;
                 }
-                if let Some(put_off) = before.starved.puts_off(Some(&live.put_off), cx) {
-                    live.put_off = put_off;
+                if let Some(put_off) = before.starved.puts_off(live.put_off(), cx) {
+                    live.exit.get_or_insert_default().put_off = put_off;
                     return Poll::Pending;
                 }
             }
@@ -465,29 +427,30 @@ where
         Poll::Pending
     }
 
-    /// The first poll, which makes the token only if it must.
+    /// The first poll, which makes the token only if it must; or one too many.
+    #[inline(never)]
     fn first_poll<R>(
         mut self: Pin<&mut Self>,
-        origin: &impl Origin,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         with_frame(|outer| {
             let this = self.as_mut().project();
-            let (live, mut body) = (this.live, this.body);
+            let (origin, live, mut body) = (&*this.origin, this.live, this.body);
+            assert!(
+                body.is_some(),
+                "a scope, shield or ambient future was polled after it had completed"
+            );
+            origin.begin();
             let nature = &live.nature;
-            let BodyReplace::Fresh { make } = body.as_mut().project_replace(Body::Done) else {
-                unreachable!("only a fresh region is polled for the first time")
-            };
             // Asked before the frame is made, which it may turn quiet.
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
             let mut unmade = Unmade::new(origin, &nature.about, LOOKS);
             let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
-            let mut unwinding = OnUnwind {
+            let unwinding = OnUnwind {
                 frame: &frame,
-                unused: Some(make),
                 nature,
-                unwound: &mut live.unwound,
+                exit: &mut live.exit,
                 is_begun: &mut live.is_begun,
                 is_unmade: &mut live.is_unmade,
             };
@@ -495,21 +458,14 @@ where
             if is_cancelled && nature.is_check_point {
                 let noticed = frame.enter(|| {
                     // What is dropped unused is dropped in here, too.
-                    frame.notice(nature.location).inspect(|_| drop(unwinding.unused.take()))
+                    frame.notice(nature.location).inspect(|_| clear(body.as_mut()))
                 });
                 if let Some(cancelled) = noticed.0 {
                     mem::forget(unwinding);
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            let (poll, change) = frame.enter(|| {
-                let Some(make) = unwinding.unused.take() else {
-                    unreachable!("it has not been dropped")
-                };
-                let future = make.make(|| frame.token().clone());
-                body.set(Body::Running { future });
-                poll_body(body.as_mut(), cx)
-            });
+            let (poll, change) = frame.enter(|| poll_body(body, cx));
             mem::forget(unwinding);
             if let Poll::Ready(output) = poll {
                 if let Some(token) = unmade.take_made() {
@@ -551,13 +507,12 @@ where
     fn finish(self: Pin<&mut Self>) {
         let this = self.project();
         let live = this.live;
-        let (mut body, mut registered) = (this.body, this.registered);
+        let (body, mut registered) = (this.body, this.registered);
         if !live.is_unmade {
             registered.as_mut().unregister();
             let token = registered.token();
             let frame = Frame::new(token, &live.nature.about, None);
-            live.nature
-                .enter(&frame, token, || body.as_mut().project_replace(Body::Done));
+            live.nature.enter(&frame, token, || clear(body));
             if live.nature.owns_token {
                 end_token(token, live.nature.location);
             }
@@ -566,6 +521,6 @@ where
         live.is_begun = false;
         live.leave();
         (live.deadline, live.pausable) = (None, Pausable::No);
-        live.grace = None;
+        live.exit = None;
     }
 }

@@ -1,5 +1,6 @@
 //! Running something in a scope: a future, or a closure.
 
+use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -9,25 +10,24 @@ use super::enter::enter_sync;
 use super::nature::Nature;
 use super::options::Scope;
 use super::plan::Plan;
-use super::region::{Given, Make, Region, With};
-use crate::context::Frame;
+use super::region::Region;
+use crate::context::{Frame, current};
 use crate::error::{Cancelled, FromCancelled};
 use crate::token::CancellationToken;
 
 pin_project_lite::pin_project! {
-    /// The future of [`Scope::run`].
+    /// A scope that runs a future.
     #[must_use = "futures do nothing unless polled"]
-    struct Run<M, F, O> {
-        plan: Plan,
+    pub struct Run<F, O> {
         #[pin]
-        region: Region<M, F>,
+        region: Region<Plan, F>,
         // What to return in the body's place.
         otherwise: O,
     }
 }
 
-impl<M, F, O> Run<M, F, O> {
-    fn new(scope: Scope, location: &'static Location<'static>, make: M, otherwise: O) -> Self {
+impl<F, O> Run<F, O> {
+    fn new(scope: Scope, location: &'static Location<'static>, body: F, otherwise: O) -> Self {
         let nature = Nature {
             is_check_point: true,
             owns_token: true,
@@ -36,55 +36,84 @@ impl<M, F, O> Run<M, F, O> {
             location,
         };
         Self {
-            plan: scope.plan,
-            region: Region::new(nature, make),
+            region: Region::new(scope.plan, nature, body),
             otherwise,
         }
     }
 }
 
-impl<M, F, O> Future for Run<M, F, O>
+impl<F, O> Future for Run<F, O>
 where
-    M: Make<F>,
     F: Future,
     O: Fn(Cancelled) -> F::Output,
 {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if self.plan.listening.is_none() {
-            return self.poll_body(cx);
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if self.region.origin().listening.is_some() {
+            self.poll_listening(cx)
+        } else {
+            self.poll_body(cx)
         }
-        let this = self.as_mut().project();
-        if this
-            .plan
-            .listening
-            .as_mut()
-            .is_some_and(|listening| listening.is_forced(cx))
-        {
-            this.region.force();
+    }
+}
+
+impl<F, O> Run<F, O>
+where
+    F: Future,
+    O: Fn(Cancelled) -> F::Output,
+{
+    #[inline(always)]
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let otherwise = &*this.otherwise;
+        this.region.poll_region(cx, |result| result.unwrap_or_else(otherwise))
+    }
+
+    /// Apart, so that a scope which listens to nothing hands its output on without looking at it.
+    #[inline(never)]
+    fn poll_listening(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut region = self.as_mut().project().region;
+        let listening = region.as_mut().origin_mut().listening.as_mut();
+        if listening.is_some_and(|listening| listening.is_forced(cx)) {
+            region.force();
         }
         let poll = self.as_mut().poll_body(cx);
-        if let (true, Some(listening)) = (poll.is_ready(), &self.plan.listening) {
+        if let (true, Some(listening)) = (poll.is_ready(), &self.region.origin().listening) {
             listening.end();
         }
         poll
     }
 }
 
-impl<M, F, O> Run<M, F, O>
-where
-    M: Make<F>,
-    F: Future,
-    O: Fn(Cancelled) -> F::Output,
-{
-    /// Apart, so that a scope which listens to nothing hands its output on without looking at it.
-    #[inline(never)]
-    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let (plan, otherwise) = (&*this.plan, &*this.otherwise);
-        this.region
-            .poll_region(|| plan.begin(), cx, |result| result.unwrap_or_else(otherwise))
+pin_project_lite::pin_project! {
+    /// A future that wants to be handed the token of the scope that it runs in.
+    struct WithToken<C, F> {
+        make: Option<C>,
+        #[pin]
+        future: Option<F>,
+    }
+}
+
+impl<C: FnOnce(CancellationToken) -> F, F: Future> Future for WithToken<C, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        if let Some(make) = this.make.take() {
+            this.future.set(Some(make(current())));
+        }
+        match this.future.as_pin_mut() {
+            Some(future) => future.poll(cx),
+            None => panic!("the closure that makes a scope's body has panicked"),
+        }
+    }
+}
+
+impl<F, O> fmt::Debug for Run<F, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
     }
 }
 
@@ -114,12 +143,12 @@ impl Scope {
 
     /// As [`run`](Self::run), with what to return if there is no value of the body's.
     #[track_caller]
-    pub(crate) fn run_or<F, O>(self, f: F, otherwise: O) -> impl Future<Output = F::Output>
+    pub(crate) fn run_or<F, O>(self, f: F, otherwise: O) -> Run<F, O>
     where
         F: Future,
         O: Fn(Cancelled) -> F::Output,
     {
-        Run::new(self, Location::caller(), Given(f), otherwise)
+        Run::new(self, Location::caller(), f, otherwise)
     }
 
     /// As [`run`](Self::run), handing the scope's token to the body.
@@ -144,7 +173,11 @@ impl Scope {
         Fut: Future,
         Fut::Output: FromCancelled,
     {
-        Run::new(self, Location::caller(), With(f), FromCancelled::from_cancelled)
+        let body = WithToken {
+            make: Some(f),
+            future: None,
+        };
+        self.run_or(body, FromCancelled::from_cancelled)
     }
 
     /// Runs a closure in this scope, on this thread, now.
@@ -200,7 +233,7 @@ impl Scope {
         if let Some(listening) = &mut self.plan.listening {
             listening.never_force();
         }
-        let value = enter_sync(self.plan.begin(), &self.about, location, f);
+        let value = enter_sync(&self.plan, &self.about, location, f);
         if let Some(listening) = &self.plan.listening {
             listening.end();
         }

@@ -12,7 +12,7 @@ use super::nature::Nature;
 use super::options::Scope;
 use super::origin::Root;
 use super::plan::Plan;
-use super::region::{Given, Region};
+use super::region::Region;
 use crate::context::About;
 use crate::error::FromCancelled;
 
@@ -49,7 +49,7 @@ use crate::error::FromCancelled;
 #[track_caller]
 pub fn shield<F: Future>(f: F) -> Shield<F> {
     Shield {
-        region: Region::new(nature(false, Location::caller()), Given(f)),
+        region: Region::new(Root, nature(false, Location::caller()), f),
         location: Location::caller(),
     }
 }
@@ -69,7 +69,7 @@ pin_project_lite::pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Shield<F> {
         #[pin]
-        region: Region<Given<F>, F>,
+        region: Region<Root, F>,
         location: &'static Location<'static>,
     }
 }
@@ -78,14 +78,10 @@ impl<F: Future> Future for Shield<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().region.poll_region(
-            || &Root,
-            cx,
-            |result| match result {
-                Ok(output) => output,
-                Err(_) => unreachable!("a shield without a timeout is no check point"),
-            },
-        )
+        self.project().region.poll_region(cx, |result| match result {
+            Ok(output) => output,
+            Err(_) => unreachable!("a shield without a timeout is no check point"),
+        })
     }
 }
 
@@ -108,9 +104,9 @@ impl<F> Shield<F> {
     where
         F: Future<Output: FromCancelled>,
     {
+        let plan = Scope::new().detached().timeout(after).plan;
         ShieldWithTimeout {
-            region: self.region.with_nature(nature(true, self.location)),
-            plan: Scope::new().detached().timeout(after).plan,
+            region: Region::with(plan, nature(true, self.location), self.region.into_body()),
         }
     }
 }
@@ -120,8 +116,7 @@ pin_project_lite::pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ShieldWithTimeout<F> {
         #[pin]
-        region: Region<Given<F>, F>,
-        plan: Plan,
+        region: Region<Plan, F>,
     }
 }
 
@@ -129,13 +124,8 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let plan = &*this.plan;
-        this.region.poll_region(
-            || plan.begin(),
-            cx,
-            |result| result.unwrap_or_else(FromCancelled::from_cancelled),
-        )
+        let region = self.project().region;
+        region.poll_region(cx, |result| result.unwrap_or_else(FromCancelled::from_cancelled))
     }
 }
 

@@ -7,28 +7,20 @@ async fn shield() -> Result<u32, Cancelled> {
     #[allow(clippy::unnecessary_semicolon)]
     match {
         let cancelable_stretch1 = ::cancelable::__private::Stretch::new();
+        let cancelable_place = ::cancelable::__private::pin!(
+            ::cancelable::__private::Option::Some(async { #[allow(unreachable_code,
+            clippy::diverging_sub_expression, clippy::let_unit_value)] if let
+            ::cancelable::__private::Option::Some(cancelable_dead) =
+            ::cancelable::__private::Option::None:: < Result < u32, Cancelled > > {
+            return cancelable_dead; } let cancelable_value = (cancelable_stretch1
+            .or_give_up(::cancelable::__private::Site.guard(conn.close()))). await ?;
+            #[allow(unreachable_code)] return cancelable_stretch1.end(cancelable_value).
+            await; })
+        );
         let cancelable_ended = ::cancelable::__private::Site
             .shield(
                 cancelable_stretch1
-                    .watch(async {
-                        #[allow(
-                            unreachable_code,
-                            clippy::diverging_sub_expression,
-                            clippy::let_unit_value
-                        )]
-                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                            Result<u32, Cancelled>,
-                        > {
-                            return cancelable_dead;
-                        }
-                        let cancelable_value = (cancelable_stretch1
-                            .or_give_up(
-                                ::cancelable::__private::Site.guard(conn.close()),
-                            ))
-                            .await?;
-                        #[allow(unreachable_code)]
-                        return cancelable_stretch1.end(cancelable_value).await;
-                    }),
+                    .watch(::cancelable::__private::Lent::of(cancelable_place)),
             )
             .await;
         cancelable_ended
@@ -51,28 +43,20 @@ async fn shield() -> Result<u32, Cancelled> {
             ::cancelable::__private::Duration::from_millis(2000u64),
         );
         let cancelable_stretch2 = ::cancelable::__private::Stretch::new();
+        let cancelable_place = ::cancelable::__private::pin!(
+            ::cancelable::__private::Option::Some(async { #[allow(unreachable_code,
+            clippy::diverging_sub_expression, clippy::let_unit_value)] if let
+            ::cancelable::__private::Option::Some(cancelable_dead) =
+            ::cancelable::__private::Option::None:: < Result < u32, Cancelled > > {
+            return cancelable_dead; } let cancelable_value = (cancelable_stretch2
+            .or_give_up(::cancelable::__private::Site.guard(flush(& mut buffer)))). await
+            ?; #[allow(unreachable_code)] return cancelable_stretch2
+            .end(cancelable_value). await; })
+        );
         let cancelable_ended = ::cancelable::__private::Site
             .shield(
                 cancelable_stretch2
-                    .watch(async {
-                        #[allow(
-                            unreachable_code,
-                            clippy::diverging_sub_expression,
-                            clippy::let_unit_value
-                        )]
-                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                            Result<u32, Cancelled>,
-                        > {
-                            return cancelable_dead;
-                        }
-                        let cancelable_value = (cancelable_stretch2
-                            .or_give_up(
-                                ::cancelable::__private::Site.guard(flush(&mut buffer)),
-                            ))
-                            .await?;
-                        #[allow(unreachable_code)]
-                        return cancelable_stretch2.end(cancelable_value).await;
-                    }),
+                    .watch(::cancelable::__private::Lent::of(cancelable_place)),
             )
             .timeout(cancelable_limit)
             .await;

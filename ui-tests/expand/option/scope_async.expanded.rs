@@ -10,63 +10,30 @@ async fn scope_async(
         .timeout(::cancelable::__private::Duration::from_millis(5000u64))
         .grace(::cancelable::__private::Site.duration(limit))
         .link(::cancelable::__private::linked(&self.stop));
+    let cancelable_place = ::cancelable::__private::pin!(
+        ::cancelable::__private::Option::Some(async move { { #[allow(unknown_lints,
+        clippy::redundant_locals, clippy::shadow_same, clippy::shadow_unrelated,
+        clippy::used_underscore_binding, clippy::no_effect_underscore_binding,
+        clippy::let_unit_value, clippy::many_single_char_names,
+        clippy::pattern_type_mismatch)] let mut list = list; #[allow(unknown_lints,
+        clippy::redundant_locals, clippy::shadow_same, clippy::shadow_unrelated,
+        clippy::used_underscore_binding, clippy::no_effect_underscore_binding,
+        clippy::let_unit_value, clippy::many_single_char_names,
+        clippy::pattern_type_mismatch)] let cancelable_argument3 = cancelable_argument3;
+        #[allow(unknown_lints, clippy::redundant_locals, clippy::shadow_same,
+        clippy::shadow_unrelated, clippy::used_underscore_binding,
+        clippy::no_effect_underscore_binding, clippy::let_unit_value,
+        clippy::many_single_char_names, clippy::pattern_type_mismatch)] let (a, _) =
+        cancelable_argument3; { #[allow(unreachable_code,
+        clippy::diverging_sub_expression, clippy::let_unit_value)] if let
+        ::cancelable::__private::Option::Some(cancelable_dead) =
+        ::cancelable::__private::Option::None:: < Result < u32, Error > > { return
+        cancelable_dead; } list.push(a); Ok(a) } } })
+    );
     ::cancelable::__private::Site
         .run_or(
             cancelable_scope,
-            async move {
-                {
-                    #[allow(
-                        unknown_lints,
-                        clippy::redundant_locals,
-                        clippy::shadow_same,
-                        clippy::shadow_unrelated,
-                        clippy::used_underscore_binding,
-                        clippy::no_effect_underscore_binding,
-                        clippy::let_unit_value,
-                        clippy::many_single_char_names,
-                        clippy::pattern_type_mismatch
-                    )]
-                    let mut list = list;
-                    #[allow(
-                        unknown_lints,
-                        clippy::redundant_locals,
-                        clippy::shadow_same,
-                        clippy::shadow_unrelated,
-                        clippy::used_underscore_binding,
-                        clippy::no_effect_underscore_binding,
-                        clippy::let_unit_value,
-                        clippy::many_single_char_names,
-                        clippy::pattern_type_mismatch
-                    )]
-                    let cancelable_argument3 = cancelable_argument3;
-                    #[allow(
-                        unknown_lints,
-                        clippy::redundant_locals,
-                        clippy::shadow_same,
-                        clippy::shadow_unrelated,
-                        clippy::used_underscore_binding,
-                        clippy::no_effect_underscore_binding,
-                        clippy::let_unit_value,
-                        clippy::many_single_char_names,
-                        clippy::pattern_type_mismatch
-                    )]
-                    let (a, _) = cancelable_argument3;
-                    {
-                        #[allow(
-                            unreachable_code,
-                            clippy::diverging_sub_expression,
-                            clippy::let_unit_value
-                        )]
-                        if let ::cancelable::__private::Option::Some(cancelable_dead) = ::cancelable::__private::Option::None::<
-                            Result<u32, Error>,
-                        > {
-                            return cancelable_dead;
-                        }
-                        list.push(a);
-                        Ok(a)
-                    }
-                }
-            },
+            ::cancelable::__private::Lent::of(cancelable_place),
             |cancelable_cancelled| {
                 ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,

@@ -6,31 +6,34 @@ async fn finally_async() {
         let cancelable_finally = ::cancelable::__private::Site
             .finally(&cancelable_scope);
         async move {
-            let cancelable_value = ::cancelable::__private::Site
-                .run_or(
-                    cancelable_scope,
-                    async {
-                        match ::cancelable::__private::Site.guard(run()).await {
-                            ::cancelable::__private::Result::Ok(cancelable_value) => {
-                                cancelable_value
-                            }
-                            ::cancelable::__private::Result::Err(
-                                cancelable_cancelled,
-                            ) => {
-                                return ::cancelable::__private::from_cancelled::<
-                                    _,
-                                >(cancelable_cancelled);
-                            }
-                        }
-                    },
-                    |cancelable_cancelled| {
-                        ::cancelable::__private::from_cancelled::<
-                            _,
-                        >(cancelable_cancelled)
-                    },
-                )
+            let cancelable_value = {
+                let cancelable_place = ::cancelable::__private::pin!(
+                    ::cancelable::__private::Option::Some(async { match
+                    ::cancelable::__private::Site.guard(run()). await {
+                    ::cancelable::__private::Result::Ok(cancelable_value) =>
+                    cancelable_value,
+                    ::cancelable::__private::Result::Err(cancelable_cancelled) => return
+                    ::cancelable::__private::from_cancelled:: < _ >
+                    (cancelable_cancelled), } })
+                );
+                ::cancelable::__private::Site
+                    .run_or(
+                        cancelable_scope,
+                        ::cancelable::__private::Lent::of(cancelable_place),
+                        |cancelable_cancelled| {
+                            ::cancelable::__private::from_cancelled::<
+                                _,
+                            >(cancelable_cancelled)
+                        },
+                    )
+                    .await
+            };
+            let cancelable_place = ::cancelable::__private::pin!(
+                ::cancelable::__private::Option::Some(async { close(). await })
+            );
+            cancelable_finally
+                .run(::cancelable::__private::Lent::of(cancelable_place))
                 .await;
-            cancelable_finally.run(async { close().await }).await;
             cancelable_value
         }
     }
