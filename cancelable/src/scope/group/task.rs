@@ -12,7 +12,7 @@ use crate::error::{Cancelled, FromCancelled};
 use crate::primitive::Arc;
 use crate::scope::nature::Nature;
 use crate::scope::origin::Origin;
-use crate::scope::region::{Given, Region};
+use crate::scope::region::Region;
 use crate::token::{CancellationToken, ChildOptions, StateRef};
 
 pin_project_lite::pin_project! {
@@ -25,7 +25,7 @@ pin_project_lite::pin_project! {
     {
         // Dropped before the member, which reports, in whatever state the task is dropped.
         #[pin]
-        scope: Option<Region<Given<F>, F>>,
+        scope: Option<Region<ChildOf, F>>,
         member: Option<Member<T, E>>,
     }
 }
@@ -40,7 +40,7 @@ impl<F, T, E: From<Cancelled> + 'static> Task<F, T, E> {
             location: member.spawned_at(),
         };
         Self {
-            scope: Some(Region::new(nature, Given(future))),
+            scope: Some(Region::new(ChildOf(member.token().clone()), nature, future)),
             member: Some(member),
         }
     }
@@ -55,12 +55,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let (Some(scope), Some(member)) = (this.scope.as_mut().as_pin_mut(), this.member.as_ref()) else {
+        let Some(scope) = this.scope.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };
-        let below = ChildOf(member.token());
         let end = |result: Result<_, Cancelled>| result.unwrap_or_else(FromCancelled::from_cancelled);
-        let result = ready!(catch_poll(|| scope.poll_region(|| &below, cx, end)));
+        let result = ready!(catch_poll(|| scope.poll_region(cx, end)));
         // The future is gone when its end is reported.
         this.scope.set(None);
         if let Some(member) = this.member.take() {
@@ -71,9 +70,9 @@ where
 }
 
 /// Where the token of a task's scope comes from.
-struct ChildOf<'a>(&'a CancellationToken);
+struct ChildOf(CancellationToken);
 
-impl Origin for ChildOf<'_> {
+impl Origin for ChildOf {
     fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
         self.0.state_ref()
     }
@@ -87,7 +86,7 @@ impl Origin for ChildOf<'_> {
     }
 
     fn make(&self, _: Option<&Frame<'_>>, about: &About) -> CancellationToken {
-        self.make_below(self.0, about)
+        self.make_below(&self.0, about)
     }
 
     fn make_below(&self, parent: &CancellationToken, about: &About) -> CancellationToken {
