@@ -7,14 +7,20 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::mem;
 use std::panic::Location;
 use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::inside::Inside;
+use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
+use crate::pending::{Kind, Level, Of, Pending, Question};
+use crate::primitive::Arc;
+use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
 
 thread_local! {
@@ -22,39 +28,22 @@ thread_local! {
     static INNERMOST: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
 }
 
-/// What check points inside have left pending, as changes since the frame was entered: two numbers in one word, which
-/// every await compares.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts(i64);
-
-impl Counts {
-    pub(crate) const NOTHING: Self = Self(0);
-    /// A pending shield or finishing await: an outer check point must not drop it.
-    pub(crate) const ONE_HOLD: Self = Self(1 << 32);
-    /// A check point registered on its own, because it is polled under a waker that is not its scope's.
-    pub(crate) const ONE_FOREIGN: Self = Self(1);
-
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self(self.0.wrapping_add(other.0))
-    }
-
-    pub(crate) fn minus(self, other: Self) -> Self {
-        Self(self.0.wrapping_sub(other.0))
-    }
-
-    pub(crate) fn holds(self) -> i32 {
-        // What the lower half borrowed, if it is negative, is given back.
-        ((self.0 - i64::from(self.foreign())) >> 32) as i32
-    }
-
-    pub(crate) fn foreign(self) -> i32 {
-        self.0 as i32
-    }
+/// What the frame outside is to this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// The code round it: a scope in a scope.
+    #[default]
+    Round,
+    /// The same, behind a shield.
+    Shielded,
+    /// Whoever happens to run this one, which was given its token or carried here.
+    Stranger,
 }
 
 /// What a frame says of itself besides its token.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
+    pub(crate) outside: Outside,
     /// For error messages.
     pub(crate) name: Option<Cow<'static, str>>,
     /// How long what is cancelled in here may take to get out.
@@ -62,17 +51,27 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// Nothing.
-    pub(crate) const NOTHING: &'static Self = &Self {
-        name: None,
-        grace: None,
-    };
+    /// Of a frame whose token was given.
+    pub(crate) const GIVEN: &'static Self = &Self::nothing(Outside::Stranger);
+    /// Of a shield.
+    pub(crate) const SHIELD: &'static Self = &Self::nothing(Outside::Shielded);
+
+    /// Only this.
+    pub(crate) const fn nothing(outside: Outside) -> Self {
+        Self {
+            outside,
+            name: None,
+            grace: None,
+        }
+    }
 }
 
 /// A token that is made when somebody first needs it.
 pub(crate) trait LazyToken {
     /// The token, made now if need be, as seen from inside the frame `outer`.
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
+    /// Has it still to be made, below the token of the frame outside?
+    fn wants_outer(&self) -> bool;
     /// Can it be told, without having the token made, that it would not be cancelled? With a glance at the clock, if there is
     /// to be one.
     fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
@@ -93,7 +92,8 @@ pub(crate) struct Frame<'a> {
     about: &'a About,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
     waker: Option<&'a Waker>,
-    counts: Cell<Counts>,
+    /// In which it was entered. Those that are driven from within are not cancelled by it.
+    task: Task,
     outer: Cell<*const Frame<'static>>,
 }
 
@@ -122,40 +122,95 @@ impl<'a> Frame<'a> {
             token,
             about,
             waker,
-            counts: Cell::new(Counts::NOTHING),
+            task: Task::ANY,
             outer: Cell::new(ptr::null()),
         }
     }
 
-    /// Runs `f` with this frame as the innermost one; what its check points counted goes to the frame outside, and is
-    /// returned.
+    /// The same, of this task alone.
+    #[inline(always)]
+    pub(crate) fn of(self, task: Task) -> Self {
+        Self { task, ..self }
+    }
+
+    /// Is the code now running that of the frame's task? Those of others have no ambient token: they were started elsewhere, and run
+    /// here because somebody in here drives their executor.
+    #[cold]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.task.is_current()
+    }
+
+    /// Runs `f` with this frame as the innermost one. What was polled in it is the frame's outside from then on.
     #[inline]
-    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> (R, Counts) {
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let (result, polled) = self.enter_and_keep(f);
+        drop(polled);
+        result
+    }
+
+    /// The same, for one who keeps what was polled.
+    #[inline]
+    pub(crate) fn enter_and_keep<R>(&self, f: impl FnOnce() -> R) -> (R, Polled) {
         /// Puts the outer frame back, whichever way `f` ends.
         struct Leave<'f, 'a>(&'f Frame<'a>);
 
         impl Drop for Leave<'_, '_> {
             #[inline]
             fn drop(&mut self) {
-                INNERMOST.set(self.0.outer.get());
-                let counts = self.0.counts.get();
-                if counts != Counts::NOTHING {
-                    with(|outer| {
-                        if let Some(outer) = outer {
-                            outer.add(counts);
-                        }
-                    });
-                }
+                self.0.leave();
             }
         }
 
+        let polled = Polled {
+            owner: self.owner(),
+            since: mark(),
+        };
         // The lifetimes are erased; the rule in the module's head makes up for it.
-        self.counts.set(Counts::NOTHING);
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
         let leave = Leave(self);
         let result = f();
         drop(leave);
-        (result, self.counts.get())
+        (result, polled)
+    }
+
+    /// Of notes.
+    fn owner(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// Takes the frame out of the chain.
+    #[inline(always)]
+    fn leave(&self) {
+        let this: *const Frame<'static> = ptr::from_ref(self).cast();
+        if INNERMOST.get() == this {
+            INNERMOST.set(self.outer.get());
+        } else {
+            self.leave_out_of_order();
+        }
+    }
+
+    /// Frames were entered in here and not left: by a coroutine that is suspended. They go on without this one, each with a token
+    /// of its own.
+    #[cold]
+    fn leave_out_of_order(&self) {
+        let this: *const Frame<'static> = ptr::from_ref(self).cast();
+        with(|innermost| {
+            let mut inner = Vec::new();
+            let mut at = innermost;
+            while let Some(frame) = at {
+                inner.push(frame);
+                if frame.outer.get() == this {
+                    // What they ask so far may be this one's.
+                    for frame in inner.into_iter().rev() {
+                        frame.token();
+                        frame.state.set(observed(frame.token().state_ref()));
+                    }
+                    frame.outer.set(self.outer.get());
+                    return;
+                }
+                at = frame.outer();
+            }
+        });
     }
 
     /// Would a cancel of the frame outside, as it was entered, wake `waker` as well? So also if there is none.
@@ -164,12 +219,13 @@ impl<'a> Frame<'a> {
         self.outer().is_none_or(|outer| outer.wakes(waker))
     }
 
-    /// The frame that this one was entered in; `None` before that, too.
+    /// The frame that this one was entered in, or what has taken its place since; `None` before that, too.
     #[inline]
     fn outer(&self) -> Option<&Frame<'a>> {
         let outer: *const Frame<'a> = self.outer.get().cast();
-        // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, also when that is over, for it
-        // lies further down this thread's stack than this frame does.
+        // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, for it lies further down this thread's
+        // stack; or, if this one has been put aside with a coroutine's stack, it is a frame that has not been left, for whichever is
+        // left there puts the next one in its place (`leave_out_of_order`).
         unsafe { outer.as_ref() }
     }
 
@@ -179,9 +235,32 @@ impl<'a> Frame<'a> {
         match self.token {
             TokenOf::Made(token) => token,
             TokenOf::Lazy(token) => {
+                if token.wants_outer() {
+                    self.make_outer_tokens();
+                }
                 let token = token.get(self.outer());
                 self.state.set(observed(token.state_ref()));
                 token
+            }
+        }
+    }
+
+    /// From the outermost inwards: as deep as frames may be, there is little left of the stack.
+    #[cold]
+    fn make_outer_tokens(&self) {
+        let mut unmade = Vec::new();
+        let mut at = self.outer();
+        while let Some(frame) = at {
+            match frame.token {
+                TokenOf::Lazy(token) if token.wants_outer() => unmade.push(frame),
+                _ => break,
+            }
+            at = frame.outer();
+        }
+        for frame in unmade.into_iter().rev() {
+            if let TokenOf::Lazy(token) = frame.token {
+                let token = token.get(frame.outer());
+                frame.state.set(observed(token.state_ref()));
             }
         }
     }
@@ -229,13 +308,103 @@ impl<'a> Frame<'a> {
         !self.is_clear(false) && self.token().is_cancelled()
     }
 
-    #[inline(always)]
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts.get()
+    /// `what` was polled here and is pending; or, if it is loose, was let go of by the await in which it was polled.
+    fn note(&self, what: &Arc<Pending>, loose: Option<Level>) {
+        let polls = what.polled();
+        if self.is_ours() {
+            notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, loose });
+        } else {
+            // Its task goes on without whoever drives it.
+            what.nobodys(polls);
+        }
     }
 
-    pub(crate) fn add(&self, change: Counts) {
-        self.counts.set(self.counts.get().plus(change));
+    /// Says who keeps what is polled from now on, until the next [`adopt_since`](Self::adopt_since) with a mark from before.
+    pub(crate) fn announce(&self, keeper: &Arc<Pending>) {
+        notes::push(self.owner(), Arc::clone(keeper), Role::Keeper);
+    }
+
+    /// Puts into `inside` what was polled since, and takes it from the frame.
+    pub(crate) fn adopt_since(&self, mark: Mark, inside: &mut Inside) {
+        adopt_since(self.owner(), mark, inside);
+    }
+
+    /// The await has ended in which what was polled since was polled.
+    #[cold]
+    pub(crate) fn loosen_since(&self, mark: Mark, waker: &Waker) {
+        notes::loosen(self.owner(), mark, self.level(waker));
+    }
+
+    /// Of an await that is polled here with this waker.
+    pub(crate) fn level(&self, waker: &Waker) -> Level {
+        if self.wakes(waker) {
+            Level::Own
+        } else {
+            Level::Foreign(waker.data().addr())
+        }
+    }
+
+    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail that is
+    /// polled with `waker`, or is sync?
+    pub(crate) fn has_loose(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
+        self.has(question, waker, false)
+    }
+
+    /// The same of holds that an await has left behind which was no check point. To be asked once in a poll, when nothing else keeps
+    /// the check point from failing: the task may be woken to find out.
+    pub(crate) fn has_left_behind(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
+        self.has(question, waker, true)
+    }
+
+    fn has(&self, question: Question<'_>, waker: Option<&Waker>, is_bare: bool) -> bool {
+        let mut frame = self;
+        let mut level = waker.map(|waker| frame.level(waker));
+        // Those inside which the question is asked: what is being polled has not been left.
+        let mut being_polled = Vec::new();
+        loop {
+            let notes = notes::all(frame.owner());
+            let keepers = notes.iter().filter(|(_, role)| matches!(role, Role::Keeper));
+            being_polled.extend(keepers.map(|(keeper, _)| keeper.place()));
+            let of = if is_bare { Of::Bare } else { Of::Loose(level) };
+            let question = Question {
+                waker: if is_bare { frame.waker } else { question.waker },
+                except: &being_polled,
+                ..question.of(of)
+            };
+            let counts = |(what, role): &(Arc<Pending>, Role)| match role {
+                Role::Keeper => what.has_inside(question),
+                Role::Polled { loose, .. } => what.is_asked_for(question, *loose) && what.is_or_has(question),
+            };
+            let is_member = matches!(level, Some(Level::Foreign(_)));
+            if !(is_bare && is_member) && notes.iter().any(counts) {
+                return true;
+            }
+            if frame.about.outside != Outside::Round {
+                return false;
+            }
+            match frame.outer() {
+                Some(outer) if !outer.is_quiet() && outer.token().is_marked() => {
+                    level = frame.waker.map(|waker| outer.level(waker));
+                    frame = outer;
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// Is what was last polled at this place being polled, so that who keeps it will look at it again?
+    fn is_being_polled(&self, place: usize) -> bool {
+        let mut frame = self;
+        loop {
+            let notes = notes::all(frame.owner());
+            if let Some((keeper, _)) = notes.iter().find(|(_, role)| matches!(role, Role::Keeper)) {
+                return keeper.place() == place;
+            }
+            match frame.outer() {
+                Some(outer) => frame = outer,
+                None => return false,
+            }
+        }
     }
 
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
@@ -258,17 +427,42 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Does a check point at `location` find this frame's token cancelled?
+    /// The same for one that has this inside, all of which a failure would drop.
+    #[cold]
+    pub(crate) fn notice_beside(&self, inside: &Inside, location: &'static Location<'static>) -> Option<Cancelled> {
+        let is_spared = |kind| inside.has(Question::spared(kind));
+        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) {
+            None
+        } else {
+            self.notice(location)
+        }
+    }
+
+    /// The error of a check point at `location` that has made sure that it may fail.
+    pub(crate) fn fail(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+        let cancelled = self.cancelled(location)?;
+        probe::noticed(location);
+        Some(cancelled)
+    }
+
+    /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
-        if probe::is_watched() && !self.token().is_marked() {
+        if probe::is_watched() && self.is_ours() && !self.token().is_marked() {
             probe::check_point(location);
         }
-        let cancelled = self.is_cancelled();
+        let cancelled = self.is_cancelled() && self.is_ours() && !self.is_spared();
         if cancelled {
             probe::noticed(location);
         }
         cancelled
+    }
+
+    /// Would it harm something loose if a check point here failed that does not wait?
+    fn is_spared(&self) -> bool {
+        self.has_loose(Question::spared(Kind::Hold), None)
+            || self.has_loose(Question::spared(Kind::Foreign), None)
+            || self.has_left_behind(Question::spared(Kind::Hold), None)
     }
 
     /// The error of a check point that has found this frame's token cancelled.
@@ -293,6 +487,9 @@ impl<'a> Frame<'a> {
         loop {
             if let Some(found) = ask(frame) {
                 return Some(found);
+            }
+            if frame.about.outside == Outside::Stranger {
+                return None;
             }
             frame = frame.outer()?;
         }
@@ -320,32 +517,90 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     f(unsafe { innermost.as_ref() })
 }
 
-/// Adds `one` to what is pending inside the innermost frame, or takes it back. Without a frame no check point is outside, or
-/// none that will ever be polled on this thread again.
-pub(crate) fn count(one: Counts, is_pending: bool) {
-    let change = if is_pending { one } else { Counts::NOTHING.minus(one) };
-    with(|frame| {
-        if let Some(frame) = frame {
-            frame.add(change);
+/// What was polled in a frame that has been left. Unless somebody keeps it, it is the frame's outside.
+pub(crate) struct Polled {
+    owner: usize,
+    since: Mark,
+}
+
+impl Polled {
+    /// Is there none?
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        !is_noted_since(self.since)
+    }
+
+    /// Puts it into `inside`.
+    #[inline]
+    pub(crate) fn keep(self, inside: &mut Inside) {
+        if !self.is_empty() {
+            adopt_since(self.owner, self.since, inside);
         }
+        mem::forget(self);
+    }
+
+    /// The scope is over in which it was polled, with this waker.
+    #[inline]
+    pub(crate) fn let_go(self, waker: &Waker) {
+        if !self.is_empty() {
+            self.hand_on(Some(waker));
+        }
+        mem::forget(self);
+    }
+
+    #[cold]
+    fn hand_on(&self, over: Option<&Waker>) {
+        with(|outer| match outer {
+            Some(outer) => notes::give(
+                self.owner,
+                self.since,
+                outer.owner(),
+                over.map(|waker| outer.level(waker)),
+            ),
+            None => {
+                while let Some((what, role)) = notes::pop(self.owner, self.since) {
+                    if let Role::Polled { polls, .. } = role {
+                        what.nobodys(polls);
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Polled {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            self.hand_on(None);
+        }
+    }
+}
+
+#[cold]
+fn adopt_since(owner: usize, mark: Mark, inside: &mut Inside) {
+    while let Some((what, role)) = notes::pop(owner, mark) {
+        if let Role::Polled { polls, loose } = role {
+            inside.keeper().adopt(&what, polls, loose);
+        }
+    }
+}
+
+/// As [`with`], for code of this task: none, if the innermost frame is another one's.
+#[inline]
+pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
+    with(|frame| f(frame.filter(|frame| frame.task.is(task))))
+}
+
+/// `what` was polled in the innermost frame, and is pending.
+pub(super) fn note(what: &Arc<Pending>, loose: impl FnOnce(&Frame<'_>) -> Option<Level>) {
+    with(|frame| match frame {
+        Some(frame) => frame.note(what, loose(frame)),
+        None => what.nobodys(what.polled()),
     });
 }
 
-#[cfg(all(test, not(cancelable_loom)))]
-mod tests {
-    use super::*;
-
-    /// `n` times `one`, which may be negative.
-    fn times(n: i32, one: Counts) -> Counts {
-        let add = |sum: Counts, _| if n < 0 { sum.minus(one) } else { sum.plus(one) };
-        (0..n.abs()).fold(Counts::NOTHING, add)
-    }
-
-    #[test]
-    fn neither_of_the_two_counts_borrows_from_the_other() {
-        for (holds, foreign) in (-2..=2).flat_map(|holds| (-2..=2).map(move |foreign| (holds, foreign))) {
-            let counts = times(holds, Counts::ONE_HOLD).plus(times(foreign, Counts::ONE_FOREIGN));
-            assert_eq!((counts.holds(), counts.foreign()), (holds, foreign));
-        }
-    }
+/// Is the keeper at this place being polled by the code now running?
+pub(super) fn is_being_polled(place: usize) -> bool {
+    with(|frame| frame.is_some_and(|frame| frame.is_being_polled(place)))
 }

@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::{Counts, Frame};
+use crate::context::{Frame, Inside, mark, with_frame};
+use crate::pending::{Kind, Question, got_out};
 use crate::primitive::Arc;
 use crate::starved::Starved;
 use crate::token::CancellationToken;
@@ -25,14 +26,24 @@ pub(crate) struct Before {
     pub(crate) foreign: bool,
     /// Everyone under a foreign waker had been woken; those that waited for others as well, if it is not foreign itself.
     pub(crate) told: bool,
-    /// What was pending inside.
-    pub(crate) inside: Counts,
+    /// What is pending inside.
+    pub(crate) inside: Inside,
+    /// How many foreign waiters had got out.
+    pub(crate) got_out: u32,
     /// It fails, if its token is cancelled and it may.
     pub(crate) is_check_point: bool,
     pub(crate) starved: Starved,
 }
 
 impl Before {
+    /// The poll began without a cancel.
+    pub(crate) fn uncancelled(inside: Inside) -> Self {
+        Self {
+            inside,
+            ..Self::default()
+        }
+    }
+
     /// Had everyone been woken by the cancel of this token, if there was one, for whom this check point has to wait?
     #[cold]
     pub(crate) fn is_told(token: &CancellationToken, foreign: bool) -> bool {
@@ -43,45 +54,59 @@ impl Before {
 
     /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
     /// owner may have busy members to poll first, of which one like `FuturesUnordered` polls but a few at a time.
-    pub(crate) fn poll<F: Future>(
-        &mut self,
-        frame: &Frame<'_>,
-        mut inner: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        let counts = frame.counts();
-        let mut poll = inner.as_mut().poll(cx);
-        for _ in 0..PATIENCE {
-            if poll.is_ready() || !self.is_stuck(self.inside.plus(frame.counts().minus(counts))) {
-                break;
+    pub(crate) fn poll<F: Future>(&mut self, mut inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let outside = self.inside.announce();
+        self.got_out = got_out();
+        let mut poll = self.poll_once(inner.as_mut(), cx);
+        if self.cancelled && self.is_check_point {
+            let mut patience = PATIENCE;
+            while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(frame, cx.waker())) {
+                patience -= 1;
+                poll = self.poll_once(inner.as_mut(), cx);
             }
-            poll = inner.as_mut().poll(cx);
+            if poll.is_pending() && !with_frame(|frame| self.has(frame, Question::any(Kind::Hold), cx.waker())) {
+                let mark = mark();
+                poll = self.starved.ask(inner, cx);
+                self.inside.adopt_since(mark);
+            }
         }
-        let holds = self.inside.plus(frame.counts().minus(counts)).holds();
-        if poll.is_pending() && self.cancelled && self.is_check_point && holds <= 0 {
-            poll = self.starved.ask(inner, cx);
-        }
+        self.inside.adopt_since(outside);
         poll
     }
 
+    fn poll_once<F: Future>(&mut self, inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mark = mark();
+        let poll = inner.poll(cx);
+        self.inside.adopt_since(mark);
+        poll
+    }
+
+    /// Is something of this kind inside, or loose where a failure would drop it as well?
+    fn has(&self, frame: Option<&Frame<'_>>, question: Question<'_>, waker: &Waker) -> bool {
+        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question, Some(waker)))
+    }
+
     /// Is there somebody left inside who has been told, is not held, and does not get out?
-    fn is_stuck(&self, inside: Counts) -> bool {
-        self.told && inside.holds() <= 0 && inside.foreign() > 0 && inside.foreign() >= self.inside.foreign()
+    fn is_stuck(&self, frame: Option<&Frame<'_>>, waker: &Waker) -> bool {
+        self.told
+            && self.got_out == got_out()
+            && !self.has(frame, Question::any(Kind::Hold), waker)
+            && self.has(frame, Question::any(Kind::Foreign), waker)
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
-    pub(crate) fn may_fail(&self, cause: &Arc<Cause>, inside: Counts, cx: &Context<'_>) -> bool {
+    pub(crate) fn may_fail(&self, cause: &Arc<Cause>, frame: &Frame<'_>, cx: &Context<'_>) -> bool {
         if !self.cancelled {
             // It came in the middle of the poll: what had been polled by then has not seen it.
             cx.waker().wake_by_ref();
             return false;
         }
-        if inside.holds() > 0 {
+        if self.has(Some(frame), Question::waiting(Kind::Hold, cx.waker()), cx.waker()) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
-        if inside.foreign() <= 0 {
-            return true;
+        if !self.has(Some(frame), Question::any(Kind::Foreign), cx.waker()) {
+            return !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), Some(cx.waker()));
         }
         // Some check points inside wait under wakers of their own.
         if !self.told {
@@ -89,13 +114,13 @@ impl Before {
             self.wake_when_told(cause, cx.waker());
             return false;
         }
-        if inside.foreign() < self.inside.foreign() {
+        if self.got_out != got_out() {
             // They are getting out one by one: let them.
             cx.waker().wake_by_ref();
             return false;
         }
         // All have been woken and these polls moved none of them: their owner does not poll them any more.
-        true
+        !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), Some(cx.waker()))
     }
 
     fn wake_when_told(&self, cause: &Arc<Cause>, waker: &Waker) {

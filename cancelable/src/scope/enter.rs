@@ -5,7 +5,8 @@ use std::panic::Location;
 
 use super::nature::{abandon_token, end_token};
 use super::origin::{LOOKS, Origin, Unmade};
-use crate::context::{About, Frame, probe, with_frame};
+use crate::context::{About, Frame, probe, with_frame_of};
+use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
 pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) -> bool {
@@ -15,7 +16,7 @@ pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
 #[inline]
 pub(super) fn is_cancelled_at_once(origin: &impl Origin, frame: &Frame<'_>) -> bool {
-    origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked()).0
+    origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked())
 }
 
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
@@ -37,13 +38,14 @@ pub(super) fn enter_sync<R>(
     }
 
     origin.begin();
-    with_frame(|outer| {
+    let task = Task::current();
+    with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer);
         let mut unmade = Unmade::new(origin, about, LOOKS);
-        let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
+        let frame = Frame::lazy(&unmade, origin.state(outer), about, None).of(task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
-        let (value, _) = frame.enter(|| {
+        let value = frame.enter(|| {
             let unwinding = OnUnwind(&unmade, location);
             let value = f(is_cancelled, &frame);
             mem::forget(unwinding);

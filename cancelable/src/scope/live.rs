@@ -1,15 +1,16 @@
 //! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
 
 use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use super::nature::Nature;
 use super::origin::LOOKS;
 use crate::clock;
-use crate::context::{Counts, count};
+use crate::context::{Inside, Polled};
 use crate::delay::Delay;
-use crate::guard::Hold;
+use crate::pending::{Kind, note_got_out};
+use crate::runtime::Task;
 use crate::starved::PutOff;
 use crate::token::{CancellationToken, Registered};
 
@@ -29,13 +30,14 @@ pub(super) struct Live {
     pub(super) nature: Nature,
     /// It has been pending, and is not done: `registered` is with its token.
     pub(super) is_begun: bool,
+    /// Whose poll it is. Set anew when that is another's.
+    pub(super) task: Task,
     /// Nobody has needed the token so far: `registered` is with what stands in for it.
     pub(super) is_unmade: bool,
-    /// The waker that is registered is not the one of the frame outside, so check points out there count us.
+    /// The waker that is registered is not the one of the frame outside, so check points out there are to know.
     pub(super) is_foreign: bool,
-    pub(super) hold: Hold,
-    /// What is pending inside.
-    pub(super) inside: Counts,
+    /// What is pending inside; and the region, if it is a hold or foreign.
+    pub(super) inside: Inside,
     /// The token's own deadline, if this task is the one that watches it.
     pub(super) deadline: Option<Delay>,
     /// Whether the runtime's clock has to be looked at for it.
@@ -62,11 +64,11 @@ impl Live {
         Self {
             nature,
             is_begun: false,
+            task: Task::ANY,
             is_unmade: false,
             looks: LOOKS,
             is_foreign: false,
-            hold: Hold::new(),
-            inside: Counts::NOTHING,
+            inside: Inside::NOTHING,
             deadline: None,
             pausable: Pausable::No,
             exit: None,
@@ -78,12 +80,12 @@ impl Live {
     #[inline]
     pub(super) fn is_as_before(
         &self,
-        change: Counts,
+        polled: &Polled,
         is_foreign: bool,
         registered: &Registered<CancellationToken>,
         cx: &Context<'_>,
     ) -> bool {
-        change == Counts::NOTHING && self.is_foreign == is_foreign && registered.has(cx.waker())
+        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
     }
 
     /// The token of a body that unwound while the region had none to itself.
@@ -95,23 +97,28 @@ impl Live {
         self.exit.as_ref().map(|exit| &exit.put_off)
     }
 
-    /// Takes back what check points outside have counted.
-    pub(super) fn leave(&mut self) {
-        self.hold.set(false);
-        self.set_foreign(false);
+    /// The region is done. `token`: what it has been registered with.
+    pub(super) fn leave(&mut self, token: &CancellationToken, waker: Option<&Waker>) {
+        if self.inside.is_some() {
+            self.set_foreign(false, token);
+            self.inside.end(waker);
+        }
     }
 
-    pub(super) fn set_foreign(&mut self, is_foreign: bool) {
+    pub(super) fn set_foreign(&mut self, is_foreign: bool, token: &CancellationToken) {
         if self.is_foreign != is_foreign {
             self.is_foreign = is_foreign;
-            count(Counts::ONE_FOREIGN, is_foreign);
+            self.inside.set(Kind::Foreign, is_foreign);
+            if !is_foreign && token.is_marked() {
+                note_got_out();
+            }
         }
     }
 
     /// The token was cancelled before what is inside could see it: have it polled again. Not registered perhaps, but it counts:
     /// it has to be polled under this waker before what is outside may drop it.
-    pub(super) fn let_notice(&mut self, is_foreign: bool, cx: &Context<'_>) {
-        self.set_foreign(is_foreign);
+    pub(super) fn let_notice(&mut self, is_foreign: bool, token: &CancellationToken, cx: &Context<'_>) {
+        self.set_foreign(is_foreign, token);
         cx.waker().wake_by_ref();
     }
 

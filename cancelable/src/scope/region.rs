@@ -16,11 +16,13 @@ use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Root, Unmade};
 use super::place::clear;
 use crate::clock;
-use crate::context::{Counts, Frame, with_frame};
+use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
+use crate::pending::Kind;
 use crate::reason::CancelReason;
+use crate::runtime::Task;
 use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
@@ -164,7 +166,7 @@ impl<O, F> Region<O, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| clear(body.as_mut()));
             });
         }
-        live.leave();
+        panics.run(|| live.leave(registered.token(), None));
         panics.run(|| live.deadline = None);
         panics.run(|| live.exit = None);
         panics.resume();
@@ -204,22 +206,27 @@ impl<O: Origin, F: Future> Region<O, F> {
         }
         let registered = this.registered.into_ref();
         let token = registered.token();
-        if live.is_unmade || live.pausable != Pausable::No || !token.is_quiet() {
+        let has_waker = registered.has(cx.waker());
+        if !has_waker {
+            live.task = Task::current();
+        }
+        if live.is_unmade || live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
             let poll = self.as_mut().poll_with_care(cx, end);
             return self.followed(poll, cx);
         }
-        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
+        let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
         let body = running(this.body);
-        let (poll, change) = live.nature.enter(&frame, token, || body.poll(cx));
+        let (poll, polled) = live.nature.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
-            self.finish();
+            self.finish(cx);
+            polled.let_go(cx.waker());
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if live.is_as_before(change, is_foreign, &registered, cx) {
+        if live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(&Before::default(), change, is_foreign, cx)
+        self.pending(Before::default(), polled, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -258,21 +265,22 @@ impl<O: Origin, F: Future> Region<O, F> {
             cancelled,
             foreign,
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
-            inside: live.inside,
             is_check_point: live.nature.is_check_point,
             starved: Starved::before(live.put_off(), cancelled && live.nature.is_check_point),
+            ..Before::uncancelled(live.inside.clone())
         };
-        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-        let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, body, cx));
+        let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
+        let (poll, polled) = live.nature.enter(&frame, token, || before.poll(body, cx));
+        live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
-            self.finish();
+            self.finish(cx);
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !cancelled && live.is_as_before(change, is_foreign, &registered, cx) {
+        if !cancelled && live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(&before, change, is_foreign, cx)
+        self.pending(before, polled, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -315,7 +323,8 @@ impl<O: Origin, F: Future> Region<O, F> {
             origin.state_below(stand_in),
             &live.nature.about,
             Some(cx.waker()),
-        );
+        )
+        .of(live.task);
         let unwinding = OnUnwind {
             frame: &frame,
             nature: &live.nature,
@@ -324,7 +333,12 @@ impl<O: Origin, F: Future> Region<O, F> {
             is_unmade: &mut live.is_unmade,
         };
         let body = this.body;
-        let (poll, change) = frame.enter(|| poll_body(body, cx));
+        let (poll, polled) = frame.enter_and_keep(|| {
+            if let Some(keeper) = live.inside.get() {
+                frame.announce(keeper);
+            }
+            poll_body(body, cx)
+        });
         mem::forget(unwinding);
         let is_foreign = !frame.outer_wakes(cx.waker());
         live.looks = unmade.looks();
@@ -333,15 +347,16 @@ impl<O: Origin, F: Future> Region<O, F> {
                 if let (Some(token), true) = (made, live.nature.owns_token) {
                     end_token(&token, live.nature.location);
                 }
-                self.finish();
+                polled.keep(&mut live.inside);
+                self.finish(cx);
                 Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(change, is_foreign, registered, cx) => Poll::Pending,
+            (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered, cx) => Poll::Pending,
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
                 }
-                self.pending(&Before::default(), change, is_foreign, cx)
+                self.pending(Before::default(), polled, is_foreign, cx)
                     .map(|cancelled| end(Err(cancelled)))
             }
         }
@@ -358,8 +373,26 @@ impl<O: Origin, F: Future> Region<O, F> {
     #[inline(never)]
     fn pending(
         mut self: Pin<&mut Self>,
-        before: &Before,
-        change: Counts,
+        before: Before,
+        polled: Polled,
+        is_foreign: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Cancelled> {
+        let live = self.as_mut().project().live;
+        polled.keep(&mut live.inside);
+        if live.nature.shields {
+            live.inside.set(Kind::Hold, true);
+        }
+        let poll = self.as_mut().pending_with(before, is_foreign, cx);
+        if poll.is_pending() {
+            self.live.inside.note();
+        }
+        poll
+    }
+
+    fn pending_with(
+        mut self: Pin<&mut Self>,
+        before: Before,
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
@@ -367,14 +400,10 @@ impl<O: Origin, F: Future> Region<O, F> {
         let live = this.live;
         let mut registered = this.registered;
         let token = registered.token();
-        live.inside = live.inside.plus(change);
-        if live.nature.shields {
-            live.hold.set(true);
-        }
         if let Some(cause) = token.marked_cause() {
             if !before.cancelled {
                 // It came in the middle of this poll.
-                live.let_notice(is_foreign, cx);
+                live.let_notice(is_foreign, token, cx);
                 return Poll::Pending;
             }
             if !live.nature.is_check_point {
@@ -383,7 +412,8 @@ impl<O: Origin, F: Future> Region<O, F> {
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced {
-                if !before.may_fail(&cause, live.inside, cx) {
+                let frame = Frame::new(token, &live.nature.about, None);
+                if !frame.enter(|| before.may_fail(&cause, &frame, cx)) {
                     return Poll::Pending;
                 }
                 if let Some(put_off) = before.starved.puts_off(live.put_off(), cx) {
@@ -392,7 +422,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                 }
             }
             let frame = Frame::new(token, &live.nature.about, None);
-            let (notice, _) = frame.enter(|| frame.notice(live.nature.location));
+            let notice = frame.enter(|| frame.fail(live.nature.location));
             self.abandon();
             return match notice {
                 Some(cancelled) if is_forced => Poll::Ready(cancelled.forced()),
@@ -411,18 +441,18 @@ impl<O: Origin, F: Future> Region<O, F> {
             // It is to wake this waker from now on.
             live.poll_deadline(token, cx);
         }
-        let registered = registered.as_mut();
         let in_time = if live.is_foreign == is_foreign {
-            registered.register(cx.waker(), is_foreign)
+            registered.as_mut().register(cx.waker(), is_foreign)
         } else {
             // The two kinds have different places in the list.
-            registered.register_anew(cx.waker(), is_foreign)
+            registered.as_mut().register_anew(cx.waker(), is_foreign)
         };
+        let token = registered.token();
         if in_time {
-            live.set_foreign(is_foreign);
+            live.set_foreign(is_foreign, token);
         } else {
             // Cancelled since.
-            live.let_notice(is_foreign, cx);
+            live.let_notice(is_foreign, token, cx);
         }
         Poll::Pending
     }
@@ -434,7 +464,8 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        with_frame(|outer| {
+        let task = Task::current();
+        with_frame_of(task, |outer| {
             let this = self.as_mut().project();
             let (origin, live, mut body) = (&*this.origin, this.live, this.body);
             assert!(
@@ -442,11 +473,12 @@ impl<O: Origin, F: Future> Region<O, F> {
                 "a scope, shield or ambient future was polled after it had completed"
             );
             origin.begin();
+            live.task = task;
             let nature = &live.nature;
             // Asked before the frame is made, which it may turn quiet.
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
             let mut unmade = Unmade::new(origin, &nature.about, LOOKS);
-            let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
+            let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker())).of(live.task);
             let unwinding = OnUnwind {
                 frame: &frame,
                 nature,
@@ -460,12 +492,12 @@ impl<O: Origin, F: Future> Region<O, F> {
                     // What is dropped unused is dropped in here, too.
                     frame.notice(nature.location).inspect(|_| clear(body.as_mut()))
                 });
-                if let Some(cancelled) = noticed.0 {
+                if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            let (poll, change) = frame.enter(|| poll_body(body, cx));
+            let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));
             mem::forget(unwinding);
             if let Poll::Ready(output) = poll {
                 if let Some(token) = unmade.take_made() {
@@ -473,6 +505,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                         end_token(&token, nature.location);
                     }
                 }
+                polled.let_go(cx.waker());
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
@@ -487,24 +520,24 @@ impl<O: Origin, F: Future> Region<O, F> {
             };
             if let Some(token) = unmade.take_made() {
                 self.as_mut().settle(token);
-            } else if let Some(stand_in) = origin.stand_in(outer) {
+            } else if let Some(stand_in) = with_frame_of(task, |outer| origin.stand_in(outer)) {
                 this.registered.adopt(stand_in);
                 if let Some((at, is_virtual)) = origin.deadline() {
                     Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
                 }
             } else {
-                let token = origin.make(outer, &nature.about);
+                let token = with_frame_of(task, |outer| origin.make(outer, &nature.about));
                 self.as_mut().settle(token);
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
-                .pending(&Before::default(), change, is_foreign, cx)
+                .pending(Before::default(), polled, is_foreign, cx)
                 .map(|cancelled| end(Err(cancelled)))
         })
     }
 
     /// The body is done: end the token, inside whose frame the body's remains are dropped.
-    fn finish(self: Pin<&mut Self>) {
+    fn finish(self: Pin<&mut Self>, cx: &Context<'_>) {
         let this = self.project();
         let live = this.live;
         let (body, mut registered) = (this.body, this.registered);
@@ -517,9 +550,9 @@ impl<O: Origin, F: Future> Region<O, F> {
                 end_token(token, live.nature.location);
             }
         }
+        live.leave(registered.token(), Some(cx.waker()));
         registered.as_mut().adopt(CancellationToken::never());
         live.is_begun = false;
-        live.leave();
         (live.deadline, live.pausable) = (None, Pausable::No);
         live.exit = None;
     }

@@ -13,7 +13,7 @@ use super::outcome::TaskError;
 use super::shared::Shared;
 use super::spawn::{Spawn, SpawnBlocking};
 use super::task::{CatchUnwind, Task, run_blocking};
-use crate::context::{Counts, current};
+use crate::context::current;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
@@ -341,7 +341,7 @@ where
             poll,
             hold: Hold::new(),
         });
-        Pin::new(&mut guard).go_on(Counts::NOTHING);
+        Pin::new(&mut guard).go_on();
         Self { guard, is_told: false }
     }
 }

@@ -1,0 +1,102 @@
+//! What is pending inside a check point, as the check point keeps it from poll to poll.
+
+use super::notes::{Mark, is_noted_since, mark};
+use super::slot::{is_being_polled, note, with};
+use std::task::Waker;
+
+use crate::pending::{Kind, Level, Pending, Question};
+use crate::primitive::Arc;
+
+/// The check point as the keeper of what is pending inside, and as a hold or foreign waiter itself. Nothing as long as it is none
+/// of these.
+#[derive(Clone, Default)]
+pub(crate) struct Inside(Option<Arc<Pending>>);
+
+impl Inside {
+    pub(crate) const NOTHING: Self = Self(None);
+
+    pub(crate) fn get(&self) -> Option<&Arc<Pending>> {
+        self.0.as_ref()
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// It is an await that is a check point.
+    pub(crate) fn set_guarded(&self) {
+        if let Some(keeper) = &self.0 {
+            keeper.set_guarded();
+        }
+    }
+
+    /// Made now if need be.
+    pub(crate) fn keeper(&mut self) -> &Arc<Pending> {
+        self.0.get_or_insert_with(Pending::new)
+    }
+
+    pub(crate) fn has(&self, question: Question<'_>) -> bool {
+        self.0.as_ref().is_some_and(|keeper| keeper.has_inside(question))
+    }
+
+    /// The check point itself is of this kind from now on, or no longer.
+    pub(crate) fn set(&mut self, kind: Kind, is: bool) {
+        if is {
+            self.keeper().set(kind, true, is_being_polled);
+        } else if let Some(keeper) = &self.0 {
+            keeper.set(kind, false, is_being_polled);
+        }
+    }
+
+    /// Says that it keeps what is polled in the innermost frame from now on. Returns what to take that back with.
+    pub(crate) fn announce(&self) -> Mark {
+        let mark = mark();
+        if let Some(keeper) = &self.0 {
+            with(|frame| {
+                if let Some(frame) = frame {
+                    frame.announce(keeper);
+                }
+            });
+        }
+        mark
+    }
+
+    /// Takes what was polled in the innermost frame since, and takes an announcement back.
+    #[inline]
+    pub(crate) fn adopt_since(&mut self, mark: Mark) {
+        if is_noted_since(mark) {
+            self.adopt(mark);
+        }
+    }
+
+    #[cold]
+    fn adopt(&mut self, mark: Mark) {
+        with(|frame| {
+            if let Some(frame) = frame {
+                frame.adopt_since(mark, self);
+            }
+        });
+    }
+
+    /// It is pending: whoever is outside is to know, if there is something to know.
+    pub(crate) fn note(&self) {
+        if let Some(keeper) = &self.0 {
+            note(keeper, |_| None);
+        }
+    }
+
+    /// The check point is done, in a poll with this waker, or dropped. What lives on inside is somebody else's: as a rule of the code
+    /// round it.
+    pub(crate) fn end(&mut self, waker: Option<&Waker>) {
+        if let Some(keeper) = self.0.take() {
+            keeper.end(is_being_polled);
+            let has = |kind| keeper.has_inside(Question::any(kind));
+            if has(Kind::Hold) || has(Kind::Foreign) {
+                note(&keeper, |frame| {
+                    Some(waker.map_or(Level::Own, |waker| frame.level(waker)))
+                });
+            }
+        }
+    }
+}

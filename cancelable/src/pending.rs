@@ -1,0 +1,543 @@
+//! What is pending inside a check point, and must not be dropped unasked.
+//!
+//! Two kinds: *holds* (a pending shield, an await that finishes what it has begun), and *foreign waiters*, check points that wait
+//! under a waker which is not their scope's. Each is a thing with an identity, and knows where it was last polled. A check point,
+//! or a region, that has such things inside is one itself, the *keeper* of what was last polled in it; so they make a tree, which
+//! follows the futures wherever they go.
+//!
+//! All this is for the few futures that have such things inside. Who adds a thing to a keeper, and when, is in `context/notes.rs`
+//! and `guard/`.
+
+use std::cell::Cell;
+use std::task::Waker;
+
+use crate::primitive::{Arc, Mutex, MutexGuard, lock};
+use crate::unwind::FirstPanic;
+
+/// How often check points that do not wait are spared for a hold, until it is polled again: a loop that never polls it has to
+/// end some time.
+const SPARED_FOR_A_HOLD: u32 = 1000;
+/// The same for foreign waiters, until one of them gets out.
+const SPARED_FOR_FOREIGN: u32 = 32;
+
+thread_local! {
+    /// How many foreign waiters have got out of a cancelled scope on this thread.
+    static GOT_OUT: Cell<u32> = const { Cell::new(0) };
+}
+
+pub(crate) fn got_out() -> u32 {
+    GOT_OUT.get()
+}
+
+/// A foreign waiter has got out of a cancelled scope.
+pub(crate) fn note_got_out() {
+    GOT_OUT.set(GOT_OUT.get().wrapping_add(1));
+}
+
+/// Why a check point must not drop what is pending inside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Hold = 0,
+    Foreign = 1,
+}
+
+impl Kind {
+    const BOTH: [Self; 2] = [Self::Hold, Self::Foreign];
+}
+
+/// Where a thing was last polled: the address of its keeper, which keeps its address for as long as it is one.
+pub(crate) type Place = usize;
+
+/// Where it was last polled, nobody is any more.
+const GONE: Place = 0;
+/// It is being polled, or was where there is no keeper.
+const ELSEWHERE: Place = 1;
+
+/// A hold, a foreign waiter, a keeper, or several of these in one.
+pub(crate) struct Pending(Mutex<State>);
+
+struct State {
+    /// What it is itself, by kind.
+    is: [bool; 2],
+    /// Its future is done; what is inside may live on, for it is somebody else's.
+    is_over: bool,
+    /// It is polled by code that is no check point, where it stands.
+    is_bare: bool,
+    /// The await in which it was last polled has ended.
+    loose: Option<Level>,
+    within: Place,
+    /// Where it was last adopted, while it is being polled.
+    last: Place,
+    /// Where it was before that.
+    before: Place,
+    /// How often it had been polled when somebody asked whether it still is.
+    asked: Option<u32>,
+    /// Which lists of which keeper it is in.
+    listed_in: Place,
+    listed: [bool; 2],
+    /// How often it has been polled, as far as keepers are concerned.
+    polls: u32,
+    spared: u32,
+    /// When it was last spared, by [`got_out`].
+    spared_at: u32,
+    /// By kind. Some may have ended, or moved.
+    inside: [Vec<Arc<Pending>>; 2],
+    /// Those who wait for it to end, or to move.
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    /// Shared, so that it can be taken out of the lock without running user code.
+    waker: Arc<Waker>,
+    /// It has been woken once because the thing had moved, and not since.
+    knows: bool,
+}
+
+impl State {
+    /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever.
+    fn moved(&mut self) -> Vec<Arc<Waker>> {
+        let news = self.waiting.iter_mut().filter(|waiting| !waiting.knows);
+        news.map(|waiting| {
+            waiting.knows = true;
+            Arc::clone(&waiting.waker)
+        })
+        .collect()
+    }
+
+    fn is_valid_in(&self, keeper: Place) -> bool {
+        self.within == keeper || (self.within == GONE && self.before == keeper)
+    }
+
+    fn has(&self, kind: Kind) -> bool {
+        self.is[kind as usize] || !self.inside[kind as usize].is_empty()
+    }
+}
+
+/// By whose waker an await is polled: the scope's own, or that of a crowd's member, for example. A failure of a member is the
+/// crowd's affair, and does no harm to what the owner of the crowd has begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Own,
+    /// By its address.
+    Foreign(usize),
+}
+
+/// What a keeper is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) kind: Kind,
+    /// Woken when the answer may be another, if it is yes.
+    pub(crate) waker: Option<&'a Waker>,
+    /// Whoever asks waits, and is to be woken when what is found has ended or moved; if not, it is spared only so often.
+    pub(crate) waits: bool,
+    /// All that is inside, or only what is loose.
+    pub(crate) of: Of,
+    /// If only that: none of these either.
+    pub(crate) except: &'a [Place],
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    All,
+    /// What is loose, for a check point of this level, if that is known.
+    Loose(Option<Level>),
+    /// What nobody has in an await, and may be left behind.
+    Bare,
+}
+
+impl<'a> Question<'a> {
+    /// Is there anything of this kind inside?
+    pub(crate) fn any(kind: Kind) -> Self {
+        Self {
+            kind,
+            waker: None,
+            waits: true,
+            of: Of::All,
+            except: &[],
+        }
+    }
+
+    /// The same for one who is to be woken when it has ended or moved.
+    pub(crate) fn waiting(kind: Kind, waker: &'a Waker) -> Self {
+        Self {
+            waker: Some(waker),
+            ..Self::any(kind)
+        }
+    }
+
+    /// The same for a check point that does not wait.
+    pub(crate) fn spared(kind: Kind) -> Self {
+        Self {
+            waits: false,
+            ..Self::any(kind)
+        }
+    }
+
+    pub(crate) fn of(self, of: Of) -> Self {
+        Self { of, ..self }
+    }
+}
+
+/// The keepers in which a question is being asked, the last first: there may be circles, where coroutines are polled in each other.
+struct Path<'a> {
+    place: Place,
+    up: Option<&'a Path<'a>>,
+}
+
+impl Path<'_> {
+    fn has(&self, place: Place) -> bool {
+        let mut at = Some(self);
+        while let Some(path) = at {
+            if path.place == place {
+                return true;
+            }
+            at = path.up;
+        }
+        false
+    }
+}
+
+/// Where one thing in a keeper's list is to be looked for.
+enum Look {
+    /// It has moved or ended, for good.
+    Gone,
+    /// It does not count now.
+    Passed,
+    /// It is what is asked for.
+    Found,
+    /// It has some inside.
+    Below,
+}
+
+impl Pending {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            is: [false; 2],
+            is_over: false,
+            is_bare: true,
+            loose: None,
+            within: ELSEWHERE,
+            last: GONE,
+            before: GONE,
+            asked: None,
+            listed_in: GONE,
+            listed: [false; 2],
+            polls: 0,
+            spared: 0,
+            spared_at: 0,
+            inside: [Vec::new(), Vec::new()],
+            waiting: Vec::new(),
+        })))
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
+    pub(crate) fn polled(&self) -> u32 {
+        let mut state = lock(&self.0);
+        state.polls = state.polls.wrapping_add(1);
+        if state.within > ELSEWHERE {
+            state.last = state.within;
+        }
+        state.within = ELSEWHERE;
+        state.loose = None;
+        state.spared = 0;
+        state.polls
+    }
+
+    /// Nobody outside has adopted it.
+    pub(crate) fn nobodys(&self, polls: u32) {
+        let mut state = lock(&self.0);
+        if state.polls == polls && state.within == ELSEWHERE {
+            let moved = state.moved();
+            drop(state);
+            wake(moved);
+        }
+    }
+
+    /// `child` was polled inside this one, and not since.
+    pub(crate) fn adopt(&self, child: &Arc<Self>, polls: u32, loose: Option<Level>) {
+        let here = self.place();
+        if child.place() == here {
+            return;
+        }
+        let mut new = [false; 2];
+        let moved = {
+            let mut child = lock(&child.0);
+            if child.polls != polls {
+                return;
+            }
+            let has_moved = child.last != here;
+            if has_moved {
+                child.before = child.last;
+            }
+            child.within = here;
+            child.loose = loose;
+            if child.listed_in != here {
+                child.listed_in = here;
+                child.listed = [false; 2];
+            }
+            for kind in Kind::BOTH {
+                new[kind as usize] = child.has(kind) && !child.listed[kind as usize];
+                child.listed[kind as usize] |= child.has(kind);
+            }
+            if child.before == here {
+                Vec::new()
+            } else {
+                child.moved()
+            }
+        };
+        if new != [false; 2] {
+            let mut state = lock(&self.0);
+            for kind in Kind::BOTH {
+                if new[kind as usize] {
+                    state.inside[kind as usize].push(Arc::clone(child));
+                }
+            }
+        }
+        wake(moved);
+    }
+
+    /// It is of this kind from now on, or no longer.
+    pub(crate) fn set(&self, kind: Kind, is: bool, is_in_place: impl FnOnce(Place) -> bool) {
+        let mut state = lock(&self.0);
+        if std::mem::replace(&mut state.is[kind as usize], is) && !is {
+            Self::let_go(state, is_in_place);
+        }
+    }
+
+    /// Its future is done, or gone.
+    pub(crate) fn end(&self, is_in_place: impl FnOnce(Place) -> bool) {
+        let mut state = lock(&self.0);
+        state.is = [false; 2];
+        state.is_over = true;
+        Self::let_go(state, is_in_place);
+    }
+
+    /// Wakes who waits for it, unless all of them are being polled: then they look again anyway.
+    fn let_go(mut state: MutexGuard<'_, State>, is_in_place: impl FnOnce(Place) -> bool) {
+        let waiting = std::mem::take(&mut state.waiting);
+        let within = state.within;
+        drop(state);
+        if !waiting.is_empty() && !is_in_place(within) {
+            wake(waiting.into_iter().map(|waiting| waiting.waker).collect());
+        }
+    }
+
+    /// It is an await that is a check point, and so not left behind unnoticed.
+    pub(crate) fn set_guarded(&self) {
+        lock(&self.0).is_bare = false;
+    }
+
+    /// Is there something of this kind inside?
+    ///
+    /// What has ended or moved is taken out of the list on the way, so that who asks often does not go through it often.
+    pub(crate) fn has_inside(&self, question: Question<'_>) -> bool {
+        self.has_inside_below(question, None)
+    }
+
+    fn has_inside_below(&self, question: Question<'_>, up: Option<&Path<'_>>) -> bool {
+        let here = Path {
+            place: self.place(),
+            up,
+        };
+        let list = question.kind as usize;
+        let mut left = lock(&self.0).inside[list].len();
+        while left > 0 {
+            left -= 1;
+            let Some(child) = lock(&self.0).inside[list].get(left).cloned() else {
+                continue;
+            };
+            let found = match child.look(here.place, question) {
+                Look::Found => true,
+                Look::Below if here.has(child.place()) => false,
+                Look::Below => {
+                    if child.has_inside_below(question.of(Of::All), Some(&here)) {
+                        child.counts(question)
+                    } else {
+                        if child.unlist(here.place, question.kind) {
+                            self.remove(list, left, &child);
+                        }
+                        false
+                    }
+                }
+                Look::Gone => {
+                    self.remove(list, left, &child);
+                    false
+                }
+                Look::Passed => false,
+            };
+            if found {
+                child.wait(here.place, question);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The same, of what is no keeper's yet.
+    pub(crate) fn is_or_has(&self, question: Question<'_>) -> bool {
+        let is = lock(&self.0).is[question.kind as usize];
+        (is || self.has_inside(question.of(Of::All))) && self.counts(question)
+    }
+
+    fn look(&self, keeper: Place, question: Question<'_>) -> Look {
+        let mut state = lock(&self.0);
+        let kind = question.kind as usize;
+        if !state.is_valid_in(keeper) {
+            // It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
+            let is_away = state.within == ELSEWHERE && state.last == keeper;
+            let may_return = is_away || (question.kind == Kind::Hold && state.before == keeper);
+            return if may_return && state.has(question.kind) {
+                Look::Passed
+            } else {
+                Look::Gone
+            };
+        }
+        if !state.has(question.kind) {
+            if state.listed_in == keeper {
+                state.listed[kind] = false;
+            }
+            return Look::Gone;
+        }
+        if !self.is_asked_for_if(question, state.loose, state.is_bare) {
+            return Look::Passed;
+        }
+        if !state.is[kind] {
+            return Look::Below;
+        }
+        drop(state);
+        if self.counts(question) {
+            Look::Found
+        } else {
+            Look::Passed
+        }
+    }
+
+    /// Is it asked for, if it has been let go of, or not, by the await in which it was polled?
+    pub(crate) fn is_asked_for(&self, question: Question<'_>, loose: Option<Level>) -> bool {
+        let is_bare = lock(&self.0).is_bare;
+        self.is_asked_for_if(question, loose, is_bare)
+    }
+
+    fn is_asked_for_if(&self, question: Question<'_>, loose: Option<Level>, is_bare: bool) -> bool {
+        let is_asked_for = match (question.of, loose) {
+            (Of::All, _) => return true,
+            (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
+            (Of::Bare, None) => is_bare,
+            _ => false,
+        };
+        is_asked_for && !question.except.contains(&self.place())
+    }
+
+    /// Does it count for whoever asks?
+    fn counts(&self, question: Question<'_>) -> bool {
+        (question.of != Of::Bare || self.is_left(question)) && (question.waits || self.is_spared(question.kind))
+    }
+
+    /// Has it been left behind by an await that was no check point? Whoever asks first cannot know. If it is polled before the next
+    /// one asks, it is in another branch, and goes on by itself.
+    fn is_left(&self, question: Question<'_>) -> bool {
+        let Some(waker) = question.waker else { return false };
+        let mut state = lock(&self.0);
+        let polls = state.polls;
+        match state.asked {
+            Some(asked) if asked == polls => true,
+            Some(_) => {
+                state.asked = None;
+                false
+            }
+            None => {
+                state.asked = Some(polls);
+                drop(state);
+                waker.wake_by_ref();
+                true
+            }
+        }
+    }
+
+    /// Once more?
+    fn is_spared(&self, kind: Kind) -> bool {
+        let mut state = lock(&self.0);
+        let most = match kind {
+            Kind::Hold => SPARED_FOR_A_HOLD,
+            Kind::Foreign => {
+                if std::mem::replace(&mut state.spared_at, got_out()) != got_out() {
+                    state.spared = 0;
+                }
+                SPARED_FOR_FOREIGN
+            }
+        };
+        state.spared = state.spared.saturating_add(1);
+        state.spared <= most
+    }
+
+    /// Nothing was found in it. Is it to be taken out of the keeper's list? If so it is put there again when there is reason to. What
+    /// is over is not polled again, so it stays as long as what has moved may come back.
+    fn unlist(&self, keeper: Place, kind: Kind) -> bool {
+        let mut state = lock(&self.0);
+        if state.is_over && state.has(kind) {
+            return false;
+        }
+        if state.listed_in == keeper {
+            state.listed[kind as usize] = false;
+        }
+        true
+    }
+
+    fn remove(&self, list: usize, at: usize, child: &Arc<Self>) {
+        let mut state = lock(&self.0);
+        let list = &mut state.inside[list];
+        if list.get(at).is_some_and(|there| Arc::ptr_eq(there, child)) {
+            let removed = list.swap_remove(at);
+            drop(state);
+            drop(removed);
+        }
+    }
+
+    /// Has whoever asked woken when this has ended or moved.
+    fn wait(&self, keeper: Place, question: Question<'_>) {
+        let waker = question.waker.filter(|_| question.waits);
+        let Some(waker) = waker.cloned().map(Arc::new) else {
+            return;
+        };
+        let mut state = lock(&self.0);
+        if !state.is_valid_in(keeper) || !state.has(question.kind) {
+            // It has, a moment ago.
+            drop(state);
+            waker.wake_by_ref();
+        } else if !state.waiting.iter().any(|other| other.waker.will_wake(&waker)) {
+            state.waiting.push(Waiting { waker, knows: false });
+        }
+    }
+}
+
+/// What was inside is nobody's here any more.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let here = self.place();
+        let inside = std::mem::take(&mut lock(&self.0).inside);
+        for child in inside.into_iter().flatten() {
+            let waiting = {
+                let mut state = lock(&child.0);
+                if state.within != here {
+                    continue;
+                }
+                state.within = GONE;
+                state.moved()
+            };
+            wake(waiting);
+        }
+    }
+}
+
+fn wake(waiting: Vec<Arc<Waker>>) {
+    let mut panics = FirstPanic::default();
+    for waker in waiting {
+        panics.run(|| waker.wake_by_ref());
+    }
+    panics.resume();
+}
