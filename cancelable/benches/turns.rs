@@ -5,36 +5,20 @@
 //! default a hundred. (What two threads do at once takes a tenth as many, but fifty times as long each.)
 
 mod common;
+#[path = "common/measure.rs"]
+mod measure;
 
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, ready};
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Barrier;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use cancelable::{CancellationToken, Cancelled, Scope, cancel_scope, check, guard};
 use common::{HOUR, Once, drive, poll_to_the_end};
+use measure::{Entry, RUNS, best, counts, runtime, turns, within};
 use tokio_util::sync::CancellationToken as Theirs;
-
-/// How often one is run in a turn.
-const RUNS: u32 = 2_000;
-
-/// What is measured: a name, and what runs it so many times.
-type Entry<'a> = (&'static str, Box<dyn Fn(u32) + 'a>);
-
-/// The best turn of each, in ns a run.
-fn best(turns: u32, entries: &[Entry<'_>]) -> Vec<f64> {
-    let mut best = vec![f64::MAX; entries.len()];
-    for _ in 0..turns {
-        for ((_, run), best) in entries.iter().zip(&mut best) {
-            let start = Instant::now();
-            run(RUNS);
-            *best = best.min(start.elapsed().as_nanos() as f64 / f64::from(RUNS));
-        }
-    }
-    best
-}
 
 /// Sums up the awaits of a future, each in a function of its own.
 macro_rules! awaits {
@@ -123,27 +107,6 @@ macro_rules! woken {
     };
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime")
-}
-
-/// Runs `f` so many times within one poll of a task.
-fn within<'a>(
-    runtime: &'a tokio::runtime::Runtime,
-    parent: &'a CancellationToken,
-    f: impl Fn(&mut Context<'_>) + 'a,
-) -> Box<dyn Fn(u32) + 'a> {
-    Box::new(move |runs| {
-        runtime.block_on(parent.scope(poll_fn(|cx| {
-            (0..runs).for_each(|_| f(cx));
-            Poll::Ready(())
-        })));
-    })
-}
-
 /// One turn of two threads at once, that have nothing in common but what the library has for all: the slower one's time.
 fn two_threads(f: impl Fn(&mut Context<'_>, &Theirs) + Sync) -> f64 {
     let barrier = Barrier::new(2);
@@ -162,7 +125,6 @@ fn two_threads(f: impl Fn(&mut Context<'_>, &Theirs) + Sync) -> f64 {
 }
 
 fn main() {
-    let turns: u32 = std::env::var("TURNS").map_or(100, |turns| turns.parse().expect("TURNS is a number"));
     let (ours, theirs, runtime) = (CancellationToken::new(), Theirs::new(), runtime());
     let [ready_plain, ready_guard, ready_theirs] = awaits!(i => ready(black_box(i)), ours, theirs);
     let [pending_plain, pending_guard, pending_theirs] = awaits!(_i => Once(black_box(false)), ours, theirs);
@@ -231,6 +193,10 @@ fn main() {
             within(&runtime, &ours, move |cx| one_of_theirs(cx, theirs, pending)),
         ));
     }
+    if counts(&entries) {
+        return;
+    }
+    let turns = turns();
     let best = best(turns, &entries);
     println!("| best of {turns} turns | ns |\n|---|---:|");
     for ((name, _), best) in entries.iter().zip(&best) {

@@ -412,6 +412,29 @@ fn a_group_that_is_done_with_ends_its_token_when_it_is_dropped() {
 }
 
 #[test]
+fn l25_a_task_has_room_for_its_future_once() {
+    /// Says how large the task is.
+    struct Measure(Arc<AtomicUsize>);
+
+    impl Spawn for Measure {
+        fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: F) {
+            self.0.store(size_of_val(&task), Ordering::Relaxed);
+        }
+    }
+
+    const BUFFER: usize = 4096;
+    let size = Arc::default();
+    let group = TaskGroup::<u8, Cancelled, _>::on(Measure(Arc::clone(&size)));
+    group.spawn(async {
+        let buffer = [1_u8; BUFFER];
+        std::future::ready(()).await;
+        Ok(buffer.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)))
+    });
+    let size = size.load(Ordering::Relaxed);
+    assert!((BUFFER..BUFFER + 512).contains(&size), "{size}");
+}
+
+#[test]
 fn what_a_spawner_starts_after_the_group_has_gone_does_not_start() {
     on_every_runtime(|on| async move {
         let group = Group::<()>::on(on);

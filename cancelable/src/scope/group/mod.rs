@@ -7,10 +7,11 @@
 mod outcome;
 mod shared;
 mod spawn;
+mod task;
 mod tasks;
 
 pub use outcome::{TaskError, TaskPanic};
 pub(crate) use shared::Shared;
 pub use spawn::{Spawn, SpawnBlocking};
-pub(crate) use tasks::run_blocking;
+pub(crate) use task::run_blocking;
 pub use tasks::{Spawner, TaskGroup};

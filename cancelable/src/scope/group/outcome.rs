@@ -101,6 +101,11 @@ impl<E: From<Cancelled>> From<Cancelled> for TaskError<E> {
 
 /// The panic of a task: its payload, and the line that spawned the task.
 pub struct TaskPanic {
+    // In a box, so that the results of all the tasks that do not panic are small.
+    inner: Box<Inner>,
+}
+
+struct Inner {
     // In a lock because payloads are not `Sync`, and errors had better be.
     payload: Mutex<Box<dyn Any + Send>>,
     message: Option<Box<str>>,
@@ -114,29 +119,32 @@ impl TaskPanic {
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .map(Box::from);
+        let payload = Mutex::new(payload);
         Self {
-            payload: Mutex::new(payload),
-            message,
-            spawned_at,
+            inner: Box::new(Inner {
+                payload,
+                message,
+                spawned_at,
+            }),
         }
     }
 
     /// What it panicked with, if that was a text.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
+        self.inner.message.as_deref()
     }
 
     /// The line that spawned the task. (The line that panicked is known to the panic hook only.)
     #[must_use]
     pub fn spawned_at(&self) -> &'static Location<'static> {
-        self.spawned_at
+        self.inner.spawned_at
     }
 
     /// What it panicked with.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.payload.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.inner.payload.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Panics with the task's panic.
@@ -151,7 +159,7 @@ impl TaskPanic {
 
 impl fmt::Display for TaskPanic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the task spawned at {} panicked", self.spawned_at)?;
+        write!(f, "the task spawned at {} panicked", self.spawned_at())?;
         match self.message() {
             Some(message) => write!(f, ": {message}"),
             None => Ok(()),
@@ -162,8 +170,8 @@ impl fmt::Display for TaskPanic {
 impl fmt::Debug for TaskPanic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskPanic")
-            .field("message", &self.message)
-            .field("spawned_at", &format_args!("{}", self.spawned_at))
+            .field("message", &self.message())
+            .field("spawned_at", &format_args!("{}", self.spawned_at()))
             .finish_non_exhaustive()
     }
 }

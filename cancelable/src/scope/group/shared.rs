@@ -358,6 +358,19 @@ pub(crate) struct Member<T, E: From<Cancelled> + 'static> {
 }
 
 impl<T, E: From<Cancelled> + 'static> Member<T, E> {
+    /// The token of the group.
+    pub(super) fn token(&self) -> &CancellationToken {
+        &self.shared.token
+    }
+
+    pub(super) fn about(&self) -> &About {
+        &self.shared.about
+    }
+
+    pub(super) fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
+    }
+
     /// The task has ended, and nothing of it is left.
     pub(crate) fn end(mut self, result: Caught<Result<T, E>>) {
         self.report(match result {

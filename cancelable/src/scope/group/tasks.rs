@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::ops::Deref;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::stream::Stream;
 
 use super::outcome::TaskError;
-use super::shared::{Caught, Member, Shared};
+use super::shared::Shared;
 use super::spawn::{Spawn, SpawnBlocking};
+use super::task::{CatchUnwind, Task, run_blocking};
 use crate::context::current;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{Guard, Hold, guard};
@@ -69,7 +71,7 @@ use crate::token::CancellationToken;
 pub struct TaskGroup<T, E, S> {
     spawner: Spawner<T, E, S>,
     /// Of the group as a stream, while an item is pending.
-    item: Option<Wait<T, E, Next<T, E>>>,
+    item: Option<Wait<Arc<Shared<T, E>>, T, E, Next<T, E>>>,
 }
 
 /// What a group yields.
@@ -204,15 +206,13 @@ impl<T, E, S> TaskGroup<T, E, S> {
             let mut group = Self::below(token.clone(), runtime, location);
             let shared = Arc::clone(&group.spawner.shared);
             let body = async { body(&mut group).await };
-            let body = CatchUnwind {
-                future: WithCancellation::at(body, token, location),
-            };
+            let body = CatchUnwind::new(WithCancellation::at(body, token, location));
             let body = body
                 .await
                 .map(|body| body.unwrap_or_else(FromCancelled::from_cancelled));
             let mut leaving = shared.body_over(body);
             loop {
-                Wait::new(&shared, Shared::poll_idle).await;
+                Wait::new(&*shared, Shared::poll_idle).await;
                 if leaving.is_over(&shared) {
                     return leaving.settle();
                 }
@@ -274,7 +274,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
     /// Dropping it loses nothing.
     pub async fn next(&mut self) -> Option<Result<T, TaskError<E>>> {
         self.item = None;
-        Wait::new(&self.spawner.shared, Shared::poll_next).await
+        Wait::new(&*self.spawner.shared, Shared::poll_next).await
     }
 
     /// Waits for all tasks, and gives their values in order of spawning; without those that [`next`](Self::next) took.
@@ -289,7 +289,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
     /// Dropping it loses nothing.
     pub async fn join(&mut self) -> Result<Vec<T>, TaskError<E>> {
         self.item = None;
-        let shared = &self.spawner.shared;
+        let shared = &*self.spawner.shared;
         Wait::new(shared, Shared::poll_idle).await;
         shared.take_all()
     }
@@ -318,22 +318,26 @@ impl<T, E, S> TaskGroup<T, E, S> {
 /// As a check point does, except that it never fails: under a waker that is not its scope's it is registered, so that
 /// check points outside have it polled after a cancel before they may drop it. By then it holds them off; or, if the cancel
 /// is none of the group's, they may.
-struct Wait<T, E, R> {
-    guard: Guard<Poller<T, E, R>>,
+struct Wait<P, T, E, R> {
+    guard: Guard<Poller<P, T, E, R>>,
     /// The guard has seen such a cancel.
     is_told: bool,
 }
 
-struct Poller<T, E, R> {
-    shared: Arc<Shared<T, E>>,
+struct Poller<P, T, E, R> {
+    /// Owned or borrowed.
+    shared: P,
     poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>,
     hold: Hold,
 }
 
-impl<T, E, R> Wait<T, E, R> {
-    fn new(shared: &Arc<Shared<T, E>>, poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>) -> Self {
+impl<P, T, E, R> Wait<P, T, E, R>
+where
+    P: Deref<Target = Shared<T, E>> + Unpin,
+{
+    fn new(shared: P, poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>) -> Self {
         let mut guard = guard(Poller {
-            shared: Arc::clone(shared),
+            shared,
             poll,
             hold: Hold::new(),
         });
@@ -342,7 +346,10 @@ impl<T, E, R> Wait<T, E, R> {
     }
 }
 
-impl<T, E, R> Future for Wait<T, E, R> {
+impl<P, T, E, R> Future for Wait<P, T, E, R>
+where
+    P: Deref<Target = Shared<T, E>> + Unpin,
+{
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
@@ -358,7 +365,10 @@ impl<T, E, R> Future for Wait<T, E, R> {
     }
 }
 
-impl<T, E, R> Future for Poller<T, E, R> {
+impl<P, T, E, R> Future for Poller<P, T, E, R>
+where
+    P: Deref<Target = Shared<T, E>> + Unpin,
+{
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
@@ -383,14 +393,7 @@ impl<T, E, S> Spawner<T, E, S> {
         S: Spawn,
     {
         let member = self.shared.enlist(Location::caller());
-        let future = CatchUnwind {
-            future: self.shared.task_scope().run(future),
-        };
-        self.on.spawn(async move {
-            // The future is gone when its end is reported.
-            let result = future.await;
-            member.end(result);
-        });
+        self.on.spawn(Task::new(future, member));
     }
 
     /// As [`TaskGroup::spawn_blocking`].
@@ -408,42 +411,6 @@ impl<T, E, S> Spawner<T, E, S> {
     {
         let task = run_blocking(Arc::clone(&self.shared), f);
         self.on.spawn_blocking(task);
-    }
-}
-
-/// A task that is a closure, to be called on a thread of its own.
-#[track_caller]
-pub(crate) fn run_blocking<T, E: From<Cancelled> + 'static>(
-    shared: Arc<Shared<T, E>>,
-    f: impl FnOnce() -> Result<T, E>,
-) -> impl FnOnce() {
-    let location = Location::caller();
-    let member: Member<T, E> = shared.enlist(location);
-    let scope = shared.task_scope();
-    move || {
-        let result = catch_unwind(AssertUnwindSafe(|| scope.run_sync_at(location, |_| f())));
-        member.end(result);
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A future whose panic is a value.
-    struct CatchUnwind<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F: Future> Future for CatchUnwind<F> {
-    type Output = Caught<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        // A future that has panicked is not polled again; what else it reached, its owner sees by the panic.
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
     }
 }
 
@@ -478,7 +445,9 @@ impl<T, E, S: Unpin> Stream for TaskGroup<T, E, S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let shared = &this.spawner.shared;
-        let item = this.item.get_or_insert_with(|| Wait::new(shared, Shared::poll_next));
+        let item = this
+            .item
+            .get_or_insert_with(|| Wait::new(Arc::clone(shared), Shared::poll_next));
         let poll = Pin::new(item).poll(cx);
         if poll.is_ready() {
             this.item = None;
