@@ -2,6 +2,7 @@
 
 use super::handle::CancellationToken;
 use super::tree::Handle;
+use super::watch::is_blind;
 
 impl CancellationToken {
     /// A token that is cancelled with the first of `tokens`, for the same reason, and can be cancelled alone.
@@ -52,7 +53,7 @@ impl CancellationToken {
             .into_iter()
             .map(|token| {
                 // Whoever hangs on a token relies on its deadline being watched.
-                has_to_look |= token.is_blind();
+                has_to_look |= is_blind(&token.node);
                 token.node.clone()
             })
             .collect();
