@@ -122,7 +122,10 @@ impl Watcher {
 }
 
 fn spawn(watcher: &'static Watcher, turn: usize) -> io::Result<()> {
-    crew::spawn("cancelable-watcher", move || watcher.run(&watcher.post.begin(turn))).map(drop)
+    crew::spawn("cancelable-watcher", move || {
+        watcher.run(&Shift::begin(&watcher.post, turn))
+    })
+    .map(drop)
 }
 
 impl Crew for Watcher {

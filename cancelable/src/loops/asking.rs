@@ -14,8 +14,8 @@ use std::iter::Empty;
 use std::ops::Deref;
 use std::panic::Location;
 
-use super::may_go_on;
 use crate::context;
+use crate::iter::may_go_on;
 
 /// Whether it was a cancel that ended the loop.
 #[derive(Debug)]

@@ -20,8 +20,8 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::counted::{Countable, Counted};
-use super::may_go_on;
 use crate::context;
+use crate::iter::may_go_on;
 
 /// Asks an iterator's type whether its items can be counted. Its `kind` is that of the iterators that can (`Count`) where
 /// that applies, and else the one found behind `Deref`, for all iterators (`Pull`): method lookup decides, once the

@@ -567,7 +567,7 @@ impl Driver {
     /// The shift of a thread that a test has started.
     #[cfg(test)]
     pub(super) fn begin(&self, turn: usize) -> Shift<'_> {
-        self.post.begin(turn)
+        Shift::begin(&self.post, turn)
     }
 
     /// Tick 0, for tests that make up their own time.
@@ -642,5 +642,8 @@ impl Held for Locks {
 
 /// Starts a thread that runs `driver` for as long as it is on duty.
 pub(super) fn spawn(driver: &'static Driver, turn: usize) -> io::Result<()> {
-    crew::spawn("cancelable-timer", move || driver.run(&driver.post.begin(turn))).map(drop)
+    crew::spawn("cancelable-timer", move || {
+        driver.run(&Shift::begin(&driver.post, turn))
+    })
+    .map(drop)
 }
