@@ -94,9 +94,10 @@ mod unwind;
 
 mod trampoline;
 
-mod crew;
 #[allow(unsafe_code, reason = "registers with the system's `fork`")]
 mod fork;
+
+mod crew;
 
 mod clock;
 mod park;
@@ -121,8 +122,9 @@ mod context;
 
 mod guard;
 
-mod scope;
 mod watcher;
+
+mod scope;
 
 mod iter;
 mod sources;
