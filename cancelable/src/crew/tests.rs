@@ -53,7 +53,7 @@ fn a_thread_that_has_been_relieved_ends_and_its_relief_goes_on() {
     assert!(!goes_on, "somebody else is on duty");
     drop(stuck);
     assert!(post.is_held(), "still");
-    let relief = Shift::begin(post, next);
+    let relief = Shift::begin(&post, next);
     assert!(relief.run(|| ()));
     drop(relief);
     assert!(!post.is_held());
@@ -109,7 +109,7 @@ fn a_thread_that_has_come_back_is_not_counted_any_more() {
                 Ok(())
             }));
         });
-        shift = Shift::begin(post, next);
+        shift = Shift::begin(&post, next);
     }
     assert!(post.is_held());
 }

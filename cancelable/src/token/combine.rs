@@ -8,7 +8,7 @@ impl CancellationToken {
     /// A token that is cancelled with the first of `tokens`, for the same reason, and can be cancelled alone.
     ///
     /// As with a child, being cancelled through one of them shows as [inherited](Self::is_inherited), everything below
-    /// reads as cancelled before anyone is told, and the new token costs its sources nothing once it is dropped. It keeps
+    /// reads as cancelled before anyone is notified, and the new token costs its sources nothing once it is dropped. It keeps
     /// them, as handles do. [Deadlines](Self::deadline) count as the earliest among them. Of no tokens at all: never
     /// cancelled from outside.
     ///

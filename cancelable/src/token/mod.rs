@@ -1,7 +1,7 @@
-//! The token: a tree of nodes, a reason set once, and everyone who wants to be told.
+//! The token: a tree of nodes, a reason set once, and everyone who is to be notified.
 //!
 //! What holds when `cancel` returns: the token and all its descendants, and all that is linked to any of them, read as
-//! cancelled, on every thread that learns of it; whoever was registered has been told, each once; callbacks have run.
+//! cancelled, on every thread that learns of it; whoever was registered has been notified, each once; callbacks have run.
 //! `PROTOCOL.md`, beside this file, has the rules that the unsafe code in `tree/` and `waiters.rs` relies on.
 
 #[allow(unsafe_code, reason = "the intrusive lists; see PROTOCOL.md")]

@@ -96,7 +96,7 @@ fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
             }
             return;
         }
-        // Another clock than the wall's: no thread can watch it, so whoever checks, looks.
+        // It does not go by real time: no thread can watch it, so whoever checks, looks.
         keep_looking |= deadline.is_virtual;
         // A token that has just been dropped takes its deadline along.
         let Some(node) = node.try_clone() else { return };
