@@ -93,9 +93,4 @@ impl<I: Iterator> Iterator for Asked<'_, I> {
         }
         self.items.next()
     }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, self.items.size_hint().1)
-    }
 }

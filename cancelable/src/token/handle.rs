@@ -261,9 +261,7 @@ impl CancellationToken {
     }
 
     pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
-        if !self.node.state().is_quiet() {
-            self.attend();
-        }
+        self.attend();
         self.node.cause()
     }
 }

@@ -161,7 +161,7 @@ unsafe fn claim(lock: &TreeLock, node: *const Node, cause: &Arc<Cause>) {
     unsafe {
         (*node).cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
         let state = (*node).state.load_locked(lock);
-        (*node).state.store(lock, state.claimed().with_links_below());
+        (*node).state.store(lock, state.claimed());
     }
 }
 
