@@ -199,11 +199,6 @@ impl<I: Counted> Iterator for CountedPiece<'_, I> {
         // less, in `next_piece`, which nobody else has asked for an item since: it is borrowed.
         unsafe { self.items.next_counted() }
     }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
 }
 
 impl Pull {
