@@ -9,6 +9,7 @@ use super::notify::cancel;
 use super::tree::{Handle, WeakHandle};
 use crate::cause::Cause;
 use crate::fork;
+use crate::primitive;
 use crate::reason::CancelReason;
 
 /// Have there been deadlines that no thread watched, when it should have?
@@ -33,7 +34,7 @@ pub(super) fn is_unwatched(node: &Handle) {
 /// Cancels a node because of its deadline.
 pub(super) fn expire(node: &Handle, reason: CancelReason) {
     let own = node.with_extras(|extras| extras.deadline.as_ref().map(|deadline| deadline.at));
-    cancel(node, Cause::new(reason, own.flatten()));
+    cancel(node, primitive::Arc::new(Cause::new(reason, own.flatten())));
 }
 
 /// The same, for the deadline that it has.

@@ -162,12 +162,12 @@ impl CancellationToken {
 
     /// Cancels for this reason, or for this deadline.
     pub(super) fn cancel_for(&self, reason: CancelReason, deadline: Option<Instant>) -> bool {
-        cancel(&self.node, Cause::new(reason, deadline))
+        cancel(&self.node, Arc::new(Cause::new(reason, deadline)))
     }
 
     /// Cancels for a reason of a kind that knows no more than its line.
     pub(crate) fn cancel_plainly(&self, kind: ReasonKind, location: &'static Location<'static>) -> bool {
-        cancel(&self.node, Cause::plain(kind, location))
+        cancel(&self.node, Arc::new(Cause::plain(kind, location)))
     }
 
     /// Is it cancelled? One atomic load; any number of threads may ask as often as they like.

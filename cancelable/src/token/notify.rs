@@ -12,8 +12,8 @@ use crate::primitive::Arc;
 use crate::unwind::FirstPanic;
 
 /// Cancels a node, and with it what is below it or linked to it. `false`: it was cancelled already.
-pub(super) fn cancel(node: &Handle, cause: Cause) -> bool {
-    match node.mark(Arc::new(cause)) {
+pub(super) fn cancel(node: &Handle, cause: Arc<Cause>) -> bool {
+    match node.mark(cause) {
         Marked::Before => false,
         Marked::Alone { first, has_more } => {
             tell_alone(node, first, has_more);
