@@ -374,6 +374,35 @@ impl Wake for Counting {
     }
 }
 
+/// Without the feature nobody knows whether tokio woke it or it woke itself.
+#[cfg(not(feature = "tokio"))]
+#[test]
+fn what_wakes_itself_as_it_is_polled_is_polled_again_whichever_way_it_does_so() {
+    for by_value in [false, true] {
+        let token = CancellationToken::new();
+        let mut polls = 0;
+        let busy = poll_fn(|cx| {
+            polls += 1;
+            if polls == 5 {
+                return Poll::Ready(7);
+            }
+            if by_value {
+                cx.waker().clone().wake();
+            } else {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        });
+        let mut waiting = pin!(token.run_until_cancelled(busy));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        token.cancel();
+        // And twice more, to find out.
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Ready(Some(7)));
+    }
+}
+
 /// Polls what ends with a cancel several times within one poll of a task.
 #[cfg(feature = "tokio")]
 fn in_one_poll(test: impl AsyncFnOnce(&CancellationToken, &mut dyn FnMut(&Arc<Counting>) -> Poll<Option<()>>)) {
