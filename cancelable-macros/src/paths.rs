@@ -9,7 +9,7 @@
 //!   calls are methods of `__private::Site`: a method call's location is that of its name and arguments, whatever
 //!   the path before it says (it may start with a `$crate` whose span must be left alone).
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
@@ -124,4 +124,26 @@ fn parenthesized(arguments: impl ToTokens, span: Span) -> Group {
     let mut group = Group::new(Delimiter::Parenthesis, arguments.to_token_stream());
     group.set_span(span);
     group
+}
+
+/// The span of the first token.
+pub(crate) fn first_span(tokens: impl ToTokens) -> Span {
+    let first = tokens.into_token_stream().into_iter().next();
+    first.map_or_else(Span::call_site, |token| token.span())
+}
+
+/// The span of the last token.
+pub(crate) fn last_span(tokens: impl ToTokens) -> Span {
+    let last = tokens.into_token_stream().into_iter().last();
+    last.map_or_else(Span::call_site, |token| match token {
+        TokenTree::Group(group) => group.span_close(),
+        other => other.span(),
+    })
+}
+
+/// The span of a macro's name, without the path before it.
+pub(crate) fn name_span(path: &Path) -> Span {
+    path.segments
+        .last()
+        .map_or_else(Span::call_site, |segment| segment.ident.span())
 }

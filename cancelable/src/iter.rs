@@ -84,6 +84,12 @@ impl<I> UntilCancelledIter<I> {
     }
 }
 
+/// Might there be another item? An iterator that knows its end says so.
+#[inline(always)]
+pub(crate) fn may_go_on<I: Iterator>(items: &I) -> bool {
+    items.size_hint().1 != Some(0)
+}
+
 impl<I: Iterator> UntilCancelledIter<I> {
     fn take(&mut self, take: impl FnOnce(&mut I) -> Option<I::Item>) -> Option<Result<I::Item, Cancelled>> {
         if self.is_over {
@@ -92,7 +98,7 @@ impl<I: Iterator> UntilCancelledIter<I> {
         if let Err(cancelled) = check_at(self.location) {
             // With nothing left, there is nothing that the cancel keeps back.
             self.is_over = true;
-            return (self.iter.size_hint().1 != Some(0)).then_some(Err(cancelled));
+            return may_go_on(&self.iter).then_some(Err(cancelled));
         }
         let item = take(&mut self.iter);
         self.is_over = item.is_none();

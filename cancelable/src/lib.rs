@@ -95,9 +95,10 @@ mod unwind;
 mod pending;
 mod trampoline;
 
-mod crew;
 #[allow(unsafe_code, reason = "registers with the system's `fork`")]
 mod fork;
+
+mod crew;
 
 mod clock;
 mod park;
@@ -122,8 +123,9 @@ mod context;
 
 mod guard;
 
-mod scope;
 mod watcher;
+
+mod scope;
 
 mod iter;
 mod sources;

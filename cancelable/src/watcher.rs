@@ -122,7 +122,10 @@ impl Watcher {
 }
 
 fn spawn(watcher: &'static Watcher, turn: usize) -> io::Result<()> {
-    crew::spawn("cancelable-watcher", move || watcher.run(&watcher.post.begin(turn))).map(drop)
+    crew::spawn("cancelable-watcher", move || {
+        watcher.run(&Shift::begin(&watcher.post, turn))
+    })
+    .map(drop)
 }
 
 impl Crew for Watcher {
@@ -337,7 +340,7 @@ impl Watcher {
         task.poll();
         let needs_thread = !is_inline && !task.lock().is_over;
         if needs_thread {
-            // Now, where it can be told of, and not when it is woken.
+            // Now, where it can be reported, and not when it is woken.
             if let Err(error) = self.serve() {
                 task.lose(error);
             }

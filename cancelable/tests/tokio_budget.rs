@@ -374,6 +374,79 @@ impl Wake for Counting {
     }
 }
 
+/// Without the feature nobody knows whether tokio woke it or it woke itself.
+#[cfg(not(feature = "tokio"))]
+#[test]
+fn what_wakes_itself_as_it_is_polled_is_polled_again_whichever_way_it_does_so() {
+    for by_value in [false, true] {
+        let token = CancellationToken::new();
+        let mut polls = 0;
+        let busy = poll_fn(|cx| {
+            polls += 1;
+            if polls == 5 {
+                return Poll::Ready(7);
+            }
+            if by_value {
+                cx.waker().clone().wake();
+            } else {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        });
+        let mut waiting = pin!(token.run_until_cancelled(busy));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        token.cancel();
+        // And twice more, to find out.
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Ready(Some(7)));
+    }
+}
+
+/// Polls what ends with a cancel several times within one poll of a task.
+#[cfg(feature = "tokio")]
+fn in_one_poll(test: impl AsyncFnOnce(&CancellationToken, &mut dyn FnMut(&Arc<Counting>) -> Poll<Option<()>>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let token = CancellationToken::new();
+    let mut waiting = pin!(token.run_until_cancelled(pending::<()>()));
+    let mut poll = |waker: &Arc<Counting>| {
+        let waker = Waker::from(Arc::clone(waker));
+        waiting.as_mut().poll(&mut Context::from_waker(&waker))
+    };
+    runtime.block_on(test(&token, &mut poll));
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn l11_what_was_polled_before_the_cancel_in_the_same_poll_of_the_task_is_not_put_off() {
+    in_one_poll(async |token, poll| {
+        let count = Arc::default();
+        assert!(poll(&count).is_pending());
+        token.cancel();
+        assert_eq!(poll(&count), Poll::Ready(None));
+    });
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn l11_what_is_polled_before_tokio_has_woken_others_is_woken_when_it_has() {
+    in_one_poll(async |token, poll| {
+        let [first, last] = [(); 2].map(|()| Arc::<Counting>::default());
+        assert!(poll(&first).is_pending());
+        token.cancel();
+        while tokio::task::coop::has_budget_remaining() {
+            let _ = pin!(consume_budget()).poll(&mut Context::from_waker(Waker::noop()));
+        }
+        assert!(poll(&first).is_pending(), "there is no budget");
+        // Here there is.
+        tokio::task::unconstrained(async { assert!(poll(&last).is_pending()) }).await;
+        assert_eq!(last.0.load(Ordering::SeqCst), 0, "it is not polled for nothing");
+        yield_now().await;
+        assert_eq!(last.0.load(Ordering::SeqCst), 1);
+        assert_eq!(poll(&last), Poll::Ready(None));
+    });
+}
+
 #[test]
 fn l11_without_a_runtime_what_is_pending_is_dropped_on_that_very_poll_and_keeps_no_waker() {
     let count = Arc::new(Counting::default());

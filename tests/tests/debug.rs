@@ -36,6 +36,14 @@ fn futures_scopes_and_streams_show_what_they_are() {
             "WithCancellation { .. }",
         ),
         (
+            format!("{:?}", done().with_cancellation_token(&token)),
+            "WithCancellationTokenFuture { .. }",
+        ),
+        (
+            format!("{:?}", done().with_cancellation_token_owned(token.clone())),
+            "WithCancellationTokenFutureOwned { .. }",
+        ),
+        (
             format!("{:?}", Scope::new().name("load").timeout(long)),
             "Scope { name: Some(\"load\"), parent: Ambient, timeout: Some(3600s), deadline: None, grace: None, links: [], .. }",
         ),

@@ -87,9 +87,12 @@ impl Spawn for ByHand {
 }
 
 impl ByHand {
-    /// Polls the task of this number once.
-    fn poll(&self, task: usize) -> Poll<()> {
-        poll_once(&mut self.0.lock().unwrap()[task])
+    /// Polls the task of this number once. In it, others may be polled.
+    fn poll(&self, number: usize) -> Poll<()> {
+        let mut task = std::mem::replace(&mut self.0.lock().unwrap()[number], Box::pin(pending()));
+        let poll = poll_once(&mut task);
+        self.0.lock().unwrap()[number] = task;
+        poll
     }
 }
 
@@ -262,6 +265,27 @@ fn join_reports_the_first_error_when_all_others_have_ended() {
         assert!(matches!(error, TaskError::Failed(AppError::Broken("disk full"))));
         assert_eq!(ended.load(Ordering::SeqCst), 3);
     });
+}
+
+#[test]
+fn l24_a_failure_is_listed_before_those_that_it_cancels() {
+    let on = ByHand::default();
+    let mut group: TaskGroup<(), AppError, ByHand> = TaskGroup::on(on.clone());
+    group.spawn(async { Ok(guard(pending::<()>()).await?) });
+    group.spawn(async { Err(AppError::Broken("disk full")) });
+    assert!(on.poll(0).is_pending());
+    let others = on.clone();
+    // Who is cancelled ends there and then.
+    let ends = group.token().on_cancel(move |_| assert!(others.poll(0).is_ready()));
+    assert!(on.poll(1).is_ready());
+    assert!(!ends.unregister(), "it has run");
+    let Poll::Ready(joined) = poll_once(&mut Box::pin(group.join())) else {
+        panic!("both have ended")
+    };
+    assert!(
+        matches!(joined, Err(TaskError::Failed(AppError::Broken("disk full")))),
+        "{joined:?}"
+    );
 }
 
 #[test]

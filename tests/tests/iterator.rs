@@ -41,6 +41,16 @@ fn after_the_error_there_is_nothing_for_ever() {
 }
 
 #[test]
+fn one_says_how_much_may_come_and_that_an_error_may_come_first() {
+    let mut numbers = [1, 2, 3].into_iter().until_cancelled();
+    assert_eq!(numbers.size_hint(), (1, Some(3)));
+    assert_eq!(numbers.by_ref().count(), 3);
+    assert_eq!(numbers.size_hint(), (0, Some(0)));
+    assert_eq!([0; 0].into_iter().until_cancelled().size_hint(), (0, Some(0)));
+    assert_eq!((1_u64..).until_cancelled().size_hint(), (1, None));
+}
+
+#[test]
 fn l22_the_item_that_the_error_came_in_place_of_is_still_inside() {
     let token = CancellationToken::new();
     let mut jobs = vec![1, 2, 3, 4].into_iter().until_cancelled();

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::hash::BuildHasher as _;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -1652,6 +1653,10 @@ fn equality_and_hash_go_by_identity() {
     assert!(set.contains(&a) && set.contains(&b) && !set.contains(&a.child_token()));
     assert_eq!(a, a.clone());
     assert_ne!(a, b);
+    // A table of tokens is not one long list.
+    let hash = |token: &CancellationToken| set.hasher().hash_one(token);
+    assert_eq!(hash(&a), hash(&a.clone()));
+    assert_ne!(hash(&a), hash(&b));
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! `.await`: the commonest check point.
 
 use super::exit::Exit;
-use super::{Rules, first_span, helpers};
+use super::helpers;
+use super::rules::Rules;
 use crate::duration::peel;
-use crate::paths::{Library, at};
+use crate::paths::{Library, at, first_span};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
+use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, BinOp, Block, Expr, ExprAwait, ExprBinary, ExprCall, ExprMacro, ExprMatch, Macro, Path, Stmt, Token,
+    Attribute, BinOp, Block, Expr, ExprAwait, ExprBinary, ExprCall, ExprMacro, ExprMatch, Item, Macro, Path, Stmt,
+    Token,
 };
 
 /// What an `.await` turns into.
@@ -283,4 +286,25 @@ pub(crate) fn take_mark(attrs: &mut Vec<Attribute>) -> bool {
     let unmarked = attrs.len();
     attrs.retain(|attr| !attr.path().is_ident(MARK));
     attrs.len() < unmarked
+}
+
+/// Whether there is an `.await` in `expr` that is the function's own.
+pub(super) fn awaits(expr: &mut Expr) -> bool {
+    let mut awaits = Awaits(false);
+    awaits.visit_expr_mut(expr);
+    awaits.0
+}
+
+struct Awaits(bool);
+
+impl VisitMut for Awaits {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Await(_) => self.0 = true,
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
 }

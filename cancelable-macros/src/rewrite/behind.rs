@@ -3,7 +3,6 @@
 //!
 //! What is followed is the flow of control, as far as syntax shows it. Where it does not, nothing is told.
 
-use super::Rewriter;
 use super::unreached::{self, name_of};
 use crate::duration::peel;
 use crate::tell::Told;
@@ -209,15 +208,5 @@ fn asks(expr: &Expr) -> bool {
         Expr::MethodCall(call) if call.method == "wait" => false,
         Expr::MethodCall(call) if call.method == "reason" => true,
         _ => unreached::is_question(expr),
-    }
-}
-
-impl Rewriter<'_> {
-    /// Visits what may run or not.
-    pub(super) fn visit_perhaps(&mut self, visit: impl FnOnce(&mut Self)) {
-        let before = self.left.place();
-        visit(self);
-        let after = self.left.back_to(before);
-        self.left.or_from(after);
     }
 }

@@ -1,6 +1,6 @@
 //! How a check point leaves: with the function's own type, out of a loop, or to the code after the body.
 
-use super::loops::insert_after_items;
+use super::blocks::insert_after_items;
 use super::shadows::may_shadow;
 use crate::lints;
 use crate::paths::{Library, at, variable};

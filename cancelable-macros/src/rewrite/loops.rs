@@ -1,8 +1,10 @@
 //! Loops: a check before each turn, or before every n-th, takes anything.
 
+use super::blocks::insert_after_items;
 use super::exit::Exit;
-use super::{Rules, first_span, last_span};
-use crate::paths::{Library, at, located_call, variable};
+use super::helpers;
+use super::rules::Rules;
+use crate::paths::{Library, at, first_span, last_span, located_call, variable};
 use crate::turns::Turns;
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -205,9 +207,7 @@ pub(crate) fn evaluate_before(looping: &mut Expr, every: &Turns) {
 /// Output: { STATEMENT LOOP }
 /// ```
 fn after(statement: TokenStream, mut looping: Expr) -> Expr {
-    let attrs = super::helpers::attrs_mut(&mut looping)
-        .map(std::mem::take)
-        .unwrap_or_default();
+    let attrs = helpers::attrs_mut(&mut looping).map(std::mem::take).unwrap_or_default();
     block(
         attrs,
         vec![Stmt::Expr(Expr::Verbatim(statement), None), Stmt::Expr(looping, None)],
@@ -270,22 +270,4 @@ pub(crate) fn label(looping: &Expr) -> Option<&Label> {
         Expr::Loop(inner) => inner.label.as_ref(),
         _ => None,
     }
-}
-
-/// Puts a statement at the start of a block, but behind the items that start it: items after statements are a lint,
-/// and the user wrote none there.
-pub(crate) fn insert_after_items(block: &mut Block, statement: TokenStream) {
-    let items = block
-        .stmts
-        .iter()
-        .take_while(|stmt| matches!(stmt, Stmt::Item(_)))
-        .count();
-    // With nothing else in the block, the statement would be its value, in braces that it does not need.
-    let semicolon = block
-        .stmts
-        .is_empty()
-        .then(|| syn::token::Semi(at(block.brace_token.span.open())));
-    block
-        .stmts
-        .insert(items, Stmt::Expr(Expr::Verbatim(statement), semicolon));
 }

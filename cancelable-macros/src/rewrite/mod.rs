@@ -19,12 +19,15 @@
 
 pub(crate) mod awaits;
 mod behind;
+pub(crate) mod blocks;
 pub(crate) mod caller;
 pub(crate) mod escapes;
 pub(crate) mod exit;
 pub(crate) mod helpers;
+mod join;
 pub(crate) mod loops;
 mod opaque;
+mod rules;
 mod select;
 pub(crate) mod shadows;
 mod shielded;
@@ -32,43 +35,28 @@ mod unreached;
 mod wrappers;
 
 pub(crate) use behind::Behind;
+pub(crate) use rules::Rules;
 pub(crate) use unreached::Unreached;
 pub(crate) use wrappers::moved_by;
 
 use crate::diag::Errors;
 use crate::lints;
-use crate::paths::{Library, at};
+use crate::paths::{at, first_span};
 use crate::turns::Turns;
 use awaits::Manner;
 use behind::{Effect, Left};
-use exit::{Edge, Exit};
+use blocks::as_statement;
+use exit::Exit;
 use helpers::{Helper, Word};
 use loops::Header;
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AngleBracketedGenericArguments, Attribute, BinOp, Block, Expr, ExprIf, ExprMacro, ExprMatch, Item, Lifetime,
+    AngleBracketedGenericArguments, Arm, Attribute, BinOp, Block, Expr, ExprIf, ExprMacro, ExprMatch, Item, Lifetime,
     LocalInit, Macro, Pat, Stmt, StmtMacro, Type,
 };
 use unreached::Place;
-
-/// What holds for the whole body.
-pub(crate) struct Rules<'a> {
-    pub(crate) library: &'a Library,
-    /// How check points leave, outside loops marked `break`.
-    pub(crate) exit: Exit,
-    /// The type of what `return` and `?` leave with.
-    pub(crate) edge: Edge,
-    /// Turns between two checks of a loop, as an expression that costs nothing to repeat.
-    pub(crate) every: Option<TokenStream>,
-    /// Turns between two of a loop that let other tasks run, likewise.
-    pub(crate) yield_every: Option<TokenStream>,
-    /// Whether a body may end without a value.
-    pub(crate) unit: bool,
-    /// Whether `.await` is possible, and so whether `join!` and `select!` are awaits.
-    pub(crate) asynchronous: bool,
-}
 
 /// The check points put in, for the documentation.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
@@ -196,6 +184,36 @@ impl Rewriter<'_> {
         self.is_meant = outer;
     }
 
+    /// Visits what may run or not.
+    pub(super) fn visit_perhaps(&mut self, visit: impl FnOnce(&mut Self)) {
+        let before = self.left.place();
+        visit(self);
+        let after = self.left.back_to(before);
+        self.left.or_from(after);
+    }
+
+    /// The guarded await of a block that a macro was put in, to be matched by the arms; without arms, it is the value.
+    pub(super) fn await_block(
+        &mut self,
+        block: TokenStream,
+        gives_way: bool,
+        span: Span,
+    ) -> (TokenStream, Option<[Arm; 2]>) {
+        self.points.awaits += 1;
+        self.touched += 1;
+        self.reached += 1;
+        self.left.awaits(span);
+        let call = awaits::guard(block, self.manner, gives_way, self.rules, span);
+        match &self.exit {
+            // As in `awaits::guarded`: an `.await` in an arm would hold the value.
+            Exit::GiveUp(slot) => (quote_spanned!(at(span)=> #slot.or_give_up(#call).await), None),
+            exit => {
+                let arms = exit.arms(self.rules.library, span);
+                (quote_spanned!(at(span)=> #call.await), Some(arms))
+            }
+        }
+    }
+
     /// A macro call, of which [`Rewriter::visit_macro`] is told the rest.
     fn macro_call(&mut self, mac: &mut Macro, awaited: bool, gives_way: bool) -> Option<Expr> {
         let before = self.touched;
@@ -240,7 +258,7 @@ impl Rewriter<'_> {
         match (expr, semi_token) {
             (Expr::Macro(ExprMacro { attrs, mac }), semi_token) => Stmt::Macro(StmtMacro { attrs, mac, semi_token }),
             (replaced, None) => Stmt::Expr(replaced, None),
-            (replaced, semi_token) => Stmt::Expr(opaque::as_statement(replaced, first, last), semi_token),
+            (replaced, semi_token) => Stmt::Expr(as_statement(replaced, first, last), semi_token),
         }
     }
 
@@ -462,21 +480,6 @@ impl Rewriter<'_> {
         });
         name
     }
-}
-
-/// The span of the first token.
-pub(crate) fn first_span(tokens: impl ToTokens) -> Span {
-    let first = tokens.into_token_stream().into_iter().next();
-    first.map_or_else(Span::call_site, |token| token.span())
-}
-
-/// The span of the last token.
-pub(super) fn last_span(tokens: impl ToTokens) -> Span {
-    let last = tokens.into_token_stream().into_iter().last();
-    last.map_or_else(Span::call_site, |token| match token {
-        TokenTree::Group(group) => group.span_close(),
-        other => other.span(),
-    })
 }
 
 /// A label resolved at the macro.

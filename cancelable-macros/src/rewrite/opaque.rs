@@ -6,7 +6,7 @@
 //! | `vec!`, `format!`, `format_args!`, `print!`, `println!`, `eprint!`, `eprintln!`, `write!`, `writeln!`, `panic!`, `todo!`, `unimplemented!`, `unreachable!`, `assert_eq!`, `assert_ne!`, `debug_assert_eq!`, `debug_assert_ne!`, `pin!`, `race!`; `bail!`, `anyhow!`, `eyre!` | arguments are expressions, perhaps with a name, as in `println!("{x}", x = get().await)` |
 //! | `assert!`, `debug_assert!`, `ensure!`, `dbg!` | the same; the first argument, whose text they show, is [quoted](Rewriter::quoting) |
 //! | `matches!` | the first argument is an expression; the pattern is left alone |
-//! | `join!`, `try_join!` (of `tokio`, `futures`, or imported) | an await: see [`join`](Known::Join) |
+//! | `join!`, `try_join!` (of `tokio`, `futures`, or imported) | an await: see [`super::join`] |
 //! | `select!`, `select_biased!` (likewise) | an await: see [`super::select`] |
 //!
 //! A macro whose tokens do not have that form is left alone. Only one in which a check point was put is changed.
@@ -14,18 +14,15 @@
 //! Nobody can tell here whether a macro is the well-known one of its name, or the user's own. So the call stays what it is,
 //! of the same macro with as many arguments: expressions are changed within, and nothing is assumed of what it makes of them.
 
-use super::Rewriter;
-use super::awaits::guard;
-use super::exit::Exit;
-use super::{helpers, select};
-use crate::lints;
-use crate::paths::{at, variable};
-use proc_macro2::{Delimiter, Group, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+use super::blocks::block_expr;
+use super::{Rewriter, join, select};
+use crate::paths::{at, name_span, variable};
+use proc_macro2::{Punct, Spacing, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::visit_mut::{self, VisitMut};
-use syn::{Arm, Expr, Item, Macro, Path, Token};
+use syn::visit_mut::VisitMut;
+use syn::{Expr, Macro, Path, Token};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
@@ -37,15 +34,7 @@ enum Known {
     Dbg,
     /// An expression and a pattern.
     Matches,
-    /// ```text
-    /// Input:  tokio::join!(a(), b(x?), c())
-    /// Output: {
-    ///             let (future0, future1) = (a(), b(x?));
-    ///             match Site.guard(async { tokio::join!(future0, future1, c()) }).await { … }
-    ///         }
-    /// ```
-    /// What has a `?` or an `.await` in it is evaluated outside the block, so that they are this function's, and so is what
-    /// comes before. The rest stays as it is written: it may be the user's own `join!`, of something else than futures.
+    /// Futures.
     Join,
     /// Branches.
     Select,
@@ -107,7 +96,7 @@ impl Rewriter<'_> {
     /// Whether a call is a check point by itself, for it is an await.
     pub(super) fn is_await(&self, mac: &Macro) -> bool {
         match self.known(&mac.path, false) {
-            Some(Known::Join) => joined(mac).is_some(),
+            Some(Known::Join) => join::parse(mac).is_some(),
             Some(Known::Select) => select::parse(mac).is_some(),
             _ => false,
         }
@@ -252,164 +241,6 @@ impl Rewriter<'_> {
             mac.tokens = quote!(#expr #comma #pattern);
         }
     }
-
-    fn join(&mut self, mac: &Macro, gives_way: bool) -> Option<Expr> {
-        let (biased, mut futures) = joined(mac)?;
-        let mut outside = 0;
-        for (index, future) in futures.iter_mut().enumerate() {
-            let before = self.touched;
-            self.visit_expr_mut(future);
-            if self.touched != before || leaves(future) {
-                outside = index + 1;
-            }
-        }
-        let span = name_span(&mac.path);
-        let (mut names, mut values) = (Vec::new(), Vec::new());
-        for (index, future) in futures.iter_mut().take(outside).enumerate() {
-            // Nothing happens when these are evaluated, and so it does not matter when.
-            if matches!(future, Expr::Path(_) | Expr::Lit(_)) {
-                continue;
-            }
-            let name = variable(&format!("future{index}"), span);
-            values.push(std::mem::replace(future, Expr::Verbatim(name.to_token_stream())));
-            names.push(name);
-        }
-        let path = &mac.path;
-        let block = quote_spanned!(at(span)=> async { #path!(#biased #futures) });
-        let (awaited, arms) = self.await_block(block, gives_way, span);
-        let awaited = match arms {
-            Some(arms) => quote_spanned!(at(span)=> match #awaited { #(#arms)* }),
-            None => awaited,
-        };
-        let outside = (!names.is_empty()).then(|| quote_spanned!(at(span)=> let (#(#names,)*) = (#(#values,)*);));
-        Some(block_expr(quote_spanned!(at(span)=> #outside #awaited)))
-    }
-
-    fn select(&mut self, mac: &Macro, gives_way: bool) -> Option<Expr> {
-        let select = select::parse(mac)?;
-        Some(self.select_branches(select, &mac.path, gives_way))
-    }
-
-    /// The guarded await of a block that a macro was put in, to be matched by the arms; without arms, it is the value.
-    pub(super) fn await_block(
-        &mut self,
-        block: TokenStream,
-        gives_way: bool,
-        span: Span,
-    ) -> (TokenStream, Option<[Arm; 2]>) {
-        self.points.awaits += 1;
-        self.touched += 1;
-        self.reached += 1;
-        self.left.awaits(span);
-        let call = guard(block, self.manner, gives_way, self.rules, span);
-        match &self.exit {
-            // As in `awaits::guarded`: an `.await` in an arm would hold the value.
-            Exit::GiveUp(slot) => (quote_spanned!(at(span)=> #slot.or_give_up(#call).await), None),
-            exit => {
-                let arms = exit.arms(self.rules.library, span);
-                (quote_spanned!(at(span)=> #call.await), Some(arms))
-            }
-        }
-    }
-}
-
-/// Whether there is an `.await` in `expr` that is the function's own.
-pub(super) fn awaits(expr: &mut Expr) -> bool {
-    let mut awaits = Awaits(false);
-    awaits.visit_expr_mut(expr);
-    awaits.0
-}
-
-struct Awaits(bool);
-
-impl VisitMut for Awaits {
-    fn visit_expr_mut(&mut self, expr: &mut Expr) {
-        match expr {
-            Expr::Await(_) => self.0 = true,
-            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
-            _ => visit_mut::visit_expr_mut(self, expr),
-        }
-    }
-
-    fn visit_item_mut(&mut self, _: &mut Item) {}
-}
-
-/// Whether evaluating `expr` may leave the function, or the loop that it stands in, or wait.
-fn leaves(expr: &mut Expr) -> bool {
-    let mut leaves = Leaves(false);
-    leaves.visit_expr_mut(expr);
-    leaves.0
-}
-
-struct Leaves(bool);
-
-impl VisitMut for Leaves {
-    fn visit_expr_mut(&mut self, expr: &mut Expr) {
-        match expr {
-            Expr::Try(_) | Expr::Await(_) | Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => self.0 = true,
-            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => {}
-            // Nobody knows what its tokens mean.
-            Expr::Macro(call) => self.0 |= mentions_exit(call.mac.tokens.clone()),
-            _ => visit_mut::visit_expr_mut(self, expr),
-        }
-    }
-
-    fn visit_item_mut(&mut self, _: &mut Item) {}
-}
-
-fn mentions_exit(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|tree| match tree {
-        TokenTree::Group(group) => mentions_exit(group.stream()),
-        TokenTree::Punct(sign) => sign.as_char() == '?',
-        TokenTree::Ident(word) => ["await", "return", "break", "continue"].iter().any(|exit| word == exit),
-        TokenTree::Literal(_) => false,
-    })
-}
-
-/// The word `biased` and the futures of a `join!`. `None` if these are none.
-fn joined(mac: &Macro) -> Option<(Option<TokenStream>, Punctuated<Expr, Token![,]>)> {
-    let parser = |input: ParseStream<'_>| {
-        let biased = select::biased(input)?;
-        let futures = Punctuated::<Expr, Token![,]>::parse_terminated(input)?;
-        Ok((biased, futures))
-    };
-    let (biased, futures) = parser.parse2(mac.tokens.clone()).ok()?;
-    (!futures.is_empty()).then_some((biased, futures))
-}
-
-pub(super) fn name_span(path: &Path) -> Span {
-    path.segments
-        .last()
-        .map_or_else(Span::call_site, |segment| segment.ident.span())
-}
-
-/// `{ STATEMENTS }` as an expression.
-pub(super) fn block_expr(statements: TokenStream) -> Expr {
-    Expr::Block(syn::ExprBlock {
-        attrs: Vec::new(),
-        label: None,
-        block: syn::Block {
-            brace_token: syn::token::Brace::default(),
-            stmts: vec![syn::Stmt::Expr(Expr::Verbatim(statements), None)],
-        },
-    })
-}
-
-/// ```text
-/// Input:  join!(a, b);
-/// Output: #[allow(…)] ({ … },).0;
-/// ```
-/// A value that must be used is told of where the statement comes from, which for a generated block would be the attribute. So it
-/// is made to reach from its `first` to its `last` token, and to be of a kind that no lint finds fault with.
-pub(super) fn as_statement(mut expr: Expr, first: Span, last: Span) -> Expr {
-    let attrs = helpers::attrs_mut(&mut expr).map(std::mem::take).unwrap_or_default();
-    let allow = lints::on_macro(last);
-    let mut tuple = Group::new(Delimiter::Parenthesis, quote_spanned!(at(last)=> #expr,));
-    tuple.set_span(first);
-    let mut member = Literal::usize_unsuffixed(0);
-    member.set_span(last);
-    let dot = quote_spanned!(at(last)=> .);
-    Expr::Verbatim(quote!(#(#attrs)* #allow #tuple #dot #member))
 }
 
 fn parenthesized(tokens: TokenStream) -> Expr {

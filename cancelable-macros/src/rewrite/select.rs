@@ -38,15 +38,15 @@
 //! a loop goes on with it.
 
 use super::Rewriter;
+use super::blocks::block_expr;
 use super::exit::Exit;
-use super::opaque::{block_expr, name_span};
 use crate::duration::peel;
-use crate::paths::{at, variable};
+use crate::paths::{at, name_span, variable};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, ExprBlock, Macro, Pat, Path, Token};
+use syn::{Expr, ExprBlock, Macro, Pat, Token};
 
 pub(super) struct Select {
     biased: Option<TokenStream>,
@@ -197,7 +197,9 @@ impl VisitMut for Forget {
 }
 
 impl Rewriter<'_> {
-    pub(super) fn select_branches(&mut self, select: Select, path: &Path, gives_way: bool) -> Expr {
+    pub(super) fn select(&mut self, mac: &Macro, gives_way: bool) -> Option<Expr> {
+        let select = parse(mac)?;
+        let path = &mac.path;
         let span = name_span(path);
         let last = select.branches.len() - 1;
         let value = variable("value", span);
@@ -282,7 +284,7 @@ impl Rewriter<'_> {
         // The arm of the value becomes the arms of the branches.
         let failed = arms.map(|[_, failed]| failed);
         let others = given(quote_spanned!(at(span)=> _));
-        block_expr(quote_spanned!(at(span)=>
+        Some(block_expr(quote_spanned!(at(span)=>
             let (#(#condition_names,)*) = (#(#conditions,)*);
             let (#(#future_names,)*) = (#(#futures,)*);
             match #awaited {
@@ -291,7 +293,7 @@ impl Rewriter<'_> {
                 #others => ::core::unreachable!(),
                 #failed
             }
-        ))
+        )))
     }
 
     /// The `index`-th of the alternatives up to `last`: `Left(x)`, `Right(Left(x))`, … and `Right(Right(x))`.

@@ -1,12 +1,13 @@
 //! `#[cancelable(shield)]`: a stretch of the body that a cancel does not reach.
 
-use super::awaits::Manner;
+use super::awaits::{self, Manner};
 use super::exit::Exit;
 use super::helpers::{Helper, Strip};
-use super::{Rewriter, Rules, escapes, first_span, last_span, opaque};
+use super::rules::Rules;
+use super::{Rewriter, escapes};
 use crate::diag::Errors;
 use crate::duration::{DurationValue, peel};
-use crate::paths::{at, located_call, pinned, variable};
+use crate::paths::{at, first_span, last_span, located_call, pinned, variable};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::visit_mut::VisitMut;
@@ -51,7 +52,7 @@ impl Rewriter<'_> {
         if self.refuses_to_shield(&helper, expr) {
             return Strip.visit_expr_mut(expr);
         }
-        if !self.rules.asynchronous && opaque::awaits(expr) {
+        if !self.rules.asynchronous && awaits::awaits(expr) {
             // Rustc says that it cannot, unless it finds an `async` block round it.
             return self.visit_expr_mut(expr);
         }

@@ -33,7 +33,7 @@ use std::future::Future;
 use smol::Task;
 
 use crate::context::propagate;
-use crate::scope::{CancelFutureExt as _, Spawn, SpawnBlocking};
+use crate::scope::{self, CancelFutureExt as _, Spawn, SpawnBlocking};
 
 /// Spawns a task on smol's global executor that has the ambient token of this code.
 ///
@@ -126,7 +126,7 @@ impl SpawnBlocking for Smol {
 /// assert_eq!(squares.unwrap(), [1, 4, 9]);
 /// # });
 /// ```
-pub type TaskGroup<T, E> = crate::TaskGroup<T, E, Smol>;
+pub type TaskGroup<T, E> = scope::TaskGroup<T, E, Smol>;
 
 /// Starts tasks in a [`TaskGroup`] from elsewhere. See [`Spawner`](crate::Spawner).
-pub type Spawner<T, E> = crate::Spawner<T, E, Smol>;
+pub type Spawner<T, E> = scope::Spawner<T, E, Smol>;

@@ -51,7 +51,7 @@ use std::future::Future;
 use tokio::task::{self, JoinHandle};
 
 use crate::context::propagate;
-use crate::scope::{CancelFutureExt as _, Spawn, SpawnBlocking};
+use crate::scope::{self, CancelFutureExt as _, Spawn, SpawnBlocking};
 
 /// Spawns a task that has the ambient token of this code.
 ///
@@ -156,7 +156,7 @@ impl SpawnBlocking for Tokio {
 /// assert_eq!(squares.unwrap(), [1, 4, 9]);
 /// # });
 /// ```
-pub type TaskGroup<T, E> = crate::TaskGroup<T, E, Tokio>;
+pub type TaskGroup<T, E> = scope::TaskGroup<T, E, Tokio>;
 
 /// Starts tasks in a [`TaskGroup`] from elsewhere. See [`Spawner`](crate::Spawner).
-pub type Spawner<T, E> = crate::Spawner<T, E, Tokio>;
+pub type Spawner<T, E> = scope::Spawner<T, E, Tokio>;

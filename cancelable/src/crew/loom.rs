@@ -48,7 +48,7 @@ fn one_thread_is_on_duty_when_another_has_taken_over_or_not() {
     explore(|post| {
         let turn = fill(post);
         let thread = spawn(move || {
-            let shift = post.begin(turn);
+            let shift = Shift::begin(post, turn);
             let stays = shift.run(|| {}) && shift.run(|| {});
             std::mem::forget(shift);
             stays
@@ -64,7 +64,7 @@ fn a_thread_that_nobody_can_be_found_for_stays_on_duty() {
     explore(|post| {
         let turn = fill(post);
         let thread = spawn(move || {
-            let shift = post.begin(turn);
+            let shift = Shift::begin(post, turn);
             let stays = shift.run(|| {}) && shift.run(|| {});
             std::mem::forget(shift);
             stays
@@ -79,7 +79,7 @@ fn a_thread_that_nobody_can_be_found_for_stays_on_duty() {
 fn a_post_that_somebody_leaves_as_another_is_in_need_is_filled() {
     explore(|post| {
         let turn = fill(post);
-        let thread = spawn(move || drop(post.begin(turn)));
+        let thread = spawn(move || drop(Shift::begin(post, turn)));
         let is_filled = AtomicBool::new(false);
         let need = || {
             if !post.is_held() {

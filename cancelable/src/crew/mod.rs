@@ -11,29 +11,15 @@
 //!   stuck thread comes back it ends. At most [`MOST_STUCK`] threads of a crew are stuck at a time; with one more, the rest
 //!   waits until one of them comes back.
 
+mod spawn;
+
 mod post;
 
 mod overseer;
 
-use std::io;
-use std::thread::{self, JoinHandle};
-
-use crate::fork;
+mod shift;
 
 pub(crate) use overseer::staff;
-pub(crate) use post::{Crew, Held, Post, Shift};
-
-/// Starts a thread of the library.
-///
-/// Default stack size: user code runs on it. In a forked child the stack is larger than any that a lost thread is likely to
-/// have had, so that the system makes a new one; see [`fork::is_child`].
-pub(crate) fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    const LARGE: usize = 64 << 20;
-    let thread = thread::Builder::new().name(name.to_owned());
-    let thread = if fork::is_child() {
-        thread.stack_size(LARGE)
-    } else {
-        thread
-    };
-    thread.spawn(f)
-}
+pub(crate) use post::{Crew, Held, Post};
+pub(crate) use shift::Shift;
+pub(crate) use spawn::spawn;

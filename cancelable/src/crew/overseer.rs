@@ -24,6 +24,7 @@ mod imp {
     use std::time::Duration;
 
     use super::super::post::Roster;
+    use super::super::spawn::spawn;
     use super::*;
     use crate::fork::{self, Hook, Layer};
     use crate::primitive::{Mutex, lock};
@@ -97,7 +98,7 @@ mod imp {
                 desk.bell().notify_one();
                 return;
             }
-            desk.has_thread = super::super::spawn("cancelable-overseer", || self.oversee()).is_ok();
+            desk.has_thread = spawn("cancelable-overseer", || self.oversee()).is_ok();
             self.is_awake.store(desk.has_thread, Ordering::SeqCst);
         }
 

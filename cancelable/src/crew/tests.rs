@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::super::post::MOST_STUCK;
 use super::*;
 
 /// A post that somebody holds, who is in the shift that is returned.
@@ -15,7 +16,7 @@ fn held(post: &Post) -> Shift<'_> {
         || (),
     );
     assert!(filled.is_ok() && post.is_held());
-    post.begin(first)
+    Shift::begin(post, first)
 }
 
 /// As the overseer does that has seen this thread stuck.
@@ -52,7 +53,7 @@ fn a_thread_that_has_been_relieved_ends_and_its_relief_goes_on() {
     assert!(!goes_on, "somebody else is on duty");
     drop(stuck);
     assert!(post.is_held(), "still");
-    let relief = post.begin(next);
+    let relief = Shift::begin(&post, next);
     assert!(relief.run(|| ()));
     drop(relief);
     assert!(!post.is_held());
@@ -83,7 +84,7 @@ fn stuck_one_in_another(post: &Post, shift: &Shift<'_>) -> usize {
         });
         assert_eq!(has_relief, next.is_some());
         if let Some(turn) = next {
-            below = 1 + stuck_one_in_another(post, &post.begin(turn));
+            below = 1 + stuck_one_in_another(post, &Shift::begin(post, turn));
         }
     });
     below
@@ -108,7 +109,7 @@ fn a_thread_that_has_come_back_is_not_counted_any_more() {
                 Ok(())
             }));
         });
-        shift = post.begin(next);
+        shift = Shift::begin(&post, next);
     }
     assert!(post.is_held());
 }

@@ -14,8 +14,8 @@ use std::iter::Empty;
 use std::ops::Deref;
 use std::panic::Location;
 
-use super::may_go_on;
 use crate::context;
+use crate::iter::may_go_on;
 
 /// Whether it was a cancel that ended the loop.
 #[derive(Debug)]
@@ -92,10 +92,5 @@ impl<I: Iterator> Iterator for Asked<'_, I> {
             return None;
         }
         self.items.next()
-    }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, self.items.size_hint().1)
     }
 }

@@ -275,3 +275,15 @@ move_out! {
     vec::IntoIter<T>, [T];
     array::IntoIter<T, N>, [T, const N: usize];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_items_are_moved_out_of_shows_none_of_them() {
+        let mut items = vec![1, 2].into_iter().counted();
+        assert_eq!(items.next(), Some(1));
+        assert_eq!(format!("{items:?}"), "MoveOut { .. }");
+    }
+}

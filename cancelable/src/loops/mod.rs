@@ -17,9 +17,3 @@ mod turns;
 pub(crate) use asking::Asking;
 pub use pieces::Probe;
 pub use turns::Turns;
-
-/// Might there be another item? An iterator that knows its end says so.
-#[inline(always)]
-fn may_go_on<I: Iterator>(items: &I) -> bool {
-    items.size_hint().1 != Some(0)
-}

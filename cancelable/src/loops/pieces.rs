@@ -20,8 +20,8 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::counted::{Countable, Counted};
-use super::may_go_on;
 use crate::context;
+use crate::iter::may_go_on;
 
 /// Asks an iterator's type whether its items can be counted. Its `kind` is that of the iterators that can (`Count`) where
 /// that applies, and else the one found behind `Deref`, for all iterators (`Pull`): method lookup decides, once the
@@ -198,11 +198,6 @@ impl<I: Counted> Iterator for CountedPiece<'_, I> {
         // SAFETY: `left` was not 0 and has been made one less for this call; so it began as a lower bound of `items`, or
         // less, in `next_piece`, which nobody else has asked for an item since: it is borrowed.
         unsafe { self.items.next_counted() }
-    }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
     }
 }
 

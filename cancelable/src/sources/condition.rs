@@ -14,7 +14,7 @@ use crate::delay::Delay;
 use crate::reason::CancelReason;
 use crate::scope::{Begun, Fired, Source, Watch};
 
-/// What the timer can tell apart.
+/// The timer is no finer than this.
 const TICK: Duration = Duration::from_millis(1);
 
 /// Cancels a scope when `predicate` says so, with kind [`Condition`](crate::ReasonKind::Condition): a [`Source`] for what

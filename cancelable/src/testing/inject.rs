@@ -4,7 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::plan::{Moment, Outcome, Plan};
+use super::moment::Moment;
+use super::plan::{Outcome, Plan};
 use super::run::{Injected, Injection, drive};
 
 /// Runs async code again and again, each time cancelling it at another moment.

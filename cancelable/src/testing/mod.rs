@@ -34,6 +34,7 @@
 //! `[dev-dependencies]` all the same.
 
 mod inject;
+mod moment;
 mod plan;
 mod prompt;
 mod run;
@@ -41,7 +42,8 @@ mod waker;
 
 pub use crate::clock::hand::{Clock, InClock};
 pub use inject::{Inject, InjectSync, inject, inject_sync};
-pub use plan::{Moment, Outcome};
+pub use moment::Moment;
+pub use plan::Outcome;
 pub use prompt::assert_cancelled_within;
 pub use run::Injected;
 pub use waker::CountingWaker;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use super::plan::Moment;
+use super::moment::Moment;
 use crate::clock;
 use crate::context::probe::{Observer, watch};
 use crate::reason::CancelReason;

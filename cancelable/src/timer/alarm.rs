@@ -45,7 +45,7 @@ impl Drop for Kept {
 
 /// Arms an alarm on the timer of this process: `waker` is woken when `at` has come.
 ///
-/// A deadline in the past is woken by the timer's thread at its next turn, never by this call: the
+/// A deadline in the past is woken by the timer's thread when it looks next, never by this call: the
 /// caller is not re-entered. One too far ahead for the clock is kept and never comes. O(1); reads no clock. Arms the slot that
 /// this thread kept last, and takes the driver's lock only if that is not in the wheel early enough. Allocates if there is none.
 ///

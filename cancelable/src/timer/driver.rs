@@ -1,4 +1,4 @@
-//! A wheel with a clock, a lock and a thread: what turns ticks into woken wakers.
+//! A wheel with a clock, a lock and a thread, which wakes wakers when their ticks have come.
 //!
 //! A tick is a millisecond since the driver's origin: a deadline is rounded up to one, the present
 //! down, so that nothing fires early.
@@ -21,7 +21,7 @@
 //! - D1. While the thread is parked, `wake_at` is not later than any tick at which a slot is listed; and once arming has
 //!   returned, a slot is listed no later than its ticket says. Listing lowers `wake_at`; only the thread raises it, to
 //!   [`Wheel::next_expiry`], after it has seen to everything due.
-//! - D2. The thread is told (the bell is rung) only if it is parked and `wake_at` was lowered, once
+//! - D2. The bell is rung for the thread only if it is parked and `wake_at` was lowered, once
 //!   per parking. If it is not parked it reads `wake_at` before it next goes to sleep, under the
 //!   same lock, so no deadline is missed.
 //! - D3. A slot says that its time has come before its waker is taken, under one hold of the ticket's lock: who finds its waker
@@ -38,7 +38,7 @@
 //!
 //! Disarming does not raise `wake_at`, and leaves the slot listed. The thread so wakes for nothing: for each slot that is kept,
 //! once per timeout's length at its tick, and a few times on the way there (once for each level of the wheel that it goes down).
-//! In return arming and disarming by turns, as timeouts round quick work do, rings the bell once per timeout's length and not
+//! In return arming and disarming one after the other, as timeouts round quick work do, rings the bell once per timeout's length and not
 //! once per timeout.
 
 use std::collections::VecDeque;
@@ -567,7 +567,7 @@ impl Driver {
     /// The shift of a thread that a test has started.
     #[cfg(test)]
     pub(super) fn begin(&self, turn: usize) -> Shift<'_> {
-        self.post.begin(turn)
+        Shift::begin(&self.post, turn)
     }
 
     /// Tick 0, for tests that make up their own time.
@@ -620,7 +620,7 @@ struct Locks {
 
 impl Held for Locks {
     /// The wheel stays as it is, and the next thread serves it. Until somebody needs one, nobody does: so tasks find that they
-    /// have to look, and tokens are told to have their check points look.
+    /// have to look, and tokens have their check points look.
     fn in_child(mut self: Box<Self>) -> Vec<Waker> {
         self.state.bell = Arc::new(Condvar::new());
         (self.state.parked, self.state.is_child) = (false, true);
@@ -642,5 +642,8 @@ impl Held for Locks {
 
 /// Starts a thread that runs `driver` for as long as it is on duty.
 pub(super) fn spawn(driver: &'static Driver, turn: usize) -> io::Result<()> {
-    crew::spawn("cancelable-timer", move || driver.run(&driver.post.begin(turn))).map(drop)
+    crew::spawn("cancelable-timer", move || {
+        driver.run(&Shift::begin(&driver.post, turn))
+    })
+    .map(drop)
 }

@@ -23,7 +23,7 @@
 
 use super::slab::{HOME_BITS, Key, NIL, Slab};
 
-/// Bits of a tick that one level tells apart.
+/// Bits of a tick that one level looks at.
 const BITS: u32 = 6;
 /// Slots of a level; as many as an occupancy word has bits.
 const SLOTS: usize = 1 << BITS;

@@ -2,12 +2,13 @@
 
 use super::handle::CancellationToken;
 use super::tree::Handle;
+use super::watch::is_blind;
 
 impl CancellationToken {
     /// A token that is cancelled with the first of `tokens`, for the same reason, and can be cancelled alone.
     ///
     /// As with a child, being cancelled through one of them shows as [inherited](Self::is_inherited), everything below
-    /// reads as cancelled before anyone is told, and the new token costs its sources nothing once it is dropped. It keeps
+    /// reads as cancelled before anyone is notified, and the new token costs its sources nothing once it is dropped. It keeps
     /// them, as handles do. [Deadlines](Self::deadline) count as the earliest among them. Of no tokens at all: never
     /// cancelled from outside.
     ///
@@ -52,7 +53,7 @@ impl CancellationToken {
             .into_iter()
             .map(|token| {
                 // Whoever hangs on a token relies on its deadline being watched.
-                has_to_look |= token.is_blind();
+                has_to_look |= is_blind(&token.node);
                 token.node.clone()
             })
             .collect();

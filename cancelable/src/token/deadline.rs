@@ -16,7 +16,7 @@ pub(crate) struct Deadline {
     pub(crate) scope: Option<Cow<'static, str>>,
     /// The line that set it.
     pub(crate) location: &'static Location<'static>,
-    /// It goes by a clock of the runtime's (tokio's, paused), not by the wall's; the scope watches it itself.
+    /// It goes by a clock of the runtime's (tokio's, paused), not by real time; the scope watches it itself.
     pub(crate) is_virtual: bool,
     pub(super) watch: Watch,
 }

@@ -1,14 +1,16 @@
 //! `CancellationToken`: the thin handle that users hold.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Instant;
 
-use super::notify::{tell, tell_alone};
+use super::deadline::Deadline;
+use super::notify::cancel;
 use super::state::{Snapshot, State};
-use super::timeout::ChildOptions;
-use super::tree::{Handle, Marked};
+use super::tree::{Extras, Handle};
+use super::watch::{attend, is_blind};
 use crate::cause::Cause;
 use crate::error::Cancelled;
 use crate::primitive::Arc;
@@ -94,6 +96,32 @@ impl CancellationToken {
         self.child_with(ChildOptions::default())
     }
 
+    /// A child with a name, a deadline that nobody watches yet, and more tokens to listen to.
+    pub(crate) fn child_with(&self, options: ChildOptions) -> Self {
+        // A child does not see its parent's wish for attention, so somebody has to watch the parent's deadline from now on.
+        let state = self.node.state();
+        let unwatched = !state.is_quiet() && attend(&self.node);
+        let mut attention = unwatched || options.deadline.is_some();
+        let extras = (options.name.is_some() || options.deadline.is_some())
+            .then(|| Box::new(Extras::new(options.name, options.deadline)));
+        let child = Self {
+            node: self.node.child(extras),
+        };
+        if !options.links.is_empty() {
+            // Whoever hangs on a token relies on its deadline being watched.
+            let links = options.links.iter().map(|token| {
+                attention |= is_blind(&token.node);
+                token.node.clone()
+            });
+            let links = links.collect();
+            child.node.listen_to(links, false);
+        }
+        if attention {
+            child.node.set_attention(true);
+        }
+        child
+    }
+
     /// Cancels this token and all its descendants, with a reason of kind [`Manual`](crate::ReasonKind::Manual). Tokens made by
     /// [`any`](Self::any) of one of them are cancelled as well, and so are those made by [`all`](Self::all) if this was the last.
     ///
@@ -134,26 +162,12 @@ impl CancellationToken {
 
     /// Cancels for this reason, or for this deadline.
     pub(super) fn cancel_for(&self, reason: CancelReason, deadline: Option<Instant>) -> bool {
-        self.cancel_by(Arc::new(Cause::new(reason, deadline)))
+        cancel(&self.node, Arc::new(Cause::new(reason, deadline)))
     }
 
     /// Cancels for a reason of a kind that knows no more than its line.
     pub(crate) fn cancel_plainly(&self, kind: ReasonKind, location: &'static Location<'static>) -> bool {
-        self.cancel_by(Arc::new(Cause::plain(kind, location)))
-    }
-
-    fn cancel_by(&self, cause: Arc<Cause>) -> bool {
-        match self.node.mark(cause) {
-            Marked::Before => false,
-            Marked::Alone { first, has_more } => {
-                tell_alone(&self.node, first, has_more);
-                true
-            }
-            Marked::All(harvest, cause) => {
-                tell(*harvest, &cause);
-                true
-            }
-        }
+        cancel(&self.node, Arc::new(Cause::plain(kind, location)))
     }
 
     /// Is it cancelled? One atomic load; any number of threads may ask as often as they like.
@@ -189,6 +203,12 @@ impl CancellationToken {
     /// Nobody else holds this token, hangs on it or waits for it.
     pub(crate) fn is_unshared(&self) -> bool {
         self.node.is_unshared()
+    }
+
+    /// Sees to it that every deadline of this token and its ancestors is watched, and cancels those that have passed.
+    /// `true` if some go by a clock that no timer thread can watch, so that check points must go on looking.
+    pub(crate) fn attend(&self) -> bool {
+        attend(&self.node)
     }
 
     /// Cancelled, or with a deadline that has to be looked at first.
@@ -241,11 +261,17 @@ impl CancellationToken {
     }
 
     pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
-        if !self.node.state().is_quiet() {
-            self.attend();
-        }
+        self.attend();
         self.node.cause()
     }
+}
+
+/// What a scope wants of its token.
+#[derive(Default)]
+pub(crate) struct ChildOptions {
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) links: Vec<CancellationToken>,
 }
 
 /// A token's state without the token: one load less for those who ask often.

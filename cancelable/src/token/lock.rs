@@ -40,7 +40,7 @@ pub(super) fn pick_stripe(address: usize) -> usize {
     (mixed >> (u64::BITS - STRIPES.trailing_zeros())) as usize
 }
 
-/// In turn: addresses differ from one execution of a model to the next.
+/// One after the other: addresses differ from one execution of a model to the next.
 #[cfg(cancelable_loom)]
 pub(super) fn pick_stripe(_: usize) -> usize {
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
-//! The token: a tree of nodes, a reason set once, and everyone who wants to be told.
+//! The token: a tree of nodes, a reason set once, and everyone who is to be notified.
 //!
 //! What holds when `cancel` returns: the token and all its descendants, and all that is linked to any of them, read as
-//! cancelled, on every thread that learns of it; whoever was registered has been told, each once; callbacks have run.
+//! cancelled, on every thread that learns of it; whoever was registered has been notified, each once; callbacks have run.
 //! `PROTOCOL.md`, beside this file, has the rules that the unsafe code in `tree/` and `waiters.rs` relies on.
 
 #[allow(unsafe_code, reason = "the intrusive lists; see PROTOCOL.md")]
@@ -14,9 +14,16 @@ mod state;
 #[allow(unsafe_code, reason = "the tree; see PROTOCOL.md")]
 mod tree;
 
-mod expiry;
-mod handle;
 mod notify;
+
+mod expiry;
+
+mod effective;
+mod watch;
+
+mod handle;
+
+mod kept;
 mod timeout;
 
 #[allow(unsafe_code, reason = "promises the lists what they rely on; see PROTOCOL.md")]
@@ -38,10 +45,9 @@ pub use callback::CancelCallback;
 pub(crate) use deadline::Deadline;
 pub use drop_guard::{DropGuard, DropGuardRef};
 pub use handle::CancellationToken;
-pub(crate) use handle::StateRef;
+pub(crate) use handle::{ChildOptions, StateRef};
+#[cfg(feature = "tokio-util")]
+pub(crate) use kept::WeakToken;
 pub(crate) use registered::Registered;
 pub use run_until::{WithCancellationTokenFuture, WithCancellationTokenFutureOwned};
-pub(crate) use timeout::ChildOptions;
-#[cfg(feature = "tokio-util")]
-pub(crate) use timeout::WeakToken;
 pub use wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned};

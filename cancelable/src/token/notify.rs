@@ -1,14 +1,30 @@
-//! Telling people: the second half of a cancel, after the whole tree has been marked.
+//! A cancel as a whole: first the tree is marked, then everybody is notified.
 //!
-//! No lock is held while a waker or a callback runs. A panic in one of them does not stop the others; the first is
+//! While they are, no lock is held while a waker or a callback runs. A panic in one of them does not stop the others; the first is
 //! resumed at the end.
 
 use std::task::Waker;
 
-use super::tree::{Handle, Harvest};
+use super::tree::{Handle, Harvest, Marked};
 use super::waiters::{Callback, Notify};
 use crate::cause::Cause;
+use crate::primitive::Arc;
 use crate::unwind::FirstPanic;
+
+/// Cancels a node, and with it what is below it or linked to it. `false`: it was cancelled already.
+pub(super) fn cancel(node: &Handle, cause: Arc<Cause>) -> bool {
+    match node.mark(cause) {
+        Marked::Before => false,
+        Marked::Alone { first, has_more } => {
+            tell_alone(node, first, has_more);
+            true
+        }
+        Marked::All(harvest, cause) => {
+            tell(*harvest, &cause);
+            true
+        }
+    }
+}
 
 /// Wakers taken per lock: enough to make the lock cheap, few enough not to hold others up. (The idea of a fixed batch
 /// is tokio's `WakeList`.)
@@ -47,7 +63,7 @@ impl Teller {
 
 /// Tells those who waited for a marked node on which nothing hung: none of them was for the first round.
 #[inline]
-pub(super) fn tell_alone(node: &Handle, first: Option<Waker>, has_more: bool) {
+fn tell_alone(node: &Handle, first: Option<Waker>, has_more: bool) {
     let mut panics = FirstPanic::default();
     if let Some(waker) = first {
         panics.run(|| waker.wake());
@@ -74,7 +90,7 @@ fn tell_rest(node: &Handle, panics: FirstPanic) {
 }
 
 /// Tells everyone the harvest has: first those under foreign wakers, then, once the cause says so, the others.
-pub(super) fn tell(mut harvest: Harvest, cause: &Cause) {
+fn tell(mut harvest: Harvest, cause: &Cause) {
     let mut teller = Teller::default();
 
     harvest.for_each_with_foreign(|node| {

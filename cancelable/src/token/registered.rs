@@ -40,7 +40,7 @@ pin_project_lite::pin_project! {
 /// What makes two wakers the same ([`Waker::will_wake`]), to compare without the lock and without another clone.
 ///
 /// It is that of the clone which is kept, not of the waker that was cloned: the two may differ, and the latter may be gone,
-/// and its address given to another. The clone is alive as long as it is registered. Once it has been told the token is
+/// and its address given to another. The clone is alive as long as it is registered. Once it has been notified the token is
 /// cancelled, and nobody compares any more.
 #[derive(Clone, Copy)]
 struct WakerId {
@@ -127,7 +127,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         self.put(waker.clone(), false)
     }
 
-    /// As [`register`](Self::register), for a waker that is told in the other round than the one before: that is taken back
+    /// As [`register`](Self::register), for a waker that is woken in the other round than the one before: that is taken back
     /// first.
     pub(crate) fn register_anew(mut self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
         let clone = waker.clone();
@@ -182,7 +182,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         in_time
     }
 
-    /// Takes the waker back; `false` if it had been told or was never registered.
+    /// Takes the waker back; `false` if it had been woken or was never registered.
     #[inline]
     pub(crate) fn unregister(self: Pin<&mut Self>) -> bool {
         if self.is_idle() {

@@ -177,3 +177,22 @@ impl State {
         self.0.store(snapshot.0, Ordering::Release);
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancel_leaves_the_number_of_the_lock_and_takes_all_flags_but_its_own() {
+        let fresh = Snapshot::fresh(255);
+        let all = fresh.known().as_zombie().with_attention(true).with_holds_parent(true);
+        let all = all.with_links().with_links_below().claimed();
+        for (cancelled, inherited) in [(all.cancelled(false), false), (fresh.cancelled(true), true)] {
+            assert_eq!(cancelled.stripe(), 255);
+            assert!(cancelled.is_cancelled() && cancelled.has_cause());
+            assert_eq!(cancelled.is_inherited(), inherited);
+            assert!(!cancelled.wants_attention() && !cancelled.is_zombie() && !cancelled.holds_parent());
+            assert!(!cancelled.has_links() && !cancelled.is_crossed() && !cancelled.is_known());
+        }
+    }
+}

@@ -197,7 +197,7 @@ impl CancellationToken {
     }
 }
 
-/// Unparks a thread, and tells it apart from an unpark that somebody else did.
+/// Unparks a thread, and knows it from an unpark that somebody else did.
 struct Parker {
     thread: Thread,
     woken: AtomicBool,

@@ -1,4 +1,4 @@
-//! Who is to be told: intrusive lists of waiters, one list in every node of the tree.
+//! Who is to be notified: intrusive lists of waiters, one list in every node of the tree.
 //!
 //! A waiter is a task, a blocked thread (its waker unparks it), a callback, or another token that is linked to this
 //! one. Its memory belongs to whoever waits (a pinned future, a stack frame, a box); the list only points to it. All
@@ -277,7 +277,7 @@ impl<L> WaiterList<L> {
         }
     }
 
-    /// Takes `waiter` out, what it is there for and all; `false` if it is in no list (it has been told, or never
+    /// Takes `waiter` out, what it is there for and all; `false` if it is in no list (it has been notified, or never
     /// registered). It is its owner's alone again.
     ///
     /// # Safety
@@ -314,7 +314,7 @@ impl<L> WaiterList<L> {
         }
     }
 
-    /// Takes `waiter` out to tell it: what it is there for goes along, and its memory is its owner's again.
+    /// Takes `waiter` out to notify it: what it is there for goes along, and its memory is its owner's again.
     ///
     /// # Safety
     /// `_lock` guards this list, and `waiter` is linked here.
@@ -434,7 +434,7 @@ impl<L> WaiterList<L> {
         }
     }
 
-    /// Is anybody here to be told in the first round?
+    /// Is anybody here to be woken in the first round?
     ///
     /// # Safety
     /// `_lock` guards this list.

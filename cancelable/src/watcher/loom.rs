@@ -27,7 +27,7 @@ struct Seen {
     dropped: StdAtomicUsize,
 }
 
-/// Done when it has been told often enough.
+/// Done when it has been woken often enough.
 struct Told {
     times: Arc<AtomicUsize>,
     enough: usize,
@@ -64,7 +64,7 @@ struct Watched {
     vigil: Vigil,
 }
 
-/// Has a future watched that has to be told `enough` times.
+/// Has a future watched that has to be woken `enough` times.
 fn watched(watcher: &'static Watcher, enough: usize, is_inline: bool) -> Watched {
     let (times, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(Seen::default()));
     let told = Told {

@@ -64,7 +64,7 @@ impl Fake {
             || (),
         );
         filled.unwrap();
-        self.post.begin(first)
+        Shift::begin(&self.post, first)
     }
 
     fn relieved(&self) -> usize {

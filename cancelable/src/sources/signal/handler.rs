@@ -4,7 +4,7 @@
 //! stores of atomics, `getpid`, `sem_post`, and the default action of `signal-hook`, which promises to be so. It takes no
 //! lock, allocates nothing and cannot panic.
 //!
-//! A forked child inherits the handler, but not the thread that it tells. So the handler looks whether the state it finds
+//! A forked child inherits the handler, but not the thread that it notifies. So the handler looks whether the state it finds
 //! is this process's own ([`current`]). If not, nobody in this process has asked for signals, and the signal has its default
 //! action. Nothing that parent and child could share is touched: not a socket, for there is none.
 

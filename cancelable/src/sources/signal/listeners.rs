@@ -147,7 +147,7 @@ impl Listeners {
         self.owner.is_current().then(|| self.lock())
     }
 
-    /// A signal has arrived: tells all who listen for it.
+    /// A signal has arrived: notifies all who listen for it.
     pub(super) fn hear(&self, number: i32) {
         let arrival = Arc::new(Arrival {
             number,

@@ -34,7 +34,7 @@
 //! twice if no async scope listens. This is done in the signal handler itself and needs no thread to be responsive.
 //!
 //! Several signals of one source, or several sources of one scope, count together: SIGTERM after Ctrl-C is the second
-//! signal. What one signal tells nested scopes, or one scope twice, counts once.
+//! signal. A signal counts once for nested scopes, and for one scope that listens twice.
 //!
 //! # Without a scope
 //!
@@ -62,7 +62,7 @@
 //! - *Later*, the crate `ctrlc`, a foreign runtime, or a plain `sigaction`: they put their handler in the place of ours, and
 //!   scopes would be deaf. So the next scope that listens for this signal fails where it begins: it is cancelled, with kind
 //!   [`Error`](crate::ReasonKind::Error) and a [`SignalError`] as the reason's [source](crate::CancelReason::source), and its
-//!   body does not start. `unix(…)` returns the error. A scope that is running by then is not told. The way out is to set
+//!   body does not start. `unix(…)` returns the error. A scope that is running by then does not learn of it. The way out is to set
 //!   the other handler first. We do not take the signal back, for whoever replaced the handler wanted it.
 //!
 //! # Forks

@@ -1,4 +1,4 @@
-//! Signals of Unix: which can be listened for, and the thread that their handlers tell.
+//! Signals of Unix: which can be listened for, and the thread that their handlers notify.
 
 use std::io;
 use std::sync::PoisonError;
@@ -24,7 +24,7 @@ pub(super) fn accept(number: i32) -> Result<(), SignalError> {
     }
 }
 
-/// Has accepted signals handled in this process, from now on for good. Its listeners, who will be told.
+/// Has accepted signals handled in this process, from now on for good. Its listeners, who will be notified.
 ///
 /// That is seen to anew each time: this may be a child, or somebody may have taken the handler away.
 pub(super) fn install(signals: Set) -> Result<&'static Listeners, SignalError> {

@@ -74,6 +74,21 @@ fn l03_whatever_comes_to_a_claimed_tree_has_the_cause_of_the_claim() {
 }
 
 #[test]
+fn l03_what_is_linked_is_marked_before_the_token_that_it_is_linked_to() {
+    let root = CancellationToken::new();
+    // Each is linked to the one before it.
+    let linked = CancellationToken::any([&root]);
+    let last = CancellationToken::any([&linked]);
+    let cause = Arc::new(Cause::plain(ReasonKind::Manual, Location::caller()));
+    let mut harvest = Harvest::default();
+    assert!(mark_across(&root.node, &cause, &mut harvest));
+    // A tree is put there when it has been marked.
+    let marked: Vec<usize> = harvest.handles.iter().map(Handle::address).collect();
+    assert_eq!(marked, [&last, &linked, &root].map(|token| token.node.address()));
+    assert!([root, linked, last].iter().all(CancellationToken::is_cancelled));
+}
+
+#[test]
 fn a_branch_below_a_claim_is_cancelled_for_a_reason_of_its_own_as_long_as_nothing_links_to_it() {
     let root = CancellationToken::new();
     let [left, right] = [root.child_token(), root.child_token()];

@@ -29,7 +29,7 @@ pub(in crate::token) enum Marked {
 impl Handle {
     /// Marks this node and all below it as cancelled, and whatever is linked to any of them (L3).
     ///
-    /// Nobody has been told when this returns: that is in `notify.rs`.
+    /// Nobody has been notified when this returns: that is in `notify.rs`.
     #[inline(always)]
     pub(in crate::token) fn mark(&self, cause: Arc<Cause>) -> Marked {
         if self.is_never() {
@@ -161,7 +161,7 @@ unsafe fn claim(lock: &TreeLock, node: *const Node, cause: &Arc<Cause>) {
     unsafe {
         (*node).cause.with_mut(|slot| *slot = Some(Arc::clone(cause)));
         let state = (*node).state.load_locked(lock);
-        (*node).state.store(lock, state.claimed().with_links_below());
+        (*node).state.store(lock, state.claimed());
     }
 }
 

@@ -50,7 +50,7 @@ impl Handle {
     }
 
     /// Gives a waiter that is in this node's list something else to do, and its place accordingly; hands out what it was
-    /// there for, or `notify` if it has been told. Both are user code: the caller drops them, when no lock is held.
+    /// there for, or `notify` if it has been notified. Both are user code: the caller drops them, when no lock is held.
     ///
     /// # Safety
     /// The caller owns `waiter`, and if it is in a list, it is in this node's.
@@ -73,7 +73,7 @@ impl Handle {
         }
     }
 
-    /// Takes a waiter out of this node's list; `false` if it has been told or was never in. Either way it is the
+    /// Takes a waiter out of this node's list; `false` if it has been notified or was never in. Either way it is the
     /// caller's alone again.
     ///
     /// # Safety
@@ -88,7 +88,7 @@ impl Handle {
         unsafe { (*self.node().waiters()).remove(&lock, waiter) }
     }
 
-    /// Runs `f` on a waiter that is in this node's list; `false` if it has been told.
+    /// Runs `f` on a waiter that is in this node's list; `false` if it has been notified.
     ///
     /// # Safety
     /// If `waiter` is in a list, it is in this node's.

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use super::*;
 
-/// What a mark leaves to be done once the lock is released: people to tell, and things to drop.
+/// What a mark leaves to be done once the lock is released: whom to notify, and what to drop.
 #[derive(Default)]
 pub(in crate::token) struct Harvest {
     /// Marked nodes that have waiters, each kept by a handle.
@@ -243,7 +243,7 @@ unsafe fn mark_node(
                 harvest.has_foreign |= waiters.has_foreign(lock);
                 harvest.queue.push(node);
             } else {
-                // Nobody holds it, so these are detached callbacks; they run with the origin's, whose turn comes last (T8).
+                // Nobody holds it, so these are detached callbacks; they run with the origin's, which come last (T8).
                 (*origin.node().waiters()).append(lock, waiters);
             }
         }
@@ -275,7 +275,7 @@ impl LinkTarget {
     /// One of the sources was cancelled before it could be listened to.
     pub(super) fn source_cancelled(&self, cause: &Arc<Cause>) {
         if let Some(token) = self.fire() {
-            // Not shared yet: nobody to tell, but its links are to be undone.
+            // Not shared yet: nobody to notify, but its links are to be undone.
             let mut harvest = Harvest::default();
             mark_tree(&token, cause, true, &mut harvest);
             harvest.handles.push(token);

@@ -5,7 +5,7 @@
 //! called is put into a [`Harvest`] and handed out.
 //!
 //! This file has the node and the handle. The parts of the algorithm are files of their own: `siblings.rs` (links),
-//! `listen.rs` (who is to be told), `retire.rs` (giving up and freeing), `mark.rs` (the cancel walk), `weak.rs`.
+//! `listen.rs` (who is to be notified), `retire.rs` (giving up and freeing), `mark.rs` (the cancel walk), `weak.rs`.
 
 use std::any::Any;
 use std::ptr::{self, NonNull};

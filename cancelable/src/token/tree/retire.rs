@@ -144,7 +144,7 @@ impl Garbage {
 
 /// The last handle of `node` is gone. Frees the node, or leaves it as a zombie if two or more children hang on it.
 ///
-/// A loop, not a recursion: what is freed may hold handles on others in turn.
+/// A loop, not a recursion: what is freed may itself hold handles on others.
 ///
 /// # Panics
 /// If a destructor of the user's does (of a callback, of an error), after everything has been freed.

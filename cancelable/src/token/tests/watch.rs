@@ -1,6 +1,11 @@
-//! Which alarm a token's deadline is watched by.
+//! Which alarm a token's deadline is watched by, also when two threads set two at once.
 
-use super::*;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use super::super::deadline::{Deadline, Watch};
+use super::super::handle::{CancellationToken, ChildOptions};
+use super::watch_by_thread;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -71,4 +76,38 @@ fn the_wish_for_attention_spreads_to_all_who_rely_on_the_token_and_no_further() 
     root.cancel();
     assert!(below.iter().chain(&further).all(CancellationToken::is_cancelled));
     token.node.spread_attention();
+}
+
+fn deadline(at: Instant) -> Deadline {
+    Deadline::new(at, None, Location::caller())
+}
+
+/// Is the token's deadline watched by the timer's thread?
+fn is_watched(token: &CancellationToken) -> bool {
+    let watched = token
+        .node
+        .with_extras(|extras| matches!(extras.deadline.as_ref().unwrap().watch, Watch::Thread(_)));
+    watched.unwrap()
+}
+
+#[test]
+fn l15_an_alarm_for_a_deadline_that_another_thread_has_replaced_is_not_taken_for_that_ones() {
+    let later = Instant::now() + Duration::from_secs(7_200);
+    let earlier = later - Duration::from_secs(3_600);
+    let token = CancellationToken::new();
+    // The one thread has put its deadline in the place of the other's, and has not armed its alarm; now that one arms its own.
+    token
+        .node
+        .with_extras(|extras| extras.deadline = Some(deadline(earlier)));
+    assert!(watch_by_thread(&token.node, later), "there is a thread");
+    assert!(!is_watched(&token), "it would not be cancelled before `later`");
+    assert!(watch_by_thread(&token.node, earlier), "there is a thread");
+    assert!(is_watched(&token));
+    // And the other way round: the alarm that is there stays.
+    assert!(watch_by_thread(&token.node, later), "there is a thread");
+    assert!(is_watched(&token));
+    // A token that has lost its deadline with a cancel has no use for any.
+    token.cancel();
+    assert!(watch_by_thread(&token.node, earlier), "there is a thread");
+    assert!(token.node.with_extras(|_| ()).is_none());
 }
