@@ -5,6 +5,7 @@
 //! after its poll, whether there is something new: that is all it asks for.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 
 use crate::pending::{Level, Pending};
 use crate::primitive::Arc;
@@ -66,23 +67,19 @@ pub(super) fn push(owner: Owner, what: Arc<Pending>, role: Role) {
         what,
         role,
     };
-    let replaced = with(|notes| {
+    let removed = with(|notes| {
         // What the last one says of the same thing does not count any more.
         let is_same = |last: &Note| last.owner == owner && Arc::ptr_eq(&last.what, &note.what);
-        let replaced = if notes.last().is_some_and(is_same) {
-            notes.pop()
-        } else {
-            None
-        };
-        notes.push(note);
-        if notes.len() > ROOM.get() {
-            outdated(notes)
-        } else {
-            Vec::from_iter(replaced)
+        if notes.last().is_some_and(is_same) {
+            let last = notes.len() - 1;
+            return (Some(mem::replace(&mut notes[last], note)), Vec::new());
         }
+        notes.push(note);
+        let is_long = notes.len() > ROOM.get();
+        (None, if is_long { outdated(notes) } else { Vec::new() })
     });
     // Outside the list: this may run wakers.
-    drop(replaced);
+    drop(removed);
 }
 
 /// A poll that goes on for long has polled the same things again and again.
