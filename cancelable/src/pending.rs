@@ -9,7 +9,6 @@
 //! and `guard/`.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
@@ -119,7 +118,7 @@ struct List {
 }
 
 /// A list is not gone through before it is as long.
-const ROOM: usize = 8;
+const ROOM: usize = 32;
 
 impl List {
     /// Adds one; all of them are to be gone through if the list has become long.
@@ -381,8 +380,9 @@ impl Pending {
     fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
         let here = self.place();
         // What has been away is in it more than once.
-        let mut seen = HashSet::new();
-        things.retain(|child| seen.insert(child.place) && child.is_still_in(here, kind));
+        things.sort_unstable_by_key(|child| child.place);
+        things.dedup_by_key(|child| child.place);
+        things.retain(|child| child.is_still_in(here, kind));
         lock(&self.state).inside[kind as usize].put_back(things);
     }
 

@@ -1,10 +1,10 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
 use super::notes::{Mark, is_noted_since, mark};
-use super::slot::{is_being_polled, note, with};
+use super::slot::{Polled, is_being_polled, note, polled_since, with};
 use std::task::Waker;
 
-use crate::pending::{Kind, Pending, Question};
+use crate::pending::{Kind, Level, Pending, Question};
 use crate::primitive::Arc;
 
 /// The check point as the keeper of what is pending inside, and as a hold or foreign waiter itself. Nothing as long as it is none
@@ -74,9 +74,29 @@ impl Inside {
     fn adopt(&mut self, mark: Mark) {
         with(|frame| {
             if let Some(frame) = frame {
-                frame.adopt_since(mark, self);
+                self.take_in(polled_since(frame.owner(), mark));
             }
         });
+    }
+
+    /// Takes what was polled in a frame that has been left.
+    #[inline]
+    pub(crate) fn keep(&mut self, polled: Polled) {
+        if !polled.is_empty() {
+            self.take_in(polled.take());
+        }
+    }
+
+    #[cold]
+    fn take_in(&mut self, polled: impl Iterator<Item = (Arc<Pending>, u32, Option<Level>)>) {
+        for (what, polls, loose) in polled {
+            self.keeper().adopt(&what, polls, loose);
+        }
+    }
+
+    /// Is a check point spared that does not wait, and whose failure would drop all this?
+    pub(crate) fn is_spared(&self) -> bool {
+        self.has(Question::spared(Kind::Hold)) || self.has(Question::spared(Kind::Foreign))
     }
 
     /// It was polled with this waker, and is pending: whoever is outside is to know, if there is something to know.

@@ -53,6 +53,11 @@ pub(crate) fn is_noted_since(mark: Mark) -> bool {
     WRITTEN.get() != mark.0
 }
 
+/// Is there none of anybody's on this thread?
+pub(super) fn are_none() -> bool {
+    NOTES.try_with(|notes| notes.borrow().is_empty()).unwrap_or(true)
+}
+
 /// On a thread that ends nobody is left to ask.
 fn with<R>(f: impl FnOnce(&mut Vec<Note>) -> R) -> Option<R> {
     NOTES.try_with(|notes| f(&mut notes.borrow_mut())).ok()

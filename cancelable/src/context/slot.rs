@@ -7,13 +7,13 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::iter;
 use std::mem;
 use std::panic::Location;
 use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::inside::Inside;
 use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
@@ -174,7 +174,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Of notes.
-    fn owner(&self) -> usize {
+    pub(super) fn owner(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 
@@ -324,11 +324,6 @@ impl<'a> Frame<'a> {
         notes::push(self.owner(), Arc::clone(keeper), Role::Keeper);
     }
 
-    /// Puts into `inside` what was polled since, and takes it from the frame.
-    pub(crate) fn adopt_since(&self, mark: Mark, inside: &mut Inside) {
-        adopt_since(self.owner(), mark, inside);
-    }
-
     /// The await has ended in which what was polled since was polled.
     #[cold]
     pub(crate) fn loosen_since(&self, mark: Mark, waker: &Waker) {
@@ -357,6 +352,9 @@ impl<'a> Frame<'a> {
     }
 
     fn has(&self, question: Question<'_>, waker: Option<&Waker>, is_bare: bool) -> bool {
+        if notes::are_none() {
+            return false;
+        }
         let mut frame = self;
         let mut level = waker.map(|waker| frame.level(waker));
         // Those inside which the question is asked: what is being polled has not been left.
@@ -432,22 +430,6 @@ impl<'a> Frame<'a> {
             self.cancelled(location)
         } else {
             None
-        }
-    }
-
-    /// The same for one that has this inside, all of which a failure would drop.
-    #[cold]
-    pub(crate) fn notice_beside(
-        &self,
-        inside: &Inside,
-        location: &'static Location<'static>,
-        waker: &Waker,
-    ) -> Option<Cancelled> {
-        let is_spared = |kind| inside.has(Question::spared(kind));
-        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) {
-            None
-        } else {
-            self.notice(location, Some(waker))
         }
     }
 
@@ -543,13 +525,12 @@ impl Polled {
         !is_noted_since(self.since)
     }
 
-    /// Puts it into `inside`.
+    /// What it is, the last first, for one who keeps it.
     #[inline]
-    pub(crate) fn keep(self, inside: &mut Inside) {
-        if !self.is_empty() {
-            adopt_since(self.owner, self.since, inside);
-        }
+    pub(super) fn take(self) -> impl Iterator<Item = (Arc<Pending>, u32, Option<Level>)> {
+        let (owner, since) = (self.owner, self.since);
         mem::forget(self);
+        polled_since(owner, since)
     }
 
     /// The scope is over in which it was polled, with this waker.
@@ -588,13 +569,13 @@ impl Drop for Polled {
     }
 }
 
-#[cold]
-fn adopt_since(owner: usize, mark: Mark, inside: &mut Inside) {
-    while let Some((what, role)) = notes::pop(owner, mark) {
-        if let Role::Polled { polls, loose } = role {
-            inside.keeper().adopt(&what, polls, loose);
-        }
-    }
+/// Takes what of an owner's was polled since: each thing, how often it had been polled, and whether it was let go of.
+pub(super) fn polled_since(owner: usize, since: Mark) -> impl Iterator<Item = (Arc<Pending>, u32, Option<Level>)> {
+    let pop = move || notes::pop(owner, since);
+    iter::from_fn(pop).filter_map(|(what, role)| match role {
+        Role::Polled { polls, loose } => Some((what, polls, loose)),
+        Role::Keeper => None,
+    })
 }
 
 /// As [`with`], for code of this task: none, if the innermost frame is another one's.

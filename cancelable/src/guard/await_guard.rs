@@ -253,7 +253,7 @@ impl<F: Future> Guard<F> {
                 return Poll::Pending;
             }
             let mut inside = Inside::NOTHING;
-            frame.adopt_since(mark, &mut inside);
+            inside.adopt_since(mark);
             self.pending(frame, Before::uncancelled(inside), cx)
         })
     }

@@ -347,7 +347,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                 if let (Some(token), true) = (made, live.nature.owns_token) {
                     end_token(&token, live.nature.location);
                 }
-                polled.keep(&mut live.inside);
+                live.inside.keep(polled);
                 self.finish();
                 Poll::Ready(end(Ok(output)))
             }
@@ -379,7 +379,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         let live = self.as_mut().project().live;
-        polled.keep(&mut live.inside);
+        live.inside.keep(polled);
         if live.nature.shields {
             live.inside.set(Kind::Hold, true);
         }
