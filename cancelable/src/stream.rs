@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
-use crate::context::{About, Frame, Inside, Mark, is_noted_since, mark, with_frame};
+use crate::context::{About, Frame, Inside, Mark, is_noted_since, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
 use crate::pending::{Kind, note_got_out};

@@ -4,7 +4,7 @@ use super::notes::{Mark, is_noted_since, mark};
 use super::slot::{Polled, is_being_polled, note, polled_since, with};
 use std::task::Waker;
 
-use crate::pending::{Kind, Level, Pending, Question};
+use crate::pending::{Kind, Pending, Question};
 use crate::primitive::Arc;
 
 /// The check point as the keeper of what is pending inside, and as a hold or foreign waiter itself. Nothing as long as it is none
@@ -88,9 +88,9 @@ impl Inside {
     }
 
     #[cold]
-    fn take_in(&mut self, polled: impl Iterator<Item = (Arc<Pending>, u32, Option<Level>)>) {
-        for (what, polls, loose) in polled {
-            self.keeper().adopt(&what, polls, loose);
+    fn take_in(&mut self, polled: impl Iterator<Item = (Arc<Pending>, u32, bool)>) {
+        for (what, polls, is_loose) in polled {
+            self.keeper().adopt(&what, polls, is_loose);
         }
     }
 
@@ -102,7 +102,7 @@ impl Inside {
     /// It was polled with this waker, and is pending: whoever is outside is to know, if there is something to know.
     pub(crate) fn note(&self, waker: &Waker) {
         if let Some(keeper) = &self.0 {
-            note(keeper, Some(waker), None);
+            note(keeper, Some(waker), false);
         }
     }
 
@@ -115,7 +115,7 @@ impl Inside {
             }
             let has = |kind| keeper.has_inside(Question::any(kind));
             if has(Kind::Hold) || has(Kind::Foreign) {
-                note(&keeper, None, Some(keeper.level()));
+                note(&keeper, None, true);
             }
         }
     }

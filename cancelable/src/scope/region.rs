@@ -219,7 +219,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         let (poll, polled) = live.nature.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
             self.finish();
-            polled.let_go(cx.waker());
+            polled.let_go();
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
@@ -507,7 +507,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                         end_token(&token, nature.location);
                     }
                 }
-                polled.let_go(cx.waker());
+                polled.let_go();
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
