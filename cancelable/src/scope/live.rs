@@ -86,6 +86,15 @@ impl Live {
         change == Counts::NOTHING && self.is_foreign == is_foreign && registered.has(cx.waker())
     }
 
+    /// As it was made, once `registered` has no token.
+    pub(super) fn reset(&mut self) {
+        self.leave();
+        self.inside = Counts::NOTHING;
+        (self.deadline, self.pausable) = (None, Pausable::No);
+        self.exit = None;
+        (self.is_begun, self.is_unmade, self.looks) = (false, false, LOOKS);
+    }
+
     /// The token of a body that unwound while the region had none to itself.
     pub(super) fn unwound(&self) -> Option<&CancellationToken> {
         self.exit.as_ref()?.unwound.as_ref()

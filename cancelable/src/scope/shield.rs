@@ -106,7 +106,7 @@ impl<F> Shield<F> {
     {
         let plan = Scope::new().detached().timeout(after).plan;
         ShieldWithTimeout {
-            region: Region::with(plan, nature(true, self.location), self.region.into_body()),
+            region: self.region.into_other(plan, nature(true, self.location)),
         }
     }
 }
