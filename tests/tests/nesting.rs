@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cancelable::{CancellationToken, Cancelled, Scope, Scoped, Shield, cancel_scope, cancelable, shield};
+use cancelable::{CancellationToken, Cancelled, Scope, Scoped, Shield, ShieldWithTimeout, WithCancellation};
+use cancelable::{cancel_scope, cancelable, shield};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -70,14 +71,24 @@ fn l25_a_body_that_is_not_send_makes_a_future_that_is_not() {
     impl<T: Send> Of<T> {
         const IS_SEND: bool = true;
     }
-    assert!(Of::<Scoped<Ready<u8>>>::IS_SEND);
-    assert!(!Of::<Scoped<Ready<Rc<u8>>>>::IS_SEND);
-    assert!(Of::<Shield<Ready<u8>>>::IS_SEND);
-    assert!(!Of::<Shield<Ready<Rc<u8>>>>::IS_SEND);
-    assert!(Of::<cancelable::WithCancellation<Ready<u8>>>::IS_SEND);
-    assert!(!Of::<cancelable::WithCancellation<Ready<Rc<u8>>>>::IS_SEND);
-    assert!(Of::<cancelable::ShieldWithTimeout<Ready<u8>>>::IS_SEND);
-    assert!(!Of::<cancelable::ShieldWithTimeout<Ready<Rc<u8>>>>::IS_SEND);
+    assert_eq!(
+        [
+            Of::<Scoped<Ready<u8>>>::IS_SEND,
+            Of::<Shield<Ready<u8>>>::IS_SEND,
+            Of::<ShieldWithTimeout<Ready<u8>>>::IS_SEND,
+            Of::<WithCancellation<Ready<u8>>>::IS_SEND,
+        ],
+        [true; 4]
+    );
+    assert_eq!(
+        [
+            Of::<Scoped<Ready<Rc<u8>>>>::IS_SEND,
+            Of::<Shield<Ready<Rc<u8>>>>::IS_SEND,
+            Of::<ShieldWithTimeout<Ready<Rc<u8>>>>::IS_SEND,
+            Of::<WithCancellation<Ready<Rc<u8>>>>::IS_SEND,
+        ],
+        [false; 4]
+    );
 }
 
 /// Functions that call one another, each in a scope of its own.

@@ -16,9 +16,12 @@ use crate::token::{CancellationToken, Registered};
 /// For how many regions a thread keeps memory. (In models, whose executions share nothing: for none.)
 const KEPT: usize = if cfg!(cancelable_loom) { 0 } else { 32 };
 
+/// The memory is what is kept, so a box each.
+type Spare = Vec<Box<Parts>>;
+
 thread_local! {
     /// As they were made, but for what they are. No user code runs while it is borrowed.
-    static SPARE: RefCell<Vec<Box<Parts>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Spare> = const { RefCell::new(Vec::new()) };
 }
 
 pin_project_lite::pin_project! {
