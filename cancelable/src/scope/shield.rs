@@ -25,6 +25,8 @@ use crate::error::FromCancelled;
 /// In an [annotated](macro@crate::cancelable) function, `#[cancelable(shield)]` on a statement or block is shorter, and lets `?` leave the
 /// function. For clean-up that has to run whichever way a scope ends, see [`cancel_scope!`](crate::cancel_scope#finally-clean-up).
 ///
+/// The future is moved once, into the one that is returned, which is 24 bytes larger, or about a hundred with a timeout.
+///
 /// The await of a shield should not be guarded: that is, `shield(f).await`, as it is written, also in an annotated
 /// function, which leaves it alone. And it should be one await: a shield that is polled by reference in the iterations of a
 /// `select!` loop is waited for by the await in which it first went pending, but not by those of later ones. Put the
@@ -106,7 +108,7 @@ impl<F> Shield<F> {
     {
         let plan = Scope::new().detached().timeout(after).plan;
         ShieldWithTimeout {
-            region: Region::with(plan, nature(true, self.location), self.region.into_body()),
+            region: self.region.into_other(plan, nature(true, self.location)),
         }
     }
 }
