@@ -1791,6 +1791,69 @@ fn l14_a_loop_that_does_poll_the_hold_in_each_turn_is_spared_for_as_long_as_it_t
     assert_eq!(log.all(), ["begun", "done"]);
 }
 
+#[test]
+fn l12_a_crowd_of_thousands_of_holds_is_held_to_the_last() {
+    // Each turn ends one of them, and the others are not polled in it: that is no loop that has forgotten them.
+    const MANY: usize = 3_000;
+    for are_all_at_once in [false, true] {
+        let (token, log) = (CancellationToken::new(), Log::default());
+        let (gates, holds): (Vec<_>, Vec<_>) = (0..MANY)
+            .map(|_| {
+                let (open, gate) = oneshot::channel();
+                (open, shielded(log.clone(), gate))
+            })
+            .unzip();
+        let mut task = Driven::new(token.scope(patient_unordered(holds)));
+        assert!(task.run().is_pending());
+        token.cancel();
+        for gate in gates {
+            if !are_all_at_once {
+                assert!(task.run().is_pending(), "{} of them have been cut", log.count("cut"));
+            }
+            gate.send(()).unwrap();
+        }
+        assert!(matches!(task.run(), Poll::Ready(Err(_))));
+        drop(task);
+        assert_eq!(
+            (log.count("done"), log.count("cut")),
+            (MANY, 0),
+            "all at once: {are_all_at_once}"
+        );
+    }
+}
+
+#[test]
+fn l12_a_hold_is_held_for_as_many_turns_as_it_takes() {
+    // In a crowd it is polled only when it has been woken. Meanwhile the loop has other things to do, and waits for them.
+    #[cancelable]
+    async fn server(hold: Boxed, mut messages: futures::channel::mpsc::Receiver<()>) -> Outcome {
+        let mut crowd = FuturesUnordered::from_iter([hold]);
+        loop {
+            tokio::select! {
+                ended = crowd.next() => {
+                    ended.unwrap()?;
+                    break;
+                }
+                Some(()) = messages.next() => {}
+            }
+        }
+        check()
+    }
+    let (token, log) = (CancellationToken::new(), Log::default());
+    let (open, gate) = oneshot::channel();
+    let (mut send, messages) = futures::channel::mpsc::channel(1);
+    let mut task = Driven::new(token.scope(server(shielded(log.clone(), gate), messages)));
+    assert!(task.run().is_pending());
+    token.cancel();
+    for message in 0..3_000 {
+        send.try_send(()).unwrap();
+        assert!(task.run().is_pending(), "cut by message {message}");
+    }
+    open.send(()).unwrap();
+    assert!(matches!(task.run(), Poll::Ready(Err(_))));
+    assert_eq!(log.all(), ["begun", "done"]);
+}
+
 // What is not changed by all that -------------------------------------------------------------------------------------
 
 #[test]
