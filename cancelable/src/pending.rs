@@ -46,7 +46,7 @@ impl Kind {
 }
 
 /// Where a thing was last polled: the address of its keeper, which keeps its address for as long as it is one.
-type Place = usize;
+pub(crate) type Place = usize;
 
 /// Where it was last polled, nobody is any more.
 const GONE: Place = 0;
@@ -63,9 +63,9 @@ struct State {
     is_over: bool,
     /// It is polled by code that is no check point, where it stands.
     is_bare: bool,
-    /// Its poll has begun and not ended: whoever asks is inside it.
-    is_being_polled: bool,
-    /// The await in which it was last polled has ended.
+    /// How it was last polled.
+    level: Level,
+    /// The await in which that was has ended: so that was polled.
     loose: Option<Level>,
     within: Place,
     /// Where it was last adopted, while it is being polled.
@@ -83,9 +83,35 @@ struct State {
     /// When it was last spared, by [`got_out`].
     spared_at: u32,
     /// By kind. Some may have ended, or moved.
-    inside: [Vec<Arc<Pending>>; 2],
+    inside: [List; 2],
     /// Those who wait for it to end, or to move.
     waiting: Vec<Waiting>,
+}
+
+/// Things that have been inside. Those that have moved or ended are taken out when it has doubled since that was done last, so that it
+/// does not grow in a loop that goes on for ever.
+#[derive(Default)]
+struct List {
+    things: Vec<Arc<Pending>>,
+    room: usize,
+}
+
+/// A list is not gone through before it is as long.
+const ROOM: usize = 8;
+
+impl List {
+    /// Adds one; all of them are to be gone through if the list has become long.
+    fn push(&mut self, thing: Arc<Pending>) -> Option<Vec<Arc<Pending>>> {
+        self.things.push(thing);
+        (self.things.len() > self.room.max(ROOM)).then(|| std::mem::take(&mut self.things))
+    }
+
+    /// Puts back what is left of them, in front of what has been added meanwhile.
+    fn put_back(&mut self, mut left: Vec<Arc<Pending>>) {
+        left.append(&mut self.things);
+        self.room = 2 * left.len();
+        self.things = left;
+    }
 }
 
 struct Waiting {
@@ -110,8 +136,13 @@ impl State {
         self.within == keeper || (self.within == GONE && self.before == keeper)
     }
 
+    /// It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
+    fn may_return_to(&self, keeper: Place, kind: Kind) -> bool {
+        (self.within == ELSEWHERE && self.last == keeper) || (kind == Kind::Hold && self.before == keeper)
+    }
+
     fn has(&self, kind: Kind) -> bool {
-        self.is[kind as usize] || !self.inside[kind as usize].is_empty()
+        self.is[kind as usize] || !self.inside[kind as usize].things.is_empty()
     }
 }
 
@@ -134,6 +165,8 @@ pub(crate) struct Question<'a> {
     pub(crate) waits: bool,
     /// All that is inside, or only what is loose.
     pub(crate) of: Of,
+    /// None of these.
+    pub(crate) except: &'a [Place],
 }
 
 /// What is asked for.
@@ -142,8 +175,8 @@ pub(crate) enum Of {
     All,
     /// What is loose, for a check point of this level, if that is known.
     Loose(Option<Level>),
-    /// What nobody has in an await, and may be left behind.
-    Bare,
+    /// What nobody has in an await, and may be left behind, for the same.
+    Bare(Option<Level>),
 }
 
 impl<'a> Question<'a> {
@@ -154,6 +187,7 @@ impl<'a> Question<'a> {
             waker: None,
             waits: true,
             of: Of::All,
+            except: &[],
         }
     }
 
@@ -175,6 +209,18 @@ impl<'a> Question<'a> {
 
     pub(crate) fn of(self, of: Of) -> Self {
         Self { of, ..self }
+    }
+
+    fn is_about(&self, state: &State, place: Place, loose: Option<Level>) -> bool {
+        let is_left = state.within == GONE;
+        let is_asked_for = match self.of {
+            Of::All => true,
+            Of::Loose(None) => is_left || loose.is_some(),
+            Of::Loose(level) => is_left || loose == level,
+            // What is sync is taken to be the scope's own.
+            Of::Bare(level) => loose.is_none() && state.is_bare && level.unwrap_or(Level::Own) == state.level,
+        };
+        is_asked_for && !self.except.contains(&place)
     }
 }
 
@@ -215,7 +261,7 @@ impl Pending {
             is: [false; 2],
             is_over: false,
             is_bare: true,
-            is_being_polled: false,
+            level: Level::Own,
             loose: None,
             within: ELSEWHERE,
             last: GONE,
@@ -226,7 +272,7 @@ impl Pending {
             polls: 0,
             spared: 0,
             spared_at: 0,
-            inside: [Vec::new(), Vec::new()],
+            inside: <[List; 2]>::default(),
             waiting: Vec::new(),
         })))
     }
@@ -235,19 +281,12 @@ impl Pending {
         std::ptr::from_ref(self).addr()
     }
 
-    /// It is going to be polled.
-    pub(crate) fn begin_poll(&self) {
-        lock(&self.0).is_being_polled = true;
-    }
-
-    /// That is over.
-    pub(crate) fn end_poll(&self) {
-        lock(&self.0).is_being_polled = false;
-    }
-
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
-    pub(crate) fn polled(&self) -> u32 {
+    pub(crate) fn polled(&self, level: Option<Level>) -> u32 {
         let mut state = lock(&self.0);
+        if let Some(level) = level {
+            state.level = level;
+        }
         state.polls = state.polls.wrapping_add(1);
         if state.within > ELSEWHERE {
             state.last = state.within;
@@ -301,14 +340,60 @@ impl Pending {
             }
         };
         if new != [false; 2] {
-            let mut state = lock(&self.0);
             for kind in Kind::BOTH {
                 if new[kind as usize] {
-                    state.inside[kind as usize].push(Arc::clone(child));
+                    let long = lock(&self.0).inside[kind as usize].push(Arc::clone(child));
+                    if let Some(long) = long {
+                        self.prune(kind, long);
+                    }
                 }
             }
         }
         wake(moved);
+    }
+
+    #[cold]
+    fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
+        let here = self.place();
+        things.retain(|child| child.is_still_in(here, kind));
+        lock(&self.0).inside[kind as usize].put_back(things);
+    }
+
+    /// May it count for this keeper, now or later? If not, it is no longer in its list.
+    fn is_still_in(&self, keeper: Place, kind: Kind) -> bool {
+        let mut state = lock(&self.0);
+        let may_count = state.is_valid_in(keeper) || state.may_return_to(keeper, kind);
+        if may_count && state.is_over && state.has(kind) {
+            // What it has kept may have gone elsewhere.
+            let things = std::mem::take(&mut state.inside[kind as usize].things);
+            drop(state);
+            self.prune(kind, things);
+            state = lock(&self.0);
+        }
+        if may_count && state.has(kind) {
+            return true;
+        }
+        if state.listed_in == keeper {
+            state.listed[kind as usize] = false;
+        }
+        false
+    }
+
+    /// Has it nothing inside, of what has been there?
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = lock(&self.0);
+        state.inside.iter().all(|list| list.things.is_empty())
+    }
+
+    /// Has it been polled just so often, and is there still a reason to know of it?
+    pub(crate) fn is_current(&self, polls: u32) -> bool {
+        let state = lock(&self.0);
+        state.polls == polls && Kind::BOTH.into_iter().any(|kind| state.has(kind))
+    }
+
+    /// How it was last polled.
+    pub(crate) fn level(&self) -> Level {
+        lock(&self.0).level
     }
 
     /// It is of this kind from now on, or no longer.
@@ -332,7 +417,7 @@ impl Pending {
         let waiting = std::mem::take(&mut state.waiting);
         let within = state.within;
         drop(state);
-        if !is_in_place(within) {
+        if !waiting.is_empty() && !is_in_place(within) {
             wake(waiting.into_iter().map(|waiting| waiting.waker).collect());
         }
     }
@@ -340,10 +425,6 @@ impl Pending {
     /// It is an await that is a check point, and so not left behind unnoticed.
     pub(crate) fn set_guarded(&self) {
         lock(&self.0).is_bare = false;
-    }
-
-    pub(crate) fn is_bare(&self) -> bool {
-        lock(&self.0).is_bare
     }
 
     /// Is there something of this kind inside?
@@ -359,10 +440,10 @@ impl Pending {
             up,
         };
         let list = question.kind as usize;
-        let mut left = lock(&self.0).inside[list].len();
+        let mut left = lock(&self.0).inside[list].things.len();
         while left > 0 {
             left -= 1;
-            let Some(child) = lock(&self.0).inside[list].get(left).cloned() else {
+            let Some(child) = lock(&self.0).inside[list].things.get(left).cloned() else {
                 continue;
             };
             let found = match child.look(here.place, question) {
@@ -392,9 +473,14 @@ impl Pending {
         false
     }
 
-    /// The same, of what is no keeper's yet.
-    pub(crate) fn is_or_has(&self, question: Question<'_>) -> bool {
-        let is = lock(&self.0).is[question.kind as usize];
+    /// The same, of what has been polled so often, and is no keeper's yet.
+    pub(crate) fn is_or_has(&self, question: Question<'_>, polls: u32, loose: Option<Level>) -> bool {
+        let state = lock(&self.0);
+        if state.polls != polls || !question.is_about(&state, self.place(), loose) {
+            return false;
+        }
+        let is = state.is[question.kind as usize];
+        drop(state);
         (is || self.has_inside(question.of(Of::All))) && self.counts(question)
     }
 
@@ -417,14 +503,7 @@ impl Pending {
             }
             return Look::Gone;
         }
-        let is_asked_for = match (question.of, state.loose) {
-            (Of::All, _) => true,
-            _ if state.is_being_polled => false,
-            (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
-            (Of::Bare, None) => state.is_bare,
-            _ => false,
-        };
-        if !is_asked_for {
+        if !question.is_about(&state, self.place(), state.loose) {
             return Look::Passed;
         }
         if !state.is[kind] {
@@ -440,7 +519,8 @@ impl Pending {
 
     /// Does it count for whoever asks?
     fn counts(&self, question: Question<'_>) -> bool {
-        (question.of != Of::Bare || self.is_left(question)) && (question.waits || self.is_spared(question.kind))
+        (!matches!(question.of, Of::Bare(_)) || self.is_left(question))
+            && (question.waits || self.is_spared(question.kind))
     }
 
     /// Has it been left behind by an await that was no check point? Whoever asks first cannot know. If it is polled before the next
@@ -495,7 +575,7 @@ impl Pending {
 
     fn remove(&self, list: usize, at: usize, child: &Arc<Self>) {
         let mut state = lock(&self.0);
-        let list = &mut state.inside[list];
+        let list = &mut state.inside[list].things;
         if list.get(at).is_some_and(|there| Arc::ptr_eq(there, child)) {
             let removed = list.swap_remove(at);
             drop(state);
@@ -525,7 +605,7 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let here = self.place();
         let inside = std::mem::take(&mut lock(&self.0).inside);
-        for child in inside.into_iter().flatten() {
+        for child in inside.into_iter().flat_map(|list| list.things) {
             let waiting = {
                 let mut state = lock(&child.0);
                 if state.within != here {
@@ -540,6 +620,9 @@ impl Drop for Pending {
 }
 
 fn wake(waiting: Vec<Arc<Waker>>) {
+    if waiting.is_empty() {
+        return;
+    }
     let mut panics = FirstPanic::default();
     for waker in waiting {
         panics.run(|| waker.wake_by_ref());

@@ -1,10 +1,10 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
-use super::notes::{Mark, Role, Taken};
+use super::notes::{Mark, is_noted_since, mark};
 use super::slot::{is_being_polled, note, with};
 use std::task::Waker;
 
-use crate::pending::{Kind, Level, Pending, Question};
+use crate::pending::{Kind, Pending, Question};
 use crate::primitive::Arc;
 
 /// The check point as the keeper of what is pending inside, and as a hold or foreign waiter itself. Nothing as long as it is none
@@ -22,6 +22,13 @@ impl Inside {
     #[inline(always)]
     pub(crate) fn is_some(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// It is an await that is a check point.
+    pub(crate) fn set_guarded(&self) {
+        if let Some(keeper) = &self.0 {
+            keeper.set_guarded();
+        }
     }
 
     /// Made now if need be.
@@ -44,18 +51,27 @@ impl Inside {
 
     /// Says that it keeps what is polled in the innermost frame from now on. Returns what to take that back with.
     pub(crate) fn announce(&self) -> Mark {
-        with(|frame| {
-            let Some(frame) = frame else { return Mark::NOTHING };
-            let mark = frame.mark();
-            if let Some(keeper) = &self.0 {
-                frame.announce(keeper);
-            }
-            mark
-        })
+        let mark = mark();
+        if let Some(keeper) = &self.0 {
+            with(|frame| {
+                if let Some(frame) = frame {
+                    frame.announce(keeper);
+                }
+            });
+        }
+        mark
     }
 
     /// Takes what was polled in the innermost frame since, and takes an announcement back.
+    #[inline]
     pub(crate) fn adopt_since(&mut self, mark: Mark) {
+        if is_noted_since(mark) {
+            self.adopt(mark);
+        }
+    }
+
+    #[cold]
+    fn adopt(&mut self, mark: Mark) {
         with(|frame| {
             if let Some(frame) = frame {
                 frame.adopt_since(mark, self);
@@ -63,40 +79,23 @@ impl Inside {
         });
     }
 
-    /// It is pending: whoever is outside is to know, if there is something to know.
-    pub(crate) fn note(&self) {
+    /// It was polled with this waker, and is pending: whoever is outside is to know, if there is something to know.
+    pub(crate) fn note(&self, waker: &Waker) {
         if let Some(keeper) = &self.0 {
-            note(keeper, |_| None);
+            note(keeper, Some(waker), None);
         }
     }
 
-    /// Takes what was polled in a frame that has been left.
-    #[inline]
-    pub(crate) fn adopt_if_any(&mut self, taken: &Taken) {
-        if !taken.is_empty() {
-            self.adopt(taken);
-        }
-    }
-
-    #[cold]
-    fn adopt(&mut self, taken: &Taken) {
-        while let Some((what, role)) = taken.pop() {
-            if let Role::Polled { polls, loose } = role {
-                self.keeper().adopt(&what, polls, loose);
-            }
-        }
-    }
-
-    /// The check point is done, in a poll with this waker, or dropped. What lives on inside is somebody else's: as a rule of the code
-    /// round it.
-    pub(crate) fn end(&mut self, waker: Option<&Waker>) {
+    /// The check point is done, or dropped. What lives on inside is somebody else's: as a rule of the code round it.
+    pub(crate) fn end(&mut self) {
         if let Some(keeper) = self.0.take() {
             keeper.end(is_being_polled);
+            if keeper.is_empty() {
+                return;
+            }
             let has = |kind| keeper.has_inside(Question::any(kind));
             if has(Kind::Hold) || has(Kind::Foreign) {
-                note(&keeper, |frame| {
-                    Some(waker.map_or(Level::Own, |waker| frame.level(waker)))
-                });
+                note(&keeper, None, Some(keeper.level()));
             }
         }
     }

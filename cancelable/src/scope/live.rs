@@ -1,13 +1,13 @@
 //! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
 
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::Context;
 use std::time::Instant;
 
 use super::nature::Nature;
 use super::origin::LOOKS;
 use crate::clock;
-use crate::context::{Inside, Taken};
+use crate::context::{Inside, Polled};
 use crate::delay::Delay;
 use crate::pending::{Kind, note_got_out};
 use crate::runtime::Task;
@@ -76,19 +76,19 @@ impl Live {
     #[inline]
     pub(super) fn is_as_before(
         &self,
-        notes: &Taken,
+        polled: &Polled,
         is_foreign: bool,
         registered: &Registered<CancellationToken>,
         cx: &Context<'_>,
     ) -> bool {
-        notes.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
+        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
     }
 
     /// The region is done. `token`: what it has been registered with.
-    pub(super) fn leave(&mut self, token: &CancellationToken, waker: Option<&Waker>) {
+    pub(super) fn leave(&mut self, token: &CancellationToken) {
         if self.inside.is_some() {
             self.set_foreign(false, token);
-            self.inside.end(waker);
+            self.inside.end();
         }
     }
 

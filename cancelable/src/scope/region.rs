@@ -15,7 +15,7 @@ use super::live::{Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
 use crate::clock;
-use crate::context::{Frame, Taken, let_go, with_frame, with_frame_of};
+use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
@@ -183,7 +183,7 @@ impl<M, F> Region<M, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             });
         }
-        panics.run(|| live.leave(registered.token(), None));
+        panics.run(|| live.leave(registered.token()));
         panics.run(|| live.deadline = None);
         panics.run(|| live.grace = None);
         panics.resume();
@@ -233,17 +233,17 @@ where
             return self.followed(poll, cx);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
-        let (poll, notes) = live.nature.enter(&frame, token, || future.poll(cx));
+        let (poll, polled) = live.nature.enter(&frame, token, || future.poll(cx));
         if let Poll::Ready(output) = poll {
-            self.finish(cx);
-            let_go(&notes, cx.waker());
+            self.finish();
+            polled.let_go(cx.waker());
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if live.is_as_before(&notes, is_foreign, &registered, cx) {
+        if live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(Before::default(), &notes, is_foreign, cx)
+        self.pending(Before::default(), polled, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -308,17 +308,17 @@ where
             ..Before::uncancelled(live.inside.clone())
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
-        let (poll, notes) = live.nature.enter(&frame, token, || before.poll(future, cx));
+        let (poll, polled) = live.nature.enter(&frame, token, || before.poll(future, cx));
         live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
-            self.finish(cx);
+            self.finish();
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !cancelled && live.is_as_before(&notes, is_foreign, &registered, cx) {
+        if !cancelled && live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(before, &notes, is_foreign, cx)
+        self.pending(before, polled, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -371,7 +371,7 @@ where
             is_begun: &mut live.is_begun,
             is_unmade: &mut live.is_unmade,
         };
-        let (poll, notes) = frame.enter_and_take(|| {
+        let (poll, polled) = frame.enter_and_keep(|| {
             if let Some(keeper) = live.inside.get() {
                 frame.announce(keeper);
             }
@@ -385,16 +385,16 @@ where
                 if let (Some(token), true) = (made, live.nature.owns_token) {
                     end_token(&token, live.nature.location);
                 }
-                live.inside.adopt_if_any(&notes);
-                self.finish(cx);
+                polled.keep(&mut live.inside);
+                self.finish();
                 Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(&notes, is_foreign, registered, cx) => Poll::Pending,
+            (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered, cx) => Poll::Pending,
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
                 }
-                self.pending(Before::default(), &notes, is_foreign, cx)
+                self.pending(Before::default(), polled, is_foreign, cx)
                     .map(|cancelled| end(Err(cancelled)))
             }
         }
@@ -412,18 +412,18 @@ where
     fn pending(
         mut self: Pin<&mut Self>,
         before: Before,
-        notes: &Taken,
+        polled: Polled,
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         let live = self.as_mut().project().live;
-        live.inside.adopt_if_any(notes);
+        polled.keep(&mut live.inside);
         if live.nature.shields {
             live.inside.set(Kind::Hold, true);
         }
         let poll = self.as_mut().pending_with(before, is_foreign, cx);
         if poll.is_pending() {
-            self.live.inside.note();
+            self.live.inside.note(cx.waker());
         }
         poll
     }
@@ -450,7 +450,7 @@ where
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced {
-                let frame = Frame::new(token, &live.nature.about, None);
+                let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
                 if !frame.enter(|| before.may_fail(&cause, &frame, cx)) {
                     return Poll::Pending;
                 }
@@ -527,14 +527,16 @@ where
             if is_cancelled && nature.is_check_point {
                 let noticed = frame.enter(|| {
                     // What is dropped unused is dropped in here, too.
-                    frame.notice(nature.location).inspect(|_| drop(unwinding.unused.take()))
+                    frame
+                        .notice(nature.location, Some(cx.waker()))
+                        .inspect(|_| drop(unwinding.unused.take()))
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            let (poll, notes) = frame.enter_and_take(|| {
+            let (poll, polled) = frame.enter_and_keep(|| {
                 let Some(make) = unwinding.unused.take() else {
                     unreachable!("it has not been dropped")
                 };
@@ -549,7 +551,7 @@ where
                         end_token(&token, nature.location);
                     }
                 }
-                let_go(&notes, cx.waker());
+                polled.let_go(cx.waker());
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
@@ -575,13 +577,13 @@ where
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
-                .pending(Before::default(), &notes, is_foreign, cx)
+                .pending(Before::default(), polled, is_foreign, cx)
                 .map(|cancelled| end(Err(cancelled)))
         })
     }
 
     /// The body is done: end the token, inside whose frame the body's remains are dropped.
-    fn finish(self: Pin<&mut Self>, cx: &Context<'_>) {
+    fn finish(self: Pin<&mut Self>) {
         let this = self.project();
         let live = this.live;
         let (mut body, mut registered) = (this.body, this.registered);
@@ -595,7 +597,7 @@ where
                 end_token(token, live.nature.location);
             }
         }
-        live.leave(registered.token(), Some(cx.waker()));
+        live.leave(registered.token());
         registered.as_mut().adopt(CancellationToken::never());
         live.is_begun = false;
         (live.deadline, live.pausable) = (None, Pausable::No);
