@@ -9,6 +9,8 @@
 //! and `guard/`.
 
 use std::cell::Cell;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use crate::primitive::{Arc, Mutex, MutexGuard, lock};
@@ -45,16 +47,36 @@ impl Kind {
     const BOTH: [Self; 2] = [Self::Hold, Self::Foreign];
 }
 
-/// Where a thing was last polled: the address of its keeper, which keeps its address for as long as it is one.
-pub(crate) type Place = usize;
+/// Where a thing was last polled: the number of its keeper, which no other ever has.
+pub(crate) type Place = u64;
 
 /// Where it was last polled, nobody is any more.
 const GONE: Place = 0;
 /// It is being polled, or was where there is no keeper.
 const ELSEWHERE: Place = 1;
 
+/// A number for a keeper. Each thread takes some at a time.
+fn new_place() -> Place {
+    const SOME: u64 = 1024;
+    // Not part of any model: nothing is told by these numbers but that they differ.
+    static TAKEN: AtomicU64 = AtomicU64::new(ELSEWHERE + 1);
+    thread_local! {
+        static OWN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    }
+    let (mut next, mut end) = OWN.get();
+    if next == end {
+        next = TAKEN.fetch_add(SOME, Ordering::Relaxed);
+        end = next + SOME;
+    }
+    OWN.set((next + 1, end));
+    next
+}
+
 /// A hold, a foreign waiter, a keeper, or several of these in one.
-pub(crate) struct Pending(Mutex<State>);
+pub(crate) struct Pending {
+    place: Place,
+    state: Mutex<State>,
+}
 
 struct State {
     /// What it is itself, by kind.
@@ -257,33 +279,36 @@ enum Look {
 
 impl Pending {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
-            is: [false; 2],
-            is_over: false,
-            is_bare: true,
-            level: Level::Own,
-            loose: None,
-            within: ELSEWHERE,
-            last: GONE,
-            before: GONE,
-            asked: None,
-            listed_in: GONE,
-            listed: [false; 2],
-            polls: 0,
-            spared: 0,
-            spared_at: 0,
-            inside: <[List; 2]>::default(),
-            waiting: Vec::new(),
-        })))
+        Arc::new(Self {
+            place: new_place(),
+            state: Mutex::new(State {
+                is: [false; 2],
+                is_over: false,
+                is_bare: true,
+                level: Level::Own,
+                loose: None,
+                within: ELSEWHERE,
+                last: GONE,
+                before: GONE,
+                asked: None,
+                listed_in: GONE,
+                listed: [false; 2],
+                polls: 0,
+                spared: 0,
+                spared_at: 0,
+                inside: <[List; 2]>::default(),
+                waiting: Vec::new(),
+            }),
+        })
     }
 
     pub(crate) fn place(&self) -> Place {
-        std::ptr::from_ref(self).addr()
+        self.place
     }
 
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
     pub(crate) fn polled(&self, level: Option<Level>) -> u32 {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if let Some(level) = level {
             state.level = level;
         }
@@ -299,7 +324,7 @@ impl Pending {
 
     /// Nobody outside has adopted it.
     pub(crate) fn nobodys(&self, polls: u32) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if state.polls == polls && state.within == ELSEWHERE {
             let moved = state.moved();
             drop(state);
@@ -315,7 +340,7 @@ impl Pending {
         }
         let mut new = [false; 2];
         let moved = {
-            let mut child = lock(&child.0);
+            let mut child = lock(&child.state);
             if child.polls != polls {
                 return;
             }
@@ -342,7 +367,7 @@ impl Pending {
         if new != [false; 2] {
             for kind in Kind::BOTH {
                 if new[kind as usize] {
-                    let long = lock(&self.0).inside[kind as usize].push(Arc::clone(child));
+                    let long = lock(&self.state).inside[kind as usize].push(Arc::clone(child));
                     if let Some(long) = long {
                         self.prune(kind, long);
                     }
@@ -355,20 +380,22 @@ impl Pending {
     #[cold]
     fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
         let here = self.place();
-        things.retain(|child| child.is_still_in(here, kind));
-        lock(&self.0).inside[kind as usize].put_back(things);
+        // What has been away is in it more than once.
+        let mut seen = HashSet::new();
+        things.retain(|child| seen.insert(child.place) && child.is_still_in(here, kind));
+        lock(&self.state).inside[kind as usize].put_back(things);
     }
 
     /// May it count for this keeper, now or later? If not, it is no longer in its list.
     fn is_still_in(&self, keeper: Place, kind: Kind) -> bool {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let may_count = state.is_valid_in(keeper) || state.may_return_to(keeper, kind);
         if may_count && state.is_over && state.has(kind) {
             // What it has kept may have gone elsewhere.
             let things = std::mem::take(&mut state.inside[kind as usize].things);
             drop(state);
             self.prune(kind, things);
-            state = lock(&self.0);
+            state = lock(&self.state);
         }
         if may_count && state.has(kind) {
             return true;
@@ -381,24 +408,24 @@ impl Pending {
 
     /// Has it nothing inside, of what has been there?
     pub(crate) fn is_empty(&self) -> bool {
-        let state = lock(&self.0);
+        let state = lock(&self.state);
         state.inside.iter().all(|list| list.things.is_empty())
     }
 
     /// Has it been polled just so often, and is there still a reason to know of it?
     pub(crate) fn is_current(&self, polls: u32) -> bool {
-        let state = lock(&self.0);
+        let state = lock(&self.state);
         state.polls == polls && Kind::BOTH.into_iter().any(|kind| state.has(kind))
     }
 
     /// How it was last polled.
     pub(crate) fn level(&self) -> Level {
-        lock(&self.0).level
+        lock(&self.state).level
     }
 
     /// It is of this kind from now on, or no longer.
     pub(crate) fn set(&self, kind: Kind, is: bool, is_in_place: impl FnOnce(Place) -> bool) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if std::mem::replace(&mut state.is[kind as usize], is) && !is {
             Self::let_go(state, is_in_place);
         }
@@ -406,7 +433,7 @@ impl Pending {
 
     /// Its future is done, or gone.
     pub(crate) fn end(&self, is_in_place: impl FnOnce(Place) -> bool) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.is = [false; 2];
         state.is_over = true;
         Self::let_go(state, is_in_place);
@@ -424,7 +451,7 @@ impl Pending {
 
     /// It is an await that is a check point, and so not left behind unnoticed.
     pub(crate) fn set_guarded(&self) {
-        lock(&self.0).is_bare = false;
+        lock(&self.state).is_bare = false;
     }
 
     /// Is there something of this kind inside?
@@ -440,10 +467,10 @@ impl Pending {
             up,
         };
         let list = question.kind as usize;
-        let mut left = lock(&self.0).inside[list].things.len();
+        let mut left = lock(&self.state).inside[list].things.len();
         while left > 0 {
             left -= 1;
-            let Some(child) = lock(&self.0).inside[list].things.get(left).cloned() else {
+            let Some(child) = lock(&self.state).inside[list].things.get(left).cloned() else {
                 continue;
             };
             let found = match child.look(here.place, question) {
@@ -475,7 +502,7 @@ impl Pending {
 
     /// The same, of what has been polled so often, and is no keeper's yet.
     pub(crate) fn is_or_has(&self, question: Question<'_>, polls: u32, loose: Option<Level>) -> bool {
-        let state = lock(&self.0);
+        let state = lock(&self.state);
         if state.polls != polls || !question.is_about(&state, self.place(), loose) {
             return false;
         }
@@ -485,7 +512,7 @@ impl Pending {
     }
 
     fn look(&self, keeper: Place, question: Question<'_>) -> Look {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let kind = question.kind as usize;
         if !state.is_valid_in(keeper) {
             // It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
@@ -527,7 +554,7 @@ impl Pending {
     /// one asks, it is in another branch, and goes on by itself.
     fn is_left(&self, question: Question<'_>) -> bool {
         let Some(waker) = question.waker else { return false };
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let polls = state.polls;
         match state.asked {
             Some(asked) if asked == polls => true,
@@ -546,7 +573,7 @@ impl Pending {
 
     /// Once more?
     fn is_spared(&self, kind: Kind) -> bool {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let most = match kind {
             Kind::Hold => SPARED_FOR_A_HOLD,
             Kind::Foreign => {
@@ -563,7 +590,7 @@ impl Pending {
     /// Nothing was found in it. Is it to be taken out of the keeper's list? If so it is put there again when there is reason to. What
     /// is over is not polled again, so it stays as long as what has moved may come back.
     fn unlist(&self, keeper: Place, kind: Kind) -> bool {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if state.is_over && state.has(kind) {
             return false;
         }
@@ -574,7 +601,7 @@ impl Pending {
     }
 
     fn remove(&self, list: usize, at: usize, child: &Arc<Self>) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let list = &mut state.inside[list].things;
         if list.get(at).is_some_and(|there| Arc::ptr_eq(there, child)) {
             let removed = list.swap_remove(at);
@@ -589,7 +616,7 @@ impl Pending {
         let Some(waker) = waker.cloned().map(Arc::new) else {
             return;
         };
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if !state.is_valid_in(keeper) || !state.has(question.kind) {
             // It has, a moment ago.
             drop(state);
@@ -604,10 +631,10 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let here = self.place();
-        let inside = std::mem::take(&mut lock(&self.0).inside);
+        let inside = std::mem::take(&mut lock(&self.state).inside);
         for child in inside.into_iter().flat_map(|list| list.things) {
             let waiting = {
-                let mut state = lock(&child.0);
+                let mut state = lock(&child.state);
                 if state.within != here {
                     continue;
                 }

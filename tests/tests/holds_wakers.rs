@@ -89,26 +89,6 @@ fn is_held<T>(mut task: Driven<'_, T>, token: &CancellationToken, open: oneshot:
 }
 
 #[test]
-fn l12_a_hold_is_held_under_wakers_that_are_new_in_each_poll() {
-    for (name, turns) in BOTH {
-        println!("{name}");
-        let (token, log) = (CancellationToken::new(), Log::default());
-        let (open, gate) = oneshot::channel();
-        let first = tests::ready_after(2, Ok(())).boxed();
-        let task = Driven::new(token.scope(under_new_wakers(turns(first, hold(&log, gate)))));
-        is_held(task, &token, open, &log);
-
-        // And by a guard in between.
-        let (token, log) = (CancellationToken::new(), Log::default());
-        let (open, gate) = oneshot::channel();
-        let first = tests::ready_after(2, Ok(())).boxed();
-        let inner = under_new_wakers(turns(first, hold(&log, gate)));
-        let task = Driven::new(token.scope(async move { guard(under_new_wakers(guard(inner))).await?? }));
-        is_held(task, &token, open, &log);
-    }
-}
-
-#[test]
 fn l12_a_loop_that_goes_into_a_crowd_half_way_keeps_its_holds() {
     for (name, turns) in BOTH {
         for is_guarded in [true, false] {

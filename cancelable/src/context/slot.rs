@@ -18,7 +18,7 @@ use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
-use crate::pending::{Kind, Level, Of, Pending, Question};
+use crate::pending::{Kind, Level, Of, Pending, Place, Question};
 use crate::primitive::Arc;
 use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
@@ -401,7 +401,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Is what was last polled at this place being polled, so that who keeps it will look at it again?
-    fn is_being_polled(&self, place: usize) -> bool {
+    fn is_being_polled(&self, place: Place) -> bool {
         let mut frame = self;
         loop {
             let notes = notes::all(frame.owner());
@@ -612,6 +612,6 @@ pub(super) fn note(what: &Arc<Pending>, waker: Option<&Waker>, loose: Option<Lev
 }
 
 /// Is the keeper at this place being polled by the code now running?
-pub(super) fn is_being_polled(place: usize) -> bool {
+pub(super) fn is_being_polled(place: Place) -> bool {
     with(|frame| frame.is_some_and(|frame| frame.is_being_polled(place)))
 }
