@@ -1168,7 +1168,7 @@ fn l12_a_shared_future_that_another_scope_finishes_does_not_hold_where_it_began(
             if is_guarded {
                 guard(pending::<()>()).await
             } else {
-                Ok(pending().await)
+                pending().await
             }
         }));
         let mut task_b = Driven::new(Scope::new().parent(&b).run(async move {
@@ -1176,7 +1176,7 @@ fn l12_a_shared_future_that_another_scope_finishes_does_not_hold_where_it_began(
             if is_guarded {
                 guard(pending::<()>()).await
             } else {
-                Ok(pending().await)
+                pending().await
             }
         }));
         assert!(task_a.run().is_pending());
@@ -1393,6 +1393,28 @@ fn l12_a_hold_that_ends_nowhere_leaves_nothing_where_it_began() {
         token.cancel();
         assert!(matches!(task.run(), Poll::Ready(Err(_))), "guarded: {is_guarded}");
     }
+}
+
+#[test]
+fn l12_the_last_item_of_a_stream_is_waited_for_where_the_stream_is_polled() {
+    let [a, b] = [CancellationToken::new(), CancellationToken::new()];
+    let log = Log::default();
+    let (open, gate) = oneshot::channel();
+    let place: Place = Arc::new(Mutex::new(Some(last_item(log.clone(), gate))));
+    let mut task_a = Driven::new(a.scope(begins_and_leaves_alone(Arc::clone(&place))));
+    assert!(task_a.run().is_pending());
+    let stream = place.lock().unwrap().take().unwrap();
+    let mut task_b = Driven::new(b.scope(guard(stream)));
+    assert!(task_b.run().is_pending());
+    a.cancel();
+    assert!(matches!(task_a.run(), Poll::Ready(Err(_))));
+    assert!(task_b.run().is_pending());
+    b.cancel();
+    assert!(task_b.run().is_pending());
+    assert!(task_b.poll().is_pending());
+    open.send(()).unwrap();
+    assert!(matches!(task_b.run(), Poll::Ready(Ok(Ok(())))));
+    assert_eq!(log.all(), ["begun", "done"]);
 }
 
 // Scopes inside -------------------------------------------------------------------------------------------------------
