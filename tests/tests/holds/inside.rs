@@ -75,6 +75,87 @@ fn l12_a_scope_inside_waits_for_a_hold_outside_if_the_cancel_has_reached_that() 
     assert_eq!(log.all(), ["begun", "done"]);
 }
 
+/// Waits for `turn` under the ambient token, or one below it, given or carried in some way.
+type Given = fn(Receiver<()>) -> Boxed;
+
+const GIVEN: [(&str, Given); 6] = [
+    ("in_current_scope", |turn| {
+        async { guard(turn).await.map(drop) }.in_current_scope().boxed()
+    }),
+    ("token.scope", |turn| {
+        current().scope(async { guard(turn).await.map(drop) }).boxed()
+    }),
+    ("token.scope, of a child", |turn| {
+        let child = current().child_token();
+        async move { child.scope(async { guard(turn).await.map(drop) }).await }.boxed()
+    }),
+    ("with_cancellation", |turn| {
+        let token = current();
+        async move { turn.with_cancellation(&token).await.map(drop) }.boxed()
+    }),
+    ("a scope with the ambient token as its parent", |turn| {
+        let parent = current();
+        Scope::new()
+            .parent(&parent)
+            .run(async { guard(turn).await.map(drop) })
+            .boxed()
+    }),
+    ("an await in a scope in that", |turn| {
+        let inner = Scope::new().run(async { guard(turn).await.map(drop) });
+        async { inner.await }.in_current_scope().boxed()
+    }),
+];
+
+#[test]
+fn l12_what_runs_under_the_token_of_the_scope_outside_waits_for_its_hold_however_it_has_come_by_it() {
+    // If it failed, the `?` behind it would drop the hold.
+    let mut failed = Vec::new();
+    for (name, given) in GIVEN {
+        let played = || {
+            let (token, log) = (CancellationToken::new(), Log::default());
+            let (end_turn, turn) = oneshot::channel::<()>();
+            let (open, gate) = oneshot::channel();
+            let mut hold = shielded(log.clone(), gate);
+            let mut task = Driven::new(Scope::new().parent(&token).run(async move {
+                begin(&mut hold).await;
+                given(turn).await?;
+                hold.await
+            }));
+            assert!(task.run().is_pending());
+            token.cancel();
+            assert!(task.run().is_pending(), "{:?}", log.all());
+            assert!(task.poll().is_pending(), "{:?}", log.all());
+            end_turn.send(()).unwrap();
+            assert!(task.run().is_pending());
+            open.send(()).unwrap();
+            assert!(task.run().is_ready());
+            assert_eq!(log.all(), ["begun", "done"]);
+        };
+        if catch_unwind(AssertUnwindSafe(played)).is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn l12_what_runs_under_a_token_of_its_own_does_not_wait_for_a_hold_outside() {
+    let [token, own] = [CancellationToken::new(), CancellationToken::new()];
+    own.cancel();
+    let (_open, gate) = oneshot::channel();
+    let mut hold = shielded(Log::default(), gate);
+    let mut task = Driven::new(token.scope(async move {
+        begin(&mut hold).await;
+        assert!(own.scope(guard(pending::<()>())).await.is_err());
+        assert!(own.scope(async { check() }).await.is_err());
+        assert!(own.sync_scope(check).is_err());
+        assert!(pending::<()>().with_cancellation(&own).await.is_err());
+        let scope = Scope::new().parent(&own);
+        assert!(scope.run(guard(pending::<()>())).await.is_err());
+    }));
+    assert!(task.run().is_ready());
+}
+
 #[test]
 fn l12_a_hold_of_the_code_outside_does_not_keep_the_branches_of_a_race_from_ending() {
     // The loser has lost: a cancel of its own, which has not reached the scope where the hold is.

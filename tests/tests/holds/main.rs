@@ -22,8 +22,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::{
-    CancellationToken, Cancelled, Scope, Spawn, StreamEnd, StreamExt as _, TaskGroup, cancel_scope, cancelable, check,
-    guard, is_cancelled, race, shield, sleep, try_join,
+    CancelFutureExt as _, CancellationToken, Cancelled, Scope, Spawn, StreamEnd, StreamExt as _, TaskGroup,
+    cancel_scope, cancelable, check, current, guard, is_cancelled, race, shield, sleep, thread, try_join,
 };
 use futures::channel::oneshot::{self, Receiver};
 use futures::future::{self, BoxFuture, Either, FutureExt as _};

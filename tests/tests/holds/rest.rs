@@ -89,3 +89,27 @@ fn l12_holds_are_held_on_every_runtime() {
         assert_eq!(log.all(), ["begun", "done"]);
     });
 }
+
+#[test]
+fn l12_holds_are_held_while_a_thread_blocks() {
+    // In a sync scope no waker is the scope's, and the thread itself is what waits.
+    for _ in 0..50 {
+        let (token, log) = (CancellationToken::new(), Log::default());
+        let (open, gate) = oneshot::channel();
+        let (end_turn, turn) = oneshot::channel::<()>();
+        let outcome = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while log.all().is_empty() {
+                    std::thread::yield_now();
+                }
+                end_turn.send(()).unwrap();
+                token.cancel();
+                assert!(open.send(()).is_ok(), "cut");
+            });
+            let body = unordered(turn.map(|_| Ok(())).boxed(), shielded(log.clone(), gate));
+            token.sync_scope(|| thread::block_on(body))
+        });
+        assert!(outcome.and_then(|outcome| outcome).is_err());
+        assert_eq!(log.all(), ["begun", "done"]);
+    }
+}
