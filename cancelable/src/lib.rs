@@ -92,6 +92,7 @@ mod primitive;
 
 mod unwind;
 
+mod pending;
 mod trampoline;
 
 mod crew;

@@ -12,9 +12,10 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
-use crate::context::{About, Counts, Frame, count, with_frame};
+use crate::context::{About, Frame, Inside, Mark, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
+use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
 use crate::token::{CancellationToken, Registered};
 
@@ -25,8 +26,8 @@ use crate::token::{CancellationToken, Registered};
 #[non_exhaustive]
 pub enum StreamEnd {
     /// At once: where an annotated function that awaits the items would have failed. Between two items nothing more is
-    /// asked of the stream, ready or not; if the cancel comes while an item is pending, the stream ends without it (but
-    /// not before something annotated or shielded in there has got out).
+    /// asked of the stream, ready or not; if the cancel comes while an item is pending, the stream ends without it. But
+    /// what is annotated or shielded in there (in a `buffer_unordered`, for example) gets out first, and gives its items.
     ///
     /// For streams that wait for others: channels, sockets, timers.
     #[default]
@@ -161,8 +162,8 @@ struct Own {
     registered: Option<Pin<Box<Registered<CancellationToken>>>>,
     /// Registered among the foreign wakers, for it is not the one of the frame outside.
     is_foreign: bool,
-    /// So the check points out there count it, while an item is pending.
-    is_counted: bool,
+    /// So the check points out there are to know of it, while an item is pending.
+    waiter: Inside,
 }
 
 impl Own {
@@ -171,7 +172,7 @@ impl Own {
             token: token.clone(),
             registered: None,
             is_foreign: false,
-            is_counted: false,
+            waiter: Inside::NOTHING,
         }
     }
 
@@ -192,17 +193,23 @@ impl Own {
         }
     }
 
-    fn set_counted(&mut self, is_counted: bool) {
-        if self.is_counted != is_counted {
-            self.is_counted = is_counted;
-            count(Counts::ONE_FOREIGN, is_counted);
+    /// After each poll: does it wait under a foreign waker?
+    fn set_foreign(&mut self, is_foreign: bool) {
+        if is_foreign {
+            self.waiter.set(Kind::Foreign, true);
+            self.waiter.note();
+        } else if self.waiter.is_some() {
+            if self.token.is_marked() {
+                note_got_out();
+            }
+            self.waiter.end();
         }
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        self.set_counted(false);
+        self.set_foreign(false);
     }
 }
 
@@ -227,8 +234,8 @@ pin_project_lite::pin_project! {
         // `None` only when it has been taken out.
         #[pin]
         stream: Option<S>,
-        // What check points in it have left pending. A guard would forget that with every item.
-        inside: Counts,
+        // What is pending in it. A guard would forget that with every item.
+        inside: Inside,
         // What is ambient outside a frame that is only there for the guard.
         outside: Option<Outside>,
     }
@@ -259,16 +266,19 @@ impl Outside {
     }
 }
 
-/// Adds what is left pending in a poll to what was.
-struct Counting<'a, 'f> {
-    inside: &'a mut Counts,
+/// Takes what is left pending in a poll, also if that panics, for the stream may be polled again.
+struct Keeping<'a, 'f> {
+    inside: &'a mut Inside,
     frame: &'a Frame<'f>,
-    before: Counts,
+    outside: Mark,
 }
 
-impl Drop for Counting<'_, '_> {
+impl Drop for Keeping<'_, '_> {
     fn drop(&mut self) {
-        *self.inside = self.inside.plus(self.frame.counts().minus(self.before));
+        if self.frame.mark() != self.outside {
+            self.frame.adopt_since(self.outside, self.inside);
+            self.inside.note();
+        }
     }
 }
 
@@ -284,19 +294,21 @@ impl<S: Stream> Future for Items<S> {
             let Some(frame) = frame else {
                 return stream.poll_next(cx);
             };
-            // Also if the stream panics, for it may be polled again.
-            let _counting = Counting {
+            let keeping = Keeping {
+                outside: frame.mark(),
                 inside: this.inside,
                 frame,
-                before: frame.counts(),
             };
+            if let Some(keeper) = keeping.inside.get() {
+                frame.announce(keeper);
+            }
             match this.outside {
                 None => stream.poll_next(cx),
                 Some(outside) => {
                     // The very one: those inside tell it by where it is.
                     let waker = outside.wakes.then(|| cx.waker());
-                    let frame = Frame::new(&outside.token, About::NOTHING, waker);
-                    frame.enter(|| stream.poll_next(cx)).0
+                    let frame = Frame::new(&outside.token, About::GIVEN, waker);
+                    frame.enter(|| stream.poll_next(cx))
                 }
             }
         })
@@ -309,7 +321,7 @@ impl<S: Stream> UntilCancelled<S> {
         Self {
             guard: guard(Items {
                 stream: Some(stream),
-                inside: Counts::NOTHING,
+                inside: Inside::NOTHING,
                 outside: None,
             }),
             hold: Hold::new(),
@@ -421,8 +433,9 @@ fn poll_item<S: Stream>(
     let drained = match *stage {
         Stage::Producing { drained } => drained,
         Stage::Between { mut drained } => {
+            let inside = &guard.inner().inside;
             let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() => frame.notice(guard.location()),
+                Some(frame) if !frame.is_quiet() => frame.notice_beside(inside, guard.location()),
                 _ => None,
             });
             if let Some(cancelled) = cancelled {
@@ -434,8 +447,7 @@ fn poll_item<S: Stream>(
                     }
                 }
             }
-            let inside = guard.inner().inside;
-            guard.as_mut().go_on(inside);
+            guard.as_mut().go_on();
             drained
         }
         Stage::Last(_) | Stage::Over(_) => unreachable!("these do not ask the token"),
@@ -480,15 +492,15 @@ impl<S: Stream> Stream for UntilCancelled<S> {
             (_, Some(own)) => {
                 Outside::look(this.guard.as_mut().inner_pin().project().outside, cx);
                 // A frame for the guard alone: inside it, the stream is polled in what is outside again.
-                let frame = Frame::new(&own.token, About::NOTHING, Some(cx.waker()));
-                let poll = frame.enter(|| poll_item(this.guard, this.stage, *this.end, cx)).0;
+                let frame = Frame::new(&own.token, About::GIVEN, Some(cx.waker()));
+                let poll = frame.enter(|| poll_item(this.guard, this.stage, *this.end, cx));
                 let is_foreign = !frame.outer_wakes(cx.waker());
                 let is_pending = matches!(this.stage, Stage::Producing { .. });
                 if is_pending {
                     own.register(is_foreign, cx.waker());
-                    own.set_counted(is_foreign);
+                    own.set_foreign(is_foreign);
                 } else {
-                    own.set_counted(false);
+                    own.set_foreign(false);
                     if matches!(this.stage, Stage::Over(_)) {
                         own.registered = None;
                     }

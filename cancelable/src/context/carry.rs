@@ -1,7 +1,7 @@
 //! Taking the ambient token along to another thread.
 
 use super::current::current;
-use super::slot::{self, About, Frame};
+use super::slot::{self, About, Frame, Outside};
 use crate::token::CancellationToken;
 
 /// The ambient token with the name and the grace of its scope, to be made ambient somewhere else.
@@ -15,6 +15,7 @@ impl Carried {
         Self {
             token: current(),
             about: slot::with(|frame| About {
+                outside: Outside::Stranger,
                 name: frame.and_then(Frame::scope_name),
                 grace: frame.and_then(Frame::grace),
             }),
@@ -30,7 +31,7 @@ impl Carried {
         if self.token == CancellationToken::never() && slot::with(|frame| frame.is_none()) {
             return f();
         }
-        Frame::new(&self.token, &self.about, None).enter(f).0
+        Frame::new(&self.token, &self.about, None).enter(f)
     }
 }
 
@@ -95,6 +96,6 @@ impl CancellationToken {
     /// assert!(check().is_ok());
     /// ```
     pub fn sync_scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        Frame::new(self, About::NOTHING, None).enter(f).0
+        Frame::new(self, About::GIVEN, None).enter(f)
     }
 }

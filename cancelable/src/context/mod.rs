@@ -6,6 +6,9 @@
 
 mod carry;
 mod current;
+mod inside;
+#[allow(unsafe_code, reason = "a list of boxes in one word; see the head of the file")]
+mod notes;
 pub(crate) mod probe;
 #[allow(unsafe_code, reason = "frames on the stack; see the head of the file")]
 mod slot;
@@ -14,4 +17,6 @@ pub(crate) use carry::Carried;
 pub use carry::{propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
-pub(crate) use slot::{About, Counts, Frame, LazyToken, count, with as with_frame};
+pub(crate) use inside::Inside;
+pub(crate) use notes::{Mark, Taken};
+pub(crate) use slot::{About, Frame, Outside, LazyToken, let_go, with as with_frame};

@@ -7,14 +7,19 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::mem;
 use std::panic::Location;
 use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::notes::{Mark, Notes, Role, Taken};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
+use super::inside::Inside;
+use crate::pending::{Kind, Pending, Question};
+use crate::primitive::Arc;
 use crate::token::{CancellationToken, StateRef};
 
 thread_local! {
@@ -22,39 +27,22 @@ thread_local! {
     static INNERMOST: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
 }
 
-/// What check points inside have left pending, as changes since the frame was entered: two numbers in one word, which
-/// every await compares.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts(i64);
-
-impl Counts {
-    pub(crate) const NOTHING: Self = Self(0);
-    /// A pending shield or finishing await: an outer check point must not drop it.
-    pub(crate) const ONE_HOLD: Self = Self(1 << 32);
-    /// A check point registered on its own, because it is polled under a waker that is not its scope's.
-    pub(crate) const ONE_FOREIGN: Self = Self(1);
-
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self(self.0.wrapping_add(other.0))
-    }
-
-    pub(crate) fn minus(self, other: Self) -> Self {
-        Self(self.0.wrapping_sub(other.0))
-    }
-
-    pub(crate) fn holds(self) -> i32 {
-        // What the lower half borrowed, if it is negative, is given back.
-        ((self.0 - i64::from(self.foreign())) >> 32) as i32
-    }
-
-    pub(crate) fn foreign(self) -> i32 {
-        self.0 as i32
-    }
+/// What the frame outside is to this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// The code round it: a scope in a scope.
+    #[default]
+    Round,
+    /// The same, behind a shield.
+    Shielded,
+    /// Whoever happens to run this one, which was given its token or carried here.
+    Stranger,
 }
 
 /// What a frame says of itself besides its token.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
+    pub(crate) outside: Outside,
     /// For error messages.
     pub(crate) name: Option<Cow<'static, str>>,
     /// How long what is cancelled in here may take to get out.
@@ -62,11 +50,19 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// Nothing.
-    pub(crate) const NOTHING: &'static Self = &Self {
-        name: None,
-        grace: None,
-    };
+    /// Of a frame whose token was given.
+    pub(crate) const GIVEN: &'static Self = &Self::nothing(Outside::Stranger);
+    /// Of a shield.
+    pub(crate) const SHIELD: &'static Self = &Self::nothing(Outside::Shielded);
+
+    /// Only this.
+    pub(crate) const fn nothing(outside: Outside) -> Self {
+        Self {
+            outside,
+            name: None,
+            grace: None,
+        }
+    }
 }
 
 /// A token that is made when somebody first needs it.
@@ -93,7 +89,7 @@ pub(crate) struct Frame<'a> {
     about: &'a About,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
     waker: Option<&'a Waker>,
-    counts: Cell<Counts>,
+    notes: Notes,
     outer: Cell<*const Frame<'static>>,
 }
 
@@ -122,40 +118,72 @@ impl<'a> Frame<'a> {
             token,
             about,
             waker,
-            counts: Cell::new(Counts::NOTHING),
+            notes: Notes::new(),
             outer: Cell::new(ptr::null()),
         }
     }
 
-    /// Runs `f` with this frame as the innermost one; what its check points counted goes to the frame outside, and is
-    /// returned.
+    /// Runs `f` with this frame as the innermost one. What was polled in it is the frame's outside from then on.
     #[inline]
-    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> (R, Counts) {
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let (result, notes) = self.enter_and_take(f);
+        if !notes.is_empty() {
+            hand_on(&notes, false);
+        }
+        result
+    }
+
+    /// The same, for one who keeps what was polled.
+    #[inline]
+    pub(crate) fn enter_and_take<R>(&self, f: impl FnOnce() -> R) -> (R, Taken) {
         /// Puts the outer frame back, whichever way `f` ends.
         struct Leave<'f, 'a>(&'f Frame<'a>);
 
         impl Drop for Leave<'_, '_> {
             #[inline]
             fn drop(&mut self) {
-                INNERMOST.set(self.0.outer.get());
-                let counts = self.0.counts.get();
-                if counts != Counts::NOTHING {
-                    with(|outer| {
-                        if let Some(outer) = outer {
-                            outer.add(counts);
-                        }
-                    });
+                self.0.leave();
+                let notes = self.0.notes.take();
+                if !notes.is_empty() {
+                    hand_on(&notes, false);
                 }
             }
         }
 
         // The lifetimes are erased; the rule in the module's head makes up for it.
-        self.counts.set(Counts::NOTHING);
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
         let leave = Leave(self);
         let result = f();
-        drop(leave);
-        (result, self.counts.get())
+        mem::forget(leave);
+        self.leave();
+        (result, self.notes.take())
+    }
+
+    /// Takes the frame out of the chain.
+    #[inline(always)]
+    fn leave(&self) {
+        let this: *const Frame<'static> = ptr::from_ref(self).cast();
+        if INNERMOST.get() == this {
+            INNERMOST.set(self.outer.get());
+        } else {
+            self.leave_out_of_order();
+        }
+    }
+
+    /// Frames were entered in here and not left: by a coroutine that is suspended.
+    #[cold]
+    fn leave_out_of_order(&self) {
+        let this: *const Frame<'static> = ptr::from_ref(self).cast();
+        with(|innermost| {
+            let mut at = innermost;
+            while let Some(frame) = at {
+                if frame.outer.get() == this {
+                    frame.outer.set(self.outer.get());
+                    return;
+                }
+                at = frame.outer();
+            }
+        });
     }
 
     /// Would a cancel of the frame outside, as it was entered, wake `waker` as well? So also if there is none.
@@ -229,13 +257,77 @@ impl<'a> Frame<'a> {
         !self.is_clear(false) && self.token().is_cancelled()
     }
 
+    /// A place in the list of what has been polled in this frame: if another poll leaves it as it was, there was nothing inside
+    /// that check points have to know of.
     #[inline(always)]
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts.get()
+    pub(crate) fn mark(&self) -> Mark {
+        self.notes.mark()
     }
 
-    pub(crate) fn add(&self, change: Counts) {
-        self.counts.set(self.counts.get().plus(change));
+    /// `what` was polled here and is pending; or, if it is loose, was let go of by the await in which it was polled.
+    fn note(&self, what: &Arc<Pending>, is_loose: bool) {
+        let polls = what.polled();
+        self.notes.push(Arc::clone(what), Role::Polled { polls, is_loose });
+    }
+
+    /// Says who keeps what is polled from now on, until the next [`adopt_since`](Self::adopt_since) with a mark from before.
+    pub(crate) fn announce(&self, keeper: &Arc<Pending>) {
+        self.notes.push(Arc::clone(keeper), Role::Keeper);
+    }
+
+    /// Puts into `inside` what was polled since, and takes it from the frame.
+    pub(crate) fn adopt_since(&self, mark: Mark, inside: &mut Inside) {
+        while let Some((what, role)) = self.notes.pop(mark) {
+            if let Role::Polled { polls, is_loose } = role {
+                inside.keeper().adopt(&what, polls, is_loose);
+            }
+        }
+    }
+
+    /// The await has ended in which what was polled since was polled.
+    #[cold]
+    pub(crate) fn loosen_since(&self, mark: Mark) {
+        self.notes.loosen(mark);
+    }
+
+    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail?
+    pub(crate) fn has_loose(&self, question: Question<'_>) -> bool {
+        let question = question.loose();
+        let mut frame = self;
+        loop {
+            let found = frame.notes.find(|what, role| {
+                let counts = match role {
+                    Role::Keeper => what.has_inside(question),
+                    Role::Polled { is_loose, .. } => is_loose && what.is_or_has(question),
+                };
+                counts.then_some(())
+            });
+            if found.is_some() {
+                return true;
+            }
+            if frame.about.outside != Outside::Round {
+                return false;
+            }
+            match frame.outer() {
+                Some(outer) if !outer.is_quiet() && outer.token().is_marked() => frame = outer,
+                _ => return false,
+            }
+        }
+    }
+
+    /// Is what was last polled at this place being polled, so that who keeps it will look at it again?
+    fn is_being_polled(&self, place: usize) -> bool {
+        let mut frame = self;
+        loop {
+            let keeper = |what: &Arc<Pending>, role| matches!(role, Role::Keeper).then(|| what.place());
+            if let Some(keeper) = frame.notes.find(keeper) {
+                return keeper == place;
+            }
+            match frame.outer() {
+                Some(outer) => frame = outer,
+                None => return false,
+            }
+        }
     }
 
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
@@ -258,17 +350,42 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Does a check point at `location` find this frame's token cancelled?
+    /// The same for one that has this inside, all of which a failure would drop.
+    #[cold]
+    pub(crate) fn notice_beside(
+        &self,
+        inside: &Inside,
+        location: &'static Location<'static>,
+    ) -> Option<Cancelled> {
+        let is_spared = |kind| inside.has(Question::any(kind, None).spared());
+        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) { None } else { self.notice(location) }
+    }
+
+    /// The error of a check point at `location` that has made sure that it may fail.
+    pub(crate) fn fail(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+        let cancelled = self.cancelled(location)?;
+        probe::noticed(location);
+        Some(cancelled)
+    }
+
+    /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
         if probe::is_watched() && !self.token().is_marked() {
             probe::check_point(location);
         }
-        let cancelled = self.is_cancelled();
+        let cancelled = self.is_cancelled() && !self.is_spared();
         if cancelled {
             probe::noticed(location);
         }
         cancelled
+    }
+
+    /// Would it harm something loose if a check point here failed that does not wait?
+    fn is_spared(&self) -> bool {
+        [Kind::Hold, Kind::Foreign]
+            .into_iter()
+            .any(|kind| self.has_loose(Question::any(kind, None).spared()))
     }
 
     /// The error of a check point that has found this frame's token cancelled.
@@ -293,6 +410,9 @@ impl<'a> Frame<'a> {
         loop {
             if let Some(found) = ask(frame) {
                 return Some(found);
+            }
+            if frame.about.outside == Outside::Stranger {
+                return None;
             }
             frame = frame.outer()?;
         }
@@ -320,32 +440,38 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     f(unsafe { innermost.as_ref() })
 }
 
-/// Adds `one` to what is pending inside the innermost frame, or takes it back. Without a frame no check point is outside, or
-/// none that will ever be polled on this thread again.
-pub(crate) fn count(one: Counts, is_pending: bool) {
-    let change = if is_pending { one } else { Counts::NOTHING.minus(one) };
-    with(|frame| {
-        if let Some(frame) = frame {
-            frame.add(change);
+/// Notes what was polled outside the innermost frame, or nowhere if there is none.
+#[cold]
+fn hand_on(notes: &Taken, is_over: bool) {
+    with(|outer| {
+        let Some(outer) = outer else { return };
+        let mut taken = Vec::new();
+        while let Some(one) = notes.pop() {
+            taken.push(one);
+        }
+        for (what, role) in taken.into_iter().rev() {
+            if let Role::Polled { polls, is_loose } = role {
+                let is_loose = is_loose || is_over;
+                outer.notes.push(what, Role::Polled { polls, is_loose });
+            }
         }
     });
 }
 
-#[cfg(all(test, not(cancelable_loom)))]
-mod tests {
-    use super::*;
+/// The await or scope in which these were polled is over.
+pub(crate) fn let_go(notes: &Taken) {
+    hand_on(notes, true);
+}
 
-    /// `n` times `one`, which may be negative.
-    fn times(n: i32, one: Counts) -> Counts {
-        let add = |sum: Counts, _| if n < 0 { sum.minus(one) } else { sum.plus(one) };
-        (0..n.abs()).fold(Counts::NOTHING, add)
-    }
+/// `what` was polled in the innermost frame, and is pending.
+pub(super) fn note(what: &Arc<Pending>, is_loose: bool) {
+    with(|frame| match frame {
+        Some(frame) => frame.note(what, is_loose),
+        None => what.nobodys(what.polled()),
+    });
+}
 
-    #[test]
-    fn neither_of_the_two_counts_borrows_from_the_other() {
-        for (holds, foreign) in (-2..=2).flat_map(|holds| (-2..=2).map(move |foreign| (holds, foreign))) {
-            let counts = times(holds, Counts::ONE_HOLD).plus(times(foreign, Counts::ONE_FOREIGN));
-            assert_eq!((counts.holds(), counts.foreign()), (holds, foreign));
-        }
-    }
+/// Is the keeper at this place being polled by the code now running?
+pub(super) fn is_being_polled(place: usize) -> bool {
+    with(|frame| frame.is_some_and(|frame| frame.is_being_polled(place)))
 }

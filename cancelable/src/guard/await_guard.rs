@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use super::stage::Stage;
 use super::verdict::Before;
-use crate::context::{Counts, Frame, with_frame};
+use crate::context::{Frame, Inside, Mark, with_frame};
 use crate::error::Cancelled;
+use crate::pending::{Kind, note_got_out};
 use crate::starved::{PutOff, Starved};
 use crate::token::{CancellationToken, Registered};
 
@@ -74,13 +75,9 @@ impl<F> Guard<F> {
     }
 
     /// Begins anew with what the same future does next, which is a stream: started, for its owner asks the token before
-    /// that, and with `inside` pending in it from before.
-    pub(crate) fn go_on(self: Pin<&mut Self>, inside: Counts) {
-        let stage = self.project().stage;
-        stage.start();
-        if inside != Counts::NOTHING {
-            stage.get_or_default().counts = inside;
-        }
+    /// that.
+    pub(crate) fn go_on(self: Pin<&mut Self>) {
+        self.project().stage.start();
     }
 }
 
@@ -90,7 +87,7 @@ pin_project_lite::pin_project! {
     pub struct Guard<F> {
         #[pin]
         inner: F,
-        stage: Stage<Inside>,
+        stage: Stage<Special>,
         location: &'static Location<'static>,
     }
 
@@ -106,23 +103,24 @@ pin_project_lite::pin_project! {
 
 /// A guard with something inside goes away.
 #[cold]
-fn leave(stage: &mut Stage<Inside>) {
-    if let Some(mut inside) = stage.take() {
-        with_frame(|frame| inside.unregister(frame));
+fn leave(stage: &mut Stage<Special>) {
+    if let Some(mut special) = stage.take() {
+        special.unregister();
+        special.inside.end();
     }
 }
 
 /// What few guards need: things pending inside, or a registration of their own.
 #[derive(Default)]
-struct Inside {
-    counts: Counts,
+struct Special {
+    inside: Inside,
     /// Under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
     own: Option<Pin<Box<Registered<CancellationToken>>>>,
     /// How many polls in a row the runtime's budget has put a failure off.
     put_off: PutOff,
 }
 
-impl Inside {
+impl Special {
     /// Registers `waker` with the frame's token; `false` if that is cancelled by now. Counts in any case: it is under this
     /// waker that the guard has to be polled before what is outside may drop it.
     fn register(&mut self, frame: &Frame<'_>, waker: &Waker) -> bool {
@@ -131,19 +129,20 @@ impl Inside {
                 return own.has(waker) || own.as_mut().register(waker, true);
             }
         }
-        self.unregister(Some(frame));
+        self.unregister();
         let mut own = Box::pin(Registered::new(frame.token().clone()));
         let in_time = own.as_mut().register(waker, true);
-        frame.add(Counts::ONE_FOREIGN);
+        self.inside.set(Kind::Foreign, true);
         self.own = Some(own);
         in_time
     }
 
-    fn unregister(&mut self, frame: Option<&Frame<'_>>) {
+    fn unregister(&mut self) {
         if let Some(own) = self.own.take() {
-            if let Some(frame) = frame {
-                frame.add(Counts::NOTHING.minus(Counts::ONE_FOREIGN));
+            if own.token().is_marked() {
+                note_got_out();
             }
+            self.inside.set(Kind::Foreign, false);
             // The waker with it, which is user code, and so the last thing.
             drop(own);
         }
@@ -161,16 +160,20 @@ impl<F: Future> Future for Guard<F> {
             if this.stage.is_boxed() || frame.is_some_and(|frame| !frame.is_clear(!this.stage.is_fresh())) {
                 return self.poll_with_care(frame, cx);
             }
-            let counts = frame.map_or(Counts::NOTHING, Frame::counts);
+            let mark = frame.map(Frame::mark);
             let poll = this.inner.poll(cx);
             if poll.is_pending() {
                 let was_fresh = this.stage.is_fresh();
                 this.stage.start();
-                if let Some(frame) = frame {
+                if let (Some(frame), Some(mark)) = (frame, mark) {
                     // A cancel that came meanwhile is the scope's to see: it has this task polled again.
-                    if frame.counts() != counts || !frame.wakes(cx.waker()) || !frame.is_quiet() {
-                        return self.pending_unless_usual(frame, counts, was_fresh, cx).map(Err);
+                    if frame.mark() != mark || !frame.wakes(cx.waker()) || !frame.is_quiet() {
+                        return self.pending_unless_usual(frame, mark, was_fresh, cx).map(Err);
                     }
+                }
+            } else if let (Some(frame), Some(mark)) = (frame, mark) {
+                if frame.mark() != mark {
+                    frame.loosen_since(mark);
                 }
             }
             poll.map(Ok)
@@ -196,28 +199,26 @@ impl<F: Future> Guard<F> {
             }
             this.stage.start();
         }
-        let counts = frame.counts();
         let kept = this.stage.get_mut();
         let cancelled = frame.token().is_cancelled();
-        let starved = Starved::before(kept.as_ref().map(|kept| &kept.put_off), cancelled);
-        let inside = kept.map_or(Counts::NOTHING, |inside| inside.counts);
         let foreign = !frame.wakes(cx.waker());
         let mut before = Before {
             cancelled,
             foreign,
             told: Before::is_told(frame.token(), foreign),
-            inside,
             is_check_point: true,
-            starved,
+            starved: Starved::before(kept.as_ref().map(|kept| &kept.put_off), cancelled),
+            ..Before::uncancelled(kept.map_or(Inside::NOTHING, |kept| kept.inside.clone()))
         };
         match before.poll(frame, this.inner, cx) {
             Poll::Ready(output) => {
-                if let Some(mut inside) = this.stage.take() {
-                    inside.unregister(Some(frame));
+                if let Some(mut special) = this.stage.take() {
+                    special.unregister();
                 }
+                before.inside.end();
                 Poll::Ready(Ok(output))
             }
-            Poll::Pending => self.pending(frame, counts, &before, cx).map(Err),
+            Poll::Pending => self.pending(frame, before, cx).map(Err),
         }
     }
 
@@ -226,57 +227,51 @@ impl<F: Future> Guard<F> {
     fn pending_unless_usual(
         self: Pin<&mut Self>,
         frame: &Frame<'_>,
-        counts_before: Counts,
+        mark: Mark,
         was_fresh: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         // One that had begun has not looked at the clock so far, and may be polled without end.
-        let is_usual = frame.counts() == counts_before && frame.wakes(cx.waker());
+        let is_usual = frame.mark() == mark && frame.wakes(cx.waker());
         if is_usual && (was_fresh || frame.is_clear(false)) {
             return Poll::Pending;
         }
-        self.pending(frame, counts_before, &Before::default(), cx)
+        let mut inside = Inside::NOTHING;
+        frame.adopt_since(mark, &mut inside);
+        self.pending(frame, Before::uncancelled(inside), cx)
     }
 
     #[cold]
-    fn pending(
-        self: Pin<&mut Self>,
-        frame: &Frame<'_>,
-        counts_before: Counts,
-        before: &Before,
-        cx: &mut Context<'_>,
-    ) -> Poll<Cancelled> {
+    fn pending(self: Pin<&mut Self>, frame: &Frame<'_>, before: Before, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.project();
-        pending(this.stage, frame, counts_before, before, this.location, cx)
+        if before.inside.is_some() {
+            this.stage.get_or_default().inside = before.inside.clone();
+        }
+        let poll = pending(this.stage, frame, &before, this.location, cx);
+        if let (Poll::Pending, Some(special)) = (&poll, this.stage.get_mut()) {
+            special.inside.note();
+        }
+        poll
     }
 }
 
-/// The rare ends of a pending poll: cancelled, something inside began or ended, or a waker that is not the scope's.
+/// The rare ends of a pending poll: cancelled, something inside, or a waker that is not the scope's.
 fn pending(
-    stage: &mut Stage<Inside>,
+    stage: &mut Stage<Special>,
     frame: &Frame<'_>,
-    counts_before: Counts,
     before: &Before,
     location: &'static Location<'static>,
     cx: &mut Context<'_>,
 ) -> Poll<Cancelled> {
-    let change = frame.counts().minus(counts_before);
-    if change != Counts::NOTHING {
-        let inside = stage.get_or_default();
-        inside.counts = inside.counts.plus(change);
-    }
     if let Some(cause) = frame.token().cause() {
-        let counts = stage.get_mut().map_or(Counts::NOTHING, |inside| inside.counts);
-        if before.may_fail(&cause, counts, cx) {
-            let put_off = stage.get_mut().map(|inside| &inside.put_off);
+        if before.may_fail(&cause, frame, cx) {
+            let put_off = stage.get_mut().map(|special| &special.put_off);
             if let Some(put_off) = before.starved.puts_off(put_off, cx) {
                 stage.get_or_default().put_off = put_off;
                 return Poll::Pending;
             }
-            if let Some(mut inside) = stage.take() {
-                inside.unregister(Some(frame));
-            }
-            if let Some(cancelled) = frame.notice(location) {
+            leave(stage);
+            if let Some(cancelled) = frame.fail(location) {
                 return Poll::Ready(cancelled);
             }
         } else if !before.cancelled && !frame.wakes(cx.waker()) {
@@ -285,8 +280,8 @@ fn pending(
         return Poll::Pending;
     }
     if frame.wakes(cx.waker()) {
-        if let Some(inside) = stage.get_mut() {
-            inside.unregister(Some(frame));
+        if let Some(special) = stage.get_mut() {
+            special.unregister();
         }
     } else if !stage.get_or_default().register(frame, cx.waker()) {
         // Cancelled since: what is inside has not seen it in this poll, so let it, at once.

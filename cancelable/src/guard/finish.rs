@@ -1,12 +1,14 @@
 //! `Finish`: an await that asks before it starts, and then runs to its end.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::context::{Counts, count, with_frame};
+use crate::context::{Frame, Inside, with_frame};
 use crate::error::Cancelled;
+use crate::pending::Kind;
 
 /// What `#[cancelable(finish)]` makes of an await: fails if the token is cancelled before the first poll, and once it has
 /// started, holds outer check points off until it is done. For sends, commits and writes that must not be dropped
@@ -51,29 +53,51 @@ impl<F: Future> Future for Finish<F> {
             }
             *this.started = true;
         }
+        let mark = with_frame(|frame| frame.map(Frame::mark));
         let poll = this.inner.poll(cx).map(Ok);
         this.hold.set(poll.is_pending());
+        if poll.is_ready() {
+            with_frame(|frame| {
+                if let (Some(frame), Some(mark)) = (frame, mark) {
+                    frame.loosen_since(mark);
+                }
+            });
+        }
         poll
     }
 }
 
-/// One hold on the check points outside: taken while pending, given back at the end or on drop.
-#[derive(Debug)]
-pub(crate) struct Hold {
-    held: bool,
-}
+/// One hold on the check points outside: from the first poll that is pending to the end, or drop.
+#[derive(Default)]
+pub(crate) struct Hold(Inside);
 
 impl Hold {
     pub(crate) const fn new() -> Self {
-        Self { held: false }
+        Self(Inside::NOTHING)
     }
 
+    /// After each poll of what holds: is it pending?
+    #[inline]
     pub(crate) fn set(&mut self, held: bool) {
-        if self.held == held {
-            return;
+        if held || self.0.is_some() {
+            self.put(held);
         }
-        self.held = held;
-        count(Counts::ONE_HOLD, held);
+    }
+
+    #[cold]
+    fn put(&mut self, held: bool) {
+        if held {
+            self.0.set(Kind::Hold, true);
+            self.0.note();
+        } else {
+            self.0.end();
+        }
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.0.is_some()).finish()
     }
 }
 

@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::{Counts, Frame};
+use crate::context::{Frame, Inside};
+use crate::pending::{Kind, Question, got_out};
 use crate::primitive::Arc;
 use crate::starved::Starved;
 use crate::token::CancellationToken;
@@ -25,14 +26,24 @@ pub(crate) struct Before {
     pub(crate) foreign: bool,
     /// Everyone under a foreign waker had been woken; those that waited for others as well, if it is not foreign itself.
     pub(crate) told: bool,
-    /// What was pending inside.
-    pub(crate) inside: Counts,
+    /// What is pending inside.
+    pub(crate) inside: Inside,
+    /// How many foreign waiters had got out.
+    pub(crate) got_out: u32,
     /// It fails, if its token is cancelled and it may.
     pub(crate) is_check_point: bool,
     pub(crate) starved: Starved,
 }
 
 impl Before {
+    /// The poll began without a cancel.
+    pub(crate) fn uncancelled(inside: Inside) -> Self {
+        Self {
+            inside,
+            ..Self::default()
+        }
+    }
+
     /// Had everyone been woken by the cancel of this token, if there was one, for whom this check point has to wait?
     #[cold]
     pub(crate) fn is_told(token: &CancellationToken, foreign: bool) -> bool {
@@ -49,38 +60,56 @@ impl Before {
         mut inner: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        let counts = frame.counts();
+        let outside = frame.mark();
+        if let Some(keeper) = self.inside.get() {
+            frame.announce(keeper);
+        }
+        self.got_out = got_out();
+        let mark = frame.mark();
         let mut poll = inner.as_mut().poll(cx);
-        for _ in 0..PATIENCE {
-            if poll.is_ready() || !self.is_stuck(self.inside.plus(frame.counts().minus(counts))) {
-                break;
+        frame.adopt_since(mark, &mut self.inside);
+        if self.cancelled && poll.is_pending() && self.is_check_point {
+            let mut patience = PATIENCE;
+            while poll.is_pending() && patience > 0 && self.is_stuck(frame) {
+                patience -= 1;
+                poll = inner.as_mut().poll(cx);
+                frame.adopt_since(mark, &mut self.inside);
             }
-            poll = inner.as_mut().poll(cx);
+            if poll.is_pending() && !self.has(frame, Kind::Hold, None) {
+                poll = self.starved.ask(inner, cx);
+                frame.adopt_since(mark, &mut self.inside);
+            }
         }
-        let holds = self.inside.plus(frame.counts().minus(counts)).holds();
-        if poll.is_pending() && self.cancelled && self.is_check_point && holds <= 0 {
-            poll = self.starved.ask(inner, cx);
-        }
+        frame.adopt_since(outside, &mut self.inside);
         poll
     }
 
+    /// Is something of this kind inside, or loose where a failure would drop it as well?
+    fn has(&self, frame: &Frame<'_>, kind: Kind, waker: Option<&Waker>) -> bool {
+        let question = Question::any(kind, waker);
+        self.inside.has(question) || frame.has_loose(question)
+    }
+
     /// Is there somebody left inside who has been told, is not held, and does not get out?
-    fn is_stuck(&self, inside: Counts) -> bool {
-        self.told && inside.holds() <= 0 && inside.foreign() > 0 && inside.foreign() >= self.inside.foreign()
+    fn is_stuck(&self, frame: &Frame<'_>) -> bool {
+        self.told
+            && self.got_out == got_out()
+            && !self.has(frame, Kind::Hold, None)
+            && self.has(frame, Kind::Foreign, None)
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
-    pub(crate) fn may_fail(&self, cause: &Arc<Cause>, inside: Counts, cx: &Context<'_>) -> bool {
+    pub(crate) fn may_fail(&self, cause: &Arc<Cause>, frame: &Frame<'_>, cx: &Context<'_>) -> bool {
         if !self.cancelled {
             // It came in the middle of the poll: what had been polled by then has not seen it.
             cx.waker().wake_by_ref();
             return false;
         }
-        if inside.holds() > 0 {
+        if self.has(frame, Kind::Hold, Some(cx.waker())) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
-        if inside.foreign() <= 0 {
+        if !self.has(frame, Kind::Foreign, None) {
             return true;
         }
         // Some check points inside wait under wakers of their own.
@@ -89,7 +118,7 @@ impl Before {
             self.wake_when_told(cause, cx.waker());
             return false;
         }
-        if inside.foreign() < self.inside.foreign() {
+        if self.got_out != got_out() {
             // They are getting out one by one: let them.
             cx.waker().wake_by_ref();
             return false;

@@ -15,7 +15,7 @@ pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
 #[inline]
 pub(super) fn is_cancelled_at_once(origin: &impl Origin, frame: &Frame<'_>) -> bool {
-    origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked()).0
+    origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked())
 }
 
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
@@ -42,7 +42,7 @@ pub(super) fn enter_sync<R>(
         let mut unmade = Unmade::new(origin, about, LOOKS);
         let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
-        let (value, _) = frame.enter(|| {
+        let value = frame.enter(|| {
             let unwinding = OnUnwind(&unmade, location);
             let value = f(is_cancelled, &frame);
             mem::forget(unwinding);

@@ -7,9 +7,9 @@ use std::time::Instant;
 use super::nature::Nature;
 use super::origin::LOOKS;
 use crate::clock;
-use crate::context::{Counts, count};
+use crate::context::{Inside, Taken};
 use crate::delay::Delay;
-use crate::guard::Hold;
+use crate::pending::{Kind, note_got_out};
 use crate::starved::PutOff;
 use crate::token::{CancellationToken, Registered};
 
@@ -33,11 +33,10 @@ pub(super) struct Live {
     pub(super) is_unmade: bool,
     /// The token of a body that unwound when `registered` was with its stand-in.
     pub(super) unwound: Option<CancellationToken>,
-    /// The waker that is registered is not the one of the frame outside, so check points out there count us.
+    /// The waker that is registered is not the one of the frame outside, so check points out there are to know.
     pub(super) is_foreign: bool,
-    pub(super) hold: Hold,
-    /// What is pending inside.
-    pub(super) inside: Counts,
+    /// What is pending inside; and the region, if it is a hold or foreign.
+    pub(super) inside: Inside,
     /// The token's own deadline, if this task is the one that watches it.
     pub(super) deadline: Option<Delay>,
     /// Whether the runtime's clock has to be looked at for it.
@@ -61,8 +60,7 @@ impl Live {
             looks: LOOKS,
             put_off: PutOff::default(),
             is_foreign: false,
-            hold: Hold::new(),
-            inside: Counts::NOTHING,
+            inside: Inside::NOTHING,
             deadline: None,
             pausable: Pausable::No,
             grace: None,
@@ -74,31 +72,36 @@ impl Live {
     #[inline]
     pub(super) fn is_as_before(
         &self,
-        change: Counts,
+        notes: &Taken,
         is_foreign: bool,
         registered: &Registered<CancellationToken>,
         cx: &Context<'_>,
     ) -> bool {
-        change == Counts::NOTHING && self.is_foreign == is_foreign && registered.has(cx.waker())
+        notes.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
     }
 
-    /// Takes back what check points outside have counted.
-    pub(super) fn leave(&mut self) {
-        self.hold.set(false);
-        self.set_foreign(false);
+    /// The region is done. `token`: what it has been registered with.
+    pub(super) fn leave(&mut self, token: &CancellationToken) {
+        if self.inside.is_some() {
+            self.set_foreign(false, token);
+            self.inside.end();
+        }
     }
 
-    pub(super) fn set_foreign(&mut self, is_foreign: bool) {
+    pub(super) fn set_foreign(&mut self, is_foreign: bool, token: &CancellationToken) {
         if self.is_foreign != is_foreign {
             self.is_foreign = is_foreign;
-            count(Counts::ONE_FOREIGN, is_foreign);
+            self.inside.set(Kind::Foreign, is_foreign);
+            if !is_foreign && token.is_marked() {
+                note_got_out();
+            }
         }
     }
 
     /// The token was cancelled before what is inside could see it: have it polled again. Not registered perhaps, but it counts:
     /// it has to be polled under this waker before what is outside may drop it.
-    pub(super) fn let_notice(&mut self, is_foreign: bool, cx: &Context<'_>) {
-        self.set_foreign(is_foreign);
+    pub(super) fn let_notice(&mut self, is_foreign: bool, token: &CancellationToken, cx: &Context<'_>) {
+        self.set_foreign(is_foreign, token);
         cx.waker().wake_by_ref();
     }
 

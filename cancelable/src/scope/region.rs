@@ -15,10 +15,11 @@ use super::live::{Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
 use crate::clock;
-use crate::context::{Counts, Frame, with_frame};
+use crate::context::{Frame, Taken, let_go, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
+use crate::pending::Kind;
 use crate::reason::CancelReason;
 use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
@@ -181,7 +182,7 @@ impl<M, F> Region<M, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             });
         }
-        live.leave();
+        panics.run(|| live.leave(registered.token()));
         panics.run(|| live.deadline = None);
         panics.run(|| live.grace = None);
         panics.resume();
@@ -222,21 +223,22 @@ where
         };
         let registered = this.registered.into_ref();
         let token = registered.token();
-        if live.is_unmade || live.pausable != Pausable::No || !token.is_quiet() {
+        if live.is_unmade || live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
             let poll = self.as_mut().poll_with_care(begin, cx, end);
             return self.followed(poll, cx);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-        let (poll, change) = live.nature.enter(&frame, token, || future.poll(cx));
+        let (poll, notes) = live.nature.enter(&frame, token, || future.poll(cx));
         if let Poll::Ready(output) = poll {
             self.finish();
+            let_go(&notes);
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if live.is_as_before(change, is_foreign, &registered, cx) {
+        if live.is_as_before(&notes, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(&Before::default(), change, is_foreign, cx)
+        self.pending(Before::default(), &notes, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -296,21 +298,22 @@ where
             cancelled,
             foreign,
             told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
-            inside: live.inside,
             is_check_point: live.nature.is_check_point,
             starved: Starved::before(Some(&live.put_off), cancelled && live.nature.is_check_point),
+            ..Before::uncancelled(live.inside.clone())
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-        let (poll, change) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
+        let (poll, notes) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
+        live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !cancelled && live.is_as_before(change, is_foreign, &registered, cx) {
+        if !cancelled && live.is_as_before(&notes, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(&before, change, is_foreign, cx)
+        self.pending(before, &notes, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -362,7 +365,12 @@ where
             is_begun: &mut live.is_begun,
             is_unmade: &mut live.is_unmade,
         };
-        let (poll, change) = frame.enter(|| poll_body(body.as_mut(), cx));
+        let (poll, notes) = frame.enter_and_take(|| {
+            if let Some(keeper) = live.inside.get() {
+                frame.announce(keeper);
+            }
+            poll_body(body.as_mut(), cx)
+        });
         mem::forget(unwinding);
         let is_foreign = !frame.outer_wakes(cx.waker());
         live.looks = unmade.looks();
@@ -371,15 +379,16 @@ where
                 if let (Some(token), true) = (made, live.nature.owns_token) {
                     end_token(&token, live.nature.location);
                 }
+                live.inside.adopt_if_any(&notes);
                 self.finish();
                 Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(change, is_foreign, registered, cx) => Poll::Pending,
+            (Poll::Pending, None) if live.is_as_before(&notes, is_foreign, registered, cx) => Poll::Pending,
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
                 }
-                self.pending(&Before::default(), change, is_foreign, cx)
+                self.pending(Before::default(), &notes, is_foreign, cx)
                     .map(|cancelled| end(Err(cancelled)))
             }
         }
@@ -396,8 +405,26 @@ where
     #[inline(never)]
     fn pending(
         mut self: Pin<&mut Self>,
-        before: &Before,
-        change: Counts,
+        before: Before,
+        notes: &Taken,
+        is_foreign: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Cancelled> {
+        let live = self.as_mut().project().live;
+        live.inside.adopt_if_any(notes);
+        if live.nature.shields {
+            live.inside.set(Kind::Hold, true);
+        }
+        let poll = self.as_mut().pending_with(before, is_foreign, cx);
+        if poll.is_pending() {
+            self.live.inside.note();
+        }
+        poll
+    }
+
+    fn pending_with(
+        mut self: Pin<&mut Self>,
+        before: Before,
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
@@ -405,14 +432,10 @@ where
         let live = this.live;
         let mut registered = this.registered;
         let token = registered.token();
-        live.inside = live.inside.plus(change);
-        if live.nature.shields {
-            live.hold.set(true);
-        }
         if let Some(cause) = token.marked_cause() {
             if !before.cancelled {
                 // It came in the middle of this poll.
-                live.let_notice(is_foreign, cx);
+                live.let_notice(is_foreign, token, cx);
                 return Poll::Pending;
             }
             if !live.nature.is_check_point {
@@ -421,7 +444,8 @@ where
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced {
-                if !before.may_fail(&cause, live.inside, cx) {
+                let frame = Frame::new(token, &live.nature.about, None);
+                if !frame.enter(|| before.may_fail(&cause, &frame, cx)) {
                     return Poll::Pending;
                 }
                 if let Some(put_off) = before.starved.puts_off(Some(&live.put_off), cx) {
@@ -430,7 +454,7 @@ where
                 }
             }
             let frame = Frame::new(token, &live.nature.about, None);
-            let (notice, _) = frame.enter(|| frame.notice(live.nature.location));
+            let notice = frame.enter(|| frame.fail(live.nature.location));
             self.abandon();
             return match notice {
                 Some(cancelled) if is_forced => Poll::Ready(cancelled.forced()),
@@ -449,18 +473,18 @@ where
             // It is to wake this waker from now on.
             live.poll_deadline(token, cx);
         }
-        let registered = registered.as_mut();
         let in_time = if live.is_foreign == is_foreign {
-            registered.register(cx.waker(), is_foreign)
+            registered.as_mut().register(cx.waker(), is_foreign)
         } else {
             // The two kinds have different places in the list.
-            registered.register_anew(cx.waker(), is_foreign)
+            registered.as_mut().register_anew(cx.waker(), is_foreign)
         };
+        let token = registered.token();
         if in_time {
-            live.set_foreign(is_foreign);
+            live.set_foreign(is_foreign, token);
         } else {
             // Cancelled since.
-            live.let_notice(is_foreign, cx);
+            live.let_notice(is_foreign, token, cx);
         }
         Poll::Pending
     }
@@ -497,12 +521,12 @@ where
                     // What is dropped unused is dropped in here, too.
                     frame.notice(nature.location).inspect(|_| drop(unwinding.unused.take()))
                 });
-                if let Some(cancelled) = noticed.0 {
+                if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            let (poll, change) = frame.enter(|| {
+            let (poll, notes) = frame.enter_and_take(|| {
                 let Some(make) = unwinding.unused.take() else {
                     unreachable!("it has not been dropped")
                 };
@@ -517,6 +541,7 @@ where
                         end_token(&token, nature.location);
                     }
                 }
+                let_go(&notes);
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
@@ -542,7 +567,7 @@ where
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
-                .pending(&Before::default(), change, is_foreign, cx)
+                .pending(Before::default(), &notes, is_foreign, cx)
                 .map(|cancelled| end(Err(cancelled)))
         })
     }
@@ -562,9 +587,9 @@ where
                 end_token(token, live.nature.location);
             }
         }
+        live.leave(registered.token());
         registered.as_mut().adopt(CancellationToken::never());
         live.is_begun = false;
-        live.leave();
         (live.deadline, live.pausable) = (None, Pausable::No);
         live.grace = None;
     }

@@ -13,7 +13,7 @@ use super::options::Scope;
 use super::origin::Root;
 use super::plan::Plan;
 use super::region::{Given, Region};
-use crate::context::About;
+use crate::context::{About, Outside};
 use crate::error::FromCancelled;
 
 /// Runs a future without its seeing the cancellation of the code outside; not even one that has come already.
@@ -59,7 +59,7 @@ fn nature(is_check_point: bool, location: &'static Location<'static>) -> Nature 
         is_check_point,
         owns_token: true,
         shields: true,
-        about: About::default(),
+        about: About::nothing(Outside::Shielded),
         location,
     }
 }
@@ -153,7 +153,7 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
 /// ```
 #[track_caller]
 pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
-    enter_sync(&Root, About::NOTHING, Location::caller(), |_, _| f())
+    enter_sync(&Root, About::SHIELD, Location::caller(), |_, _| f())
 }
 
 /// As [`shield_sync`], with a bound that the check points inside observe; what `shield!(timeout = …, { … })` expands to.

@@ -57,8 +57,8 @@ fn run<F: Future>(token: &CancellationToken, future: F) -> F::Output {
     let mut registered = pin!(Registered::new(token.clone()));
     loop {
         let was_cancelled = token.is_cancelled();
-        let frame = Frame::new(token, About::NOTHING, Some(&waker));
-        let (poll, _) = frame.enter(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+        let frame = Frame::new(token, About::GIVEN, Some(&waker));
+        let poll = frame.enter(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
         if let Poll::Ready(output) = poll {
             return output;
         }

@@ -11,7 +11,7 @@ use futures_core::stream::Stream;
 use super::outcome::TaskError;
 use super::shared::{Caught, Member, Shared};
 use super::spawn::{Spawn, SpawnBlocking};
-use crate::context::{Counts, current};
+use crate::context::current;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
@@ -337,7 +337,7 @@ impl<T, E, R> Wait<T, E, R> {
             poll,
             hold: Hold::new(),
         });
-        Pin::new(&mut guard).go_on(Counts::NOTHING);
+        Pin::new(&mut guard).go_on();
         Self { guard, is_told: false }
     }
 }

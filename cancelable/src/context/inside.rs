@@ -1,0 +1,78 @@
+//! What is pending inside a check point, as the check point keeps it from poll to poll.
+
+use super::notes::{Role, Taken};
+use super::slot::{is_being_polled, note};
+use crate::pending::{Kind, Pending, Question};
+use crate::primitive::Arc;
+
+/// The check point as the keeper of what is pending inside, and as a hold or foreign waiter itself. Nothing as long as it is none
+/// of these.
+#[derive(Clone, Default)]
+pub(crate) struct Inside(Option<Arc<Pending>>);
+
+impl Inside {
+    pub(crate) const NOTHING: Self = Self(None);
+
+    pub(crate) fn get(&self) -> Option<&Arc<Pending>> {
+        self.0.as_ref()
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Made now if need be.
+    pub(crate) fn keeper(&mut self) -> &Arc<Pending> {
+        self.0.get_or_insert_with(Pending::new)
+    }
+
+    pub(crate) fn has(&self, question: Question<'_>) -> bool {
+        self.0.as_ref().is_some_and(|keeper| keeper.has_inside(question))
+    }
+
+    /// The check point itself is of this kind from now on, or no longer.
+    pub(crate) fn set(&mut self, kind: Kind, is: bool) {
+        if is {
+            self.keeper().set(kind, true, is_being_polled);
+        } else if let Some(keeper) = &self.0 {
+            keeper.set(kind, false, is_being_polled);
+        }
+    }
+
+    /// It is pending: whoever is outside is to know, if there is something to know.
+    pub(crate) fn note(&self) {
+        if let Some(keeper) = &self.0 {
+            note(keeper, false);
+        }
+    }
+
+    /// Takes what was polled in a frame that has been left.
+    #[inline]
+    pub(crate) fn adopt_if_any(&mut self, taken: &Taken) {
+        if !taken.is_empty() {
+            self.adopt(taken);
+        }
+    }
+
+    #[cold]
+    fn adopt(&mut self, taken: &Taken) {
+        while let Some((what, role)) = taken.pop() {
+            if let Role::Polled { polls, is_loose } = role {
+                self.keeper().adopt(&what, polls, is_loose);
+            }
+        }
+    }
+
+    /// The check point is done. What lives on inside is somebody else's; if the future has been polled in the frame now in force, it
+    /// may well be of the code round that.
+    pub(crate) fn end(&mut self) {
+        if let Some(keeper) = self.0.take() {
+            keeper.end(is_being_polled);
+            let has = |kind| keeper.has_inside(Question::any(kind, None));
+            if has(Kind::Hold) || has(Kind::Foreign) {
+                note(&keeper, true);
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! What is pending inside a check point, and must not be dropped unasked.
+//!
+//! Two kinds: *holds* (a pending shield, an await that finishes what it has begun), and *foreign waiters*, check points that wait
+//! under a waker which is not their scope's. Each is a thing with an identity, and knows where it was last polled. A check point,
+//! or a region, that has such things inside is one itself, the *keeper* of what was last polled in it; so they make a tree, which
+//! follows the futures wherever they go.
+//!
+//! All this is for the few futures that have such things inside. Who adds a thing to a keeper, and when, is in `context/notes.rs`
+//! and `guard/`.
+
+use std::cell::Cell;
+use std::task::Waker;
+
+use crate::primitive::{Arc, Mutex, MutexGuard, lock};
+use crate::unwind::FirstPanic;
+
+/// How often check points that do not wait are spared for a hold, until it is polled again: a loop that never polls it has to
+/// end some time.
+const SPARED_FOR_A_HOLD: u32 = 1000;
+/// The same for foreign waiters, until one of them gets out.
+const SPARED_FOR_FOREIGN: u32 = 32;
+
+thread_local! {
+    /// How many foreign waiters have got out of a cancelled scope on this thread.
+    static GOT_OUT: Cell<u32> = const { Cell::new(0) };
+}
+
+pub(crate) fn got_out() -> u32 {
+    GOT_OUT.get()
+}
+
+/// A foreign waiter has got out of a cancelled scope.
+pub(crate) fn note_got_out() {
+    GOT_OUT.set(GOT_OUT.get().wrapping_add(1));
+}
+
+/// Why a check point must not drop what is pending inside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Hold = 0,
+    Foreign = 1,
+}
+
+impl Kind {
+    const BOTH: [Self; 2] = [Self::Hold, Self::Foreign];
+}
+
+/// Where a thing was last polled: the address of its keeper, which keeps its address for as long as it is one.
+type Place = usize;
+
+/// Where it was last polled, nobody is any more.
+const GONE: Place = 0;
+/// It is being polled, or was where there is no keeper.
+const ELSEWHERE: Place = 1;
+
+/// A hold, a foreign waiter, a keeper, or several of these in one.
+pub(crate) struct Pending(Mutex<State>);
+
+struct State {
+    /// What it is itself, by kind.
+    is: [bool; 2],
+    /// Its future is done; what is inside may live on, for it is somebody else's.
+    is_over: bool,
+    /// The await in which it was last polled has ended.
+    is_loose: bool,
+    within: Place,
+    /// Where it was before that.
+    before: Place,
+    /// Which lists of which keeper it is in.
+    listed_in: Place,
+    listed: [bool; 2],
+    /// How often it has been polled, as far as keepers are concerned.
+    polls: u32,
+    spared: u32,
+    /// When it was last spared, by [`got_out`].
+    spared_at: u32,
+    /// By kind. Some may have ended, or moved.
+    inside: [Vec<Arc<Pending>>; 2],
+    /// Those who wait for it to end, or to move.
+    waiting: Vec<Waker>,
+}
+
+impl State {
+    fn is_valid_in(&self, keeper: Place) -> bool {
+        self.within == keeper || (self.within == GONE && self.before == keeper)
+    }
+
+    fn has(&self, kind: Kind) -> bool {
+        self.is[kind as usize] || !self.inside[kind as usize].is_empty()
+    }
+}
+
+/// What a keeper asks of one thing in its list.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) kind: Kind,
+    /// Woken when the answer may be another, if it is yes.
+    pub(crate) waker: Option<&'a Waker>,
+    /// Only what is loose is asked for.
+    pub(crate) is_loose: bool,
+    /// Whoever asks does not wait, and so is spared only so often.
+    pub(crate) is_spared: bool,
+}
+
+impl<'a> Question<'a> {
+    /// Is there anything of this kind?
+    pub(crate) fn any(kind: Kind, waker: Option<&'a Waker>) -> Self {
+        Self {
+            kind,
+            waker,
+            is_loose: false,
+            is_spared: false,
+        }
+    }
+
+    /// Is there anything loose?
+    pub(crate) fn loose(self) -> Self {
+        Self { is_loose: true, ..self }
+    }
+
+    /// The same for a check point that does not wait.
+    pub(crate) fn spared(self) -> Self {
+        Self {
+            is_spared: true,
+            ..self
+        }
+    }
+}
+
+/// Where one thing in a keeper's list is to be looked for.
+enum Look {
+    /// It has moved or ended, for good.
+    Gone,
+    /// It does not count now.
+    Passed,
+    /// It is what is asked for.
+    Found,
+    /// It has some inside.
+    Below,
+}
+
+impl Pending {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            is: [false; 2],
+            is_over: false,
+            is_loose: false,
+            within: ELSEWHERE,
+            before: GONE,
+            listed_in: GONE,
+            listed: [false; 2],
+            polls: 0,
+            spared: 0,
+            spared_at: 0,
+            inside: [Vec::new(), Vec::new()],
+            waiting: Vec::new(),
+        })))
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// It is polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
+    pub(crate) fn polled(&self) -> u32 {
+        let mut state = lock(&self.0);
+        state.polls = state.polls.wrapping_add(1);
+        if state.within > ELSEWHERE {
+            state.before = state.within;
+        }
+        state.within = ELSEWHERE;
+        state.is_loose = false;
+        state.spared = 0;
+        state.polls
+    }
+
+    /// Nobody outside has adopted it.
+    pub(crate) fn nobodys(&self, polls: u32) {
+        let mut state = lock(&self.0);
+        if state.polls == polls && state.within == ELSEWHERE {
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            wake(waiting);
+        }
+    }
+
+    /// `child` was polled inside this one, and not since.
+    pub(crate) fn adopt(&self, child: &Arc<Self>, polls: u32, is_loose: bool) {
+        let here = self.place();
+        let mut new = [false; 2];
+        let moved = {
+            let mut child = lock(&child.0);
+            if child.polls != polls {
+                return;
+            }
+            child.within = here;
+            child.is_loose = is_loose;
+            if child.listed_in != here {
+                child.listed_in = here;
+                child.listed = [false; 2];
+            }
+            for kind in Kind::BOTH {
+                new[kind as usize] = child.has(kind) && !child.listed[kind as usize];
+                child.listed[kind as usize] |= child.has(kind);
+            }
+            if child.before == here { Vec::new() } else { std::mem::take(&mut child.waiting) }
+        };
+        if new != [false; 2] {
+            let mut state = lock(&self.0);
+            for kind in Kind::BOTH {
+                if new[kind as usize] {
+                    state.inside[kind as usize].push(Arc::clone(child));
+                }
+            }
+        }
+        wake(moved);
+    }
+
+    /// It is of this kind from now on, or no longer.
+    pub(crate) fn set(&self, kind: Kind, is: bool, is_in_place: impl FnOnce(Place) -> bool) {
+        let mut state = lock(&self.0);
+        if std::mem::replace(&mut state.is[kind as usize], is) && !is {
+            Self::let_go(state, is_in_place);
+        }
+    }
+
+    /// Its future is done, or gone.
+    pub(crate) fn end(&self, is_in_place: impl FnOnce(Place) -> bool) {
+        let mut state = lock(&self.0);
+        state.is = [false; 2];
+        state.is_over = true;
+        Self::let_go(state, is_in_place);
+    }
+
+    /// Wakes who waits for it, unless all of them are being polled: then they look again anyway.
+    fn let_go(mut state: MutexGuard<'_, State>, is_in_place: impl FnOnce(Place) -> bool) {
+        let waiting = std::mem::take(&mut state.waiting);
+        let within = state.within;
+        drop(state);
+        if !is_in_place(within) {
+            wake(waiting);
+        }
+    }
+
+    /// Is there something of this kind inside?
+    ///
+    /// What has ended or moved is taken out of the list on the way, so that who asks often does not go through it often.
+    pub(crate) fn has_inside(&self, question: Question<'_>) -> bool {
+        let here = self.place();
+        let list = question.kind as usize;
+        let mut left = lock(&self.0).inside[list].len();
+        while left > 0 {
+            let Some(child) = lock(&self.0).inside[list].get(left - 1).cloned() else {
+                left -= 1;
+                continue;
+            };
+            let found = match child.look(here, question) {
+                Look::Found => true,
+                Look::Below => {
+                    let below = Question {
+                        is_loose: false,
+                        is_spared: false,
+                        ..question
+                    };
+                    if child.has_inside(below) {
+                        child.is_spared(question)
+                    } else {
+                        child.unlist(here, question.kind);
+                        self.remove(list, left - 1, &child);
+                        false
+                    }
+                }
+                Look::Gone => {
+                    self.remove(list, left - 1, &child);
+                    false
+                }
+                Look::Passed => false,
+            };
+            if found {
+                child.wait(here, question);
+                return true;
+            }
+            left -= 1;
+        }
+        false
+    }
+
+    /// The same, of what is no keeper's yet.
+    pub(crate) fn is_or_has(&self, question: Question<'_>) -> bool {
+        let is = lock(&self.0).is[question.kind as usize];
+        (is || self.has_inside(Question::any(question.kind, question.waker))) && self.is_spared(question)
+    }
+
+    fn look(&self, keeper: Place, question: Question<'_>) -> Look {
+        let mut state = lock(&self.0);
+        let kind = question.kind as usize;
+        if !state.is_valid_in(keeper) {
+            // It may yet come back from where it is now.
+            let may_return = question.kind == Kind::Hold && state.before == keeper && state.has(question.kind);
+            return if may_return { Look::Passed } else { Look::Gone };
+        }
+        if !state.has(question.kind) {
+            if state.listed_in == keeper {
+                state.listed[kind] = false;
+            }
+            return Look::Gone;
+        }
+        if question.is_loose && !state.is_loose {
+            return Look::Passed;
+        }
+        if !state.is[kind] {
+            return Look::Below;
+        }
+        drop(state);
+        if self.is_spared(question) { Look::Found } else { Look::Passed }
+    }
+
+    /// Once more?
+    fn is_spared(&self, question: Question<'_>) -> bool {
+        if !question.is_spared {
+            return true;
+        }
+        let mut state = lock(&self.0);
+        let most = match question.kind {
+            Kind::Hold => SPARED_FOR_A_HOLD,
+            Kind::Foreign => {
+                if std::mem::replace(&mut state.spared_at, got_out()) != got_out() {
+                    state.spared = 0;
+                }
+                SPARED_FOR_FOREIGN
+            }
+        };
+        state.spared = state.spared.saturating_add(1);
+        state.spared <= most
+    }
+
+    /// It is no longer in a list of the keeper, and will be put there again when there is reason to.
+    fn unlist(&self, keeper: Place, kind: Kind) {
+        let mut state = lock(&self.0);
+        if state.listed_in == keeper {
+            state.listed[kind as usize] = false;
+        }
+    }
+
+    fn remove(&self, list: usize, at: usize, child: &Arc<Self>) {
+        let mut state = lock(&self.0);
+        let list = &mut state.inside[list];
+        if list.get(at).is_some_and(|there| Arc::ptr_eq(there, child)) {
+            let removed = list.swap_remove(at);
+            drop(state);
+            drop(removed);
+        }
+    }
+
+    /// Has whoever asked woken when this has ended or moved.
+    fn wait(&self, keeper: Place, question: Question<'_>) {
+        let Some(waker) = question.waker.cloned() else { return };
+        let mut state = lock(&self.0);
+        if !state.is_valid_in(keeper) || !state.has(question.kind) {
+            // It has, a moment ago.
+            drop(state);
+            waker.wake();
+        } else if !state.waiting.iter().any(|other| other.will_wake(&waker)) {
+            state.waiting.push(waker);
+        }
+    }
+}
+
+/// What was inside is nobody's here any more.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let here = self.place();
+        let inside = std::mem::take(&mut lock(&self.0).inside);
+        for child in inside.into_iter().flatten() {
+            let waiting = {
+                let mut state = lock(&child.0);
+                if state.within != here {
+                    continue;
+                }
+                state.within = GONE;
+                std::mem::take(&mut state.waiting)
+            };
+            wake(waiting);
+        }
+    }
+}
+
+fn wake(waiting: Vec<Waker>) {
+    let mut panics = FirstPanic::default();
+    for waker in waiting {
+        panics.run(|| waker.wake());
+    }
+    panics.resume();
+}
