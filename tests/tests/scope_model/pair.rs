@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use tests::{CountingWaker, poll_with};
 
-use crate::program::{Action, Node};
+use crate::program::{Action, Event, Node};
 use crate::reference::Awaited as _;
 use crate::{real, reference};
 
@@ -121,11 +121,17 @@ impl Pair {
         if self.is_open() && first == real.len() {
             return;
         }
+        let all = |events: &[Event]| {
+            events
+                .iter()
+                .map(|event| format!("\n    {event:?}"))
+                .collect::<String>()
+        };
         panic!(
-            "after {:#?}\nthe library: {:#?}\nthe reference: {:#?}",
-            &reference[..first],
-            &real[first..],
-            &reference[first..]
+            "after:{}\nthe library:{}\nthe reference:{}",
+            all(&reference[..first]),
+            all(&real[first..]),
+            all(&reference[first..])
         );
     }
 

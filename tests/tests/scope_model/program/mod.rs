@@ -146,7 +146,7 @@ pub(crate) enum Action {
 }
 
 /// One thing that can be seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) node: usize,
     pub(crate) what: What,

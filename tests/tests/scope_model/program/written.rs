@@ -1,8 +1,9 @@
-//! Programs as they are printed: so that a failing one can be pasted into `regressions.rs`.
+//! Programs as they are printed: so that a failing one can be pasted into `regressions.rs`. And what can be seen of a run, a line
+//! for each event.
 
 use std::fmt::{Debug, Formatter, Result};
 
-use super::{Action, Deadline, Grace, Node, Region, Turn};
+use super::{Action, Deadline, Event, Grace, Node, Region, Turn};
 
 impl Debug for Node {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -89,6 +90,22 @@ impl Debug for Action {
             Self::Cancel(known) => write!(f, "Action::Cancel({known})"),
             Self::Poll => write!(f, "Action::Poll"),
             Self::Drop => write!(f, "Action::Drop"),
+        }
+    }
+}
+
+impl Debug for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self {
+            node,
+            what,
+            ambient,
+            cancelled,
+        } = self;
+        let cancelled = if *cancelled { ", cancelled" } else { "" };
+        match ambient {
+            Some(token) => write!(f, "node {node} in token {token}{cancelled}: {what:?}"),
+            None => write!(f, "node {node}{cancelled}: {what:?}"),
         }
     }
 }

@@ -238,7 +238,7 @@ impl Task {
                 }
                 let point = *point.get_or_insert_with(|| world.new_point());
                 world.touch(point);
-                let output = inner.poll(world, waker);
+                let output = world.within(Role::Finish(point), |world| inner.poll(world, waker));
                 match output {
                     Some(_) => world.end_point(point),
                     None => world.set_thing(point, true, false),

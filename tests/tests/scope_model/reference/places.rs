@@ -13,7 +13,7 @@ pub(super) struct Thing {
     pub(super) holds: bool,
     /// A check point that waits under a waker of its own.
     pub(super) foreign: bool,
-    /// The check points and regions within which it was last polled, outermost first.
+    /// The awaits and regions within which it was last polled, outermost first.
     path: Vec<usize>,
     /// Check points that wait for it, with their wakers.
     waiting: Vec<(usize, usize)>,
@@ -29,6 +29,8 @@ pub(super) struct Level {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Guard(usize),
+    /// An await that has to finish.
+    Finish(usize),
     Region(usize),
     /// An error from in here goes no further by itself.
     Catches,
@@ -39,7 +41,7 @@ pub(super) enum Role {
 impl Role {
     pub(super) fn point(self) -> Option<usize> {
         match self {
-            Self::Guard(point) | Self::Region(point) => Some(point),
+            Self::Guard(point) | Self::Finish(point) | Self::Region(point) => Some(point),
             Self::Catches | Self::Owns(_) => None,
         }
     }
@@ -181,7 +183,7 @@ impl World {
                         return None;
                     }
                 }
-                Role::Guard(_) => {}
+                Role::Guard(_) | Role::Finish(_) => {}
                 Role::Region(_) => crossed = Some(level.frames),
             }
         }
@@ -226,7 +228,7 @@ impl World {
         Some(things)
     }
 
-    /// The ambient token inside a guard or region that is being polled.
+    /// The ambient token inside an await or region that is being polled.
     fn token_in(&self, place: usize) -> Option<usize> {
         let level = self.levels.iter().find(|level| level.role.point() == Some(place))?;
         let frame = match level.role {

@@ -59,7 +59,7 @@ pub(crate) struct World {
     /// Tasks that nobody has polled yet.
     pub(super) spawned: Vec<Task>,
     points: usize,
-    /// The check points and regions that have begun and are not over.
+    /// The awaits and regions that have begun and are not over.
     pub(super) live: BTreeSet<usize>,
     pub(super) things: BTreeMap<usize, Thing>,
     /// What is being polled, outermost first.
