@@ -77,10 +77,27 @@ struct State {
     /// By kind. Some may have ended, or moved.
     inside: [Vec<Arc<Pending>>; 2],
     /// Those who wait for it to end, or to move.
-    waiting: Vec<Waker>,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    /// Shared, so that it can be taken out of the lock without running user code.
+    waker: Arc<Waker>,
+    /// It has been woken once because the thing had moved, and not since.
+    knows: bool,
 }
 
 impl State {
+    /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever.
+    fn moved(&mut self) -> Vec<Arc<Waker>> {
+        let news = self.waiting.iter_mut().filter(|waiting| !waiting.knows);
+        news.map(|waiting| {
+            waiting.knows = true;
+            Arc::clone(&waiting.waker)
+        })
+        .collect()
+    }
+
     fn is_valid_in(&self, keeper: Place) -> bool {
         self.within == keeper || (self.within == GONE && self.before == keeper)
     }
@@ -178,9 +195,9 @@ impl Pending {
     pub(crate) fn nobodys(&self, polls: u32) {
         let mut state = lock(&self.0);
         if state.polls == polls && state.within == ELSEWHERE {
-            let waiting = std::mem::take(&mut state.waiting);
+            let moved = state.moved();
             drop(state);
-            wake(waiting);
+            wake(moved);
         }
     }
 
@@ -203,7 +220,11 @@ impl Pending {
                 new[kind as usize] = child.has(kind) && !child.listed[kind as usize];
                 child.listed[kind as usize] |= child.has(kind);
             }
-            if child.before == here { Vec::new() } else { std::mem::take(&mut child.waiting) }
+            if child.before == here {
+                Vec::new()
+            } else {
+                child.moved()
+            }
         };
         if new != [false; 2] {
             let mut state = lock(&self.0);
@@ -238,7 +259,7 @@ impl Pending {
         let within = state.within;
         drop(state);
         if !is_in_place(within) {
-            wake(waiting);
+            wake(waiting.into_iter().map(|waiting| waiting.waker).collect());
         }
     }
 
@@ -312,7 +333,11 @@ impl Pending {
             return Look::Below;
         }
         drop(state);
-        if self.is_spared(question) { Look::Found } else { Look::Passed }
+        if self.is_spared(question) {
+            Look::Found
+        } else {
+            Look::Passed
+        }
     }
 
     /// Once more?
@@ -354,14 +379,16 @@ impl Pending {
 
     /// Has whoever asked woken when this has ended or moved.
     fn wait(&self, keeper: Place, question: Question<'_>) {
-        let Some(waker) = question.waker.cloned() else { return };
+        let Some(waker) = question.waker.cloned().map(Arc::new) else {
+            return;
+        };
         let mut state = lock(&self.0);
         if !state.is_valid_in(keeper) || !state.has(question.kind) {
             // It has, a moment ago.
             drop(state);
-            waker.wake();
-        } else if !state.waiting.iter().any(|other| other.will_wake(&waker)) {
-            state.waiting.push(waker);
+            waker.wake_by_ref();
+        } else if !state.waiting.iter().any(|other| other.waker.will_wake(&waker)) {
+            state.waiting.push(Waiting { waker, knows: false });
         }
     }
 }
@@ -378,17 +405,17 @@ impl Drop for Pending {
                     continue;
                 }
                 state.within = GONE;
-                std::mem::take(&mut state.waiting)
+                state.moved()
             };
             wake(waiting);
         }
     }
 }
 
-fn wake(waiting: Vec<Waker>) {
+fn wake(waiting: Vec<Arc<Waker>>) {
     let mut panics = FirstPanic::default();
     for waker in waiting {
-        panics.run(|| waker.wake());
+        panics.run(|| waker.wake_by_ref());
     }
     panics.resume();
 }

@@ -1,7 +1,29 @@
-//! The tokio runtime that a piece of code belongs to, if any.
+//! The tokio runtime, and the task of it, that a piece of code belongs to, if any.
 
 #[cfg(feature = "tokio")]
-pub(crate) use of_tokio::Runtime;
+pub(crate) use of_tokio::{Runtime, Task};
+
+/// Tasks cannot be told apart.
+#[cfg(not(feature = "tokio"))]
+#[derive(Clone, Copy)]
+pub(crate) struct Task;
+
+#[cfg(not(feature = "tokio"))]
+impl Task {
+    pub(crate) const ANY: Self = Self;
+
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    pub(crate) fn is_current(self) -> bool {
+        true
+    }
+
+    pub(crate) fn is(self, _other: Self) -> bool {
+        true
+    }
+}
 
 /// None of tokio's, without the feature.
 #[cfg(not(feature = "tokio"))]
@@ -30,8 +52,37 @@ impl Runtime {
 #[cfg(feature = "tokio")]
 mod of_tokio {
     use tokio::runtime::{Handle, RuntimeFlavor};
+    use tokio::task::{Id, try_id};
 
     use crate::clock;
+
+    /// A task, or the code that runs in none.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Task {
+        Any,
+        This(Option<Id>),
+    }
+
+    impl Task {
+        /// Whichever it is.
+        pub(crate) const ANY: Self = Self::Any;
+
+        /// The one that is being polled by its runtime on this thread.
+        pub(crate) fn current() -> Self {
+            Self::This(try_id())
+        }
+
+        pub(crate) fn is_current(self) -> bool {
+            matches!(self, Self::Any) || self.is(Self::current())
+        }
+
+        pub(crate) fn is(self, other: Self) -> bool {
+            match (self, other) {
+                (Self::This(id), Self::This(other)) => id == other,
+                _ => true,
+            }
+        }
+    }
 
     pub(crate) struct Runtime(Option<Handle>);
 

@@ -1,5 +1,6 @@
 //! Helpers shared by the suites: runtimes to run on, wakers that count, futures that are pending to order.
 
+pub mod step;
 pub mod wakers;
 
 use std::future::Future;

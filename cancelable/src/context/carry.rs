@@ -2,6 +2,7 @@
 
 use super::current::current;
 use super::slot::{self, About, Frame, Outside};
+use crate::runtime::Task;
 use crate::token::CancellationToken;
 
 /// The ambient token with the name and the grace of its scope, to be made ambient somewhere else.
@@ -14,7 +15,7 @@ impl Carried {
     pub(crate) fn from_here() -> Self {
         Self {
             token: current(),
-            about: slot::with(|frame| About {
+            about: slot::with_frame_of(Task::current(), |frame| About {
                 outside: Outside::Stranger,
                 name: frame.and_then(Frame::scope_name),
                 grace: frame.and_then(Frame::grace),
@@ -31,7 +32,7 @@ impl Carried {
         if self.token == CancellationToken::never() && slot::with(|frame| frame.is_none()) {
             return f();
         }
-        Frame::new(&self.token, &self.about, None).enter(f)
+        Frame::new(&self.token, &self.about, None).of(Task::current()).enter(f)
     }
 }
 
@@ -96,6 +97,6 @@ impl CancellationToken {
     /// assert!(check().is_ok());
     /// ```
     pub fn sync_scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        Frame::new(self, About::GIVEN, None).enter(f)
+        Frame::new(self, About::GIVEN, None).of(Task::current()).enter(f)
     }
 }

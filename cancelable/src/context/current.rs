@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::slot::{self, Frame};
 use crate::error::Cancelled;
+use crate::runtime::Task;
 use crate::token::CancellationToken;
 
 /// The ambient token: that of the innermost scope (or shield) round the code now running;
@@ -19,7 +20,9 @@ use crate::token::CancellationToken;
 /// ```
 #[must_use]
 pub fn current() -> CancellationToken {
-    slot::with(|frame| frame.map_or(CancellationToken::never(), |frame| frame.token().clone()))
+    slot::with_frame_of(Task::current(), |frame| {
+        frame.map_or(CancellationToken::never(), |frame| frame.token().clone())
+    })
 }
 
 /// An explicit check point: an error if the ambient token is cancelled.
@@ -106,7 +109,7 @@ pub(crate) fn noticed(location: &'static Location<'static>) -> Cancelled {
 #[inline]
 #[must_use]
 pub fn is_cancelled() -> bool {
-    slot::with(|frame| frame.is_some_and(Frame::is_cancelled))
+    slot::with(|frame| frame.is_some_and(|frame| !frame.is_quiet() && frame.is_ours() && frame.is_cancelled()))
 }
 
 /// How long until the ambient token's deadline; `None` where there is none. Inside a shield: the shield's own.

@@ -1,7 +1,7 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
-use super::notes::{Role, Taken};
-use super::slot::{is_being_polled, note};
+use super::notes::{Mark, Role, Taken};
+use super::slot::{is_being_polled, note, with};
 use crate::pending::{Kind, Pending, Question};
 use crate::primitive::Arc;
 
@@ -38,6 +38,27 @@ impl Inside {
         } else if let Some(keeper) = &self.0 {
             keeper.set(kind, false, is_being_polled);
         }
+    }
+
+    /// Says that it keeps what is polled in the innermost frame from now on. Returns what to take that back with.
+    pub(crate) fn announce(&self) -> Mark {
+        with(|frame| {
+            let Some(frame) = frame else { return Mark::NOTHING };
+            let mark = frame.mark();
+            if let Some(keeper) = &self.0 {
+                frame.announce(keeper);
+            }
+            mark
+        })
+    }
+
+    /// Takes what was polled in the innermost frame since, and takes an announcement back.
+    pub(crate) fn adopt_since(&mut self, mark: Mark) {
+        with(|frame| {
+            if let Some(frame) = frame {
+                frame.adopt_since(mark, self);
+            }
+        });
     }
 
     /// It is pending: whoever is outside is to know, if there is something to know.

@@ -19,4 +19,4 @@ pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use inside::Inside;
 pub(crate) use notes::{Mark, Taken};
-pub(crate) use slot::{About, Frame, Outside, LazyToken, let_go, with as with_frame};
+pub(crate) use slot::{About, Frame, LazyToken, Outside, let_go, mark, with as with_frame, with_frame_of};

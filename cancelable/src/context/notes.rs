@@ -32,6 +32,11 @@ pub(super) enum Role {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark(*const ());
 
+impl Mark {
+    /// That of an empty list.
+    pub(crate) const NOTHING: Self = Self(ptr::null());
+}
+
 impl Notes {
     pub(super) const fn new() -> Self {
         Self {
@@ -114,7 +119,7 @@ impl Taken {
     }
 
     pub(super) fn pop(&self) -> Option<(Arc<Pending>, Role)> {
-        self.0.pop(Mark(ptr::null()))
+        self.0.pop(Mark::NOTHING)
     }
 }
 

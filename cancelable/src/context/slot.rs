@@ -13,13 +13,14 @@ use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::inside::Inside;
 use super::notes::{Mark, Notes, Role, Taken};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
-use super::inside::Inside;
 use crate::pending::{Kind, Pending, Question};
 use crate::primitive::Arc;
+use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
 
 thread_local! {
@@ -69,6 +70,8 @@ impl About {
 pub(crate) trait LazyToken {
     /// The token, made now if need be, as seen from inside the frame `outer`.
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
+    /// Has it still to be made, below the token of the frame outside?
+    fn wants_outer(&self) -> bool;
     /// Can it be told, without having the token made, that it would not be cancelled? With a glance at the clock, if there is
     /// to be one.
     fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
@@ -89,6 +92,8 @@ pub(crate) struct Frame<'a> {
     about: &'a About,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
     waker: Option<&'a Waker>,
+    /// In which it was entered. Those that are driven from within are not cancelled by it.
+    task: Task,
     notes: Notes,
     outer: Cell<*const Frame<'static>>,
 }
@@ -118,9 +123,23 @@ impl<'a> Frame<'a> {
             token,
             about,
             waker,
+            task: Task::ANY,
             notes: Notes::new(),
             outer: Cell::new(ptr::null()),
         }
+    }
+
+    /// The same, of this task alone.
+    #[inline(always)]
+    pub(crate) fn of(self, task: Task) -> Self {
+        Self { task, ..self }
+    }
+
+    /// Is the code now running that of the frame's task? Those of others have no ambient token: they were started elsewhere, and run
+    /// here because somebody in here drives their executor.
+    #[cold]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.task.is_current()
     }
 
     /// Runs `f` with this frame as the innermost one. What was polled in it is the frame's outside from then on.
@@ -170,14 +189,22 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Frames were entered in here and not left: by a coroutine that is suspended.
+    /// Frames were entered in here and not left: by a coroutine that is suspended. They go on without this one, each with a token
+    /// of its own.
     #[cold]
     fn leave_out_of_order(&self) {
         let this: *const Frame<'static> = ptr::from_ref(self).cast();
         with(|innermost| {
+            let mut inner = Vec::new();
             let mut at = innermost;
             while let Some(frame) = at {
+                inner.push(frame);
                 if frame.outer.get() == this {
+                    // What they ask so far may be this one's.
+                    for frame in inner.into_iter().rev() {
+                        frame.token();
+                        frame.state.set(observed(frame.token().state_ref()));
+                    }
                     frame.outer.set(self.outer.get());
                     return;
                 }
@@ -192,12 +219,13 @@ impl<'a> Frame<'a> {
         self.outer().is_none_or(|outer| outer.wakes(waker))
     }
 
-    /// The frame that this one was entered in; `None` before that, too.
+    /// The frame that this one was entered in, or what has taken its place since; `None` before that, too.
     #[inline]
     fn outer(&self) -> Option<&Frame<'a>> {
         let outer: *const Frame<'a> = self.outer.get().cast();
-        // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, also when that is over, for it
-        // lies further down this thread's stack than this frame does.
+        // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, for it lies further down this thread's
+        // stack; or, if this one has been put aside with a coroutine's stack, it is a frame that has not been left, for whichever is
+        // left there puts the next one in its place (`leave_out_of_order`).
         unsafe { outer.as_ref() }
     }
 
@@ -207,9 +235,32 @@ impl<'a> Frame<'a> {
         match self.token {
             TokenOf::Made(token) => token,
             TokenOf::Lazy(token) => {
+                if token.wants_outer() {
+                    self.make_outer_tokens();
+                }
                 let token = token.get(self.outer());
                 self.state.set(observed(token.state_ref()));
                 token
+            }
+        }
+    }
+
+    /// From the outermost inwards: as deep as frames may be, there is little left of the stack.
+    #[cold]
+    fn make_outer_tokens(&self) {
+        let mut unmade = Vec::new();
+        let mut at = self.outer();
+        while let Some(frame) = at {
+            match frame.token {
+                TokenOf::Lazy(token) if token.wants_outer() => unmade.push(frame),
+                _ => break,
+            }
+            at = frame.outer();
+        }
+        for frame in unmade.into_iter().rev() {
+            if let TokenOf::Lazy(token) = frame.token {
+                let token = token.get(frame.outer());
+                frame.state.set(observed(token.state_ref()));
             }
         }
     }
@@ -352,13 +403,13 @@ impl<'a> Frame<'a> {
 
     /// The same for one that has this inside, all of which a failure would drop.
     #[cold]
-    pub(crate) fn notice_beside(
-        &self,
-        inside: &Inside,
-        location: &'static Location<'static>,
-    ) -> Option<Cancelled> {
+    pub(crate) fn notice_beside(&self, inside: &Inside, location: &'static Location<'static>) -> Option<Cancelled> {
         let is_spared = |kind| inside.has(Question::any(kind, None).spared());
-        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) { None } else { self.notice(location) }
+        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) {
+            None
+        } else {
+            self.notice(location)
+        }
     }
 
     /// The error of a check point at `location` that has made sure that it may fail.
@@ -371,6 +422,9 @@ impl<'a> Frame<'a> {
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
         if probe::is_watched() && !self.token().is_marked() {
             probe::check_point(location);
         }
@@ -463,12 +517,24 @@ pub(crate) fn let_go(notes: &Taken) {
     hand_on(notes, true);
 }
 
+/// As [`with`], for code of this task: none, if the innermost frame is another one's.
+#[inline]
+pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
+    with(|frame| f(frame.filter(|frame| frame.task.is(task))))
+}
+
 /// `what` was polled in the innermost frame, and is pending.
 pub(super) fn note(what: &Arc<Pending>, is_loose: bool) {
     with(|frame| match frame {
         Some(frame) => frame.note(what, is_loose),
         None => what.nobodys(what.polled()),
     });
+}
+
+/// As [`Frame::mark`], of the innermost frame.
+#[inline]
+pub(crate) fn mark() -> Mark {
+    with(|frame| frame.map_or(Mark::NOTHING, Frame::mark))
 }
 
 /// Is the keeper at this place being polled by the code now running?

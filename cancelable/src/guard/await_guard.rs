@@ -154,27 +154,30 @@ impl<F: Future> Future for Guard<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        let is_fresh = this.stage.is_fresh();
+        // Not held on to while user code runs: a coroutine that suspends in there may go on when this frame is gone.
+        let (is_clear, mark) = with_frame(|frame| match frame {
+            Some(frame) => (frame.is_clear(!is_fresh), frame.mark()),
+            None => (true, Mark::NOTHING),
+        });
+        // The usual case: nothing cancelled, nothing special inside.
+        if this.stage.is_boxed() || !is_clear {
+            return self.poll_with_care(cx);
+        }
+        let poll = this.inner.poll(cx);
+        this.stage.start();
         with_frame(|frame| {
-            let this = self.as_mut().project();
-            // The usual case: nothing cancelled, nothing special inside.
-            if this.stage.is_boxed() || frame.is_some_and(|frame| !frame.is_clear(!this.stage.is_fresh())) {
-                return self.poll_with_care(frame, cx);
-            }
-            let mark = frame.map(Frame::mark);
-            let poll = this.inner.poll(cx);
+            let Some(frame) = frame else {
+                return poll.map(Ok);
+            };
             if poll.is_pending() {
-                let was_fresh = this.stage.is_fresh();
-                this.stage.start();
-                if let (Some(frame), Some(mark)) = (frame, mark) {
-                    // A cancel that came meanwhile is the scope's to see: it has this task polled again.
-                    if frame.mark() != mark || !frame.wakes(cx.waker()) || !frame.is_quiet() {
-                        return self.pending_unless_usual(frame, mark, was_fresh, cx).map(Err);
-                    }
+                // A cancel that came meanwhile is the scope's to see: it has this task polled again.
+                if frame.mark() != mark || !frame.wakes(cx.waker()) || !frame.is_quiet() {
+                    return self.pending_unless_usual(frame, mark, is_fresh, cx).map(Err);
                 }
-            } else if let (Some(frame), Some(mark)) = (frame, mark) {
-                if frame.mark() != mark {
-                    frame.loosen_since(mark);
-                }
+            } else if frame.mark() != mark {
+                frame.loosen_since(mark);
             }
             poll.map(Ok)
         })
@@ -184,33 +187,34 @@ impl<F: Future> Future for Guard<F> {
 impl<F: Future> Guard<F> {
     /// A poll under a token that wants a look, or with something inside.
     #[cold]
-    fn poll_with_care(
-        mut self: Pin<&mut Self>,
-        frame: Option<&Frame<'_>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<F::Output, Cancelled>> {
+    fn poll_with_care(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
         let this = self.as_mut().project();
-        let Some(frame) = frame else {
-            return this.inner.poll(cx).map(Ok);
-        };
-        if this.stage.is_fresh() {
-            if let Some(cancelled) = frame.notice(this.location) {
-                return Poll::Ready(Err(cancelled));
+        let before = with_frame(|frame| {
+            let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
+            if this.stage.is_fresh() {
+                if let Some(cancelled) = frame.notice(this.location) {
+                    return Some(Err(cancelled));
+                }
+                this.stage.start();
             }
-            this.stage.start();
-        }
-        let kept = this.stage.get_mut();
-        let cancelled = frame.token().is_cancelled();
-        let foreign = !frame.wakes(cx.waker());
-        let mut before = Before {
-            cancelled,
-            foreign,
-            told: Before::is_told(frame.token(), foreign),
-            is_check_point: true,
-            starved: Starved::before(kept.as_ref().map(|kept| &kept.put_off), cancelled),
-            ..Before::uncancelled(kept.map_or(Inside::NOTHING, |kept| kept.inside.clone()))
+            let kept = this.stage.get_mut();
+            let cancelled = frame.token().is_cancelled();
+            let foreign = !frame.wakes(cx.waker());
+            Some(Ok(Before {
+                cancelled,
+                foreign,
+                told: Before::is_told(frame.token(), foreign),
+                is_check_point: true,
+                starved: Starved::before(kept.as_ref().map(|kept| &kept.put_off), cancelled),
+                ..Before::uncancelled(kept.map_or(Inside::NOTHING, |kept| kept.inside.clone()))
+            }))
+        });
+        let mut before = match before {
+            None => return this.inner.poll(cx).map(Ok),
+            Some(Err(cancelled)) => return Poll::Ready(Err(cancelled)),
+            Some(Ok(before)) => before,
         };
-        match before.poll(frame, this.inner, cx) {
+        match before.poll(this.inner, cx) {
             Poll::Ready(output) => {
                 if let Some(mut special) = this.stage.take() {
                     special.unregister();
@@ -218,7 +222,10 @@ impl<F: Future> Guard<F> {
                 before.inside.end();
                 Poll::Ready(Ok(output))
             }
-            Poll::Pending => self.pending(frame, before, cx).map(Err),
+            Poll::Pending => with_frame(|frame| match frame {
+                Some(frame) => self.pending(frame, before, cx).map(Err),
+                None => Poll::Pending,
+            }),
         }
     }
 
@@ -233,7 +240,7 @@ impl<F: Future> Guard<F> {
     ) -> Poll<Cancelled> {
         // One that had begun has not looked at the clock so far, and may be polled without end.
         let is_usual = frame.mark() == mark && frame.wakes(cx.waker());
-        if is_usual && (was_fresh || frame.is_clear(false)) {
+        if (is_usual && (was_fresh || frame.is_clear(false))) || !(frame.wakes(cx.waker()) || frame.is_ours()) {
             return Poll::Pending;
         }
         let mut inside = Inside::NOTHING;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::{Frame, Inside};
+use crate::context::{Frame, Inside, mark, with_frame};
 use crate::pending::{Kind, Question, got_out};
 use crate::primitive::Arc;
 use crate::starved::Starved;
@@ -54,44 +54,41 @@ impl Before {
 
     /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
     /// owner may have busy members to poll first, of which one like `FuturesUnordered` polls but a few at a time.
-    pub(crate) fn poll<F: Future>(
-        &mut self,
-        frame: &Frame<'_>,
-        mut inner: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        let outside = frame.mark();
-        if let Some(keeper) = self.inside.get() {
-            frame.announce(keeper);
-        }
+    pub(crate) fn poll<F: Future>(&mut self, mut inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let outside = self.inside.announce();
         self.got_out = got_out();
-        let mark = frame.mark();
-        let mut poll = inner.as_mut().poll(cx);
-        frame.adopt_since(mark, &mut self.inside);
-        if self.cancelled && poll.is_pending() && self.is_check_point {
+        let mut poll = self.poll_once(inner.as_mut(), cx);
+        if self.cancelled && self.is_check_point {
             let mut patience = PATIENCE;
-            while poll.is_pending() && patience > 0 && self.is_stuck(frame) {
+            while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(frame)) {
                 patience -= 1;
-                poll = inner.as_mut().poll(cx);
-                frame.adopt_since(mark, &mut self.inside);
+                poll = self.poll_once(inner.as_mut(), cx);
             }
-            if poll.is_pending() && !self.has(frame, Kind::Hold, None) {
+            if poll.is_pending() && !with_frame(|frame| self.has(frame, Kind::Hold, None)) {
+                let mark = mark();
                 poll = self.starved.ask(inner, cx);
-                frame.adopt_since(mark, &mut self.inside);
+                self.inside.adopt_since(mark);
             }
         }
-        frame.adopt_since(outside, &mut self.inside);
+        self.inside.adopt_since(outside);
+        poll
+    }
+
+    fn poll_once<F: Future>(&mut self, inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mark = mark();
+        let poll = inner.poll(cx);
+        self.inside.adopt_since(mark);
         poll
     }
 
     /// Is something of this kind inside, or loose where a failure would drop it as well?
-    fn has(&self, frame: &Frame<'_>, kind: Kind, waker: Option<&Waker>) -> bool {
+    fn has(&self, frame: Option<&Frame<'_>>, kind: Kind, waker: Option<&Waker>) -> bool {
         let question = Question::any(kind, waker);
-        self.inside.has(question) || frame.has_loose(question)
+        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question))
     }
 
     /// Is there somebody left inside who has been told, is not held, and does not get out?
-    fn is_stuck(&self, frame: &Frame<'_>) -> bool {
+    fn is_stuck(&self, frame: Option<&Frame<'_>>) -> bool {
         self.told
             && self.got_out == got_out()
             && !self.has(frame, Kind::Hold, None)
@@ -105,11 +102,11 @@ impl Before {
             cx.waker().wake_by_ref();
             return false;
         }
-        if self.has(frame, Kind::Hold, Some(cx.waker())) {
+        if self.has(Some(frame), Kind::Hold, Some(cx.waker())) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
-        if !self.has(frame, Kind::Foreign, None) {
+        if !self.has(Some(frame), Kind::Foreign, None) {
             return true;
         }
         // Some check points inside wait under wakers of their own.

@@ -5,7 +5,8 @@ use std::panic::Location;
 
 use super::nature::{abandon_token, end_token};
 use super::origin::{LOOKS, Origin, Unmade};
-use crate::context::{About, Frame, probe, with_frame};
+use crate::context::{About, Frame, probe, with_frame_of};
+use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
 pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) -> bool {
@@ -36,11 +37,12 @@ pub(super) fn enter_sync<R>(
         }
     }
 
-    with_frame(|outer| {
+    let task = Task::current();
+    with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer);
         let mut unmade = Unmade::new(origin, about, LOOKS);
-        let frame = Frame::lazy(&unmade, origin.state(outer), about, None);
+        let frame = Frame::lazy(&unmade, origin.state(outer), about, None).of(task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {
             let unwinding = OnUnwind(&unmade, location);

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::context::{Inside, Taken};
 use crate::delay::Delay;
 use crate::pending::{Kind, note_got_out};
+use crate::runtime::Task;
 use crate::starved::PutOff;
 use crate::token::{CancellationToken, Registered};
 
@@ -29,6 +30,8 @@ pub(super) struct Live {
     pub(super) nature: Nature,
     /// It has been pending, and is not done: `registered` is with its token.
     pub(super) is_begun: bool,
+    /// Whose poll it is. Set anew when that is another's.
+    pub(super) task: Task,
     /// Nobody has needed the token so far: `registered` is with what stands in for it.
     pub(super) is_unmade: bool,
     /// The token of a body that unwound when `registered` was with its stand-in.
@@ -55,6 +58,7 @@ impl Live {
         Self {
             nature,
             is_begun: false,
+            task: Task::ANY,
             is_unmade: false,
             unwound: None,
             looks: LOOKS,

@@ -32,6 +32,10 @@ pub(crate) trait Origin {
     }
     /// Would the token be cancelled from the start?
     fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool;
+    /// Is it made below the token of the frame outside?
+    fn is_below_outer(&self) -> bool {
+        false
+    }
     /// Makes the token of a region that is called so.
     fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken;
     /// The token has been made, and is where everybody finds it: has what is watched on its behalf watched from now on.
@@ -85,6 +89,10 @@ impl Origin for Root {
 pub(super) struct Child;
 
 impl Origin for Child {
+    fn is_below_outer(&self) -> bool {
+        true
+    }
+
     fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
         outer.map_or(StateRef::never(), Frame::state)
     }
@@ -229,6 +237,10 @@ impl<O: Origin> LazyToken for Unmade<'_, O> {
             self.origin.begun(token);
         }
         token
+    }
+
+    fn wants_outer(&self) -> bool {
+        self.made.get().is_none() && self.below.is_none() && self.origin.is_below_outer()
     }
 
     fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {

@@ -149,6 +149,10 @@ impl Origin for Plan {
         parent || self.is_past() || self.links().iter().any(CancellationToken::is_cancelled)
     }
 
+    fn is_below_outer(&self) -> bool {
+        matches!(self.parent, Parent::Ambient)
+    }
+
     fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
         match self.parent_token(outer) {
             Some(parent) => self.make_below(parent, about),

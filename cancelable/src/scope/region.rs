@@ -15,12 +15,13 @@ use super::live::{Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
 use crate::clock;
-use crate::context::{Frame, Taken, let_go, with_frame};
+use crate::context::{Frame, Taken, let_go, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
 use crate::pending::Kind;
 use crate::reason::CancelReason;
+use crate::runtime::Task;
 use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
@@ -223,11 +224,15 @@ where
         };
         let registered = this.registered.into_ref();
         let token = registered.token();
+        let has_waker = registered.has(cx.waker());
+        if !has_waker {
+            live.task = Task::current();
+        }
         if live.is_unmade || live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
             let poll = self.as_mut().poll_with_care(begin, cx, end);
             return self.followed(poll, cx);
         }
-        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
+        let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
         let (poll, notes) = live.nature.enter(&frame, token, || future.poll(cx));
         if let Poll::Ready(output) = poll {
             self.finish();
@@ -302,8 +307,8 @@ where
             starved: Starved::before(Some(&live.put_off), cancelled && live.nature.is_check_point),
             ..Before::uncancelled(live.inside.clone())
         };
-        let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-        let (poll, notes) = live.nature.enter(&frame, token, || before.poll(&frame, future, cx));
+        let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
+        let (poll, notes) = live.nature.enter(&frame, token, || before.poll(future, cx));
         live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
             self.finish();
@@ -356,7 +361,8 @@ where
             origin.state_below(stand_in),
             &live.nature.about,
             Some(cx.waker()),
-        );
+        )
+        .of(live.task);
         let unwinding = OnUnwind {
             frame: &frame,
             unused: None::<M>,
@@ -496,9 +502,11 @@ where
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        with_frame(|outer| {
+        let task = Task::current();
+        with_frame_of(task, |outer| {
             let this = self.as_mut().project();
             let (live, mut body) = (this.live, this.body);
+            live.task = task;
             let nature = &live.nature;
             let BodyReplace::Fresh { make } = body.as_mut().project_replace(Body::Done) else {
                 unreachable!("only a fresh region is polled for the first time")
@@ -506,7 +514,7 @@ where
             // Asked before the frame is made, which it may turn quiet.
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
             let mut unmade = Unmade::new(origin, &nature.about, LOOKS);
-            let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker()));
+            let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker())).of(live.task);
             let mut unwinding = OnUnwind {
                 frame: &frame,
                 unused: Some(make),
@@ -556,13 +564,13 @@ where
             };
             if let Some(token) = unmade.take_made() {
                 self.as_mut().settle(token);
-            } else if let Some(stand_in) = origin.stand_in(outer) {
+            } else if let Some(stand_in) = with_frame_of(task, |outer| origin.stand_in(outer)) {
                 this.registered.adopt(stand_in);
                 if let Some((at, is_virtual)) = origin.deadline() {
                     Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
                 }
             } else {
-                let token = origin.make(outer, &nature.about);
+                let token = with_frame_of(task, |outer| origin.make(outer, &nature.about));
                 self.as_mut().settle(token);
             }
             // Had it been cancelled when the poll began, there would have been none.
