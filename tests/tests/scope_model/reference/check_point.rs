@@ -24,37 +24,31 @@ pub(super) struct Waiter {
     pub(super) waker: usize,
 }
 
-/// What it knew when its poll began; nothing, if its token was not cancelled.
-pub(super) struct Before(Option<Reckoned>);
-
-impl Before {
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.0.is_some()
-    }
-
-    pub(super) fn is_nothing(&self) -> bool {
-        self.0.as_ref().is_some_and(Reckoned::is_nothing)
-    }
-
-    fn foreign(&self) -> usize {
-        self.0.as_ref().map_or(0, |reckoned| reckoned.foreign)
-    }
+/// What it knew when its poll began; by default, that its token was not cancelled.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Before {
+    pub(super) cancelled: bool,
+    got_out: usize,
 }
 
 impl Waiter {
-    /// `None`, here as below: the laws do not say what happens.
-    pub(super) fn before(&self, world: &mut World, inner: &impl Awaited) -> Option<Before> {
+    pub(super) fn before(&self, world: &mut World) -> Before {
         self.role
             .point()
             .into_iter()
             .for_each(|point| world.stop_waiting(point));
-        Some(Before(if world.is_cancelled(self.token) {
-            Some(self.reckon(world, inner)?)
-        } else {
-            None
-        }))
+        Before {
+            cancelled: world.is_cancelled(self.token),
+            got_out: world.got_out,
+        }
     }
 
+    /// Before its first poll: is it to fail at once? `None`: the laws do not say.
+    pub(super) fn fails_at_once(&self, world: &mut World, inner: &impl Awaited) -> Option<bool> {
+        Some(world.is_cancelled(self.token) && self.reckon(world, inner)?.is_nothing())
+    }
+
+    /// `None` as above.
     fn reckon(&self, world: &mut World, inner: &impl Awaited) -> Option<Reckoned> {
         let mut inside = Vec::new();
         inner.things(world, &mut inside);
@@ -73,14 +67,14 @@ impl Waiter {
     }
 
     /// L12: members get their turn, also those that have to wait for it behind busy ones; but not for ever.
-    pub(super) fn poll<A: Awaited>(&self, before: &Before, world: &mut World, inner: &mut A) -> Option<A::Item> {
+    pub(super) fn poll<A: Awaited>(&self, before: Before, world: &mut World, inner: &mut A) -> Option<A::Item> {
         let mut item = self.poll_once(world, inner);
         for _ in 0..PATIENCE {
-            if item.is_some() || !before.is_cancelled() {
+            if item.is_some() || !before.cancelled {
                 break;
             }
             let now = self.reckon(world, inner)?;
-            let is_stuck = now.holds.is_empty() && now.foreign > 0 && now.foreign >= before.foreign();
+            let is_stuck = now.holds.is_empty() && now.foreign > 0 && world.got_out == before.got_out;
             if !is_stuck {
                 break;
             }
@@ -90,8 +84,8 @@ impl Waiter {
     }
 
     /// L12, where the token is cancelled and `inner` is pending: does it drop that and fail?
-    pub(super) fn may_fail(&self, before: &Before, world: &mut World, inner: &impl Awaited) -> bool {
-        if !before.is_cancelled() {
+    pub(super) fn may_fail(&self, before: Before, world: &mut World, inner: &impl Awaited) -> bool {
+        if !before.cancelled {
             // The cancel came in the middle of this poll, so something inside may not have seen it.
             world.wake(self.waker);
             return false;
@@ -105,7 +99,7 @@ impl Waiter {
             world.wait_for(&now.holds, point, self.waker);
             return false;
         }
-        if now.foreign < before.foreign() && now.foreign > 0 {
+        if now.foreign > 0 && world.got_out > before.got_out {
             // Contract §5: those inside get out one by one, perhaps not all in one poll.
             world.wake(self.waker);
             return false;
@@ -164,13 +158,13 @@ impl Guard {
     ) -> Option<Result<A::Item, Notice>> {
         let Waiter { role, token, waker, .. } = *this;
         let point = role.point()?;
-        let before = this.before(world, inner)?;
         // L10: a check before the first poll, and none before a later one.
-        if is_first && before.is_nothing() {
+        if is_first && this.fails_at_once(world, inner)? {
             return world.notice("guard").map(Err);
         }
+        let before = this.before(world);
         // L10: what is ready is not thrown away.
-        if let Some(item) = this.poll(&before, world, inner) {
+        if let Some(item) = this.poll(before, world, inner) {
             return Some(Ok(item));
         }
         if !world.is_cancelled(token) {
@@ -179,16 +173,16 @@ impl Guard {
             } else {
                 world.unregister(point);
             }
-            world.set_thing(point, false, foreign);
+            world.set_thing(point, false, foreign, token);
             return None;
         }
-        if this.may_fail(&before, world, inner) {
+        if this.may_fail(before, world, inner) {
             world.end_point(point);
             inner.abandon(world);
             return world.notice("guard").map(Err);
         }
-        let foreign = world.is_foreign(point) || (!before.is_cancelled() && foreign);
-        world.set_thing(point, false, foreign);
+        let foreign = world.is_foreign(point) || (!before.cancelled && foreign);
+        world.set_thing(point, false, foreign, token);
         None
     }
 

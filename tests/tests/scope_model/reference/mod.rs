@@ -241,7 +241,7 @@ impl Task {
                 let output = world.within(Role::Finish(point), |world| inner.poll(world, waker));
                 match output {
                     Some(_) => world.end_point(point),
-                    None => world.set_thing(point, true, false),
+                    None => world.set_thing(point, true, false, 0),
                 }
                 output
             }

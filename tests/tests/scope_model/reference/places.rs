@@ -13,6 +13,8 @@ pub(super) struct Thing {
     pub(super) holds: bool,
     /// A check point that waits under a waker of its own.
     pub(super) foreign: bool,
+    /// The token that it waits for, if it is foreign.
+    token: usize,
     /// The awaits and regions within which it was last polled, outermost first.
     path: Vec<usize>,
     /// Check points that wait for it, with their wakers.
@@ -32,6 +34,8 @@ pub(super) enum Role {
     /// An await that has to finish.
     Finish(usize),
     Region(usize),
+    /// A region whose token was given: it may be run by a stranger.
+    Given(usize),
     /// An error from in here goes no further by itself.
     Catches,
     /// The body that owns this value.
@@ -41,7 +45,7 @@ pub(super) enum Role {
 impl Role {
     pub(super) fn point(self) -> Option<usize> {
         match self {
-            Self::Guard(point) | Self::Finish(point) | Self::Region(point) => Some(point),
+            Self::Guard(point) | Self::Finish(point) | Self::Region(point) | Self::Given(point) => Some(point),
             Self::Catches | Self::Owns(_) => None,
         }
     }
@@ -90,19 +94,20 @@ impl World {
     }
 
     /// The end of a pending poll: what is pending here for check points outside?
-    pub(super) fn set_thing(&mut self, point: usize, holds: bool, foreign: bool) {
+    pub(super) fn set_thing(&mut self, point: usize, holds: bool, foreign: bool, token: usize) {
         if !holds && !foreign {
             return self.end_thing(point);
         }
         self.things.entry(point).or_insert_with(|| Thing {
             holds,
             foreign,
+            token,
             path: Vec::new(),
             waiting: Vec::new(),
         });
         self.touch(point);
         let thing = self.things.get_mut(&point).expect("it is there");
-        (thing.holds, thing.foreign) = (holds, foreign);
+        (thing.holds, thing.foreign, thing.token) = (holds, foreign, token);
     }
 
     pub(super) fn is_foreign(&self, point: usize) -> bool {
@@ -111,7 +116,9 @@ impl World {
 
     pub(super) fn end_thing(&mut self, point: usize) {
         self.wake_waiting_for(point);
-        self.things.remove(&point);
+        if let Some(thing) = self.things.remove(&point) {
+            self.got_out += usize::from(thing.foreign && self.is_cancelled(thing.token));
+        }
     }
 
     fn wake_waiting_for(&mut self, point: usize) {
@@ -163,13 +170,17 @@ impl World {
     /// By the law.
     fn own(&self, point: Point, cause: usize, mut things: Vec<usize>) -> Option<Vec<usize>> {
         let mut reaches = true;
-        let mut crossed = matches!(point, Point::Waits(Role::Region(_))).then_some(self.frames.len());
+        let mut crossed = match point {
+            Point::Waits(Role::Region(_)) => Some((self.frames.len(), true)),
+            Point::Waits(Role::Given(_)) => Some((self.frames.len(), false)),
+            _ => None,
+        };
         for level in self.levels.iter().rev() {
-            if let Some(frames) = crossed {
-                // The error of an inner scope ends what is outside only if that is cancelled, by the same.
+            if let Some((frames, is_round)) = crossed {
+                // The error of an inner scope ends what is outside only if that is cancelled, by the same, and is the code round it.
                 let outside = frames.checked_sub(1).map(|frame| self.frames[frame].token);
                 match outside.and_then(|token| self.tokens[token].cause) {
-                    Some(outside) => reaches &= outside == cause,
+                    Some(outside) => reaches &= outside == cause && is_round,
                     None => break,
                 }
             }
@@ -184,7 +195,8 @@ impl World {
                     }
                 }
                 Role::Guard(_) | Role::Finish(_) => {}
-                Role::Region(_) => crossed = Some(level.frames),
+                Role::Region(_) => crossed = Some((level.frames, true)),
+                Role::Given(_) => crossed = Some((level.frames, false)),
             }
         }
         things.sort_unstable();
@@ -232,7 +244,7 @@ impl World {
     fn token_in(&self, place: usize) -> Option<usize> {
         let level = self.levels.iter().find(|level| level.role.point() == Some(place))?;
         let frame = match level.role {
-            Role::Region(_) => level.frames,
+            Role::Region(_) | Role::Given(_) => level.frames,
             _ => level.frames.checked_sub(1)?,
         };
         Some(self.frames.get(frame)?.token)

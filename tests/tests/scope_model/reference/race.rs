@@ -32,9 +32,7 @@ pub(super) fn race(
     loop {
         let was_won = winner.is_some();
         let grace = world
-            .frames
-            .iter()
-            .rev()
+            .frames_round()
             .map(|frame| frame.grace)
             .find(|&grace| grace != Grace::None);
         for (number, branch) in branches

@@ -2,7 +2,7 @@
 
 use cancelable::ReasonKind;
 
-use super::check_point::Waiter;
+use super::check_point::{Before, Waiter};
 use super::places::Role;
 use super::world::{Frame, World};
 use super::{Awaited, Output, Phase, Task};
@@ -65,6 +65,7 @@ impl Stretch {
             waker,
             name: self.region.named.then(|| self.id.to_string()),
             grace: self.region.grace,
+            is_given: !self.owns_token(),
         }
     }
 
@@ -96,18 +97,17 @@ impl Stretch {
         let Running { point, token } = running;
         world.touch(point);
         let waiter = Waiter {
-            role: Role::Region(point),
+            role: if self.owns_token() {
+                Role::Region(point)
+            } else {
+                Role::Given(point)
+            },
             token,
             frame: Some(self.frame(token, Some(waker))),
             waker,
         };
-        let before = match self.is_check_point {
-            true => Some(waiter.before(world, &*self.body)?),
-            false => None,
-        };
-        let was_cancelled = world.is_cancelled(token);
         if is_first_poll {
-            if before.as_ref().is_some_and(|before| before.is_nothing()) {
+            if self.is_check_point && waiter.fails_at_once(world, &*self.body)? {
                 // L9: its body does not start.
                 self.body.phase = Phase::Over;
                 world.end_point(point);
@@ -118,9 +118,14 @@ impl Stretch {
                 world.known.push(token);
             }
         }
-        let output = match &before {
-            Some(before) => waiter.poll(before, world, &mut *self.body),
-            None => waiter.poll_once(world, &mut *self.body),
+        // In its first poll it does not ask what was before, and is polled once more.
+        let before = match is_first_poll {
+            true => Before::default(),
+            false => waiter.before(world),
+        };
+        let output = match self.is_check_point {
+            true => waiter.poll(before, world, &mut *self.body),
+            false => waiter.poll_once(world, &mut *self.body),
         };
         if let Some(output) = output {
             // L9: it has returned that value. L17: and the scope is over.
@@ -134,32 +139,26 @@ impl Stretch {
         let mut foreign = world.frames.last().is_some_and(|outer| outer.waker != Some(waker));
         if !world.is_cancelled(token) {
             world.register(point, token, waker);
-            world.set_thing(point, holds, foreign);
+            world.set_thing(point, holds, foreign, token);
             return None;
         }
         // What has registered before counts until it ends.
-        if was_cancelled && !(before.is_none() && is_first_poll) {
+        if before.cancelled {
             foreign = world.is_foreign(point);
         }
         // L14: no longer than the grace, wherever the body is; but a cancel in the middle of this poll is for the next.
-        let forced = before.is_some() && was_cancelled && self.region.grace == Grace::Zero;
-        let fails = match &before {
-            Some(before) => forced || waiter.may_fail(before, world, &*self.body),
-            None => {
-                // What is inside notices, or nothing does; in the next poll, if the cancel came in the middle of this one.
-                // (In its first poll it does not ask what was before, and is polled once more.)
-                if !was_cancelled || is_first_poll {
-                    world.wake(waker);
-                }
-                false
-            }
-        };
+        let forced = before.cancelled && self.is_check_point && self.region.grace == Grace::Zero;
+        let fails = forced || self.is_check_point && waiter.may_fail(before, world, &*self.body);
+        if !self.is_check_point && !before.cancelled {
+            // What is inside notices, or nothing does; in the next poll, if the cancel came in the middle of this one.
+            world.wake(waker);
+        }
         if fails {
             let notice = self.notice(world, token);
             self.abandon(world);
             return notice.map(|notice| Err(Notice { forced, ..notice }));
         }
-        world.set_thing(point, holds, foreign);
+        world.set_thing(point, holds, foreign, token);
         None
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Frame {
     pub(super) waker: Option<usize>,
     pub(super) name: Option<String>,
     pub(super) grace: Grace,
+    /// The token was given, and what is outside need not be the code round it.
+    pub(super) is_given: bool,
 }
 
 /// A waker: an owner polls its future again only if it is woken.
@@ -62,6 +64,8 @@ pub(crate) struct World {
     /// The awaits and regions that have begun and are not over.
     pub(super) live: BTreeSet<usize>,
     pub(super) things: BTreeMap<usize, Thing>,
+    /// How many check points have got out of a cancelled scope that had waited there under wakers of their own.
+    pub(super) got_out: usize,
     /// What is being polled, outermost first.
     pub(super) levels: Vec<Level>,
     /// A check point has come to a decision that the laws leave to the library, when there were so many events.
@@ -164,9 +168,15 @@ impl World {
                 .filter(|&at| self.known[at] == cause.origin)
                 .collect(),
             noticed_by,
-            scope_name: self.frames.iter().rev().find_map(|frame| frame.name.clone()),
+            scope_name: self.frames_round().find_map(|frame| frame.name.clone()),
             forced: false,
         })
+    }
+
+    /// The frames of the code that is running, innermost first.
+    pub(super) fn frames_round(&self) -> impl Iterator<Item = &Frame> {
+        let given = self.frames.iter().rposition(|frame| frame.is_given).unwrap_or(0);
+        self.frames[given..].iter().rev()
     }
 
     pub(super) fn say(&mut self, node: usize, observed: bool, what: What) {
