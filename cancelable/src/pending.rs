@@ -61,11 +61,17 @@ struct State {
     is: [bool; 2],
     /// Its future is done; what is inside may live on, for it is somebody else's.
     is_over: bool,
+    /// It is polled by code that is no check point, where it stands.
+    is_bare: bool,
     /// The await in which it was last polled has ended.
-    is_loose: bool,
+    loose: Option<Level>,
     within: Place,
+    /// Where it was last adopted, while it is being polled.
+    last: Place,
     /// Where it was before that.
     before: Place,
+    /// How often it had been polled when somebody asked whether it still is.
+    asked: Option<u32>,
     /// Which lists of which keeper it is in.
     listed_in: Place,
     listed: [bool; 2],
@@ -107,40 +113,85 @@ impl State {
     }
 }
 
-/// What a keeper asks of one thing in its list.
+/// By whose waker an await is polled: the scope's own, or that of a crowd's member, for example. A failure of a member is the
+/// crowd's affair, and does no harm to what the owner of the crowd has begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Own,
+    /// By its address.
+    Foreign(usize),
+}
+
+/// What a keeper is asked.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) kind: Kind,
     /// Woken when the answer may be another, if it is yes.
     pub(crate) waker: Option<&'a Waker>,
-    /// Only what is loose is asked for.
-    pub(crate) is_loose: bool,
-    /// Whoever asks does not wait, and so is spared only so often.
-    pub(crate) is_spared: bool,
+    /// Whoever asks waits, and is to be woken when what is found has ended or moved; if not, it is spared only so often.
+    pub(crate) waits: bool,
+    /// All that is inside, or only what is loose.
+    pub(crate) of: Of,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    All,
+    /// What is loose, for a check point of this level, if that is known.
+    Loose(Option<Level>),
+    /// What nobody has in an await, and may be left behind.
+    Bare,
 }
 
 impl<'a> Question<'a> {
-    /// Is there anything of this kind?
-    pub(crate) fn any(kind: Kind, waker: Option<&'a Waker>) -> Self {
+    /// Is there anything of this kind inside?
+    pub(crate) fn any(kind: Kind) -> Self {
         Self {
             kind,
-            waker,
-            is_loose: false,
-            is_spared: false,
+            waker: None,
+            waits: true,
+            of: Of::All,
         }
     }
 
-    /// Is there anything loose?
-    pub(crate) fn loose(self) -> Self {
-        Self { is_loose: true, ..self }
+    /// The same for one who is to be woken when it has ended or moved.
+    pub(crate) fn waiting(kind: Kind, waker: &'a Waker) -> Self {
+        Self {
+            waker: Some(waker),
+            ..Self::any(kind)
+        }
     }
 
     /// The same for a check point that does not wait.
-    pub(crate) fn spared(self) -> Self {
+    pub(crate) fn spared(kind: Kind) -> Self {
         Self {
-            is_spared: true,
-            ..self
+            waits: false,
+            ..Self::any(kind)
         }
+    }
+
+    pub(crate) fn of(self, of: Of) -> Self {
+        Self { of, ..self }
+    }
+}
+
+/// The keepers in which a question is being asked, the last first: there may be circles, where coroutines are polled in each other.
+struct Path<'a> {
+    place: Place,
+    up: Option<&'a Path<'a>>,
+}
+
+impl Path<'_> {
+    fn has(&self, place: Place) -> bool {
+        let mut at = Some(self);
+        while let Some(path) = at {
+            if path.place == place {
+                return true;
+            }
+            at = path.up;
+        }
+        false
     }
 }
 
@@ -161,9 +212,12 @@ impl Pending {
         Arc::new(Self(Mutex::new(State {
             is: [false; 2],
             is_over: false,
-            is_loose: false,
+            is_bare: true,
+            loose: None,
             within: ELSEWHERE,
+            last: GONE,
             before: GONE,
+            asked: None,
             listed_in: GONE,
             listed: [false; 2],
             polls: 0,
@@ -183,10 +237,10 @@ impl Pending {
         let mut state = lock(&self.0);
         state.polls = state.polls.wrapping_add(1);
         if state.within > ELSEWHERE {
-            state.before = state.within;
+            state.last = state.within;
         }
         state.within = ELSEWHERE;
-        state.is_loose = false;
+        state.loose = None;
         state.spared = 0;
         state.polls
     }
@@ -202,16 +256,23 @@ impl Pending {
     }
 
     /// `child` was polled inside this one, and not since.
-    pub(crate) fn adopt(&self, child: &Arc<Self>, polls: u32, is_loose: bool) {
+    pub(crate) fn adopt(&self, child: &Arc<Self>, polls: u32, loose: Option<Level>) {
         let here = self.place();
+        if child.place() == here {
+            return;
+        }
         let mut new = [false; 2];
         let moved = {
             let mut child = lock(&child.0);
             if child.polls != polls {
                 return;
             }
+            let has_moved = child.last != here;
+            if has_moved {
+                child.before = child.last;
+            }
             child.within = here;
-            child.is_loose = is_loose;
+            child.loose = loose;
             if child.listed_in != here {
                 child.listed_in = here;
                 child.listed = [false; 2];
@@ -263,45 +324,57 @@ impl Pending {
         }
     }
 
+    /// It is an await that is a check point, and so not left behind unnoticed.
+    pub(crate) fn set_guarded(&self) {
+        lock(&self.0).is_bare = false;
+    }
+
+    pub(crate) fn is_bare(&self) -> bool {
+        lock(&self.0).is_bare
+    }
+
     /// Is there something of this kind inside?
     ///
     /// What has ended or moved is taken out of the list on the way, so that who asks often does not go through it often.
     pub(crate) fn has_inside(&self, question: Question<'_>) -> bool {
-        let here = self.place();
+        self.has_inside_below(question, None)
+    }
+
+    fn has_inside_below(&self, question: Question<'_>, up: Option<&Path<'_>>) -> bool {
+        let here = Path {
+            place: self.place(),
+            up,
+        };
         let list = question.kind as usize;
         let mut left = lock(&self.0).inside[list].len();
         while left > 0 {
-            let Some(child) = lock(&self.0).inside[list].get(left - 1).cloned() else {
-                left -= 1;
+            left -= 1;
+            let Some(child) = lock(&self.0).inside[list].get(left).cloned() else {
                 continue;
             };
-            let found = match child.look(here, question) {
+            let found = match child.look(here.place, question) {
                 Look::Found => true,
+                Look::Below if here.has(child.place()) => false,
                 Look::Below => {
-                    let below = Question {
-                        is_loose: false,
-                        is_spared: false,
-                        ..question
-                    };
-                    if child.has_inside(below) {
-                        child.is_spared(question)
+                    if child.has_inside_below(question.of(Of::All), Some(&here)) {
+                        child.counts(question)
                     } else {
-                        child.unlist(here, question.kind);
-                        self.remove(list, left - 1, &child);
+                        if child.unlist(here.place, question.kind) {
+                            self.remove(list, left, &child);
+                        }
                         false
                     }
                 }
                 Look::Gone => {
-                    self.remove(list, left - 1, &child);
+                    self.remove(list, left, &child);
                     false
                 }
                 Look::Passed => false,
             };
             if found {
-                child.wait(here, question);
+                child.wait(here.place, question);
                 return true;
             }
-            left -= 1;
         }
         false
     }
@@ -309,7 +382,7 @@ impl Pending {
     /// The same, of what is no keeper's yet.
     pub(crate) fn is_or_has(&self, question: Question<'_>) -> bool {
         let is = lock(&self.0).is[question.kind as usize];
-        (is || self.has_inside(Question::any(question.kind, question.waker))) && self.is_spared(question)
+        (is || self.has_inside(question.of(Of::All))) && self.counts(question)
     }
 
     fn look(&self, keeper: Place, question: Question<'_>) -> Look {
@@ -326,27 +399,56 @@ impl Pending {
             }
             return Look::Gone;
         }
-        if question.is_loose && !state.is_loose {
+        let is_asked_for = match (question.of, state.loose) {
+            (Of::All, _) => true,
+            (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
+            (Of::Bare, None) => state.is_bare,
+            _ => false,
+        };
+        if !is_asked_for {
             return Look::Passed;
         }
         if !state.is[kind] {
             return Look::Below;
         }
         drop(state);
-        if self.is_spared(question) {
+        if self.counts(question) {
             Look::Found
         } else {
             Look::Passed
         }
     }
 
-    /// Once more?
-    fn is_spared(&self, question: Question<'_>) -> bool {
-        if !question.is_spared {
-            return true;
-        }
+    /// Does it count for whoever asks?
+    fn counts(&self, question: Question<'_>) -> bool {
+        (question.of != Of::Bare || self.is_left(question)) && (question.waits || self.is_spared(question.kind))
+    }
+
+    /// Has it been left behind by an await that was no check point? Whoever asks first cannot know. If it is polled before the next
+    /// one asks, it is in another branch, and goes on by itself.
+    fn is_left(&self, question: Question<'_>) -> bool {
+        let Some(waker) = question.waker else { return false };
         let mut state = lock(&self.0);
-        let most = match question.kind {
+        let polls = state.polls;
+        match state.asked {
+            Some(asked) if asked == polls => true,
+            Some(_) => {
+                state.asked = None;
+                false
+            }
+            None => {
+                state.asked = Some(polls);
+                drop(state);
+                waker.wake_by_ref();
+                true
+            }
+        }
+    }
+
+    /// Once more?
+    fn is_spared(&self, kind: Kind) -> bool {
+        let mut state = lock(&self.0);
+        let most = match kind {
             Kind::Hold => SPARED_FOR_A_HOLD,
             Kind::Foreign => {
                 if std::mem::replace(&mut state.spared_at, got_out()) != got_out() {
@@ -359,12 +461,17 @@ impl Pending {
         state.spared <= most
     }
 
-    /// It is no longer in a list of the keeper, and will be put there again when there is reason to.
-    fn unlist(&self, keeper: Place, kind: Kind) {
+    /// Nothing was found in it. Is it to be taken out of the keeper's list? If so it is put there again when there is reason to. What
+    /// is over is not polled again, so it stays as long as what has moved may come back.
+    fn unlist(&self, keeper: Place, kind: Kind) -> bool {
         let mut state = lock(&self.0);
+        if state.is_over && state.has(kind) {
+            return false;
+        }
         if state.listed_in == keeper {
             state.listed[kind as usize] = false;
         }
+        true
     }
 
     fn remove(&self, list: usize, at: usize, child: &Arc<Self>) {
@@ -379,7 +486,8 @@ impl Pending {
 
     /// Has whoever asked woken when this has ended or moved.
     fn wait(&self, keeper: Place, question: Question<'_>) {
-        let Some(waker) = question.waker.cloned().map(Arc::new) else {
+        let waker = question.waker.filter(|_| question.waits);
+        let Some(waker) = waker.cloned().map(Arc::new) else {
             return;
         };
         let mut state = lock(&self.0);

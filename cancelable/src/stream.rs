@@ -202,7 +202,7 @@ impl Own {
             if self.token.is_marked() {
                 note_got_out();
             }
-            self.waiter.end();
+            self.waiter.end(None);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Helpers shared by the suites: runtimes to run on, wakers that count, futures that are pending to order.
 
+#[cfg(unix)]
+pub mod fence;
 pub mod step;
 pub mod wakers;
 

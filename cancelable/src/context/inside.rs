@@ -2,7 +2,9 @@
 
 use super::notes::{Mark, Role, Taken};
 use super::slot::{is_being_polled, note, with};
-use crate::pending::{Kind, Pending, Question};
+use std::task::Waker;
+
+use crate::pending::{Kind, Level, Pending, Question};
 use crate::primitive::Arc;
 
 /// The check point as the keeper of what is pending inside, and as a hold or foreign waiter itself. Nothing as long as it is none
@@ -64,7 +66,7 @@ impl Inside {
     /// It is pending: whoever is outside is to know, if there is something to know.
     pub(crate) fn note(&self) {
         if let Some(keeper) = &self.0 {
-            note(keeper, false);
+            note(keeper, |_| None);
         }
     }
 
@@ -79,20 +81,22 @@ impl Inside {
     #[cold]
     fn adopt(&mut self, taken: &Taken) {
         while let Some((what, role)) = taken.pop() {
-            if let Role::Polled { polls, is_loose } = role {
-                self.keeper().adopt(&what, polls, is_loose);
+            if let Role::Polled { polls, loose } = role {
+                self.keeper().adopt(&what, polls, loose);
             }
         }
     }
 
-    /// The check point is done. What lives on inside is somebody else's; if the future has been polled in the frame now in force, it
-    /// may well be of the code round that.
-    pub(crate) fn end(&mut self) {
+    /// The check point is done, in a poll with this waker, or dropped. What lives on inside is somebody else's: as a rule of the code
+    /// round it.
+    pub(crate) fn end(&mut self, waker: Option<&Waker>) {
         if let Some(keeper) = self.0.take() {
             keeper.end(is_being_polled);
-            let has = |kind| keeper.has_inside(Question::any(kind, None));
+            let has = |kind| keeper.has_inside(Question::any(kind));
             if has(Kind::Hold) || has(Kind::Foreign) {
-                note(&keeper, true);
+                note(&keeper, |frame| {
+                    Some(waker.map_or(Level::Own, |waker| frame.level(waker)))
+                });
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::ptr;
 
-use crate::pending::Pending;
+use crate::pending::{Level, Pending};
 use crate::primitive::Arc;
 
 /// The list. Whoever has one [`take`](Self::take)s what is in it before it goes away.
@@ -25,7 +25,7 @@ pub(super) enum Role {
     /// It is being polled itself: a check point with things inside.
     Keeper,
     /// It was polled and is pending, or was let go of; with the number that [`Pending::polled`] gave.
-    Polled { polls: u32, is_loose: bool },
+    Polled { polls: u32, loose: Option<Level> },
 }
 
 /// A place in a list: what was there when it was taken is below it. To be compared, not followed.
@@ -81,13 +81,13 @@ impl Notes {
     }
 
     /// Says of those above `mark` that the await in which they were polled has ended.
-    pub(super) fn loosen(&self, mark: Mark) {
+    pub(super) fn loosen(&self, mark: Mark, level: Level) {
         let mut at = self.head.get();
         while !at.is_null() && Mark(at.cast_const().cast()) != mark {
             // SAFETY: a box of this list, and no reference to it is alive: none leaves this file.
             let note = unsafe { &mut *at };
-            if let Role::Polled { is_loose, .. } = &mut note.role {
-                *is_loose = true;
+            if let Role::Polled { loose, .. } = &mut note.role {
+                *loose = Some(level);
             }
             at = note.below;
         }

@@ -18,7 +18,7 @@ use super::notes::{Mark, Notes, Role, Taken};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
-use crate::pending::{Kind, Pending, Question};
+use crate::pending::{Kind, Level, Of, Pending, Question};
 use crate::primitive::Arc;
 use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
@@ -147,7 +147,7 @@ impl<'a> Frame<'a> {
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         let (result, notes) = self.enter_and_take(f);
         if !notes.is_empty() {
-            hand_on(&notes, false);
+            hand_on(&notes, None);
         }
         result
     }
@@ -164,7 +164,7 @@ impl<'a> Frame<'a> {
                 self.0.leave();
                 let notes = self.0.notes.take();
                 if !notes.is_empty() {
-                    hand_on(&notes, false);
+                    hand_on(&notes, None);
                 }
             }
         }
@@ -316,9 +316,14 @@ impl<'a> Frame<'a> {
     }
 
     /// `what` was polled here and is pending; or, if it is loose, was let go of by the await in which it was polled.
-    fn note(&self, what: &Arc<Pending>, is_loose: bool) {
+    fn note(&self, what: &Arc<Pending>, loose: Option<Level>) {
         let polls = what.polled();
-        self.notes.push(Arc::clone(what), Role::Polled { polls, is_loose });
+        if self.is_ours() {
+            self.notes.push(Arc::clone(what), Role::Polled { polls, loose });
+        } else {
+            // Its task goes on without whoever drives it.
+            what.nobodys(polls);
+        }
     }
 
     /// Says who keeps what is polled from now on, until the next [`adopt_since`](Self::adopt_since) with a mark from before.
@@ -329,29 +334,64 @@ impl<'a> Frame<'a> {
     /// Puts into `inside` what was polled since, and takes it from the frame.
     pub(crate) fn adopt_since(&self, mark: Mark, inside: &mut Inside) {
         while let Some((what, role)) = self.notes.pop(mark) {
-            if let Role::Polled { polls, is_loose } = role {
-                inside.keeper().adopt(&what, polls, is_loose);
+            if let Role::Polled { polls, loose } = role {
+                inside.keeper().adopt(&what, polls, loose);
             }
         }
     }
 
     /// The await has ended in which what was polled since was polled.
     #[cold]
-    pub(crate) fn loosen_since(&self, mark: Mark) {
-        self.notes.loosen(mark);
+    pub(crate) fn loosen_since(&self, mark: Mark, waker: &Waker) {
+        self.notes.loosen(mark, self.level(waker));
     }
 
-    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail?
-    pub(crate) fn has_loose(&self, question: Question<'_>) -> bool {
-        let question = question.loose();
+    /// Of an await that is polled here with this waker.
+    pub(crate) fn level(&self, waker: &Waker) -> Level {
+        if self.wakes(waker) {
+            Level::Own
+        } else {
+            Level::Foreign(waker.data().addr())
+        }
+    }
+
+    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail that is
+    /// polled with `waker`, or is sync?
+    pub(crate) fn has_loose(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
+        self.has(question, waker, false)
+    }
+
+    /// The same of holds that an await has left behind which was no check point. To be asked once in a poll, when nothing else keeps
+    /// the check point from failing: the task may be woken to find out.
+    pub(crate) fn has_left_behind(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
+        self.has(question, waker, true)
+    }
+
+    fn has(&self, question: Question<'_>, waker: Option<&Waker>, is_bare: bool) -> bool {
         let mut frame = self;
+        let mut level = waker.map(|waker| frame.level(waker));
         loop {
-            let found = frame.notes.find(|what, role| {
-                let counts = match role {
-                    Role::Keeper => what.has_inside(question),
-                    Role::Polled { is_loose, .. } => is_loose && what.is_or_has(question),
+            let of = match (is_bare, level) {
+                (false, level) => Some(Of::Loose(level)),
+                (true, Some(Level::Foreign(_))) => None,
+                (true, _) => Some(Of::Bare),
+            };
+            let waker = if is_bare { frame.waker } else { question.waker };
+            let found = of.and_then(|of| {
+                let question = Question {
+                    waker,
+                    ..question.of(of)
                 };
-                counts.then_some(())
+                frame.notes.find(|what, role| {
+                    let counts = match role {
+                        Role::Keeper => what.has_inside(question),
+                        Role::Polled { loose: None, .. } => is_bare && what.is_bare() && what.is_or_has(question),
+                        Role::Polled { loose: Some(loose), .. } => {
+                            !is_bare && level.is_none_or(|level| level == loose) && what.is_or_has(question)
+                        }
+                    };
+                    counts.then_some(())
+                })
             });
             if found.is_some() {
                 return true;
@@ -360,7 +400,10 @@ impl<'a> Frame<'a> {
                 return false;
             }
             match frame.outer() {
-                Some(outer) if !outer.is_quiet() && outer.token().is_marked() => frame = outer,
+                Some(outer) if !outer.is_quiet() && outer.token().is_marked() => {
+                    level = frame.waker.map(|waker| outer.level(waker));
+                    frame = outer;
+                }
                 _ => return false,
             }
         }
@@ -404,7 +447,7 @@ impl<'a> Frame<'a> {
     /// The same for one that has this inside, all of which a failure would drop.
     #[cold]
     pub(crate) fn notice_beside(&self, inside: &Inside, location: &'static Location<'static>) -> Option<Cancelled> {
-        let is_spared = |kind| inside.has(Question::any(kind, None).spared());
+        let is_spared = |kind| inside.has(Question::spared(kind));
         if is_spared(Kind::Hold) || is_spared(Kind::Foreign) {
             None
         } else {
@@ -437,9 +480,9 @@ impl<'a> Frame<'a> {
 
     /// Would it harm something loose if a check point here failed that does not wait?
     fn is_spared(&self) -> bool {
-        [Kind::Hold, Kind::Foreign]
-            .into_iter()
-            .any(|kind| self.has_loose(Question::any(kind, None).spared()))
+        self.has_loose(Question::spared(Kind::Hold), None)
+            || self.has_loose(Question::spared(Kind::Foreign), None)
+            || self.has_left_behind(Question::spared(Kind::Hold), None)
     }
 
     /// The error of a check point that has found this frame's token cancelled.
@@ -496,7 +539,7 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
 
 /// Notes what was polled outside the innermost frame, or nowhere if there is none.
 #[cold]
-fn hand_on(notes: &Taken, is_over: bool) {
+fn hand_on(notes: &Taken, over: Option<&Waker>) {
     with(|outer| {
         let Some(outer) = outer else { return };
         let mut taken = Vec::new();
@@ -504,17 +547,20 @@ fn hand_on(notes: &Taken, is_over: bool) {
             taken.push(one);
         }
         for (what, role) in taken.into_iter().rev() {
-            if let Role::Polled { polls, is_loose } = role {
-                let is_loose = is_loose || is_over;
-                outer.notes.push(what, Role::Polled { polls, is_loose });
+            if let Role::Polled { polls, loose } = role {
+                let loose = loose.or(over.map(|waker| outer.level(waker)));
+                outer.notes.push(what, Role::Polled { polls, loose });
             }
         }
     });
 }
 
-/// The await or scope in which these were polled is over.
-pub(crate) fn let_go(notes: &Taken) {
-    hand_on(notes, true);
+/// The scope in which these were polled, with this waker, is over.
+#[inline]
+pub(crate) fn let_go(notes: &Taken, waker: &Waker) {
+    if !notes.is_empty() {
+        hand_on(notes, Some(waker));
+    }
 }
 
 /// As [`with`], for code of this task: none, if the innermost frame is another one's.
@@ -524,9 +570,9 @@ pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) ->
 }
 
 /// `what` was polled in the innermost frame, and is pending.
-pub(super) fn note(what: &Arc<Pending>, is_loose: bool) {
+pub(super) fn note(what: &Arc<Pending>, loose: impl FnOnce(&Frame<'_>) -> Option<Level>) {
     with(|frame| match frame {
-        Some(frame) => frame.note(what, is_loose),
+        Some(frame) => frame.note(what, loose(frame)),
         None => what.nobodys(what.polled()),
     });
 }

@@ -106,7 +106,7 @@ pin_project_lite::pin_project! {
 fn leave(stage: &mut Stage<Special>) {
     if let Some(mut special) = stage.take() {
         special.unregister();
-        special.inside.end();
+        special.inside.end(None);
     }
 }
 
@@ -177,7 +177,7 @@ impl<F: Future> Future for Guard<F> {
                     return self.pending_unless_usual(frame, mark, is_fresh, cx).map(Err);
                 }
             } else if frame.mark() != mark {
-                frame.loosen_since(mark);
+                frame.loosen_since(mark, cx.waker());
             }
             poll.map(Ok)
         })
@@ -219,7 +219,7 @@ impl<F: Future> Guard<F> {
                 if let Some(mut special) = this.stage.take() {
                     special.unregister();
                 }
-                before.inside.end();
+                before.inside.end(Some(cx.waker()));
                 Poll::Ready(Ok(output))
             }
             Poll::Pending => with_frame(|frame| match frame {
@@ -256,6 +256,9 @@ impl<F: Future> Guard<F> {
         }
         let poll = pending(this.stage, frame, &before, this.location, cx);
         if let (Poll::Pending, Some(special)) = (&poll, this.stage.get_mut()) {
+            if let Some(keeper) = special.inside.get() {
+                keeper.set_guarded();
+            }
             special.inside.note();
         }
         poll

@@ -59,7 +59,7 @@ impl<F: Future> Future for Finish<F> {
         if poll.is_ready() {
             with_frame(|frame| {
                 if let (Some(frame), Some(mark)) = (frame, mark) {
-                    frame.loosen_since(mark);
+                    frame.loosen_since(mark, cx.waker());
                 }
             });
         }
@@ -90,7 +90,7 @@ impl Hold {
             self.0.set(Kind::Hold, true);
             self.0.note();
         } else {
-            self.0.end();
+            self.0.end(None);
         }
     }
 }

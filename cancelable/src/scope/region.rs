@@ -183,7 +183,7 @@ impl<M, F> Region<M, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             });
         }
-        panics.run(|| live.leave(registered.token()));
+        panics.run(|| live.leave(registered.token(), None));
         panics.run(|| live.deadline = None);
         panics.run(|| live.grace = None);
         panics.resume();
@@ -235,8 +235,8 @@ where
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
         let (poll, notes) = live.nature.enter(&frame, token, || future.poll(cx));
         if let Poll::Ready(output) = poll {
-            self.finish();
-            let_go(&notes);
+            self.finish(cx);
+            let_go(&notes, cx.waker());
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
@@ -311,7 +311,7 @@ where
         let (poll, notes) = live.nature.enter(&frame, token, || before.poll(future, cx));
         live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
-            self.finish();
+            self.finish(cx);
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
@@ -386,7 +386,7 @@ where
                     end_token(&token, live.nature.location);
                 }
                 live.inside.adopt_if_any(&notes);
-                self.finish();
+                self.finish(cx);
                 Poll::Ready(end(Ok(output)))
             }
             (Poll::Pending, None) if live.is_as_before(&notes, is_foreign, registered, cx) => Poll::Pending,
@@ -549,7 +549,7 @@ where
                         end_token(&token, nature.location);
                     }
                 }
-                let_go(&notes);
+                let_go(&notes, cx.waker());
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
@@ -581,7 +581,7 @@ where
     }
 
     /// The body is done: end the token, inside whose frame the body's remains are dropped.
-    fn finish(self: Pin<&mut Self>) {
+    fn finish(self: Pin<&mut Self>, cx: &Context<'_>) {
         let this = self.project();
         let live = this.live;
         let (mut body, mut registered) = (this.body, this.registered);
@@ -595,7 +595,7 @@ where
                 end_token(token, live.nature.location);
             }
         }
-        live.leave(registered.token());
+        live.leave(registered.token(), Some(cx.waker()));
         registered.as_mut().adopt(CancellationToken::never());
         live.is_begun = false;
         (live.deadline, live.pausable) = (None, Pausable::No);
