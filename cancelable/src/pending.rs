@@ -63,6 +63,8 @@ struct State {
     is_over: bool,
     /// It is polled by code that is no check point, where it stands.
     is_bare: bool,
+    /// Its poll has begun and not ended: whoever asks is inside it.
+    is_being_polled: bool,
     /// The await in which it was last polled has ended.
     loose: Option<Level>,
     within: Place,
@@ -213,6 +215,7 @@ impl Pending {
             is: [false; 2],
             is_over: false,
             is_bare: true,
+            is_being_polled: false,
             loose: None,
             within: ELSEWHERE,
             last: GONE,
@@ -232,7 +235,17 @@ impl Pending {
         std::ptr::from_ref(self).addr()
     }
 
-    /// It is polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
+    /// It is going to be polled.
+    pub(crate) fn begin_poll(&self) {
+        lock(&self.0).is_being_polled = true;
+    }
+
+    /// That is over.
+    pub(crate) fn end_poll(&self) {
+        lock(&self.0).is_being_polled = false;
+    }
+
+    /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
     pub(crate) fn polled(&self) -> u32 {
         let mut state = lock(&self.0);
         state.polls = state.polls.wrapping_add(1);
@@ -389,9 +402,14 @@ impl Pending {
         let mut state = lock(&self.0);
         let kind = question.kind as usize;
         if !state.is_valid_in(keeper) {
-            // It may yet come back from where it is now.
-            let may_return = question.kind == Kind::Hold && state.before == keeper && state.has(question.kind);
-            return if may_return { Look::Passed } else { Look::Gone };
+            // It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
+            let is_away = state.within == ELSEWHERE && state.last == keeper;
+            let may_return = is_away || (question.kind == Kind::Hold && state.before == keeper);
+            return if may_return && state.has(question.kind) {
+                Look::Passed
+            } else {
+                Look::Gone
+            };
         }
         if !state.has(question.kind) {
             if state.listed_in == keeper {
@@ -401,6 +419,7 @@ impl Pending {
         }
         let is_asked_for = match (question.of, state.loose) {
             (Of::All, _) => true,
+            _ if state.is_being_polled => false,
             (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
             (Of::Bare, None) => state.is_bare,
             _ => false,

@@ -69,6 +69,9 @@ impl Notes {
         // SAFETY: from `Box::into_raw` in `push`; the list forgets it here, before anything else can reach it.
         let Note { what, role, below } = *unsafe { Box::from_raw(head) };
         self.head.set(below);
+        if let Role::Keeper = role {
+            what.end_poll();
+        }
         Some((what, role))
     }
 

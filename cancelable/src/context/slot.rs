@@ -328,6 +328,7 @@ impl<'a> Frame<'a> {
 
     /// Says who keeps what is polled from now on, until the next [`adopt_since`](Self::adopt_since) with a mark from before.
     pub(crate) fn announce(&self, keeper: &Arc<Pending>) {
+        keeper.begin_poll();
         self.notes.push(Arc::clone(keeper), Role::Keeper);
     }
 

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::context::{Frame, Inside, with_frame};
+use crate::context::{Inside, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::Kind;
 
@@ -53,16 +53,19 @@ impl<F: Future> Future for Finish<F> {
             }
             *this.started = true;
         }
-        let mark = with_frame(|frame| frame.map(Frame::mark));
+        let announced = this.hold.0.announce();
+        let mark = mark();
         let poll = this.inner.poll(cx).map(Ok);
-        this.hold.set(poll.is_pending());
-        if poll.is_ready() {
+        if this.hold.0.is_some() {
+            this.hold.0.adopt_since(announced);
+        } else if poll.is_ready() {
             with_frame(|frame| {
-                if let (Some(frame), Some(mark)) = (frame, mark) {
+                if let Some(frame) = frame.filter(|frame| frame.mark() != mark) {
                     frame.loosen_since(mark, cx.waker());
                 }
             });
         }
+        this.hold.set(poll.is_pending());
         poll
     }
 }
