@@ -46,7 +46,7 @@ impl Kind {
 }
 
 /// Where a thing was last polled: the address of its keeper, which keeps its address for as long as it is one.
-type Place = usize;
+pub(crate) type Place = usize;
 
 /// Where it was last polled, nobody is any more.
 const GONE: Place = 0;
@@ -63,8 +63,6 @@ struct State {
     is_over: bool,
     /// It is polled by code that is no check point, where it stands.
     is_bare: bool,
-    /// Its poll has begun and not ended: whoever asks is inside it.
-    is_being_polled: bool,
     /// The await in which it was last polled has ended.
     loose: Option<Level>,
     within: Place,
@@ -134,6 +132,8 @@ pub(crate) struct Question<'a> {
     pub(crate) waits: bool,
     /// All that is inside, or only what is loose.
     pub(crate) of: Of,
+    /// If only that: none of these either.
+    pub(crate) except: &'a [Place],
 }
 
 /// What is asked for.
@@ -154,6 +154,7 @@ impl<'a> Question<'a> {
             waker: None,
             waits: true,
             of: Of::All,
+            except: &[],
         }
     }
 
@@ -215,7 +216,6 @@ impl Pending {
             is: [false; 2],
             is_over: false,
             is_bare: true,
-            is_being_polled: false,
             loose: None,
             within: ELSEWHERE,
             last: GONE,
@@ -233,16 +233,6 @@ impl Pending {
 
     pub(crate) fn place(&self) -> Place {
         std::ptr::from_ref(self).addr()
-    }
-
-    /// It is going to be polled.
-    pub(crate) fn begin_poll(&self) {
-        lock(&self.0).is_being_polled = true;
-    }
-
-    /// That is over.
-    pub(crate) fn end_poll(&self) {
-        lock(&self.0).is_being_polled = false;
     }
 
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
@@ -332,7 +322,7 @@ impl Pending {
         let waiting = std::mem::take(&mut state.waiting);
         let within = state.within;
         drop(state);
-        if !is_in_place(within) {
+        if !waiting.is_empty() && !is_in_place(within) {
             wake(waiting.into_iter().map(|waiting| waiting.waker).collect());
         }
     }
@@ -340,10 +330,6 @@ impl Pending {
     /// It is an await that is a check point, and so not left behind unnoticed.
     pub(crate) fn set_guarded(&self) {
         lock(&self.0).is_bare = false;
-    }
-
-    pub(crate) fn is_bare(&self) -> bool {
-        lock(&self.0).is_bare
     }
 
     /// Is there something of this kind inside?
@@ -417,14 +403,7 @@ impl Pending {
             }
             return Look::Gone;
         }
-        let is_asked_for = match (question.of, state.loose) {
-            (Of::All, _) => true,
-            _ if state.is_being_polled => false,
-            (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
-            (Of::Bare, None) => state.is_bare,
-            _ => false,
-        };
-        if !is_asked_for {
+        if !self.is_asked_for_if(question, state.loose, state.is_bare) {
             return Look::Passed;
         }
         if !state.is[kind] {
@@ -436,6 +415,22 @@ impl Pending {
         } else {
             Look::Passed
         }
+    }
+
+    /// Is it asked for, if it has been let go of, or not, by the await in which it was polled?
+    pub(crate) fn is_asked_for(&self, question: Question<'_>, loose: Option<Level>) -> bool {
+        let is_bare = lock(&self.0).is_bare;
+        self.is_asked_for_if(question, loose, is_bare)
+    }
+
+    fn is_asked_for_if(&self, question: Question<'_>, loose: Option<Level>, is_bare: bool) -> bool {
+        let is_asked_for = match (question.of, loose) {
+            (Of::All, _) => return true,
+            (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
+            (Of::Bare, None) => is_bare,
+            _ => false,
+        };
+        is_asked_for && !question.except.contains(&self.place())
     }
 
     /// Does it count for whoever asks?

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
-use crate::context::{About, Frame, Inside, Mark, with_frame};
+use crate::context::{About, Frame, Inside, Mark, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
 use crate::pending::{Kind, note_got_out};
@@ -275,7 +275,7 @@ struct Keeping<'a, 'f> {
 
 impl Drop for Keeping<'_, '_> {
     fn drop(&mut self) {
-        if self.frame.mark() != self.outside {
+        if is_noted_since(self.outside) {
             self.frame.adopt_since(self.outside, self.inside);
             self.inside.note();
         }
@@ -295,7 +295,7 @@ impl<S: Stream> Future for Items<S> {
                 return stream.poll_next(cx);
             };
             let keeping = Keeping {
-                outside: frame.mark(),
+                outside: mark(),
                 inside: this.inside,
                 frame,
             };

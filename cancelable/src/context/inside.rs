@@ -1,6 +1,6 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
-use super::notes::{Mark, Role, Taken};
+use super::notes::{Mark, is_noted_since, mark};
 use super::slot::{is_being_polled, note, with};
 use std::task::Waker;
 
@@ -24,6 +24,13 @@ impl Inside {
         self.0.is_some()
     }
 
+    /// It is an await that is a check point.
+    pub(crate) fn set_guarded(&self) {
+        if let Some(keeper) = &self.0 {
+            keeper.set_guarded();
+        }
+    }
+
     /// Made now if need be.
     pub(crate) fn keeper(&mut self) -> &Arc<Pending> {
         self.0.get_or_insert_with(Pending::new)
@@ -44,18 +51,27 @@ impl Inside {
 
     /// Says that it keeps what is polled in the innermost frame from now on. Returns what to take that back with.
     pub(crate) fn announce(&self) -> Mark {
-        with(|frame| {
-            let Some(frame) = frame else { return Mark::NOTHING };
-            let mark = frame.mark();
-            if let Some(keeper) = &self.0 {
-                frame.announce(keeper);
-            }
-            mark
-        })
+        let mark = mark();
+        if let Some(keeper) = &self.0 {
+            with(|frame| {
+                if let Some(frame) = frame {
+                    frame.announce(keeper);
+                }
+            });
+        }
+        mark
     }
 
     /// Takes what was polled in the innermost frame since, and takes an announcement back.
+    #[inline]
     pub(crate) fn adopt_since(&mut self, mark: Mark) {
+        if is_noted_since(mark) {
+            self.adopt(mark);
+        }
+    }
+
+    #[cold]
+    fn adopt(&mut self, mark: Mark) {
         with(|frame| {
             if let Some(frame) = frame {
                 frame.adopt_since(mark, self);
@@ -67,23 +83,6 @@ impl Inside {
     pub(crate) fn note(&self) {
         if let Some(keeper) = &self.0 {
             note(keeper, |_| None);
-        }
-    }
-
-    /// Takes what was polled in a frame that has been left.
-    #[inline]
-    pub(crate) fn adopt_if_any(&mut self, taken: &Taken) {
-        if !taken.is_empty() {
-            self.adopt(taken);
-        }
-    }
-
-    #[cold]
-    fn adopt(&mut self, taken: &Taken) {
-        while let Some((what, role)) = taken.pop() {
-            if let Role::Polled { polls, loose } = role {
-                self.keeper().adopt(&what, polls, loose);
-            }
         }
     }
 

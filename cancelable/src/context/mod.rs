@@ -7,7 +7,6 @@
 mod carry;
 mod current;
 mod inside;
-#[allow(unsafe_code, reason = "a list of boxes in one word; see the head of the file")]
 mod notes;
 pub(crate) mod probe;
 #[allow(unsafe_code, reason = "frames on the stack; see the head of the file")]
@@ -18,5 +17,5 @@ pub use carry::{propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use inside::Inside;
-pub(crate) use notes::{Mark, Taken};
-pub(crate) use slot::{About, Frame, LazyToken, Outside, let_go, mark, with as with_frame, with_frame_of};
+pub(crate) use notes::{Mark, is_noted_since, mark};
+pub(crate) use slot::{About, Frame, LazyToken, Outside, Polled, with as with_frame, with_frame_of};

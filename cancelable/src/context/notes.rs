@@ -1,23 +1,31 @@
-//! What has been polled in a frame since it was entered, of what check points outside have to know: a list, the last first.
+//! What has been polled in a frame since it was entered, of what check points outside have to know.
 //!
-//! A frame has one word for it, which every await reads before and after its poll. The nodes are rare. All the unsafe code is
-//! here, and relies on one rule: *`head` and `below` point to boxes of this list, each reached once, or are null.*
+//! One list for each thread, the last note at its end. As a rule those of the innermost frame are at the end; where a coroutine has
+//! suspended in a frame they need not be, so each says whose it is. How many notes have been written tells every await, before and
+//! after its poll, whether there is something new: that is all it asks for.
 
-use std::cell::Cell;
-use std::ptr;
+use std::cell::{Cell, RefCell};
 
 use crate::pending::{Level, Pending};
 use crate::primitive::Arc;
 
-/// The list. Whoever has one [`take`](Self::take)s what is in it before it goes away.
-pub(super) struct Notes {
-    head: Cell<*mut Note>,
+thread_local! {
+    static WRITTEN: Cell<u64> = const { Cell::new(0) };
+    static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A note's number, and all before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark(u64);
+
+/// Whose notes: the address of a frame. When that is gone they are, too.
+pub(super) type Owner = usize;
+
 struct Note {
+    number: u64,
+    owner: Owner,
     what: Arc<Pending>,
     role: Role,
-    below: *mut Note,
 }
 
 #[derive(Clone, Copy)]
@@ -28,121 +36,88 @@ pub(super) enum Role {
     Polled { polls: u32, loose: Option<Level> },
 }
 
-/// A place in a list: what was there when it was taken is below it. To be compared, not followed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark(*const ());
-
-impl Mark {
-    /// That of an empty list.
-    pub(crate) const NOTHING: Self = Self(ptr::null());
+/// All notes so far.
+#[inline(always)]
+pub(crate) fn mark() -> Mark {
+    Mark(WRITTEN.get())
 }
 
-impl Notes {
-    pub(super) const fn new() -> Self {
-        Self {
-            head: Cell::new(ptr::null_mut()),
-        }
-    }
+/// Has anything been noted since?
+#[inline(always)]
+pub(crate) fn is_noted_since(mark: Mark) -> bool {
+    WRITTEN.get() != mark.0
+}
 
-    #[inline(always)]
-    pub(super) fn mark(&self) -> Mark {
-        Mark(self.head.get().cast())
-    }
+/// On a thread that ends nobody is left to ask.
+fn with<R>(f: impl FnOnce(&mut Vec<Note>) -> R) -> Option<R> {
+    NOTES.try_with(|notes| f(&mut notes.borrow_mut())).ok()
+}
 
-    #[inline(always)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.head.get().is_null()
-    }
+pub(super) fn push(owner: Owner, what: Arc<Pending>, role: Role) {
+    let number = WRITTEN.get() + 1;
+    WRITTEN.set(number);
+    with(|notes| {
+        notes.push(Note {
+            number,
+            owner,
+            what,
+            role,
+        });
+    });
+}
 
-    #[cold]
-    pub(super) fn push(&self, what: Arc<Pending>, role: Role) {
-        let below = self.head.get();
-        self.head.set(Box::into_raw(Box::new(Note { what, role, below })));
-    }
-
-    /// Takes the last one, unless it was there when `mark` was taken.
-    pub(super) fn pop(&self, mark: Mark) -> Option<(Arc<Pending>, Role)> {
-        let head = self.head.get();
-        if head.is_null() || self.mark() == mark {
-            return None;
-        }
-        // SAFETY: from `Box::into_raw` in `push`; the list forgets it here, before anything else can reach it.
-        let Note { what, role, below } = *unsafe { Box::from_raw(head) };
-        self.head.set(below);
-        if let Role::Keeper = role {
-            what.end_poll();
-        }
-        Some((what, role))
-    }
-
-    /// Takes all.
-    #[inline]
-    pub(super) fn take(&self) -> Taken {
-        Taken(Self {
-            head: Cell::new(self.head.replace(ptr::null_mut())),
-        })
-    }
-
-    /// Says of those above `mark` that the await in which they were polled has ended.
-    pub(super) fn loosen(&self, mark: Mark, level: Level) {
-        let mut at = self.head.get();
-        while !at.is_null() && Mark(at.cast_const().cast()) != mark {
-            // SAFETY: a box of this list, and no reference to it is alive: none leaves this file.
-            let note = unsafe { &mut *at };
-            if let Role::Polled { loose, .. } = &mut note.role {
-                *loose = Some(level);
+/// Takes the last one of this owner's that was written since.
+pub(super) fn pop(owner: Owner, mark: Mark) -> Option<(Arc<Pending>, Role)> {
+    with(|notes| {
+        let since = |note: &Note| note.number > mark.0;
+        let note = match notes.last() {
+            Some(last) if since(last) && last.owner == owner => notes.pop()?,
+            Some(last) if since(last) => {
+                let at = notes.iter().rposition(|note| note.owner == owner && since(note))?;
+                notes.remove(at)
             }
-            at = note.below;
-        }
-    }
-
-    /// Looks at them from the last to the first, until `f` has an answer.
-    pub(super) fn find<T>(&self, mut f: impl FnMut(&Arc<Pending>, Role) -> Option<T>) -> Option<T> {
-        let mut at = self.head.get();
-        while !at.is_null() {
-            // SAFETY: a box of this list. `f` may run wakers, which may push to the list, but only whoever pushed something above
-            // takes it away, and those that run `f` take nothing.
-            let (what, role, below) = unsafe { ((*at).what.clone(), (*at).role, (*at).below) };
-            if let Some(found) = f(&what, role) {
-                return Some(found);
-            }
-            at = below;
-        }
-        None
-    }
+            _ => return None,
+        };
+        Some((note.what, note.role))
+    })?
 }
 
-/// What was polled in a frame that has been left.
-pub(crate) struct Taken(Notes);
-
-impl Taken {
-    #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn pop(&self) -> Option<(Arc<Pending>, Role)> {
-        self.0.pop(Mark::NOTHING)
-    }
+/// Says of those written since that the await is over in which they were polled.
+pub(super) fn loosen(owner: Owner, mark: Mark, level: Level) {
+    change_since(owner, mark, |note| note.set_loose(level));
 }
 
-/// Nobody has adopted it.
-impl Drop for Taken {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.is_empty() {
-            self.forsake();
+/// Gives those written since to another owner, and says that the scope is over in which they were polled, if it is.
+pub(super) fn give(owner: Owner, mark: Mark, to: Owner, over: Option<Level>) {
+    change_since(owner, mark, |note| {
+        note.owner = to;
+        if let Some(level) = over {
+            note.set_loose(level);
+        }
+    });
+}
+
+impl Note {
+    fn set_loose(&mut self, level: Level) {
+        if let Role::Polled { loose, .. } = &mut self.role {
+            loose.get_or_insert(level);
         }
     }
 }
 
-impl Taken {
-    #[cold]
-    fn forsake(&mut self) {
-        while let Some((what, role)) = self.pop() {
-            if let Role::Polled { polls, .. } = role {
-                what.nobodys(polls);
-            }
-        }
-    }
+fn change_since(owner: Owner, mark: Mark, change: impl Fn(&mut Note)) {
+    with(|notes| {
+        let since = notes.iter_mut().rev().take_while(|note| note.number > mark.0);
+        since.filter(|note| note.owner == owner).for_each(change);
+    });
+}
+
+/// All of an owner's, the last first. Copies, for whoever looks at them may run wakers.
+pub(super) fn all(owner: Owner) -> Vec<(Arc<Pending>, Role)> {
+    let copy = |note: &Note| (Arc::clone(&note.what), note.role);
+    with(|notes| {
+        let own = notes.iter().rev().filter(|note| note.owner == owner);
+        own.map(copy).collect()
+    })
+    .unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::inside::Inside;
-use super::notes::{Mark, Notes, Role, Taken};
+use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
@@ -94,7 +94,6 @@ pub(crate) struct Frame<'a> {
     waker: Option<&'a Waker>,
     /// In which it was entered. Those that are driven from within are not cancelled by it.
     task: Task,
-    notes: Notes,
     outer: Cell<*const Frame<'static>>,
 }
 
@@ -124,7 +123,6 @@ impl<'a> Frame<'a> {
             about,
             waker,
             task: Task::ANY,
-            notes: Notes::new(),
             outer: Cell::new(ptr::null()),
         }
     }
@@ -145,16 +143,14 @@ impl<'a> Frame<'a> {
     /// Runs `f` with this frame as the innermost one. What was polled in it is the frame's outside from then on.
     #[inline]
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        let (result, notes) = self.enter_and_take(f);
-        if !notes.is_empty() {
-            hand_on(&notes, None);
-        }
+        let (result, polled) = self.enter_and_keep(f);
+        drop(polled);
         result
     }
 
     /// The same, for one who keeps what was polled.
     #[inline]
-    pub(crate) fn enter_and_take<R>(&self, f: impl FnOnce() -> R) -> (R, Taken) {
+    pub(crate) fn enter_and_keep<R>(&self, f: impl FnOnce() -> R) -> (R, Polled) {
         /// Puts the outer frame back, whichever way `f` ends.
         struct Leave<'f, 'a>(&'f Frame<'a>);
 
@@ -162,20 +158,24 @@ impl<'a> Frame<'a> {
             #[inline]
             fn drop(&mut self) {
                 self.0.leave();
-                let notes = self.0.notes.take();
-                if !notes.is_empty() {
-                    hand_on(&notes, None);
-                }
             }
         }
 
+        let polled = Polled {
+            owner: self.owner(),
+            since: mark(),
+        };
         // The lifetimes are erased; the rule in the module's head makes up for it.
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
         let leave = Leave(self);
         let result = f();
-        mem::forget(leave);
-        self.leave();
-        (result, self.notes.take())
+        drop(leave);
+        (result, polled)
+    }
+
+    /// Of notes.
+    fn owner(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
 
     /// Takes the frame out of the chain.
@@ -308,18 +308,11 @@ impl<'a> Frame<'a> {
         !self.is_clear(false) && self.token().is_cancelled()
     }
 
-    /// A place in the list of what has been polled in this frame: if another poll leaves it as it was, there was nothing inside
-    /// that check points have to know of.
-    #[inline(always)]
-    pub(crate) fn mark(&self) -> Mark {
-        self.notes.mark()
-    }
-
     /// `what` was polled here and is pending; or, if it is loose, was let go of by the await in which it was polled.
     fn note(&self, what: &Arc<Pending>, loose: Option<Level>) {
         let polls = what.polled();
         if self.is_ours() {
-            self.notes.push(Arc::clone(what), Role::Polled { polls, loose });
+            notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, loose });
         } else {
             // Its task goes on without whoever drives it.
             what.nobodys(polls);
@@ -328,23 +321,18 @@ impl<'a> Frame<'a> {
 
     /// Says who keeps what is polled from now on, until the next [`adopt_since`](Self::adopt_since) with a mark from before.
     pub(crate) fn announce(&self, keeper: &Arc<Pending>) {
-        keeper.begin_poll();
-        self.notes.push(Arc::clone(keeper), Role::Keeper);
+        notes::push(self.owner(), Arc::clone(keeper), Role::Keeper);
     }
 
     /// Puts into `inside` what was polled since, and takes it from the frame.
     pub(crate) fn adopt_since(&self, mark: Mark, inside: &mut Inside) {
-        while let Some((what, role)) = self.notes.pop(mark) {
-            if let Role::Polled { polls, loose } = role {
-                inside.keeper().adopt(&what, polls, loose);
-            }
-        }
+        adopt_since(self.owner(), mark, inside);
     }
 
     /// The await has ended in which what was polled since was polled.
     #[cold]
     pub(crate) fn loosen_since(&self, mark: Mark, waker: &Waker) {
-        self.notes.loosen(mark, self.level(waker));
+        notes::loosen(self.owner(), mark, self.level(waker));
     }
 
     /// Of an await that is polled here with this waker.
@@ -371,30 +359,24 @@ impl<'a> Frame<'a> {
     fn has(&self, question: Question<'_>, waker: Option<&Waker>, is_bare: bool) -> bool {
         let mut frame = self;
         let mut level = waker.map(|waker| frame.level(waker));
+        // Those inside which the question is asked: what is being polled has not been left.
+        let mut being_polled = Vec::new();
         loop {
-            let of = match (is_bare, level) {
-                (false, level) => Some(Of::Loose(level)),
-                (true, Some(Level::Foreign(_))) => None,
-                (true, _) => Some(Of::Bare),
+            let notes = notes::all(frame.owner());
+            let keepers = notes.iter().filter(|(_, role)| matches!(role, Role::Keeper));
+            being_polled.extend(keepers.map(|(keeper, _)| keeper.place()));
+            let of = if is_bare { Of::Bare } else { Of::Loose(level) };
+            let question = Question {
+                waker: if is_bare { frame.waker } else { question.waker },
+                except: &being_polled,
+                ..question.of(of)
             };
-            let waker = if is_bare { frame.waker } else { question.waker };
-            let found = of.and_then(|of| {
-                let question = Question {
-                    waker,
-                    ..question.of(of)
-                };
-                frame.notes.find(|what, role| {
-                    let counts = match role {
-                        Role::Keeper => what.has_inside(question),
-                        Role::Polled { loose: None, .. } => is_bare && what.is_bare() && what.is_or_has(question),
-                        Role::Polled { loose: Some(loose), .. } => {
-                            !is_bare && level.is_none_or(|level| level == loose) && what.is_or_has(question)
-                        }
-                    };
-                    counts.then_some(())
-                })
-            });
-            if found.is_some() {
+            let counts = |(what, role): &(Arc<Pending>, Role)| match role {
+                Role::Keeper => what.has_inside(question),
+                Role::Polled { loose, .. } => what.is_asked_for(question, *loose) && what.is_or_has(question),
+            };
+            let is_member = matches!(level, Some(Level::Foreign(_)));
+            if !(is_bare && is_member) && notes.iter().any(counts) {
                 return true;
             }
             if frame.about.outside != Outside::Round {
@@ -414,9 +396,9 @@ impl<'a> Frame<'a> {
     fn is_being_polled(&self, place: usize) -> bool {
         let mut frame = self;
         loop {
-            let keeper = |what: &Arc<Pending>, role| matches!(role, Role::Keeper).then(|| what.place());
-            if let Some(keeper) = frame.notes.find(keeper) {
-                return keeper == place;
+            let notes = notes::all(frame.owner());
+            if let Some((keeper, _)) = notes.iter().find(|(_, role)| matches!(role, Role::Keeper)) {
+                return keeper.place() == place;
             }
             match frame.outer() {
                 Some(outer) => frame = outer,
@@ -466,13 +448,10 @@ impl<'a> Frame<'a> {
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
-        if !self.is_ours() {
-            return false;
-        }
-        if probe::is_watched() && !self.token().is_marked() {
+        if probe::is_watched() && self.is_ours() && !self.token().is_marked() {
             probe::check_point(location);
         }
-        let cancelled = self.is_cancelled() && !self.is_spared();
+        let cancelled = self.is_cancelled() && self.is_ours() && !self.is_spared();
         if cancelled {
             probe::noticed(location);
         }
@@ -538,29 +517,72 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     f(unsafe { innermost.as_ref() })
 }
 
-/// Notes what was polled outside the innermost frame, or nowhere if there is none.
-#[cold]
-fn hand_on(notes: &Taken, over: Option<&Waker>) {
-    with(|outer| {
-        let Some(outer) = outer else { return };
-        let mut taken = Vec::new();
-        while let Some(one) = notes.pop() {
-            taken.push(one);
-        }
-        for (what, role) in taken.into_iter().rev() {
-            if let Role::Polled { polls, loose } = role {
-                let loose = loose.or(over.map(|waker| outer.level(waker)));
-                outer.notes.push(what, Role::Polled { polls, loose });
-            }
-        }
-    });
+/// What was polled in a frame that has been left. Unless somebody keeps it, it is the frame's outside.
+pub(crate) struct Polled {
+    owner: usize,
+    since: Mark,
 }
 
-/// The scope in which these were polled, with this waker, is over.
-#[inline]
-pub(crate) fn let_go(notes: &Taken, waker: &Waker) {
-    if !notes.is_empty() {
-        hand_on(notes, Some(waker));
+impl Polled {
+    /// Is there none?
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        !is_noted_since(self.since)
+    }
+
+    /// Puts it into `inside`.
+    #[inline]
+    pub(crate) fn keep(self, inside: &mut Inside) {
+        if !self.is_empty() {
+            adopt_since(self.owner, self.since, inside);
+        }
+        mem::forget(self);
+    }
+
+    /// The scope is over in which it was polled, with this waker.
+    #[inline]
+    pub(crate) fn let_go(self, waker: &Waker) {
+        if !self.is_empty() {
+            self.hand_on(Some(waker));
+        }
+        mem::forget(self);
+    }
+
+    #[cold]
+    fn hand_on(&self, over: Option<&Waker>) {
+        with(|outer| match outer {
+            Some(outer) => notes::give(
+                self.owner,
+                self.since,
+                outer.owner(),
+                over.map(|waker| outer.level(waker)),
+            ),
+            None => {
+                while let Some((what, role)) = notes::pop(self.owner, self.since) {
+                    if let Role::Polled { polls, .. } = role {
+                        what.nobodys(polls);
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Polled {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            self.hand_on(None);
+        }
+    }
+}
+
+#[cold]
+fn adopt_since(owner: usize, mark: Mark, inside: &mut Inside) {
+    while let Some((what, role)) = notes::pop(owner, mark) {
+        if let Role::Polled { polls, loose } = role {
+            inside.keeper().adopt(&what, polls, loose);
+        }
     }
 }
 
@@ -576,12 +598,6 @@ pub(super) fn note(what: &Arc<Pending>, loose: impl FnOnce(&Frame<'_>) -> Option
         Some(frame) => frame.note(what, loose(frame)),
         None => what.nobodys(what.polled()),
     });
-}
-
-/// As [`Frame::mark`], of the innermost frame.
-#[inline]
-pub(crate) fn mark() -> Mark {
-    with(|frame| frame.map_or(Mark::NOTHING, Frame::mark))
 }
 
 /// Is the keeper at this place being polled by the code now running?

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::stage::Stage;
 use super::verdict::Before;
-use crate::context::{Frame, Inside, Mark, with_frame};
+use crate::context::{Frame, Inside, Mark, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::{Kind, note_got_out};
 use crate::starved::{PutOff, Starved};
@@ -156,32 +156,35 @@ impl<F: Future> Future for Guard<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         let is_fresh = this.stage.is_fresh();
-        // Not held on to while user code runs: a coroutine that suspends in there may go on when this frame is gone.
-        let (is_clear, mark) = with_frame(|frame| match frame {
-            Some(frame) => (frame.is_clear(!is_fresh), frame.mark()),
-            None => (true, Mark::NOTHING),
-        });
         // The usual case: nothing cancelled, nothing special inside.
-        if this.stage.is_boxed() || !is_clear {
+        if this.stage.is_boxed() || with_frame(|frame| frame.is_some_and(|frame| !frame.is_clear(!is_fresh))) {
             return self.poll_with_care(cx);
         }
+        let mark = mark();
         let poll = this.inner.poll(cx);
-        this.stage.start();
-        with_frame(|frame| {
-            let Some(frame) = frame else {
-                return poll.map(Ok);
-            };
-            if poll.is_pending() {
-                // A cancel that came meanwhile is the scope's to see: it has this task polled again.
-                if frame.mark() != mark || !frame.wakes(cx.waker()) || !frame.is_quiet() {
-                    return self.pending_unless_usual(frame, mark, is_fresh, cx).map(Err);
-                }
-            } else if frame.mark() != mark {
-                frame.loosen_since(mark, cx.waker());
+        if poll.is_pending() {
+            this.stage.start();
+            // A cancel that came meanwhile is the scope's to see: it has this task polled again.
+            // (Another look at the frame: if a coroutine has suspended in there, the one before may be gone.)
+            let is_usual = |frame: &Frame<'_>| frame.wakes(cx.waker()) && frame.is_quiet();
+            if is_noted_since(mark) || !with_frame(|frame| frame.is_none_or(is_usual)) {
+                return self.pending_unless_usual(mark, is_fresh, cx).map(Err);
             }
-            poll.map(Ok)
-        })
+        } else if is_noted_since(mark) {
+            loosen_since(mark, cx.waker());
+        }
+        poll.map(Ok)
     }
+}
+
+/// The await is over in which these were polled.
+#[cold]
+fn loosen_since(mark: Mark, waker: &Waker) {
+    with_frame(|frame| {
+        if let Some(frame) = frame {
+            frame.loosen_since(mark, waker);
+        }
+    });
 }
 
 impl<F: Future> Guard<F> {
@@ -233,31 +236,39 @@ impl<F: Future> Guard<F> {
     #[inline(never)]
     fn pending_unless_usual(
         self: Pin<&mut Self>,
-        frame: &Frame<'_>,
         mark: Mark,
         was_fresh: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
-        // One that had begun has not looked at the clock so far, and may be polled without end.
-        let is_usual = frame.mark() == mark && frame.wakes(cx.waker());
-        if (is_usual && (was_fresh || frame.is_clear(false))) || !(frame.wakes(cx.waker()) || frame.is_ours()) {
-            return Poll::Pending;
-        }
-        let mut inside = Inside::NOTHING;
-        frame.adopt_since(mark, &mut inside);
-        self.pending(frame, Before::uncancelled(inside), cx)
+        with_frame(|frame| {
+            let Some(frame) = frame else {
+                return Poll::Pending;
+            };
+            let is_own = frame.wakes(cx.waker());
+            // One that had begun has not looked at the clock so far, and may be polled without end.
+            if !is_noted_since(mark) && is_own && (was_fresh || frame.is_clear(false)) {
+                return Poll::Pending;
+            }
+            if !is_own && !frame.is_ours() {
+                return Poll::Pending;
+            }
+            let mut inside = Inside::NOTHING;
+            frame.adopt_since(mark, &mut inside);
+            self.pending(frame, Before::uncancelled(inside), cx)
+        })
     }
 
     #[cold]
     fn pending(self: Pin<&mut Self>, frame: &Frame<'_>, before: Before, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.project();
+        let was_kept = this.stage.get_mut().is_some_and(|special| special.inside.is_some());
         if before.inside.is_some() {
             this.stage.get_or_default().inside = before.inside.clone();
         }
         let poll = pending(this.stage, frame, &before, this.location, cx);
         if let (Poll::Pending, Some(special)) = (&poll, this.stage.get_mut()) {
-            if let Some(keeper) = special.inside.get() {
-                keeper.set_guarded();
+            if !was_kept {
+                special.inside.set_guarded();
             }
             special.inside.note();
         }

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::context::{Inside, mark, with_frame};
+use crate::context::{Inside, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::Kind;
 
@@ -60,7 +60,7 @@ impl<F: Future> Future for Finish<F> {
             this.hold.0.adopt_since(announced);
         } else if poll.is_ready() {
             with_frame(|frame| {
-                if let Some(frame) = frame.filter(|frame| frame.mark() != mark) {
+                if let Some(frame) = frame.filter(|_| is_noted_since(mark)) {
                     frame.loosen_since(mark, cx.waker());
                 }
             });

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::nature::Nature;
 use super::origin::LOOKS;
 use crate::clock;
-use crate::context::{Inside, Taken};
+use crate::context::{Inside, Polled};
 use crate::delay::Delay;
 use crate::pending::{Kind, note_got_out};
 use crate::runtime::Task;
@@ -76,12 +76,12 @@ impl Live {
     #[inline]
     pub(super) fn is_as_before(
         &self,
-        notes: &Taken,
+        polled: &Polled,
         is_foreign: bool,
         registered: &Registered<CancellationToken>,
         cx: &Context<'_>,
     ) -> bool {
-        notes.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
+        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
     }
 
     /// The region is done. `token`: what it has been registered with.

@@ -3,7 +3,7 @@
 use std::mem;
 use std::panic::Location;
 
-use crate::context::{About, Carried, Frame, Outside, Taken};
+use crate::context::{About, Carried, Frame, Outside, Polled};
 use crate::reason::ReasonKind;
 use crate::token::CancellationToken;
 
@@ -22,7 +22,7 @@ pub(crate) struct Nature {
 impl Nature {
     /// Runs `f` in the frame of the region's `token`; if it unwinds, that is cancelled, provided it is the region's own.
     #[inline]
-    pub(super) fn enter<R>(&self, frame: &Frame<'_>, token: &CancellationToken, f: impl FnOnce() -> R) -> (R, Taken) {
+    pub(super) fn enter<R>(&self, frame: &Frame<'_>, token: &CancellationToken, f: impl FnOnce() -> R) -> (R, Polled) {
         struct OnUnwind<'a>(&'a Nature, &'a CancellationToken);
 
         impl Drop for OnUnwind<'_> {
@@ -34,7 +34,7 @@ impl Nature {
         }
 
         let unwinding = OnUnwind(self, token);
-        let result = frame.enter_and_take(f);
+        let result = frame.enter_and_keep(f);
         mem::forget(unwinding);
         result
     }

@@ -15,7 +15,7 @@ use super::live::{Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
 use crate::clock;
-use crate::context::{Frame, Taken, let_go, with_frame, with_frame_of};
+use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
@@ -233,17 +233,17 @@ where
             return self.followed(poll, cx);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
-        let (poll, notes) = live.nature.enter(&frame, token, || future.poll(cx));
+        let (poll, polled) = live.nature.enter(&frame, token, || future.poll(cx));
         if let Poll::Ready(output) = poll {
             self.finish(cx);
-            let_go(&notes, cx.waker());
+            polled.let_go(cx.waker());
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if live.is_as_before(&notes, is_foreign, &registered, cx) {
+        if live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(Before::default(), &notes, is_foreign, cx)
+        self.pending(Before::default(), polled, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -308,17 +308,17 @@ where
             ..Before::uncancelled(live.inside.clone())
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
-        let (poll, notes) = live.nature.enter(&frame, token, || before.poll(future, cx));
+        let (poll, polled) = live.nature.enter(&frame, token, || before.poll(future, cx));
         live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
             self.finish(cx);
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !cancelled && live.is_as_before(&notes, is_foreign, &registered, cx) {
+        if !cancelled && live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(before, &notes, is_foreign, cx)
+        self.pending(before, polled, is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -371,7 +371,7 @@ where
             is_begun: &mut live.is_begun,
             is_unmade: &mut live.is_unmade,
         };
-        let (poll, notes) = frame.enter_and_take(|| {
+        let (poll, polled) = frame.enter_and_keep(|| {
             if let Some(keeper) = live.inside.get() {
                 frame.announce(keeper);
             }
@@ -385,16 +385,16 @@ where
                 if let (Some(token), true) = (made, live.nature.owns_token) {
                     end_token(&token, live.nature.location);
                 }
-                live.inside.adopt_if_any(&notes);
+                polled.keep(&mut live.inside);
                 self.finish(cx);
                 Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(&notes, is_foreign, registered, cx) => Poll::Pending,
+            (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered, cx) => Poll::Pending,
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
                 }
-                self.pending(Before::default(), &notes, is_foreign, cx)
+                self.pending(Before::default(), polled, is_foreign, cx)
                     .map(|cancelled| end(Err(cancelled)))
             }
         }
@@ -412,12 +412,12 @@ where
     fn pending(
         mut self: Pin<&mut Self>,
         before: Before,
-        notes: &Taken,
+        polled: Polled,
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         let live = self.as_mut().project().live;
-        live.inside.adopt_if_any(notes);
+        polled.keep(&mut live.inside);
         if live.nature.shields {
             live.inside.set(Kind::Hold, true);
         }
@@ -534,7 +534,7 @@ where
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            let (poll, notes) = frame.enter_and_take(|| {
+            let (poll, polled) = frame.enter_and_keep(|| {
                 let Some(make) = unwinding.unused.take() else {
                     unreachable!("it has not been dropped")
                 };
@@ -549,7 +549,7 @@ where
                         end_token(&token, nature.location);
                     }
                 }
-                let_go(&notes, cx.waker());
+                polled.let_go(cx.waker());
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
@@ -575,7 +575,7 @@ where
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
-                .pending(Before::default(), &notes, is_foreign, cx)
+                .pending(Before::default(), polled, is_foreign, cx)
                 .map(|cancelled| end(Err(cancelled)))
         })
     }
