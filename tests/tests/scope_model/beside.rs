@@ -11,7 +11,7 @@ use crate::real;
 const MANY: usize = 500;
 
 /// L12, L13: no annotated await that had started was dropped, no shield, and none that has to finish; each ended by itself.
-/// And every error is of that cancel, or of one that a branch of a race had.
+/// And every error is of that cancel, or of one that a branch of a race had, or that a scope had which a future outlived.
 fn check_orderly(node: &Node, world: &real::World) {
     let log = world.log();
     node.number(&mut 0, &mut |id, node| {
@@ -25,8 +25,8 @@ fn check_orderly(node: &Node, world: &real::World) {
     });
     for event in &log {
         if let What::Error(error) = &event.what {
-            let is_of_a_race = error.kind == ReasonKind::Superseded;
-            assert!(is_of_a_race || error.belongs_to == [0], "{event:?}: {log:#?}");
+            let is_local = matches!(error.kind, ReasonKind::Superseded | ReasonKind::ScopeEnded);
+            assert!(is_local || error.belongs_to == [0], "{event:?}: {log:#?}");
         }
     }
 }

@@ -1,4 +1,20 @@
 //! Random programs of scopes, shields, awaits and cancels, run by the library and by a reference interpreter of the laws.
+//!
+//! Two ways. In step: the cancels come between two polls, or within one, on the same thread; the reference says every event, and
+//! the library's log has to be the same. Or with a cancel at a moment that nobody knows, by another thread: then there are
+//! invariants (nothing held is dropped, nobody waits for ever, every error belongs to the cancel), for programs of which it is
+//! known that nothing in them is dropped by the code itself.
+//!
+//! **What the reference says exactly.** A check point whose token is cancelled fails, unless that would drop something that must
+//! not be dropped: a pending shield or `finish`, or a check point under a waker of its own that has not had its turn (L12, L13).
+//! Would it be dropped? The reference knows who owns every future, and the library does not; it goes by where each was last polled.
+//! For futures that end with the await in which they began, the two are the same. So are they for one that outlives its await
+//! (`&mut op`, a clone of a `Shared`, the members of a crowd in a loop), as long as it is dropped by the error of the function that
+//! owns it, below the scope that is cancelled. Where they differ, in what is polled in two places, for one, or kept by a function
+//! without check points, or behind a token that was given, the laws leave the decision to the library: the reference says that it
+//! is *open*, and the comparison ends there, which is rare.
+//!
+//! A failing program is printed as code: to be pasted into `regressions.rs`. `PROPTEST_CASES=1000000` runs as many.
 
 mod beside;
 mod canceller;
@@ -8,6 +24,8 @@ mod real;
 mod reference;
 mod regressions;
 
+use std::cell::Cell;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
@@ -15,7 +33,7 @@ use tests::Runtime;
 
 use beside::{run_beside, run_by_hand, run_in_wakers, run_on};
 use canceller::Canceller;
-use pair::{Compared, run};
+use pair::run;
 use program::{actions, orderly_program, program, program_with_values};
 
 /// `PROPTEST_CASES` says how many, for a run at length.
@@ -37,12 +55,7 @@ proptest! {
 
     #[test]
     fn programs_do_what_the_laws_say(node in program(), actions in actions()) {
-        assert_eq!(run(&node, &actions), Compared::ToTheEnd);
-    }
-
-    #[test]
-    fn programs_with_values_do_what_the_laws_say((node, actions) in program_with_values()) {
-        run(&node, &actions);
+        assert!(!run(&node, &actions).is_open);
     }
 
     #[test]
@@ -54,6 +67,26 @@ proptest! {
     fn orderly_programs_are_unwound_by_an_executor_that_polls_inside_the_waker(node in orderly_program()) {
         run_in_wakers(&node);
     }
+}
+
+#[test]
+fn programs_with_values_do_what_the_laws_say() {
+    let [all, open, outlived] = [const { Cell::new(0) }; 3];
+    let count = |cell: &Cell<usize>, is: bool| cell.set(cell.get() + usize::from(is));
+    proptest!(config(10_000), |((node, actions) in program_with_values())| {
+        let outcome = run(&node, &actions);
+        count(&all, true);
+        count(&open, outcome.is_open);
+        count(&outlived, outcome.outlived);
+    });
+    // Otherwise they show little.
+    assert!(open.get() * 50 < all.get(), "{} of {} are open", open.get(), all.get());
+    assert!(
+        outlived.get() * 20 > all.get(),
+        "{} of {} have such futures",
+        outlived.get(),
+        all.get()
+    );
 }
 
 #[test]

@@ -12,16 +12,17 @@ use crate::{real, reference};
 /// More polls than any of these programs takes.
 const MANY: usize = 500;
 
-/// How far they could be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compared {
-    ToTheEnd,
-    /// Up to a decision that the laws leave to the library.
-    InPart,
+/// What a run was like, in which they did not differ.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    /// They could be compared only up to a decision that the laws leave to the library.
+    pub(crate) is_open: bool,
+    /// A check point had to reckon with something that was not in the future that it awaited.
+    pub(crate) outlived: bool,
 }
 
 /// Runs the program, and does each of these things after so many polls.
-pub(crate) fn run(node: &Node, actions: &[(usize, Action)]) -> Compared {
+pub(crate) fn run(node: &Node, actions: &[(usize, Action)]) -> Outcome {
     let mut pair = Pair::new(node);
     for &(polls, action) in actions {
         pair.run(polls);
@@ -183,7 +184,7 @@ impl Pair {
     }
 
     /// L17: nothing stays behind.
-    fn end(mut self) -> Compared {
+    fn end(mut self) -> Outcome {
         for number in 0..self.tasks.len() {
             self.drop_task(number);
         }
@@ -198,6 +199,9 @@ impl Pair {
             drop(task.waker);
             assert_eq!(Arc::strong_count(&task.counter), 1, "wakers left behind");
         }
-        if is_open { Compared::InPart } else { Compared::ToTheEnd }
+        Outcome {
+            is_open,
+            outlived: self.reference.outlived,
+        }
     }
 }

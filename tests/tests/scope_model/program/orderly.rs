@@ -89,10 +89,7 @@ fn while_it_runs() -> impl Strategy<Value = Node> {
     ]
 }
 
-fn one_round<S: Strategy<Value = Node> + Clone + 'static>(
-    node: &S,
-    held: Option<&BoxedStrategy<Node>>,
-) -> impl Strategy<Value = Node> + use<S> {
+fn one_round(node: &BoxedStrategy<Node>, held: Option<&BoxedStrategy<Node>>) -> BoxedStrategy<Node> {
     let boxed = || node.clone().prop_map(Box::new);
     let held = || held.cloned().unwrap_or(node.clone().boxed()).prop_map(Box::new);
     prop_oneof![
@@ -107,4 +104,5 @@ fn one_round<S: Strategy<Value = Node> + Clone + 'static>(
             .prop_map(|(per_poll, members)| Node::Members { per_poll, members }),
         2 => vec(node.clone(), 1..4).prop_map(|branches| Node::Race { observed: false, branches }),
     ]
+    .boxed()
 }

@@ -42,7 +42,7 @@ pub(crate) fn program() -> impl Strategy<Value = Node> {
 /// Programs with futures that outlive an await, wander, or are driven by somebody else; and what is done to them: nearly always
 /// a cancel while they run.
 pub(crate) fn program_with_values() -> impl Strategy<Value = (Node, Vec<(usize, Action)>)> {
-    let tree = leaf().prop_recursive(3, 12, 3, |node| one_round(&node));
+    let tree = leaf().prop_recursive(2, 8, 3, |node| one_round(&node));
     let leaf = prop_oneof![
         3 => (0_usize..6).prop_map(Node::Yield),
         2 => Just(Node::Forever),
@@ -50,23 +50,27 @@ pub(crate) fn program_with_values() -> impl Strategy<Value = (Node, Vec<(usize, 
         3 => (0_usize..2, prop::bool::weighted(0.1)).prop_map(|(which, take)| Node::Use { which, take }),
         1 => tree,
     ];
-    let node = leaf.prop_recursive(5, 40, 4, |node| {
+    let node = leaf.prop_recursive(3, 20, 3, |node| {
         let boxed = || node.clone().prop_map(Box::new);
         prop_oneof![
             8 => one_round(&node),
-            12 => (any::<bool>(), outliving(&node), function(&node)).prop_map(|(shared, value, body)| Node::Own {
-                shared,
-                value: Box::new(value),
-                body: Box::new(body),
-            }).prop_map(|function| Node::Guard(Box::new(function))),
-            8 => (1_usize..4, vec(outliving(&node), 1..4), turn())
-                .prop_map(|(per_poll, members, turn)| Node::Crowd { per_poll, members, turn }),
+            16 => outlived(&node),
             1 => boxed().prop_map(Node::Executor),
             1 => boxed().prop_map(Node::Spawn),
         ]
     });
-    let first = (0_usize..8, prop::bool::weighted(0.9));
-    (node, first, actions()).prop_map(|(node, (polls, is_cancelled), mut actions)| {
+    let node = node.boxed();
+    let root = prop_oneof![
+        4 => outlived(&node),
+        1 => node.clone(),
+        1 => (region(), outlived(&node)).prop_map(|(region, body)| Node::In(region, Box::new(body))),
+        1 => vec(outlived(&node), 1..4).prop_map(Node::Join),
+        1 => (1_usize..4, vec(outlived(&node), 1..4))
+            .prop_map(|(per_poll, members)| Node::Members { per_poll, members }),
+        1 => (outlived(&node), node).prop_map(|(first, then)| Node::Seq(vec![first, then])),
+    ];
+    let first = (1_usize..8, prop::bool::weighted(0.95));
+    (root, first, actions()).prop_map(|(root, (polls, is_cancelled), mut actions)| {
         let region = Region {
             observed: true,
             ..plain(Kind::WithCancellation(0))
@@ -74,13 +78,28 @@ pub(crate) fn program_with_values() -> impl Strategy<Value = (Node, Vec<(usize, 
         if is_cancelled {
             actions.insert(0, (polls, Action::Cancel(0)));
         }
-        (Node::In(region, Box::new(node)), actions)
+        (Node::In(region, Box::new(root)), actions)
     })
 }
 
+/// An annotated function with a future of its own, or a loop over a crowd.
+fn outlived(node: &BoxedStrategy<Node>) -> BoxedStrategy<Node> {
+    let function = (any::<bool>(), outliving(node), function(node)).prop_map(|(shared, value, body)| {
+        let (value, body) = (Box::new(value), Box::new(body));
+        Node::Guard(Box::new(Node::Own { shared, value, body }))
+    });
+    let crowd = (1_usize..4, vec(outliving(node), 1..4), turn()).prop_map(|(per_poll, members, turn)| Node::Crowd {
+        per_poll,
+        members,
+        turn,
+    });
+    prop_oneof![3 => function, 2 => crowd].boxed()
+}
+
 /// Something that check points may have to reckon with.
-fn outliving<S: Strategy<Value = Node> + Clone + 'static>(node: &S) -> impl Strategy<Value = Node> + use<S> {
-    let node = prop_oneof![1 => node.clone(), 1 => (0_usize..6).prop_map(Node::Yield)];
+fn outliving(node: &BoxedStrategy<Node>) -> BoxedStrategy<Node> {
+    let node =
+        prop_oneof![1 => node.clone(), 2 => (1_usize..9).prop_map(Node::Yield), 1 => Just(Node::Forever)].boxed();
     let boxed = || node.clone().prop_map(Box::new);
     prop_oneof![
         3 => boxed().prop_map(|body| Node::In(plain(Kind::Shield), body)),
@@ -89,6 +108,7 @@ fn outliving<S: Strategy<Value = Node> + Clone + 'static>(node: &S) -> impl Stra
         1 => vec(node.clone(), 1..4).prop_map(|members| Node::Members { per_poll: 1, members }),
         1 => node.clone(),
     ]
+    .boxed()
 }
 
 fn leaf() -> impl Strategy<Value = Node> {
@@ -101,7 +121,7 @@ fn leaf() -> impl Strategy<Value = Node> {
     ]
 }
 
-fn one_round<S: Strategy<Value = Node> + Clone + 'static>(node: &S) -> impl Strategy<Value = Node> + use<S> {
+fn one_round(node: &BoxedStrategy<Node>) -> BoxedStrategy<Node> {
     let boxed = || node.clone().prop_map(Box::new);
     prop_oneof![
         3 => vec(node.clone(), 1..4).prop_map(Node::Seq),
@@ -117,15 +137,16 @@ fn one_round<S: Strategy<Value = Node> + Clone + 'static>(node: &S) -> impl Stra
         2 => (any::<bool>(), vec(node.clone(), 1..4))
             .prop_map(|(observed, branches)| Node::Race { observed, branches }),
     ]
+    .boxed()
 }
 
 /// The body of a function that polls a future of its own in several awaits, which may do other things as well.
-fn function<S: Strategy<Value = Node> + Clone + 'static>(node: &S) -> impl Strategy<Value = Node> + use<S> {
+fn function(node: &BoxedStrategy<Node>) -> BoxedStrategy<Node> {
     let use_it = || {
         let takes = prop::bool::weighted(0.1);
         takes.prop_map(|take| Box::new(Node::Use { which: 0, take }))
     };
-    let a_while = || (0_usize..3).prop_map(|polls| Box::new(Node::Yield(polls)));
+    let a_while = || (0_usize..3).prop_map(Node::Yield).prop_map(Box::new);
     let one_await = prop_oneof![
         4 => (use_it(), a_while()).prop_map(|(value, tick)| Node::Guard(Box::new(Node::Select(value, tick)))),
         2 => (use_it(), node.clone().prop_map(Box::new))
@@ -137,8 +158,9 @@ fn function<S: Strategy<Value = Node> + Clone + 'static>(node: &S) -> impl Strat
             Node::Guard(Box::new(Node::In(region, Box::new(Node::Guard(value)))))
         }),
         4 => node.clone(),
-    ];
-    prop_oneof![1 => node.clone(), 6 => vec(one_await, 1..5).prop_map(Node::Seq)]
+    ]
+    .boxed();
+    prop_oneof![1 => node.clone(), 12 => vec(one_await, 2..6).prop_map(Node::Seq)].boxed()
 }
 
 fn turn() -> impl Strategy<Value = Turn> {

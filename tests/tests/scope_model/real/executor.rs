@@ -6,6 +6,9 @@ use std::task::Poll;
 use super::members::MemberWaker;
 use super::{Fut, Output};
 
+/// More polls than any of these programs takes.
+const MANY: usize = 500;
+
 /// Each poll runs the future until it waits for something else than itself; nothing that wakes it wakes whoever polls here.
 pub(super) async fn run_until_stalled(mut future: Fut) -> Output {
     let waker = MemberWaker::new();
@@ -13,11 +16,14 @@ pub(super) async fn run_until_stalled(mut future: Fut) -> Output {
 }
 
 fn drive(future: &mut Fut, waker: &Arc<MemberWaker>) -> Poll<Output> {
-    while waker.take_woken() {
+    for _ in 0..MANY {
+        if !waker.take_woken() {
+            return Poll::Pending;
+        }
         let poll = waker.poll(future);
         if poll.is_ready() {
             return poll;
         }
     }
-    Poll::Pending
+    panic!("what an executor runs goes round and round")
 }

@@ -299,7 +299,7 @@ impl Task {
             Doing::Crowd(turns) => turns.poll(world, waker),
             Doing::Executor { inner, waker } => {
                 let own = *waker.get_or_insert_with(|| world.new_waker());
-                while std::mem::take(&mut world.wakers[own].woken) {
+                while world.open.is_none() && std::mem::take(&mut world.wakers[own].woken) {
                     let output = inner.poll(world, own);
                     if output.is_some() {
                         return output;

@@ -153,12 +153,14 @@ impl World {
     /// the laws do not say.
     pub(super) fn reckon(&mut self, point: Point, token: usize, inside: Vec<usize>) -> Option<Reckoned> {
         let cause = self.tokens[token].cause.expect("it is cancelled");
+        let within = inside.len();
         let own = self.own(point, cause, inside);
         let seen = self.seen(point, cause);
         let Some(counted) = own.zip(seen).and_then(|(own, seen)| (own == seen).then_some(own)) else {
             self.open.get_or_insert(self.log.len());
             return None;
         };
+        self.outlived |= counted.len() > within;
         let (holds, others): (Vec<_>, Vec<_>) = counted.into_iter().partition(|thing| self.things[thing].holds);
         let both = holds.iter().filter(|thing| self.things[*thing].foreign);
         Some(Reckoned {

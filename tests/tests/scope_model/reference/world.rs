@@ -70,6 +70,8 @@ pub(crate) struct World {
     pub(super) levels: Vec<Level>,
     /// A check point has come to a decision that the laws leave to the library, when there were so many events.
     pub(crate) open: Option<usize>,
+    /// A check point had to reckon with something that was not in the future that it awaited.
+    pub(crate) outlived: bool,
 }
 
 impl World {
