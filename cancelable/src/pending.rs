@@ -9,6 +9,8 @@
 //! and `guard/`.
 
 use std::cell::Cell;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use crate::primitive::{Arc, Mutex, MutexGuard, lock};
@@ -45,16 +47,36 @@ impl Kind {
     const BOTH: [Self; 2] = [Self::Hold, Self::Foreign];
 }
 
-/// Where a thing was last polled: the address of its keeper, which keeps its address for as long as it is one.
-pub(crate) type Place = usize;
+/// Where a thing was last polled: the number of its keeper, which no other ever has.
+pub(crate) type Place = u64;
 
 /// Where it was last polled, nobody is any more.
 const GONE: Place = 0;
 /// It is being polled, or was where there is no keeper.
 const ELSEWHERE: Place = 1;
 
+/// A number for a keeper. Each thread takes some at a time.
+fn new_place() -> Place {
+    const SOME: u64 = 1024;
+    // Not part of any model: nothing is told by these numbers but that they differ.
+    static TAKEN: AtomicU64 = AtomicU64::new(ELSEWHERE + 1);
+    thread_local! {
+        static OWN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    }
+    let (mut next, mut end) = OWN.get();
+    if next == end {
+        next = TAKEN.fetch_add(SOME, Ordering::Relaxed);
+        end = next + SOME;
+    }
+    OWN.set((next + 1, end));
+    next
+}
+
 /// A hold, a foreign waiter, a keeper, or several of these in one.
-pub(crate) struct Pending(Mutex<State>);
+pub(crate) struct Pending {
+    place: Place,
+    state: Mutex<State>,
+}
 
 struct State {
     /// What it is itself, by kind.
@@ -63,7 +85,9 @@ struct State {
     is_over: bool,
     /// It is polled by code that is no check point, where it stands.
     is_bare: bool,
-    /// The await in which it was last polled has ended.
+    /// How it was last polled.
+    level: Level,
+    /// The await in which that was has ended: so that was polled.
     loose: Option<Level>,
     within: Place,
     /// Where it was last adopted, while it is being polled.
@@ -81,9 +105,35 @@ struct State {
     /// When it was last spared, by [`got_out`].
     spared_at: u32,
     /// By kind. Some may have ended, or moved.
-    inside: [Vec<Arc<Pending>>; 2],
+    inside: [List; 2],
     /// Those who wait for it to end, or to move.
     waiting: Vec<Waiting>,
+}
+
+/// Things that have been inside. Those that have moved or ended are taken out when it has doubled since that was done last, so that it
+/// does not grow in a loop that goes on for ever.
+#[derive(Default)]
+struct List {
+    things: Vec<Arc<Pending>>,
+    room: usize,
+}
+
+/// A list is not gone through before it is as long.
+const ROOM: usize = 8;
+
+impl List {
+    /// Adds one; all of them are to be gone through if the list has become long.
+    fn push(&mut self, thing: Arc<Pending>) -> Option<Vec<Arc<Pending>>> {
+        self.things.push(thing);
+        (self.things.len() > self.room.max(ROOM)).then(|| std::mem::take(&mut self.things))
+    }
+
+    /// Puts back what is left of them, in front of what has been added meanwhile.
+    fn put_back(&mut self, mut left: Vec<Arc<Pending>>) {
+        left.append(&mut self.things);
+        self.room = 2 * left.len();
+        self.things = left;
+    }
 }
 
 struct Waiting {
@@ -108,8 +158,13 @@ impl State {
         self.within == keeper || (self.within == GONE && self.before == keeper)
     }
 
+    /// It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
+    fn may_return_to(&self, keeper: Place, kind: Kind) -> bool {
+        (self.within == ELSEWHERE && self.last == keeper) || (kind == Kind::Hold && self.before == keeper)
+    }
+
     fn has(&self, kind: Kind) -> bool {
-        self.is[kind as usize] || !self.inside[kind as usize].is_empty()
+        self.is[kind as usize] || !self.inside[kind as usize].things.is_empty()
     }
 }
 
@@ -132,7 +187,7 @@ pub(crate) struct Question<'a> {
     pub(crate) waits: bool,
     /// All that is inside, or only what is loose.
     pub(crate) of: Of,
-    /// If only that: none of these either.
+    /// None of these.
     pub(crate) except: &'a [Place],
 }
 
@@ -142,8 +197,8 @@ pub(crate) enum Of {
     All,
     /// What is loose, for a check point of this level, if that is known.
     Loose(Option<Level>),
-    /// What nobody has in an await, and may be left behind.
-    Bare,
+    /// What nobody has in an await, and may be left behind, for the same.
+    Bare(Option<Level>),
 }
 
 impl<'a> Question<'a> {
@@ -176,6 +231,18 @@ impl<'a> Question<'a> {
 
     pub(crate) fn of(self, of: Of) -> Self {
         Self { of, ..self }
+    }
+
+    fn is_about(&self, state: &State, place: Place, loose: Option<Level>) -> bool {
+        let is_left = state.within == GONE;
+        let is_asked_for = match self.of {
+            Of::All => true,
+            Of::Loose(None) => is_left || loose.is_some(),
+            Of::Loose(level) => is_left || loose == level,
+            // What is sync is taken to be the scope's own.
+            Of::Bare(level) => loose.is_none() && state.is_bare && level.unwrap_or(Level::Own) == state.level,
+        };
+        is_asked_for && !self.except.contains(&place)
     }
 }
 
@@ -212,32 +279,39 @@ enum Look {
 
 impl Pending {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
-            is: [false; 2],
-            is_over: false,
-            is_bare: true,
-            loose: None,
-            within: ELSEWHERE,
-            last: GONE,
-            before: GONE,
-            asked: None,
-            listed_in: GONE,
-            listed: [false; 2],
-            polls: 0,
-            spared: 0,
-            spared_at: 0,
-            inside: [Vec::new(), Vec::new()],
-            waiting: Vec::new(),
-        })))
+        Arc::new(Self {
+            place: new_place(),
+            state: Mutex::new(State {
+                is: [false; 2],
+                is_over: false,
+                is_bare: true,
+                level: Level::Own,
+                loose: None,
+                within: ELSEWHERE,
+                last: GONE,
+                before: GONE,
+                asked: None,
+                listed_in: GONE,
+                listed: [false; 2],
+                polls: 0,
+                spared: 0,
+                spared_at: 0,
+                inside: <[List; 2]>::default(),
+                waiting: Vec::new(),
+            }),
+        })
     }
 
     pub(crate) fn place(&self) -> Place {
-        std::ptr::from_ref(self).addr()
+        self.place
     }
 
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
-    pub(crate) fn polled(&self) -> u32 {
-        let mut state = lock(&self.0);
+    pub(crate) fn polled(&self, level: Option<Level>) -> u32 {
+        let mut state = lock(&self.state);
+        if let Some(level) = level {
+            state.level = level;
+        }
         state.polls = state.polls.wrapping_add(1);
         if state.within > ELSEWHERE {
             state.last = state.within;
@@ -250,7 +324,7 @@ impl Pending {
 
     /// Nobody outside has adopted it.
     pub(crate) fn nobodys(&self, polls: u32) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if state.polls == polls && state.within == ELSEWHERE {
             let moved = state.moved();
             drop(state);
@@ -266,7 +340,7 @@ impl Pending {
         }
         let mut new = [false; 2];
         let moved = {
-            let mut child = lock(&child.0);
+            let mut child = lock(&child.state);
             if child.polls != polls {
                 return;
             }
@@ -291,19 +365,67 @@ impl Pending {
             }
         };
         if new != [false; 2] {
-            let mut state = lock(&self.0);
             for kind in Kind::BOTH {
                 if new[kind as usize] {
-                    state.inside[kind as usize].push(Arc::clone(child));
+                    let long = lock(&self.state).inside[kind as usize].push(Arc::clone(child));
+                    if let Some(long) = long {
+                        self.prune(kind, long);
+                    }
                 }
             }
         }
         wake(moved);
     }
 
+    #[cold]
+    fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
+        let here = self.place();
+        // What has been away is in it more than once.
+        let mut seen = HashSet::new();
+        things.retain(|child| seen.insert(child.place) && child.is_still_in(here, kind));
+        lock(&self.state).inside[kind as usize].put_back(things);
+    }
+
+    /// May it count for this keeper, now or later? If not, it is no longer in its list.
+    fn is_still_in(&self, keeper: Place, kind: Kind) -> bool {
+        let mut state = lock(&self.state);
+        let may_count = state.is_valid_in(keeper) || state.may_return_to(keeper, kind);
+        if may_count && state.is_over && state.has(kind) {
+            // What it has kept may have gone elsewhere.
+            let things = std::mem::take(&mut state.inside[kind as usize].things);
+            drop(state);
+            self.prune(kind, things);
+            state = lock(&self.state);
+        }
+        if may_count && state.has(kind) {
+            return true;
+        }
+        if state.listed_in == keeper {
+            state.listed[kind as usize] = false;
+        }
+        false
+    }
+
+    /// Has it nothing inside, of what has been there?
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = lock(&self.state);
+        state.inside.iter().all(|list| list.things.is_empty())
+    }
+
+    /// Has it been polled just so often, and is there still a reason to know of it?
+    pub(crate) fn is_current(&self, polls: u32) -> bool {
+        let state = lock(&self.state);
+        state.polls == polls && Kind::BOTH.into_iter().any(|kind| state.has(kind))
+    }
+
+    /// How it was last polled.
+    pub(crate) fn level(&self) -> Level {
+        lock(&self.state).level
+    }
+
     /// It is of this kind from now on, or no longer.
     pub(crate) fn set(&self, kind: Kind, is: bool, is_in_place: impl FnOnce(Place) -> bool) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if std::mem::replace(&mut state.is[kind as usize], is) && !is {
             Self::let_go(state, is_in_place);
         }
@@ -311,7 +433,7 @@ impl Pending {
 
     /// Its future is done, or gone.
     pub(crate) fn end(&self, is_in_place: impl FnOnce(Place) -> bool) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.is = [false; 2];
         state.is_over = true;
         Self::let_go(state, is_in_place);
@@ -329,7 +451,7 @@ impl Pending {
 
     /// It is an await that is a check point, and so not left behind unnoticed.
     pub(crate) fn set_guarded(&self) {
-        lock(&self.0).is_bare = false;
+        lock(&self.state).is_bare = false;
     }
 
     /// Is there something of this kind inside?
@@ -345,10 +467,10 @@ impl Pending {
             up,
         };
         let list = question.kind as usize;
-        let mut left = lock(&self.0).inside[list].len();
+        let mut left = lock(&self.state).inside[list].things.len();
         while left > 0 {
             left -= 1;
-            let Some(child) = lock(&self.0).inside[list].get(left).cloned() else {
+            let Some(child) = lock(&self.state).inside[list].things.get(left).cloned() else {
                 continue;
             };
             let found = match child.look(here.place, question) {
@@ -378,14 +500,19 @@ impl Pending {
         false
     }
 
-    /// The same, of what is no keeper's yet.
-    pub(crate) fn is_or_has(&self, question: Question<'_>) -> bool {
-        let is = lock(&self.0).is[question.kind as usize];
+    /// The same, of what has been polled so often, and is no keeper's yet.
+    pub(crate) fn is_or_has(&self, question: Question<'_>, polls: u32, loose: Option<Level>) -> bool {
+        let state = lock(&self.state);
+        if state.polls != polls || !question.is_about(&state, self.place(), loose) {
+            return false;
+        }
+        let is = state.is[question.kind as usize];
+        drop(state);
         (is || self.has_inside(question.of(Of::All))) && self.counts(question)
     }
 
     fn look(&self, keeper: Place, question: Question<'_>) -> Look {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let kind = question.kind as usize;
         if !state.is_valid_in(keeper) {
             // It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
@@ -403,7 +530,7 @@ impl Pending {
             }
             return Look::Gone;
         }
-        if !self.is_asked_for_if(question, state.loose, state.is_bare) {
+        if !question.is_about(&state, self.place(), state.loose) {
             return Look::Passed;
         }
         if !state.is[kind] {
@@ -417,32 +544,17 @@ impl Pending {
         }
     }
 
-    /// Is it asked for, if it has been let go of, or not, by the await in which it was polled?
-    pub(crate) fn is_asked_for(&self, question: Question<'_>, loose: Option<Level>) -> bool {
-        let is_bare = lock(&self.0).is_bare;
-        self.is_asked_for_if(question, loose, is_bare)
-    }
-
-    fn is_asked_for_if(&self, question: Question<'_>, loose: Option<Level>, is_bare: bool) -> bool {
-        let is_asked_for = match (question.of, loose) {
-            (Of::All, _) => return true,
-            (Of::Loose(level), Some(loose)) => level.is_none_or(|level| level == loose),
-            (Of::Bare, None) => is_bare,
-            _ => false,
-        };
-        is_asked_for && !question.except.contains(&self.place())
-    }
-
     /// Does it count for whoever asks?
     fn counts(&self, question: Question<'_>) -> bool {
-        (question.of != Of::Bare || self.is_left(question)) && (question.waits || self.is_spared(question.kind))
+        (!matches!(question.of, Of::Bare(_)) || self.is_left(question))
+            && (question.waits || self.is_spared(question.kind))
     }
 
     /// Has it been left behind by an await that was no check point? Whoever asks first cannot know. If it is polled before the next
     /// one asks, it is in another branch, and goes on by itself.
     fn is_left(&self, question: Question<'_>) -> bool {
         let Some(waker) = question.waker else { return false };
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let polls = state.polls;
         match state.asked {
             Some(asked) if asked == polls => true,
@@ -461,7 +573,7 @@ impl Pending {
 
     /// Once more?
     fn is_spared(&self, kind: Kind) -> bool {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let most = match kind {
             Kind::Hold => SPARED_FOR_A_HOLD,
             Kind::Foreign => {
@@ -478,7 +590,7 @@ impl Pending {
     /// Nothing was found in it. Is it to be taken out of the keeper's list? If so it is put there again when there is reason to. What
     /// is over is not polled again, so it stays as long as what has moved may come back.
     fn unlist(&self, keeper: Place, kind: Kind) -> bool {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if state.is_over && state.has(kind) {
             return false;
         }
@@ -489,8 +601,8 @@ impl Pending {
     }
 
     fn remove(&self, list: usize, at: usize, child: &Arc<Self>) {
-        let mut state = lock(&self.0);
-        let list = &mut state.inside[list];
+        let mut state = lock(&self.state);
+        let list = &mut state.inside[list].things;
         if list.get(at).is_some_and(|there| Arc::ptr_eq(there, child)) {
             let removed = list.swap_remove(at);
             drop(state);
@@ -504,7 +616,7 @@ impl Pending {
         let Some(waker) = waker.cloned().map(Arc::new) else {
             return;
         };
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if !state.is_valid_in(keeper) || !state.has(question.kind) {
             // It has, a moment ago.
             drop(state);
@@ -519,10 +631,10 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let here = self.place();
-        let inside = std::mem::take(&mut lock(&self.0).inside);
-        for child in inside.into_iter().flatten() {
+        let inside = std::mem::take(&mut lock(&self.state).inside);
+        for child in inside.into_iter().flat_map(|list| list.things) {
             let waiting = {
-                let mut state = lock(&child.0);
+                let mut state = lock(&child.state);
                 if state.within != here {
                     continue;
                 }
@@ -535,6 +647,9 @@ impl Drop for Pending {
 }
 
 fn wake(waiting: Vec<Arc<Waker>>) {
+    if waiting.is_empty() {
+        return;
+    }
     let mut panics = FirstPanic::default();
     for waker in waiting {
         panics.run(|| waker.wake_by_ref());

@@ -194,22 +194,22 @@ impl Own {
     }
 
     /// After each poll: does it wait under a foreign waker?
-    fn set_foreign(&mut self, is_foreign: bool) {
-        if is_foreign {
+    fn set_foreign(&mut self, is_foreign: bool, waker: Option<&Waker>) {
+        if let (true, Some(waker)) = (is_foreign, waker) {
             self.waiter.set(Kind::Foreign, true);
-            self.waiter.note();
+            self.waiter.note(waker);
         } else if self.waiter.is_some() {
             if self.token.is_marked() {
                 note_got_out();
             }
-            self.waiter.end(None);
+            self.waiter.end();
         }
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        self.set_foreign(false);
+        self.set_foreign(false, None);
     }
 }
 
@@ -270,6 +270,7 @@ impl Outside {
 struct Keeping<'a, 'f> {
     inside: &'a mut Inside,
     frame: &'a Frame<'f>,
+    waker: &'a Waker,
     outside: Mark,
 }
 
@@ -277,7 +278,7 @@ impl Drop for Keeping<'_, '_> {
     fn drop(&mut self) {
         if is_noted_since(self.outside) {
             self.frame.adopt_since(self.outside, self.inside);
-            self.inside.note();
+            self.inside.note(self.waker);
         }
     }
 }
@@ -296,6 +297,7 @@ impl<S: Stream> Future for Items<S> {
             };
             let keeping = Keeping {
                 outside: mark(),
+                waker: cx.waker(),
                 inside: this.inside,
                 frame,
             };
@@ -435,7 +437,7 @@ fn poll_item<S: Stream>(
         Stage::Between { mut drained } => {
             let inside = &guard.inner().inside;
             let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() => frame.notice_beside(inside, guard.location()),
+                Some(frame) if !frame.is_quiet() => frame.notice_beside(inside, guard.location(), cx.waker()),
                 _ => None,
             });
             if let Some(cancelled) = cancelled {
@@ -498,9 +500,9 @@ impl<S: Stream> Stream for UntilCancelled<S> {
                 let is_pending = matches!(this.stage, Stage::Producing { .. });
                 if is_pending {
                     own.register(is_foreign, cx.waker());
-                    own.set_foreign(is_foreign);
+                    own.set_foreign(is_foreign, Some(cx.waker()));
                 } else {
-                    own.set_foreign(false);
+                    own.set_foreign(false, None);
                     if matches!(this.stage, Stage::Over(_)) {
                         own.registered = None;
                     }
@@ -517,7 +519,7 @@ impl<S: Stream> Stream for UntilCancelled<S> {
             }),
             _ => false,
         };
-        this.hold.set(holds);
+        this.hold.set(holds, cx.waker());
         poll
     }
 

@@ -4,7 +4,7 @@ use super::notes::{Mark, is_noted_since, mark};
 use super::slot::{is_being_polled, note, with};
 use std::task::Waker;
 
-use crate::pending::{Kind, Level, Pending, Question};
+use crate::pending::{Kind, Pending, Question};
 use crate::primitive::Arc;
 
 /// The check point as the keeper of what is pending inside, and as a hold or foreign waiter itself. Nothing as long as it is none
@@ -79,23 +79,23 @@ impl Inside {
         });
     }
 
-    /// It is pending: whoever is outside is to know, if there is something to know.
-    pub(crate) fn note(&self) {
+    /// It was polled with this waker, and is pending: whoever is outside is to know, if there is something to know.
+    pub(crate) fn note(&self, waker: &Waker) {
         if let Some(keeper) = &self.0 {
-            note(keeper, |_| None);
+            note(keeper, Some(waker), None);
         }
     }
 
-    /// The check point is done, in a poll with this waker, or dropped. What lives on inside is somebody else's: as a rule of the code
-    /// round it.
-    pub(crate) fn end(&mut self, waker: Option<&Waker>) {
+    /// The check point is done, or dropped. What lives on inside is somebody else's: as a rule of the code round it.
+    pub(crate) fn end(&mut self) {
         if let Some(keeper) = self.0.take() {
             keeper.end(is_being_polled);
+            if keeper.is_empty() {
+                return;
+            }
             let has = |kind| keeper.has_inside(Question::any(kind));
             if has(Kind::Hold) || has(Kind::Foreign) {
-                note(&keeper, |frame| {
-                    Some(waker.map_or(Level::Own, |waker| frame.level(waker)))
-                });
+                note(&keeper, None, Some(keeper.level()));
             }
         }
     }

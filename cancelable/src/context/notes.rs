@@ -12,7 +12,11 @@ use crate::primitive::Arc;
 thread_local! {
     static WRITTEN: Cell<u64> = const { Cell::new(0) };
     static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
+    /// How long the list may become before what is out of date is taken out.
+    static ROOM: Cell<usize> = const { Cell::new(LEAST_ROOM) };
 }
+
+const LEAST_ROOM: usize = 256;
 
 /// A note's number, and all before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,14 +60,42 @@ fn with<R>(f: impl FnOnce(&mut Vec<Note>) -> R) -> Option<R> {
 pub(super) fn push(owner: Owner, what: Arc<Pending>, role: Role) {
     let number = WRITTEN.get() + 1;
     WRITTEN.set(number);
-    with(|notes| {
-        notes.push(Note {
-            number,
-            owner,
-            what,
-            role,
-        });
+    let note = Note {
+        number,
+        owner,
+        what,
+        role,
+    };
+    let replaced = with(|notes| {
+        // What the last one says of the same thing does not count any more.
+        let is_same = |last: &Note| last.owner == owner && Arc::ptr_eq(&last.what, &note.what);
+        let replaced = if notes.last().is_some_and(is_same) {
+            notes.pop()
+        } else {
+            None
+        };
+        notes.push(note);
+        if notes.len() > ROOM.get() {
+            outdated(notes)
+        } else {
+            Vec::from_iter(replaced)
+        }
     });
+    // Outside the list: this may run wakers.
+    drop(replaced);
+}
+
+/// A poll that goes on for long has polled the same things again and again.
+#[cold]
+fn outdated(notes: &mut Vec<Note>) -> Vec<Note> {
+    let is_outdated = |note: &Note| match note.role {
+        Role::Keeper => false,
+        Role::Polled { polls, .. } => !note.what.is_current(polls),
+    };
+    let (outdated, current) = notes.drain(..).partition(is_outdated);
+    *notes = current;
+    ROOM.set((2 * notes.len()).max(LEAST_ROOM));
+    outdated
 }
 
 /// Takes the last one of this owner's that was written since.
@@ -84,7 +116,7 @@ pub(super) fn pop(owner: Owner, mark: Mark) -> Option<(Arc<Pending>, Role)> {
 
 /// Says of those written since that the await is over in which they were polled.
 pub(super) fn loosen(owner: Owner, mark: Mark, level: Level) {
-    change_since(owner, mark, |note| note.set_loose(level));
+    change_since(owner, mark, |note| note.loosen(level));
 }
 
 /// Gives those written since to another owner, and says that the scope is over in which they were polled, if it is.
@@ -92,15 +124,15 @@ pub(super) fn give(owner: Owner, mark: Mark, to: Owner, over: Option<Level>) {
     change_since(owner, mark, |note| {
         note.owner = to;
         if let Some(level) = over {
-            note.set_loose(level);
+            note.loosen(level);
         }
     });
 }
 
 impl Note {
-    fn set_loose(&mut self, level: Level) {
+    fn loosen(&mut self, level: Level) {
         if let Role::Polled { loose, .. } = &mut self.role {
-            loose.get_or_insert(level);
+            *loose = Some(level);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
-use crate::pending::{Kind, Level, Of, Pending, Question};
+use crate::pending::{Kind, Level, Of, Pending, Place, Question};
 use crate::primitive::Arc;
 use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
@@ -308,10 +308,10 @@ impl<'a> Frame<'a> {
         !self.is_clear(false) && self.token().is_cancelled()
     }
 
-    /// `what` was polled here and is pending; or, if it is loose, was let go of by the await in which it was polled.
-    fn note(&self, what: &Arc<Pending>, loose: Option<Level>) {
-        let polls = what.polled();
-        if self.is_ours() {
+    /// `what` was polled here with this waker and is pending; or, if it is loose, was let go of by the await in which it was polled.
+    fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, loose: Option<Level>) {
+        let polls = what.polled(waker.map(|waker| self.level(waker)));
+        if waker.is_some_and(|waker| self.wakes(waker)) || self.is_ours() {
             notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, loose });
         } else {
             // Its task goes on without whoever drives it.
@@ -365,7 +365,7 @@ impl<'a> Frame<'a> {
             let notes = notes::all(frame.owner());
             let keepers = notes.iter().filter(|(_, role)| matches!(role, Role::Keeper));
             being_polled.extend(keepers.map(|(keeper, _)| keeper.place()));
-            let of = if is_bare { Of::Bare } else { Of::Loose(level) };
+            let of = if is_bare { Of::Bare(level) } else { Of::Loose(level) };
             let question = Question {
                 waker: if is_bare { frame.waker } else { question.waker },
                 except: &being_polled,
@@ -373,27 +373,35 @@ impl<'a> Frame<'a> {
             };
             let counts = |(what, role): &(Arc<Pending>, Role)| match role {
                 Role::Keeper => what.has_inside(question),
-                Role::Polled { loose, .. } => what.is_asked_for(question, *loose) && what.is_or_has(question),
+                Role::Polled { polls, loose } => what.is_or_has(question, *polls, *loose),
             };
-            let is_member = matches!(level, Some(Level::Foreign(_)));
-            if !(is_bare && is_member) && notes.iter().any(counts) {
+            if notes.iter().any(counts) {
                 return true;
             }
-            if frame.about.outside != Outside::Round {
+            let Some(outer) = frame.outer().filter(|outer| frame.is_cancelled_with(outer)) else {
                 return false;
-            }
-            match frame.outer() {
-                Some(outer) if !outer.is_quiet() && outer.token().is_marked() => {
-                    level = frame.waker.map(|waker| outer.level(waker));
-                    frame = outer;
-                }
-                _ => return false,
+            };
+            level = frame.waker.map(|waker| outer.level(waker));
+            frame = outer;
+        }
+    }
+
+    /// Has the cancel reached the frame outside, too, so that what is loose there goes when a check point fails here?
+    fn is_cancelled_with(&self, outer: &Frame<'_>) -> bool {
+        let is_cancelled = || !outer.is_quiet() && outer.token().is_marked();
+        match self.about.outside {
+            Outside::Round => is_cancelled(),
+            Outside::Shielded => false,
+            // By the very same.
+            Outside::Stranger => {
+                let causes = || Some((self.token().cause()?, outer.token().cause()?));
+                is_cancelled() && causes().is_some_and(|(here, there)| Arc::ptr_eq(&here, &there))
             }
         }
     }
 
     /// Is what was last polled at this place being polled, so that who keeps it will look at it again?
-    fn is_being_polled(&self, place: usize) -> bool {
+    fn is_being_polled(&self, place: Place) -> bool {
         let mut frame = self;
         loop {
             let notes = notes::all(frame.owner());
@@ -419,8 +427,8 @@ impl<'a> Frame<'a> {
 
     /// The error of a check point at `location` in this frame, if its token is cancelled.
     #[cold]
-    pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
-        if self.notices(location) {
+    pub(crate) fn notice(&self, location: &'static Location<'static>, waker: Option<&Waker>) -> Option<Cancelled> {
+        if self.notices(location, waker) {
             self.cancelled(location)
         } else {
             None
@@ -429,12 +437,17 @@ impl<'a> Frame<'a> {
 
     /// The same for one that has this inside, all of which a failure would drop.
     #[cold]
-    pub(crate) fn notice_beside(&self, inside: &Inside, location: &'static Location<'static>) -> Option<Cancelled> {
+    pub(crate) fn notice_beside(
+        &self,
+        inside: &Inside,
+        location: &'static Location<'static>,
+        waker: &Waker,
+    ) -> Option<Cancelled> {
         let is_spared = |kind| inside.has(Question::spared(kind));
         if is_spared(Kind::Hold) || is_spared(Kind::Foreign) {
             None
         } else {
-            self.notice(location)
+            self.notice(location, Some(waker))
         }
     }
 
@@ -447,11 +460,11 @@ impl<'a> Frame<'a> {
 
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
-    pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
+    pub(crate) fn notices(&self, location: &'static Location<'static>, waker: Option<&Waker>) -> bool {
         if probe::is_watched() && self.is_ours() && !self.token().is_marked() {
             probe::check_point(location);
         }
-        let cancelled = self.is_cancelled() && self.is_ours() && !self.is_spared();
+        let cancelled = self.is_cancelled() && self.is_ours() && !self.is_spared(waker);
         if cancelled {
             probe::noticed(location);
         }
@@ -459,10 +472,10 @@ impl<'a> Frame<'a> {
     }
 
     /// Would it harm something loose if a check point here failed that does not wait?
-    fn is_spared(&self) -> bool {
-        self.has_loose(Question::spared(Kind::Hold), None)
-            || self.has_loose(Question::spared(Kind::Foreign), None)
-            || self.has_left_behind(Question::spared(Kind::Hold), None)
+    fn is_spared(&self, waker: Option<&Waker>) -> bool {
+        self.has_loose(Question::spared(Kind::Hold), waker)
+            || self.has_loose(Question::spared(Kind::Foreign), waker)
+            || self.has_left_behind(Question::spared(Kind::Hold), waker)
     }
 
     /// The error of a check point that has found this frame's token cancelled.
@@ -551,12 +564,10 @@ impl Polled {
     #[cold]
     fn hand_on(&self, over: Option<&Waker>) {
         with(|outer| match outer {
-            Some(outer) => notes::give(
-                self.owner,
-                self.since,
-                outer.owner(),
-                over.map(|waker| outer.level(waker)),
-            ),
+            Some(outer) => {
+                let over = over.map(|waker| outer.level(waker));
+                notes::give(self.owner, self.since, outer.owner(), over);
+            }
             None => {
                 while let Some((what, role)) = notes::pop(self.owner, self.since) {
                     if let Role::Polled { polls, .. } = role {
@@ -592,15 +603,15 @@ pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) ->
     with(|frame| f(frame.filter(|frame| frame.task.is(task))))
 }
 
-/// `what` was polled in the innermost frame, and is pending.
-pub(super) fn note(what: &Arc<Pending>, loose: impl FnOnce(&Frame<'_>) -> Option<Level>) {
+/// As [`Frame::note`], in the innermost frame.
+pub(super) fn note(what: &Arc<Pending>, waker: Option<&Waker>, loose: Option<Level>) {
     with(|frame| match frame {
-        Some(frame) => frame.note(what, loose(frame)),
-        None => what.nobodys(what.polled()),
+        Some(frame) => frame.note(what, waker, loose),
+        None => what.nobodys(what.polled(None)),
     });
 }
 
 /// Is the keeper at this place being polled by the code now running?
-pub(super) fn is_being_polled(place: usize) -> bool {
+pub(super) fn is_being_polled(place: Place) -> bool {
     with(|frame| frame.is_some_and(|frame| frame.is_being_polled(place)))
 }

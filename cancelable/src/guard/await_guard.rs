@@ -106,7 +106,7 @@ pin_project_lite::pin_project! {
 fn leave(stage: &mut Stage<Special>) {
     if let Some(mut special) = stage.take() {
         special.unregister();
-        special.inside.end(None);
+        special.inside.end();
     }
 }
 
@@ -195,7 +195,7 @@ impl<F: Future> Guard<F> {
         let before = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
             if this.stage.is_fresh() {
-                if let Some(cancelled) = frame.notice(this.location) {
+                if let Some(cancelled) = frame.notice(this.location, Some(cx.waker())) {
                     return Some(Err(cancelled));
                 }
                 this.stage.start();
@@ -222,7 +222,7 @@ impl<F: Future> Guard<F> {
                 if let Some(mut special) = this.stage.take() {
                     special.unregister();
                 }
-                before.inside.end(Some(cx.waker()));
+                before.inside.end();
                 Poll::Ready(Ok(output))
             }
             Poll::Pending => with_frame(|frame| match frame {
@@ -270,7 +270,7 @@ impl<F: Future> Guard<F> {
             if !was_kept {
                 special.inside.set_guarded();
             }
-            special.inside.note();
+            special.inside.note(cx.waker());
         }
         poll
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::context::{Inside, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
@@ -45,7 +45,7 @@ impl<F: Future> Future for Finish<F> {
         if !*this.started {
             let location = *this.location;
             let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() => frame.notice(location),
+                Some(frame) if !frame.is_quiet() => frame.notice(location, Some(cx.waker())),
                 _ => None,
             });
             if let Some(cancelled) = cancelled {
@@ -65,7 +65,7 @@ impl<F: Future> Future for Finish<F> {
                 }
             });
         }
-        this.hold.set(poll.is_pending());
+        this.hold.set(poll.is_pending(), cx.waker());
         poll
     }
 }
@@ -79,21 +79,21 @@ impl Hold {
         Self(Inside::NOTHING)
     }
 
-    /// After each poll of what holds: is it pending?
+    /// After each poll of what holds, with this waker: is it pending?
     #[inline]
-    pub(crate) fn set(&mut self, held: bool) {
-        if held || self.0.is_some() {
-            self.put(held);
+    pub(crate) fn set(&mut self, held: bool, waker: &Waker) {
+        if held {
+            self.0.set(Kind::Hold, true);
+            self.0.note(waker);
+        } else {
+            self.end();
         }
     }
 
-    #[cold]
-    fn put(&mut self, held: bool) {
-        if held {
-            self.0.set(Kind::Hold, true);
-            self.0.note();
-        } else {
-            self.0.end(None);
+    #[inline]
+    fn end(&mut self) {
+        if self.0.is_some() {
+            self.0.end();
         }
     }
 }
@@ -106,6 +106,6 @@ impl fmt::Debug for Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.set(false);
+        self.end();
     }
 }

@@ -1,7 +1,7 @@
 //! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
 
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::Context;
 use std::time::Instant;
 
 use super::nature::Nature;
@@ -85,10 +85,10 @@ impl Live {
     }
 
     /// The region is done. `token`: what it has been registered with.
-    pub(super) fn leave(&mut self, token: &CancellationToken, waker: Option<&Waker>) {
+    pub(super) fn leave(&mut self, token: &CancellationToken) {
         if self.inside.is_some() {
             self.set_foreign(false, token);
-            self.inside.end(waker);
+            self.inside.end();
         }
     }
 

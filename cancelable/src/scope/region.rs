@@ -183,7 +183,7 @@ impl<M, F> Region<M, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| body.as_mut().project_replace(Body::Done));
             });
         }
-        panics.run(|| live.leave(registered.token(), None));
+        panics.run(|| live.leave(registered.token()));
         panics.run(|| live.deadline = None);
         panics.run(|| live.grace = None);
         panics.resume();
@@ -235,7 +235,7 @@ where
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
         let (poll, polled) = live.nature.enter(&frame, token, || future.poll(cx));
         if let Poll::Ready(output) = poll {
-            self.finish(cx);
+            self.finish();
             polled.let_go(cx.waker());
             return Poll::Ready(end(Ok(output)));
         }
@@ -311,7 +311,7 @@ where
         let (poll, polled) = live.nature.enter(&frame, token, || before.poll(future, cx));
         live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
-            self.finish(cx);
+            self.finish();
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
@@ -386,7 +386,7 @@ where
                     end_token(&token, live.nature.location);
                 }
                 polled.keep(&mut live.inside);
-                self.finish(cx);
+                self.finish();
                 Poll::Ready(end(Ok(output)))
             }
             (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered, cx) => Poll::Pending,
@@ -423,7 +423,7 @@ where
         }
         let poll = self.as_mut().pending_with(before, is_foreign, cx);
         if poll.is_pending() {
-            self.live.inside.note();
+            self.live.inside.note(cx.waker());
         }
         poll
     }
@@ -450,7 +450,7 @@ where
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced {
-                let frame = Frame::new(token, &live.nature.about, None);
+                let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
                 if !frame.enter(|| before.may_fail(&cause, &frame, cx)) {
                     return Poll::Pending;
                 }
@@ -527,7 +527,9 @@ where
             if is_cancelled && nature.is_check_point {
                 let noticed = frame.enter(|| {
                     // What is dropped unused is dropped in here, too.
-                    frame.notice(nature.location).inspect(|_| drop(unwinding.unused.take()))
+                    frame
+                        .notice(nature.location, Some(cx.waker()))
+                        .inspect(|_| drop(unwinding.unused.take()))
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
@@ -581,7 +583,7 @@ where
     }
 
     /// The body is done: end the token, inside whose frame the body's remains are dropped.
-    fn finish(self: Pin<&mut Self>, cx: &Context<'_>) {
+    fn finish(self: Pin<&mut Self>) {
         let this = self.project();
         let live = this.live;
         let (mut body, mut registered) = (this.body, this.registered);
@@ -595,7 +597,7 @@ where
                 end_token(token, live.nature.location);
             }
         }
-        live.leave(registered.token(), Some(cx.waker()));
+        live.leave(registered.token());
         registered.as_mut().adopt(CancellationToken::never());
         live.is_begun = false;
         (live.deadline, live.pausable) = (None, Pausable::No);

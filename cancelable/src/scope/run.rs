@@ -183,7 +183,7 @@ impl Scope {
         f: impl FnOnce(&Frame<'_>) -> T,
     ) -> T {
         self.enter_sync_at(location, |is_cancelled, frame| {
-            match is_cancelled.then(|| frame.notice(location)).flatten() {
+            match is_cancelled.then(|| frame.notice(location, None)).flatten() {
                 Some(cancelled) => T::from_cancelled(cancelled),
                 None => f(frame),
             }

@@ -219,8 +219,8 @@ impl<T, E> Shared<T, E> {
     }
 
     /// Holds outer check points off while the tasks get out of the way of a cancel: their errors are the innermost.
-    pub(crate) fn hold<R>(&self, hold: &mut Hold, poll: Poll<R>) -> Poll<R> {
-        hold.set(poll.is_pending() && self.token.is_cancelled());
+    pub(crate) fn hold<R>(&self, hold: &mut Hold, poll: Poll<R>, waker: &Waker) -> Poll<R> {
+        hold.set(poll.is_pending() && self.token.is_cancelled(), waker);
         poll
     }
 

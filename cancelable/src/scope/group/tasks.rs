@@ -363,7 +363,8 @@ impl<T, E, R> Future for Poller<T, E, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         let this = &mut *self;
-        this.shared.hold(&mut this.hold, (this.poll)(&this.shared, cx))
+        this.shared
+            .hold(&mut this.hold, (this.poll)(&this.shared, cx), cx.waker())
     }
 }
 
