@@ -75,7 +75,7 @@ impl Pair {
         self.tasks.push(Task {
             real: Some(real),
             reference,
-            number: self.reference.new_waker(),
+            number: self.reference.new_task(),
             counter,
             waker,
             seen: None,

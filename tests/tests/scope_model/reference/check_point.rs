@@ -97,6 +97,10 @@ impl Waiter {
             // L13, and awaits that have to finish.
             let point = self.role.point().expect("a guard or a region");
             world.wait_for(&now.holds, point, self.waker);
+            if now.outlives && !world.wakers[self.waker].is_of_a_task {
+                // How often it is woken meanwhile is the library's affair, and may decide which member of a crowd is next.
+                world.open.get_or_insert(world.log.len());
+            }
             return false;
         }
         if now.foreign > 0 && world.got_out > before.got_out {

@@ -64,6 +64,8 @@ pub(super) enum Point {
 pub(super) struct Reckoned {
     pub(super) holds: Vec<usize>,
     pub(super) foreign: usize,
+    /// Some of it is not in the future that is awaited.
+    pub(super) outlives: bool,
 }
 
 impl Reckoned {
@@ -160,12 +162,14 @@ impl World {
             self.open.get_or_insert(self.log.len());
             return None;
         };
-        self.outlived |= counted.len() > within;
+        let outlives = counted.len() > within;
+        self.outlived |= outlives;
         let (holds, others): (Vec<_>, Vec<_>) = counted.into_iter().partition(|thing| self.things[thing].holds);
         let both = holds.iter().filter(|thing| self.things[*thing].foreign);
         Some(Reckoned {
             foreign: both.count() + others.len(),
             holds,
+            outlives,
         })
     }
 

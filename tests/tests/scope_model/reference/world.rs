@@ -38,6 +38,7 @@ pub(super) struct Frame {
 pub(super) struct Waker {
     pub(super) woken: bool,
     pub(super) owner: Option<usize>,
+    pub(super) is_of_a_task: bool,
 }
 
 /// Who is to be woken by a token's cancel.
@@ -136,12 +137,18 @@ impl World {
         }
     }
 
-    pub(crate) fn new_waker(&mut self) -> usize {
+    pub(super) fn new_waker(&mut self) -> usize {
         self.wakers.push(Waker {
             woken: true,
-            owner: None,
+            ..Waker::default()
         });
         self.wakers.len() - 1
+    }
+
+    pub(crate) fn new_task(&mut self) -> usize {
+        let waker = self.new_waker();
+        self.wakers[waker].is_of_a_task = true;
+        waker
     }
 
     pub(super) fn new_point(&mut self) -> usize {
