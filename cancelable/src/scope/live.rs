@@ -101,6 +101,7 @@ impl Live {
 
     /// As it was made, once it has [left](Self::leave) and `registered` has no token.
     pub(super) fn reset(&mut self) {
+        debug_assert!(!self.is_foreign && !self.inside.is_some());
         (self.deadline, self.pausable) = (None, Pausable::No);
         self.exit = None;
         (self.is_begun, self.is_unmade, self.looks) = (false, false, LOOKS);
