@@ -44,6 +44,16 @@ fn ours_is_a_parent_of_theirs() {
 }
 
 #[test]
+fn l07_a_token_that_is_converted_again_and_again_is_tied_once() {
+    let ours = CancellationToken::new();
+    let theirs: Vec<_> = (0..100).map(|_| ours.to_tokio_util()).collect();
+    let shown = format!("{ours:?}");
+    assert!(shown.ends_with("children: 1 }"), "{shown}");
+    ours.cancel();
+    assert!(theirs.iter().all(Theirs::is_cancelled));
+}
+
+#[test]
 fn a_cancel_goes_round_through_both() {
     let ours = CancellationToken::new();
     let theirs = ours.to_tokio_util();
