@@ -71,8 +71,11 @@ use crate::token::CancellationToken;
 pub struct TaskGroup<T, E, S> {
     spawner: Spawner<T, E, S>,
     /// Of the group as a stream, while an item is pending.
-    item: Option<Wait<Arc<Shared<T, E>>, T, E, Next<T, E>>>,
+    item: Option<Item<T, E>>,
 }
+
+/// The wait for an item of the stream.
+type Item<T, E> = Wait<Arc<Shared<T, E>>, T, E, Next<T, E>>;
 
 /// What a group yields.
 type Next<T, E> = Option<Result<T, TaskError<E>>>;
