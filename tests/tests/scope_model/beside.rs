@@ -89,7 +89,7 @@ pub(crate) fn run_beside(canceller: &Canceller, node: &Node) {
             }
         } else {
             assert!(!told || counter.count() > seen, "not woken");
-            std::hint::spin_loop();
+            std::thread::yield_now();
         }
     }
     canceller.finish();

@@ -1,31 +1,130 @@
-//! Programs that have failed, as the test prints them.
+//! Programs that have failed, as the test prints them, made shorter by a few names.
 
 use crate::pair::run;
 use crate::program::Node::*;
 use crate::program::{Action, Kind, Node, Turn, plain};
 
-fn check(node: &Node, actions: &[(usize, Action)]) {
-    assert!(!run(node, actions).is_open);
+const USE: Node = Use { which: 0, take: false };
+
+/// An iteration of an annotated loop that only looks at its results.
+const TURN: Turn = Turn {
+    guarded: true,
+    leaves: false,
+    tick: None,
+    turns: 2,
+};
+
+fn guard(inner: Node) -> Node {
+    Guard(Box::new(inner))
 }
 
-/// In a scope of the first of the given tokens.
-fn under_a_token(body: Node) -> Node {
-    In(plain(Kind::WithCancellation(0)), Box::new(body))
+fn finish(inner: Node) -> Node {
+    Finish(Box::new(inner))
+}
+
+fn within(kind: Kind, body: Node) -> Node {
+    In(plain(kind), Box::new(body))
+}
+
+fn select(a: Node, b: Node) -> Node {
+    Select(Box::new(a), Box::new(b))
+}
+
+/// An annotated function that keeps a future.
+fn function(shared: bool, value: Node, awaits: Vec<Node>) -> Node {
+    let (value, body) = (Box::new(value), Box::new(Seq(awaits)));
+    guard(Own { shared, value, body })
+}
+
+fn crowd(per_poll: usize, members: Vec<Node>, turn: Turn) -> Node {
+    Crowd {
+        per_poll,
+        members,
+        turn,
+    }
+}
+
+/// In a scope of the first of the given tokens, which is cancelled after so many polls. The laws say what happens.
+fn check(polls: usize, body: Node) {
+    let outcome = run(&within(Kind::WithCancellation(0), body), &[(polls, Action::Cancel(0))]);
+    assert!(!outcome.is_open);
+}
+
+/// The same, where a check point under a waker of its own has to wait, and they say nothing of what is after that.
+fn check_up_to_a_wait(polls: usize, body: Node) {
+    let outcome = run(&within(Kind::WithCancellation(0), body), &[(polls, Action::Cancel(0))]);
+    assert!(outcome.is_open && outcome.outlived);
+}
+
+/// The same, cancelled by the program.
+fn check_undisturbed(body: Node) {
+    assert!(!run(&within(Kind::WithCancellation(0), body), &[]).is_open);
 }
 
 #[test]
 fn a_shield_that_began_in_an_earlier_iteration_is_not_cut() {
-    let shielded = In(plain(Kind::Shield), Box::new(Yield(3)));
+    let members = || vec![Yield(1), within(Kind::Shield, Yield(3))];
+    let turn = Turn { turns: 5, ..TURN };
+    check(1, crowd(2, members(), turn));
+    check(1, within(Kind::Scope, crowd(2, members(), turn)));
+}
+
+#[test]
+fn a_member_is_not_spared_for_itself() {
+    check(3, crowd(1, vec![guard(Yield(5)), guard(Forever)], TURN));
+    check(
+        2,
+        crowd(1, vec![within(Kind::Shield, Yield(1)), finish(guard(Forever))], TURN),
+    );
+}
+
+#[test]
+fn a_member_is_not_spared_for_what_has_been_polled_again_since() {
+    let cancels = finish(Seq(vec![Cancel(3), Check]));
+    check_undisturbed(crowd(3, vec![finish(Yield(2)), guard(Forever), cancels], TURN));
+}
+
+#[test]
+fn what_holds_does_not_count_for_the_check_points_inside() {
+    check_undisturbed(finish(Seq(vec![Yield(5), guard(Seq(vec![Cancel(3), Yield(2)]))])));
+    check(1, function(false, guard(Forever), vec![finish(USE)]));
+}
+
+#[test]
+fn an_await_is_not_spared_for_the_one_round_it() {
+    let inner = crowd(1, vec![guard(Forever)], TURN);
+    check(1, crowd(2, vec![within(Kind::Shield, Yield(1)), guard(inner)], TURN));
+}
+
+#[test]
+fn a_shield_is_not_cut_from_within_an_executor() {
+    let inner = Executor(Box::new(guard(Forever)));
+    let op = within(Kind::Shield, Yield(3));
+    let awaits = vec![guard(select(USE, Yield(0))), inner];
+    check_up_to_a_wait(1, function(false, op, awaits));
+}
+
+#[test]
+fn a_shield_is_not_cut_from_within_a_shared_future() {
+    let awaits = vec![Yield(1), guard(select(USE, Yield(2)))];
+    let single_flight = function(true, guard(Yield(3)), awaits);
+    let op = within(Kind::Shield, Yield(4));
+    check_up_to_a_wait(
+        1,
+        function(false, op, vec![guard(select(USE, Yield(0))), single_flight]),
+    );
+}
+
+#[test]
+fn what_a_member_polled_last_is_not_cut_by_its_owner() {
     let turn = Turn {
-        guarded: true,
-        leaves: false,
-        tick: None,
-        turns: 5,
+        guarded: false,
+        tick: Some(2),
+        ..TURN
     };
-    let crowd = Crowd {
-        per_poll: 2,
-        members: vec![Yield(1), shielded],
-        turn,
-    };
-    check(&under_a_token(crowd), &[(1, Action::Cancel(0))]);
+    let awaits = vec![
+        crowd(1, vec![finish(USE)], turn),
+        guard(within(Kind::Scope, guard(USE))),
+    ];
+    check(1, function(false, finish(Yield(6)), awaits));
 }

@@ -99,7 +99,7 @@ impl Waiter {
             world.wait_for(&now.holds, point, self.waker);
             if now.outlives && !world.wakers[self.waker].is_of_a_task {
                 // How often it is woken meanwhile is the library's affair, and may decide which member of a crowd is next.
-                world.open.get_or_insert(world.log.len());
+                world.opens_soon = true;
             }
             return false;
         }

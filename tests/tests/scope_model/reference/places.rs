@@ -109,7 +109,11 @@ impl World {
         });
         self.touch(point);
         let thing = self.things.get_mut(&point).expect("it is there");
+        let before = (thing.foreign, thing.token);
         (thing.holds, thing.foreign, thing.token) = (holds, foreign, token);
+        // It waits in another scope from now on, or no longer.
+        let got_out = before.0 && (foreign, token) != before && self.is_cancelled(before.1);
+        self.got_out += usize::from(got_out);
     }
 
     pub(super) fn is_foreign(&self, point: usize) -> bool {
