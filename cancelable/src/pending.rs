@@ -9,15 +9,15 @@
 //! and `guard/`.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use crate::primitive::{Arc, Mutex, MutexGuard, lock};
 use crate::unwind::FirstPanic;
 
-/// How often check points that do not wait are spared for a hold, until it is polled again: a loop that never polls it has to
-/// end some time.
+/// How often check points that do not wait are spared for a hold, until anything is polled again, the scope for one: a loop that
+/// gives way to nothing has to end some time.
 const SPARED_FOR_A_HOLD: u32 = 1000;
 /// The same for foreign waiters, until one of them gets out.
 const SPARED_FOR_FOREIGN: u32 = 32;
@@ -25,6 +25,8 @@ const SPARED_FOR_FOREIGN: u32 = 32;
 thread_local! {
     /// How many foreign waiters have got out of a cancelled scope on this thread.
     static GOT_OUT: Cell<u32> = const { Cell::new(0) };
+    /// How often something has been polled on this thread that is pending in here.
+    static POLLS: Cell<u32> = const { Cell::new(0) };
 }
 
 pub(crate) fn got_out() -> u32 {
@@ -87,8 +89,8 @@ struct State {
     is_bare: bool,
     /// How it was last polled.
     level: Level,
-    /// The await in which that was has ended: so that was polled.
-    loose: Option<Level>,
+    /// The await in which that was has ended.
+    is_loose: bool,
     within: Place,
     /// Where it was last adopted, while it is being polled.
     last: Place,
@@ -102,8 +104,12 @@ struct State {
     /// How often it has been polled, as far as keepers are concerned.
     polls: u32,
     spared: u32,
-    /// When it was last spared, by [`got_out`].
+    /// When it was last spared, by [`POLLS`] or [`got_out`].
     spared_at: u32,
+    /// Of a hold: what it was last polled with.
+    waker: Option<Arc<Waker>>,
+    /// It has been woken, and not polled since, because somebody waits for what is loose.
+    is_nudged: bool,
     /// By kind. Some may have ended, or moved.
     inside: [List; 2],
     /// Those who wait for it to end, or to move.
@@ -119,13 +125,13 @@ struct List {
 }
 
 /// A list is not gone through before it is as long.
-const ROOM: usize = 8;
+const ROOM: usize = 32;
 
 impl List {
     /// Adds one; all of them are to be gone through if the list has become long.
     fn push(&mut self, thing: Arc<Pending>) -> Option<Vec<Arc<Pending>>> {
         self.things.push(thing);
-        (self.things.len() > self.room.max(ROOM)).then(|| std::mem::take(&mut self.things))
+        (self.things.len() > self.room.max(ROOM)).then(|| mem::take(&mut self.things))
     }
 
     /// Puts back what is left of them, in front of what has been added meanwhile.
@@ -168,8 +174,7 @@ impl State {
     }
 }
 
-/// By whose waker an await is polled: the scope's own, or that of a crowd's member, for example. A failure of a member is the
-/// crowd's affair, and does no harm to what the owner of the crowd has begun.
+/// By whose waker something is polled: the scope's own, or that of a crowd's member, for example.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Own,
@@ -187,6 +192,8 @@ pub(crate) struct Question<'a> {
     pub(crate) waits: bool,
     /// All that is inside, or only what is loose.
     pub(crate) of: Of,
+    /// A hold that is found is to be polled again, so that it shows whose it is: a branch beside whoever asks may have taken it over.
+    pub(crate) nudges: bool,
     /// None of these.
     pub(crate) except: &'a [Place],
 }
@@ -195,10 +202,10 @@ pub(crate) struct Question<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Of {
     All,
-    /// What is loose, for a check point of this level, if that is known.
-    Loose(Option<Level>),
-    /// What nobody has in an await, and may be left behind, for the same.
-    Bare(Option<Level>),
+    /// What is loose.
+    Loose,
+    /// What nobody has in an await, and may be left behind, for a check point of this level.
+    Bare(Level),
 }
 
 impl<'a> Question<'a> {
@@ -209,6 +216,7 @@ impl<'a> Question<'a> {
             waker: None,
             waits: true,
             of: Of::All,
+            nudges: false,
             except: &[],
         }
     }
@@ -233,14 +241,11 @@ impl<'a> Question<'a> {
         Self { of, ..self }
     }
 
-    fn is_about(&self, state: &State, place: Place, loose: Option<Level>) -> bool {
-        let is_left = state.within == GONE;
+    fn is_about(&self, state: &State, place: Place, is_loose: bool) -> bool {
         let is_asked_for = match self.of {
             Of::All => true,
-            Of::Loose(None) => is_left || loose.is_some(),
-            Of::Loose(level) => is_left || loose == level,
-            // What is sync is taken to be the scope's own.
-            Of::Bare(level) => loose.is_none() && state.is_bare && level.unwrap_or(Level::Own) == state.level,
+            Of::Loose => state.within == GONE || is_loose,
+            Of::Bare(level) => !is_loose && state.is_bare && level == state.level,
         };
         is_asked_for && !self.except.contains(&place)
     }
@@ -286,7 +291,7 @@ impl Pending {
                 is_over: false,
                 is_bare: true,
                 level: Level::Own,
-                loose: None,
+                is_loose: false,
                 within: ELSEWHERE,
                 last: GONE,
                 before: GONE,
@@ -296,6 +301,8 @@ impl Pending {
                 polls: 0,
                 spared: 0,
                 spared_at: 0,
+                waker: None,
+                is_nudged: false,
                 inside: <[List; 2]>::default(),
                 waiting: Vec::new(),
             }),
@@ -307,19 +314,30 @@ impl Pending {
     }
 
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
-    pub(crate) fn polled(&self, level: Option<Level>) -> u32 {
+    pub(crate) fn polled(&self, by: Option<(Level, &Waker)>) -> u32 {
+        POLLS.set(POLLS.get().wrapping_add(1));
         let mut state = lock(&self.state);
-        if let Some(level) = level {
-            state.level = level;
-        }
         state.polls = state.polls.wrapping_add(1);
         if state.within > ELSEWHERE {
             state.last = state.within;
         }
         state.within = ELSEWHERE;
-        state.loose = None;
+        state.is_loose = false;
         state.spared = 0;
-        state.polls
+        state.is_nudged = false;
+        let polls = state.polls;
+        if let Some((level, waker)) = by {
+            state.level = level;
+            let is_known = |known: &Arc<Waker>| known.will_wake(waker);
+            if state.is[Kind::Hold as usize] && !state.waker.as_ref().is_some_and(is_known) {
+                // User code, so not under the lock.
+                drop(state);
+                let waker = Some(Arc::new(waker.clone()));
+                let before = mem::replace(&mut lock(&self.state).waker, waker);
+                drop(before);
+            }
+        }
+        polls
     }
 
     /// Nobody outside has adopted it.
@@ -333,7 +351,7 @@ impl Pending {
     }
 
     /// `child` was polled inside this one, and not since.
-    pub(crate) fn adopt(&self, child: &Arc<Self>, polls: u32, loose: Option<Level>) {
+    pub(crate) fn adopt(&self, child: &Arc<Self>, polls: u32, is_loose: bool) {
         let here = self.place();
         if child.place() == here {
             return;
@@ -349,7 +367,7 @@ impl Pending {
                 child.before = child.last;
             }
             child.within = here;
-            child.loose = loose;
+            child.is_loose = is_loose;
             if child.listed_in != here {
                 child.listed_in = here;
                 child.listed = [false; 2];
@@ -381,8 +399,9 @@ impl Pending {
     fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
         let here = self.place();
         // What has been away is in it more than once.
-        let mut seen = HashSet::new();
-        things.retain(|child| seen.insert(child.place) && child.is_still_in(here, kind));
+        things.sort_unstable_by_key(|child| child.place);
+        things.dedup_by_key(|child| child.place);
+        things.retain(|child| child.is_still_in(here, kind));
         lock(&self.state).inside[kind as usize].put_back(things);
     }
 
@@ -392,7 +411,7 @@ impl Pending {
         let may_count = state.is_valid_in(keeper) || state.may_return_to(keeper, kind);
         if may_count && state.is_over && state.has(kind) {
             // What it has kept may have gone elsewhere.
-            let things = std::mem::take(&mut state.inside[kind as usize].things);
+            let things = mem::take(&mut state.inside[kind as usize].things);
             drop(state);
             self.prune(kind, things);
             state = lock(&self.state);
@@ -418,15 +437,10 @@ impl Pending {
         state.polls == polls && Kind::BOTH.into_iter().any(|kind| state.has(kind))
     }
 
-    /// How it was last polled.
-    pub(crate) fn level(&self) -> Level {
-        lock(&self.state).level
-    }
-
     /// It is of this kind from now on, or no longer.
     pub(crate) fn set(&self, kind: Kind, is: bool, is_in_place: impl FnOnce(Place) -> bool) {
         let mut state = lock(&self.state);
-        if std::mem::replace(&mut state.is[kind as usize], is) && !is {
+        if mem::replace(&mut state.is[kind as usize], is) && !is {
             Self::let_go(state, is_in_place);
         }
     }
@@ -441,7 +455,7 @@ impl Pending {
 
     /// Wakes who waits for it, unless all of them are being polled: then they look again anyway.
     fn let_go(mut state: MutexGuard<'_, State>, is_in_place: impl FnOnce(Place) -> bool) {
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = mem::take(&mut state.waiting);
         let within = state.within;
         drop(state);
         if !waiting.is_empty() && !is_in_place(within) {
@@ -493,6 +507,7 @@ impl Pending {
                 Look::Passed => false,
             };
             if found {
+                child.nudge(question);
                 child.wait(here.place, question);
                 return true;
             }
@@ -501,9 +516,9 @@ impl Pending {
     }
 
     /// The same, of what has been polled so often, and is no keeper's yet.
-    pub(crate) fn is_or_has(&self, question: Question<'_>, polls: u32, loose: Option<Level>) -> bool {
+    pub(crate) fn is_or_has(&self, question: Question<'_>, polls: u32, is_loose: bool) -> bool {
         let state = lock(&self.state);
-        if state.polls != polls || !question.is_about(&state, self.place(), loose) {
+        if state.polls != polls || !question.is_about(&state, self.place(), is_loose) {
             return false;
         }
         let is = state.is[question.kind as usize];
@@ -530,7 +545,7 @@ impl Pending {
             }
             return Look::Gone;
         }
-        if !question.is_about(&state, self.place(), state.loose) {
+        if !question.is_about(&state, self.place(), state.is_loose) {
             return Look::Passed;
         }
         if !state.is[kind] {
@@ -574,15 +589,13 @@ impl Pending {
     /// Once more?
     fn is_spared(&self, kind: Kind) -> bool {
         let mut state = lock(&self.state);
-        let most = match kind {
-            Kind::Hold => SPARED_FOR_A_HOLD,
-            Kind::Foreign => {
-                if std::mem::replace(&mut state.spared_at, got_out()) != got_out() {
-                    state.spared = 0;
-                }
-                SPARED_FOR_FOREIGN
-            }
+        let (most, now) = match kind {
+            Kind::Hold => (SPARED_FOR_A_HOLD, POLLS.get()),
+            Kind::Foreign => (SPARED_FOR_FOREIGN, got_out()),
         };
+        if mem::replace(&mut state.spared_at, now) != now {
+            state.spared = 0;
+        }
         state.spared = state.spared.saturating_add(1);
         state.spared <= most
     }
@@ -610,6 +623,20 @@ impl Pending {
         }
     }
 
+    fn nudge(&self, question: Question<'_>) {
+        if !question.nudges {
+            return;
+        }
+        let mut state = lock(&self.state);
+        if !mem::replace(&mut state.is_nudged, true) {
+            let waker = state.waker.clone();
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
     /// Has whoever asked woken when this has ended or moved.
     fn wait(&self, keeper: Place, question: Question<'_>) {
         let waker = question.waker.filter(|_| question.waits);
@@ -631,7 +658,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let here = self.place();
-        let inside = std::mem::take(&mut lock(&self.state).inside);
+        let inside = mem::take(&mut lock(&self.state).inside);
         for child in inside.into_iter().flat_map(|list| list.things) {
             let waiting = {
                 let mut state = lock(&child.state);

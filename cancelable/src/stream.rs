@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
-use crate::context::{About, Frame, Inside, Mark, is_noted_since, mark, with_frame};
+use crate::context::{About, Frame, Inside, Mark, is_noted_since, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
 use crate::pending::{Kind, note_got_out};
@@ -273,17 +273,16 @@ impl Outside {
 }
 
 /// Takes what is left pending in a poll, also if that panics, for the stream may be polled again.
-struct Keeping<'a, 'f> {
+struct Keeping<'a> {
     inside: &'a mut Inside,
-    frame: &'a Frame<'f>,
     waker: &'a Waker,
     outside: Mark,
 }
 
-impl Drop for Keeping<'_, '_> {
+impl Drop for Keeping<'_> {
     fn drop(&mut self) {
         if is_noted_since(self.outside) {
-            self.frame.adopt_since(self.outside, self.inside);
+            self.inside.adopt_since(self.outside);
             self.inside.note(self.waker);
         }
     }
@@ -297,29 +296,23 @@ impl<S: Stream> Future for Items<S> {
         let Some(stream) = this.stream.as_pin_mut() else {
             return Poll::Ready(None);
         };
-        with_frame(|frame| {
-            let Some(frame) = frame else {
-                return stream.poll_next(cx);
-            };
-            let keeping = Keeping {
-                outside: mark(),
-                waker: cx.waker(),
-                inside: this.inside,
-                frame,
-            };
-            if let Some(keeper) = keeping.inside.get() {
-                frame.announce(keeper);
+        if with_frame(|frame| frame.is_none()) {
+            return stream.poll_next(cx);
+        }
+        let _keeping = Keeping {
+            outside: this.inside.announce(),
+            waker: cx.waker(),
+            inside: this.inside,
+        };
+        match this.outside {
+            None => stream.poll_next(cx),
+            Some(outside) => {
+                // The very one: those inside tell it by where it is.
+                let waker = outside.wakes.then(|| cx.waker());
+                let frame = Frame::new(&outside.token, About::GIVEN, waker);
+                frame.enter(|| stream.poll_next(cx))
             }
-            match this.outside {
-                None => stream.poll_next(cx),
-                Some(outside) => {
-                    // The very one: those inside tell it by where it is.
-                    let waker = outside.wakes.then(|| cx.waker());
-                    let frame = Frame::new(&outside.token, About::GIVEN, waker);
-                    frame.enter(|| stream.poll_next(cx))
-                }
-            }
-        })
+        }
     }
 }
 
@@ -443,7 +436,9 @@ fn poll_item<S: Stream>(
         Stage::Between { mut drained } => {
             let inside = &guard.inner().inside;
             let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() => frame.notice_beside(inside, guard.location(), cx.waker()),
+                Some(frame) if !frame.is_quiet() && !inside.is_spared() => {
+                    frame.notice(guard.location(), Some(cx.waker()))
+                }
                 _ => None,
             });
             if let Some(cancelled) = cancelled {

@@ -387,7 +387,8 @@ fn what_wakes_itself_as_it_is_polled_is_polled_again_whichever_way_it_does_so() 
                 return Poll::Ready(7);
             }
             if by_value {
-                cx.waker().clone().wake();
+                let own = cx.waker().clone();
+                own.wake();
             } else {
                 cx.waker().wake_by_ref();
             }

@@ -4,6 +4,11 @@
 //! polls the driver, too. tokio's tasks are told apart by their number. Elsewhere they cannot be told, so the second half of
 //! this file has the ways out that the documentation gives.
 
+#![allow(
+    clippy::async_yields_async,
+    reason = "a task that outlives the code that starts it is the point"
+)]
+
 use std::future::{Future, pending, ready};
 use std::pin::pin;
 use std::task::Poll;

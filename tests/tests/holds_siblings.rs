@@ -1,7 +1,7 @@
 //! A shield that waits for the code beside it to let go of something must not keep that code from ending: that would be a dead
 //! lock (L12). A table: how the two are put together × which is polled first × when the shield began.
 
-use std::future::{Future, pending, poll_fn, ready};
+use std::future::{pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
@@ -36,7 +36,7 @@ const LISTENERS: [(&str, Listener); 5] = [
     ("a scope round foreign code", |sender| {
         let foreign = async {
             let _sender = sender;
-            Ok(pending().await)
+            pending::<Outcome>().await
         };
         Scope::new().run(foreign).boxed()
     }),
@@ -210,7 +210,7 @@ const BEGAN: [Began; 5] = [
     Began::Nowhere,
 ];
 
-async fn poll_once<F: Future + Unpin>(future: &mut F) {
+async fn poll_once(future: &mut Boxed) {
     assert!(futures::poll!(future).is_pending());
 }
 
@@ -227,7 +227,7 @@ fn play(together: Together, listener: Listener, is_shield_first: bool, began: Be
             Began::Before => guard(poll_once(&mut waits)).await?,
             Began::Plainly => poll_once(&mut waits).await,
             Began::InAScope => {
-                let begins = async { Ok::<_, Cancelled>(poll_once(&mut waits).await) };
+                let begins = poll_once(&mut waits).map(Ok::<_, Cancelled>);
                 Scope::new().run(begins).await?;
             }
         }

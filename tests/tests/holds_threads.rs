@@ -148,6 +148,57 @@ fn l12_shields_that_several_threads_poll_are_ended_and_hold_nobody_for_ever() {
 }
 
 #[test]
+fn l12_tasks_that_are_aborted_leave_nobody_waiting() {
+    // Whoever aborts the last task that has a shield cuts it; but nobody waits for what is gone.
+    let runtime = runtime();
+    for seed in 0..500 {
+        let (log, mut numbers) = (Log::default(), Numbers(seed));
+        let (gates, flights): (Vec<_>, Vec<Flight>) = (0..FLIGHTS)
+            .map(|_| {
+                let (open, gate) = oneshot::channel::<()>();
+                (open, shield(two_halves(log.clone(), gate)).boxed().shared())
+            })
+            .unzip();
+        let tokens = [(); TASKS].map(|()| CancellationToken::new());
+        let mut tasks: Vec<_> = tokens
+            .iter()
+            .map(|token| {
+                let way = WAYS[numbers.below(WAYS.len() as u64) as usize];
+                runtime.spawn(token.scope(way(flights.clone())))
+            })
+            .collect();
+        while log.count("begun") < FLIGHTS {
+            thread::yield_now();
+        }
+        drop(flights);
+        let stay = tasks.split_off(TASKS / 2);
+        thread::scope(|threads| {
+            let (mut others, tokens) = (Numbers(!seed), &tokens);
+            threads.spawn(move || {
+                for token in tokens {
+                    others.dawdle();
+                    token.cancel();
+                }
+            });
+            for task in &tasks {
+                numbers.dawdle();
+                task.abort();
+            }
+        });
+        for gate in gates {
+            // It is not there any more, if it was cut.
+            let _ = gate.send(());
+        }
+        runtime.block_on(async {
+            let all = tokio::time::timeout(Duration::from_secs(60), future::join_all(stay)).await;
+            assert!(all.is_ok(), "seed {seed}: somebody waits for ever: {:?}", log.all());
+            future::join_all(tasks).await;
+        });
+        assert_eq!(log.count("done") + log.count("cut"), FLIGHTS, "seed {seed}");
+    }
+}
+
+#[test]
 fn l12_a_shield_goes_from_thread_to_thread_and_each_lets_go_of_its_scope() {
     // A ring: each task polls the hold once and hands it on. Then it waits, and is cancelled.
     let runtime = runtime();

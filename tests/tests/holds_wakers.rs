@@ -277,6 +277,39 @@ fn l04_wakers_that_panic_cut_no_hold_and_leave_nothing_behind() {
 }
 
 #[test]
+fn l17_who_has_waited_for_a_hold_leaves_no_waker_with_it() {
+    // The hold lives on, elsewhere; the task that waited for it is over, and must not be kept by its waker.
+    for is_dropped in [true, false] {
+        let (token, log, task) = (CancellationToken::new(), Log::default(), Task::new());
+        let (_open, gate) = oneshot::channel();
+        let (end_turn, turn) = oneshot::channel::<()>();
+        let place: Arc<Mutex<Option<Boxed>>> = Arc::new(Mutex::new(Some(hold(&log, gate))));
+        let kept = Arc::clone(&place);
+        let mut waits = Box::pin(token.scope(async move {
+            let begins = poll_fn(|_| {
+                // Under a waker of nobody's, for what the shield itself keeps is another matter.
+                assert!(poll_once(kept.lock().unwrap().as_mut().unwrap()).is_pending());
+                Poll::Ready(())
+            });
+            guard(begins).await?;
+            guard(turn).await.map(drop)
+        }));
+        assert!(poll_with(&mut waits, &task.waker()).is_pending());
+        token.cancel();
+        for _ in 0..2 {
+            assert!(poll_with(&mut waits, &task.waker()).is_pending(), "it holds");
+        }
+        if !is_dropped {
+            end_turn.send(()).unwrap();
+            assert!(poll_with(&mut waits, &task.waker()).is_ready());
+        }
+        drop(waits);
+        assert_eq!(task.alive(), 0, "dropped: {is_dropped}");
+        assert!(place.lock().unwrap().is_some());
+    }
+}
+
+#[test]
 fn l12_a_hold_whose_poll_panics_holds_until_it_is_dropped_and_no_longer() {
     for is_elsewhere in [false, true] {
         let (token, log) = (CancellationToken::new(), Log::default());

@@ -1,7 +1,7 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
 use super::notes::{Mark, is_noted_since, mark};
-use super::slot::{is_being_polled, note, with};
+use super::slot::{Polled, is_being_polled, note, polled_since, with};
 use std::task::Waker;
 
 use crate::pending::{Kind, Pending, Question};
@@ -74,15 +74,35 @@ impl Inside {
     fn adopt(&mut self, mark: Mark) {
         with(|frame| {
             if let Some(frame) = frame {
-                frame.adopt_since(mark, self);
+                self.take_in(polled_since(frame.owner(), mark));
             }
         });
+    }
+
+    /// Takes what was polled in a frame that has been left.
+    #[inline]
+    pub(crate) fn keep(&mut self, polled: Polled) {
+        if !polled.is_empty() {
+            self.take_in(polled.take());
+        }
+    }
+
+    #[cold]
+    fn take_in(&mut self, polled: impl Iterator<Item = (Arc<Pending>, u32, bool)>) {
+        for (what, polls, is_loose) in polled {
+            self.keeper().adopt(&what, polls, is_loose);
+        }
+    }
+
+    /// Is a check point spared that does not wait, and whose failure would drop all this?
+    pub(crate) fn is_spared(&self) -> bool {
+        self.has(Question::spared(Kind::Hold)) || self.has(Question::spared(Kind::Foreign))
     }
 
     /// It was polled with this waker, and is pending: whoever is outside is to know, if there is something to know.
     pub(crate) fn note(&self, waker: &Waker) {
         if let Some(keeper) = &self.0 {
-            note(keeper, Some(waker), None);
+            note(keeper, Some(waker), false);
         }
     }
 
@@ -95,7 +115,7 @@ impl Inside {
             }
             let has = |kind| keeper.has_inside(Question::any(kind));
             if has(Kind::Hold) || has(Kind::Foreign) {
-                note(&keeper, None, Some(keeper.level()));
+                note(&keeper, None, true);
             }
         }
     }

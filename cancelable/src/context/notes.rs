@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::mem;
 
-use crate::pending::{Level, Pending};
+use crate::pending::Pending;
 use crate::primitive::Arc;
 
 thread_local! {
@@ -38,7 +38,7 @@ pub(super) enum Role {
     /// It is being polled itself: a check point with things inside.
     Keeper,
     /// It was polled and is pending, or was let go of; with the number that [`Pending::polled`] gave.
-    Polled { polls: u32, loose: Option<Level> },
+    Polled { polls: u32, is_loose: bool },
 }
 
 /// All notes so far.
@@ -51,6 +51,11 @@ pub(crate) fn mark() -> Mark {
 #[inline(always)]
 pub(crate) fn is_noted_since(mark: Mark) -> bool {
     WRITTEN.get() != mark.0
+}
+
+/// Is there none of anybody's on this thread?
+pub(super) fn are_none() -> bool {
+    NOTES.try_with(|notes| notes.borrow().is_empty()).unwrap_or(true)
 }
 
 /// On a thread that ends nobody is left to ask.
@@ -112,24 +117,24 @@ pub(super) fn pop(owner: Owner, mark: Mark) -> Option<(Arc<Pending>, Role)> {
 }
 
 /// Says of those written since that the await is over in which they were polled.
-pub(super) fn loosen(owner: Owner, mark: Mark, level: Level) {
-    change_since(owner, mark, |note| note.loosen(level));
+pub(super) fn loosen(owner: Owner, mark: Mark) {
+    change_since(owner, mark, Note::loosen);
 }
 
 /// Gives those written since to another owner, and says that the scope is over in which they were polled, if it is.
-pub(super) fn give(owner: Owner, mark: Mark, to: Owner, over: Option<Level>) {
+pub(super) fn give(owner: Owner, mark: Mark, to: Owner, is_over: bool) {
     change_since(owner, mark, |note| {
         note.owner = to;
-        if let Some(level) = over {
-            note.loosen(level);
+        if is_over {
+            note.loosen();
         }
     });
 }
 
 impl Note {
-    fn loosen(&mut self, level: Level) {
-        if let Role::Polled { loose, .. } = &mut self.role {
-            *loose = Some(level);
+    fn loosen(&mut self) {
+        if let Role::Polled { is_loose, .. } = &mut self.role {
+            *is_loose = true;
         }
     }
 }

@@ -7,13 +7,13 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::iter;
 use std::mem;
 use std::panic::Location;
 use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::inside::Inside;
 use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
@@ -174,7 +174,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Of notes.
-    fn owner(&self) -> usize {
+    pub(super) fn owner(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 
@@ -309,10 +309,10 @@ impl<'a> Frame<'a> {
     }
 
     /// `what` was polled here with this waker and is pending; or, if it is loose, was let go of by the await in which it was polled.
-    fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, loose: Option<Level>) {
-        let polls = what.polled(waker.map(|waker| self.level(waker)));
+    fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
+        let polls = what.polled(waker.map(|waker| (self.level(waker), waker)));
         if waker.is_some_and(|waker| self.wakes(waker)) || self.is_ours() {
-            notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, loose });
+            notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, is_loose });
         } else {
             // Its task goes on without whoever drives it.
             what.nobodys(polls);
@@ -324,15 +324,10 @@ impl<'a> Frame<'a> {
         notes::push(self.owner(), Arc::clone(keeper), Role::Keeper);
     }
 
-    /// Puts into `inside` what was polled since, and takes it from the frame.
-    pub(crate) fn adopt_since(&self, mark: Mark, inside: &mut Inside) {
-        adopt_since(self.owner(), mark, inside);
-    }
-
     /// The await has ended in which what was polled since was polled.
     #[cold]
-    pub(crate) fn loosen_since(&self, mark: Mark, waker: &Waker) {
-        notes::loosen(self.owner(), mark, self.level(waker));
+    pub(crate) fn loosen_since(&self, mark: Mark) {
+        notes::loosen(self.owner(), mark);
     }
 
     /// Of an await that is polled here with this waker.
@@ -344,45 +339,59 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail that is
-    /// polled with `waker`, or is sync?
-    pub(crate) fn has_loose(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
-        self.has(question, waker, false)
+    /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail?
+    pub(crate) fn has_loose(&self, question: Question<'_>) -> bool {
+        self.has(question, |_| Some(Of::Loose))
     }
 
-    /// The same of holds that an await has left behind which was no check point. To be asked once in a poll, when nothing else keeps
-    /// the check point from failing: the task may be woken to find out.
-    pub(crate) fn has_left_behind(&self, question: Question<'_>, waker: Option<&Waker>) -> bool {
-        self.has(question, waker, true)
+    /// The same of holds that an await has left behind which was no check point, for one that is polled with `waker`. To be asked once
+    /// in a poll, when nothing else keeps the check point from failing: the task is polled again to find out.
+    pub(crate) fn has_left_behind(&self, question: Question<'_>, waker: &Waker) -> bool {
+        // The frame that was asked last, and the waker that it was entered with.
+        let mut inner = Some(waker);
+        self.has(question, |frame| {
+            let level = inner.map(|waker| frame.level(waker));
+            inner = frame.waker;
+            // Of a crowd's members, those that were not woken are not polled, and not left either.
+            level.filter(|level| *level == Level::Own).map(Of::Bare)
+        })
     }
 
-    fn has(&self, question: Question<'_>, waker: Option<&Waker>, is_bare: bool) -> bool {
+    fn has<'f>(&'f self, question: Question<'_>, mut of: impl FnMut(&'f Frame<'a>) -> Option<Of>) -> bool {
+        if notes::are_none() {
+            return false;
+        }
         let mut frame = self;
-        let mut level = waker.map(|waker| frame.level(waker));
         // Those inside which the question is asked: what is being polled has not been left.
         let mut being_polled = Vec::new();
         loop {
             let notes = notes::all(frame.owner());
             let keepers = notes.iter().filter(|(_, role)| matches!(role, Role::Keeper));
             being_polled.extend(keepers.map(|(keeper, _)| keeper.place()));
-            let of = if is_bare { Of::Bare(level) } else { Of::Loose(level) };
-            let question = Question {
-                waker: if is_bare { frame.waker } else { question.waker },
-                except: &being_polled,
-                ..question.of(of)
-            };
-            let counts = |(what, role): &(Arc<Pending>, Role)| match role {
-                Role::Keeper => what.has_inside(question),
-                Role::Polled { polls, loose } => what.is_or_has(question, *polls, *loose),
-            };
-            if notes.iter().any(counts) {
+            let counts = of(frame).is_some_and(|of| {
+                let question = Question {
+                    waker: if matches!(of, Of::Bare(_)) {
+                        frame.waker
+                    } else {
+                        question.waker
+                    },
+                    nudges: question.waits && of == Of::Loose && question.kind == Kind::Hold,
+                    except: &being_polled,
+                    ..question.of(of)
+                };
+                let counts = |(what, role): &(Arc<Pending>, Role)| match role {
+                    Role::Keeper => what.has_inside(question),
+                    Role::Polled { polls, is_loose } => what.is_or_has(question, *polls, *is_loose),
+                };
+                notes.iter().any(counts)
+            });
+            if counts {
                 return true;
             }
-            let Some(outer) = frame.outer().filter(|outer| frame.is_cancelled_with(outer)) else {
-                return false;
-            };
-            level = frame.waker.map(|waker| outer.level(waker));
-            frame = outer;
+            match frame.outer() {
+                Some(outer) if frame.is_cancelled_with(outer) => frame = outer,
+                _ => return false,
+            }
         }
     }
 
@@ -435,22 +444,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The same for one that has this inside, all of which a failure would drop.
-    #[cold]
-    pub(crate) fn notice_beside(
-        &self,
-        inside: &Inside,
-        location: &'static Location<'static>,
-        waker: &Waker,
-    ) -> Option<Cancelled> {
-        let is_spared = |kind| inside.has(Question::spared(kind));
-        if is_spared(Kind::Hold) || is_spared(Kind::Foreign) {
-            None
-        } else {
-            self.notice(location, Some(waker))
-        }
-    }
-
     /// The error of a check point at `location` that has made sure that it may fail.
     pub(crate) fn fail(&self, location: &'static Location<'static>) -> Option<Cancelled> {
         let cancelled = self.cancelled(location)?;
@@ -473,9 +466,9 @@ impl<'a> Frame<'a> {
 
     /// Would it harm something loose if a check point here failed that does not wait?
     fn is_spared(&self, waker: Option<&Waker>) -> bool {
-        self.has_loose(Question::spared(Kind::Hold), waker)
-            || self.has_loose(Question::spared(Kind::Foreign), waker)
-            || self.has_left_behind(Question::spared(Kind::Hold), waker)
+        self.has_loose(Question::spared(Kind::Hold))
+            || self.has_loose(Question::spared(Kind::Foreign))
+            || waker.is_some_and(|waker| self.has_left_behind(Question::spared(Kind::Hold), waker))
     }
 
     /// The error of a check point that has found this frame's token cancelled.
@@ -543,31 +536,27 @@ impl Polled {
         !is_noted_since(self.since)
     }
 
-    /// Puts it into `inside`.
+    /// What it is, the last first, for one who keeps it.
     #[inline]
-    pub(crate) fn keep(self, inside: &mut Inside) {
-        if !self.is_empty() {
-            adopt_since(self.owner, self.since, inside);
-        }
+    pub(super) fn take(self) -> impl Iterator<Item = (Arc<Pending>, u32, bool)> {
+        let (owner, since) = (self.owner, self.since);
         mem::forget(self);
+        polled_since(owner, since)
     }
 
-    /// The scope is over in which it was polled, with this waker.
+    /// The scope is over in which it was polled.
     #[inline]
-    pub(crate) fn let_go(self, waker: &Waker) {
+    pub(crate) fn let_go(self) {
         if !self.is_empty() {
-            self.hand_on(Some(waker));
+            self.hand_on(true);
         }
         mem::forget(self);
     }
 
     #[cold]
-    fn hand_on(&self, over: Option<&Waker>) {
+    fn hand_on(&self, is_over: bool) {
         with(|outer| match outer {
-            Some(outer) => {
-                let over = over.map(|waker| outer.level(waker));
-                notes::give(self.owner, self.since, outer.owner(), over);
-            }
+            Some(outer) => notes::give(self.owner, self.since, outer.owner(), is_over),
             None => {
                 while let Some((what, role)) = notes::pop(self.owner, self.since) {
                     if let Role::Polled { polls, .. } = role {
@@ -583,18 +572,18 @@ impl Drop for Polled {
     #[inline]
     fn drop(&mut self) {
         if !self.is_empty() {
-            self.hand_on(None);
+            self.hand_on(false);
         }
     }
 }
 
-#[cold]
-fn adopt_since(owner: usize, mark: Mark, inside: &mut Inside) {
-    while let Some((what, role)) = notes::pop(owner, mark) {
-        if let Role::Polled { polls, loose } = role {
-            inside.keeper().adopt(&what, polls, loose);
-        }
-    }
+/// Takes what of an owner's was polled since: each thing, how often it had been polled, and whether it was let go of.
+pub(super) fn polled_since(owner: usize, since: Mark) -> impl Iterator<Item = (Arc<Pending>, u32, bool)> {
+    let pop = move || notes::pop(owner, since);
+    iter::from_fn(pop).filter_map(|(what, role)| match role {
+        Role::Polled { polls, is_loose } => Some((what, polls, is_loose)),
+        Role::Keeper => None,
+    })
 }
 
 /// As [`with`], for code of this task: none, if the innermost frame is another one's.
@@ -604,9 +593,9 @@ pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) ->
 }
 
 /// As [`Frame::note`], in the innermost frame.
-pub(super) fn note(what: &Arc<Pending>, waker: Option<&Waker>, loose: Option<Level>) {
+pub(super) fn note(what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
     with(|frame| match frame {
-        Some(frame) => frame.note(what, waker, loose),
+        Some(frame) => frame.note(what, waker, is_loose),
         None => what.nobodys(what.polled(None)),
     });
 }

@@ -171,7 +171,7 @@ impl<F: Future> Future for Guard<F> {
                 return self.pending_unless_usual(mark, is_fresh, cx).map(Err);
             }
         } else if is_noted_since(mark) {
-            loosen_since(mark, cx.waker());
+            loosen_since(mark);
         }
         poll.map(Ok)
     }
@@ -179,10 +179,10 @@ impl<F: Future> Future for Guard<F> {
 
 /// The await is over in which these were polled.
 #[cold]
-fn loosen_since(mark: Mark, waker: &Waker) {
+fn loosen_since(mark: Mark) {
     with_frame(|frame| {
         if let Some(frame) = frame {
-            frame.loosen_since(mark, waker);
+            frame.loosen_since(mark);
         }
     });
 }
@@ -253,7 +253,7 @@ impl<F: Future> Guard<F> {
                 return Poll::Pending;
             }
             let mut inside = Inside::NOTHING;
-            frame.adopt_since(mark, &mut inside);
+            inside.adopt_since(mark);
             self.pending(frame, Before::uncancelled(inside), cx)
         })
     }

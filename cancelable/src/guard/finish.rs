@@ -61,7 +61,7 @@ impl<F: Future> Future for Finish<F> {
         } else if poll.is_ready() {
             with_frame(|frame| {
                 if let Some(frame) = frame.filter(|_| is_noted_since(mark)) {
-                    frame.loosen_since(mark, cx.waker());
+                    frame.loosen_since(mark);
                 }
             });
         }

@@ -60,11 +60,11 @@ impl Before {
         let mut poll = self.poll_once(inner.as_mut(), cx);
         if self.cancelled && self.is_check_point {
             let mut patience = PATIENCE;
-            while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(frame, cx.waker())) {
+            while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(frame)) {
                 patience -= 1;
                 poll = self.poll_once(inner.as_mut(), cx);
             }
-            if poll.is_pending() && !with_frame(|frame| self.has(frame, Question::any(Kind::Hold), cx.waker())) {
+            if poll.is_pending() && !with_frame(|frame| self.has(frame, Question::any(Kind::Hold))) {
                 let mark = mark();
                 poll = self.starved.ask(inner, cx);
                 self.inside.adopt_since(mark);
@@ -82,16 +82,16 @@ impl Before {
     }
 
     /// Is something of this kind inside, or loose where a failure would drop it as well?
-    fn has(&self, frame: Option<&Frame<'_>>, question: Question<'_>, waker: &Waker) -> bool {
-        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question, Some(waker)))
+    fn has(&self, frame: Option<&Frame<'_>>, question: Question<'_>) -> bool {
+        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question))
     }
 
     /// Is there somebody left inside who has been told, is not held, and does not get out?
-    fn is_stuck(&self, frame: Option<&Frame<'_>>, waker: &Waker) -> bool {
+    fn is_stuck(&self, frame: Option<&Frame<'_>>) -> bool {
         self.told
             && self.got_out == got_out()
-            && !self.has(frame, Question::any(Kind::Hold), waker)
-            && self.has(frame, Question::any(Kind::Foreign), waker)
+            && !self.has(frame, Question::any(Kind::Hold))
+            && self.has(frame, Question::any(Kind::Foreign))
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
@@ -101,12 +101,12 @@ impl Before {
             cx.waker().wake_by_ref();
             return false;
         }
-        if self.has(Some(frame), Question::waiting(Kind::Hold, cx.waker()), cx.waker()) {
+        if self.has(Some(frame), Question::waiting(Kind::Hold, cx.waker())) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
-        if !self.has(Some(frame), Question::any(Kind::Foreign), cx.waker()) {
-            return !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), Some(cx.waker()));
+        if !self.has(Some(frame), Question::any(Kind::Foreign)) {
+            return !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), cx.waker());
         }
         // Some check points inside wait under wakers of their own.
         if !self.told {
@@ -120,7 +120,7 @@ impl Before {
             return false;
         }
         // All have been woken and these polls moved none of them: their owner does not poll them any more.
-        !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), Some(cx.waker()))
+        !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), cx.waker())
     }
 
     fn wake_when_told(&self, cause: &Arc<Cause>, waker: &Waker) {

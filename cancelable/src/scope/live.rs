@@ -96,6 +96,13 @@ impl Live {
         }
     }
 
+    /// As it was made, once it has [left](Self::leave) and `registered` has no token.
+    pub(super) fn reset(&mut self) {
+        (self.deadline, self.pausable) = (None, Pausable::No);
+        self.exit = None;
+        (self.is_begun, self.is_unmade, self.looks) = (false, false, LOOKS);
+    }
+
     /// The token of a body that unwound while the region had none to itself.
     pub(super) fn unwound(&self) -> Option<&CancellationToken> {
         self.exit.as_ref()?.unwound.as_ref()

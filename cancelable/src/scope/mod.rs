@@ -22,6 +22,8 @@ mod run;
 mod shield;
 mod sleep;
 mod source;
+#[allow(unsafe_code, reason = "keeps memory for states; see the head of the file")]
+mod state;
 mod try_join;
 
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};

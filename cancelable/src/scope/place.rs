@@ -2,10 +2,9 @@
 
 use std::pin::Pin;
 
-use super::live::Live;
 use super::origin::Origin;
 use super::region::Region;
-use crate::token::{CancellationToken, Registered};
+use super::state::State;
 
 // SAFETY: a region has an origin, of which the trait says it, a body, and what is checked below.
 //
@@ -15,7 +14,7 @@ unsafe impl<O: Origin, F: Send> Send for Region<O, F> {}
 
 const _: () = {
     const fn is_send<T: Send>() {}
-    is_send::<(Registered<CancellationToken>, Live)>();
+    is_send::<State>();
 };
 
 /// Drops what is in a pinned place, and leaves it empty.

@@ -13,8 +13,9 @@ use std::time::Duration;
 use super::enter::{is_cancelled_at_once, starts_cancelled};
 use super::live::{Exit, Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
-use super::origin::{Below, Dropped, LOOKS, Origin, Root, Unmade};
+use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
 use super::place::clear;
+use super::state::State;
 use crate::clock;
 use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
@@ -31,10 +32,7 @@ pin_project_lite::pin_project! {
     /// A body under a token that comes from `origin`.
     pub(crate) struct Region<O, F> {
         origin: O,
-        // Of a region that has not begun, or is done: with no token.
-        #[pin]
-        registered: Registered<CancellationToken>,
-        live: Live,
+        state: State,
         // In place from the start; `None` once it is done.
         #[pin]
         body: Option<F>,
@@ -43,7 +41,7 @@ pin_project_lite::pin_project! {
     impl<O, F> PinnedDrop for Region<O, F> {
         fn drop(this: Pin<&mut Self>) {
             // Otherwise it never was pending, or has cleaned up when it was done.
-            if this.live.is_begun {
+            if this.state.live().is_begun {
                 this.abandon();
             }
         }
@@ -72,16 +70,12 @@ impl Drop for OnUnwind<'_, '_> {
     }
 }
 
-impl<F> Region<Root, F> {
-    /// The body, for another region; this one has not begun.
-    pub(super) fn into_body(self) -> Option<F> {
-        // `Region` has a destructor, so its parts cannot be moved out of it.
-        let mut this = self;
-        let body = this.body.take();
-        // What is left needs no drop: a token that is none, and no name.
-        mem::forget(this);
-        body
-    }
+/// A region that is being looked after.
+struct Parts<'a, O, F> {
+    origin: &'a O,
+    registered: Pin<&'a mut Registered<CancellationToken>>,
+    live: &'a mut Live,
+    body: Pin<&'a mut Option<F>>,
 }
 
 impl<O, F> Region<O, F> {
@@ -89,13 +83,31 @@ impl<O, F> Region<O, F> {
         Self::with(origin, nature, Some(body))
     }
 
+    /// The same region, not yet polled, as something else.
+    pub(super) fn into_other<P>(self, origin: P, nature: Nature) -> Region<P, F> {
+        // `Region` has a destructor, so its parts cannot be moved out of it.
+        let mut this = self;
+        let body = this.body.take();
+        Region::with(origin, nature, body)
+    }
+
     #[inline(always)]
-    pub(super) fn with(origin: O, nature: Nature, body: Option<F>) -> Self {
+    fn with(origin: O, nature: Nature, body: Option<F>) -> Self {
         Self {
             origin,
-            registered: Registered::new(CancellationToken::never()),
-            live: Live::new(nature),
+            state: State::new(nature),
             body,
+        }
+    }
+
+    fn parts(self: Pin<&mut Self>) -> Parts<'_, O, F> {
+        let this = self.project();
+        let (registered, live) = this.state.parts();
+        Parts {
+            origin: this.origin,
+            registered,
+            live,
+            body: this.body,
         }
     }
 
@@ -108,18 +120,18 @@ impl<O, F> Region<O, F> {
     }
 
     pub(super) fn set_grace(self: Pin<&mut Self>, grace: Option<Duration>) {
-        self.project().live.nature.about.grace = grace;
+        self.parts().live.nature.about.grace = grace;
     }
 
     /// Ends the grace of a cancelled region, if it has one or not: its body goes when it is pending again.
     pub(super) fn force(self: Pin<&mut Self>) {
-        self.project().live.exit.get_or_insert_default().grace = Some(Delay::over());
+        self.parts().live.exit.get_or_insert_default().grace = Some(Delay::over());
     }
 
     /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
     /// (`false`).
     pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) -> bool {
-        let this = self.project();
+        let this = self.parts();
         this.live.nature.is_check_point = true;
         if this.live.is_begun {
             // A branch has its token once it has been pending, or has unwound.
@@ -136,7 +148,7 @@ impl<O, F> Region<O, F> {
     /// The region goes away: dropped, or done. Cancels first and drops the body after, so that a destructor that waits
     /// for the scope's threads does not wait for ever; and drops it within the region's frame.
     fn abandon(self: Pin<&mut Self>) {
-        let this = self.project();
+        let this = self.parts();
         let live = this.live;
         let mut body = this.body;
         let mut registered = this.registered;
@@ -167,8 +179,8 @@ impl<O, F> Region<O, F> {
             });
         }
         panics.run(|| live.leave(registered.token()));
-        panics.run(|| live.deadline = None);
-        panics.run(|| live.exit = None);
+        panics.run(|| registered.as_mut().adopt(CancellationToken::never()));
+        panics.run(|| live.reset());
         panics.resume();
     }
 }
@@ -198,12 +210,22 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        let this = self.as_mut().project();
-        let live = this.live;
-        if !live.is_begun {
-            let poll = self.as_mut().first_poll(cx, end);
-            return self.followed(poll, cx);
+        if self.state.live().is_begun {
+            return self.poll_begun(cx, end);
         }
+        let poll = self.as_mut().first_poll(cx, end);
+        self.followed(poll, cx)
+    }
+
+    /// A later poll than the first.
+    #[inline]
+    fn poll_begun<R>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
+        let this = self.as_mut().parts();
+        let live = this.live;
         let registered = this.registered.into_ref();
         let token = registered.token();
         let has_waker = registered.has(cx.waker());
@@ -219,7 +241,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         let (poll, polled) = live.nature.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
             self.finish();
-            polled.let_go(cx.waker());
+            polled.let_go();
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
@@ -232,8 +254,8 @@ impl<O: Origin, F: Future> Region<O, F> {
 
     /// The end of a poll after which the clock may be another.
     fn followed<R>(self: Pin<&mut Self>, poll: Poll<R>, cx: &mut Context<'_>) -> Poll<R> {
-        if poll.is_pending() && self.live.pausable != Pausable::No {
-            let this = self.project();
+        if poll.is_pending() && self.state.live().pausable != Pausable::No {
+            let this = self.parts();
             this.live.follow_clock(this.registered.token(), cx);
         }
         poll
@@ -246,10 +268,10 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.live.is_unmade && !self.as_mut().is_made(cx) {
+        if self.state.live().is_unmade && !self.as_mut().is_made(cx) {
             return self.poll_unmade(cx, end);
         }
-        let this = self.as_mut().project();
+        let this = self.as_mut().parts();
         let live = this.live;
         let body = running(this.body);
         let registered = this.registered.into_ref();
@@ -286,7 +308,7 @@ impl<O: Origin, F: Future> Region<O, F> {
 
     /// Does the region need its token before this poll? Then it is made.
     fn is_made(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
-        let this = self.as_mut().project();
+        let this = self.as_mut().parts();
         let (origin, live) = (this.origin, this.live);
         let stand_in = this.registered.as_ref().get_ref().token();
         let token = match live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
@@ -298,7 +320,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             None => return false,
         };
         self.as_mut().settle(token);
-        let this = self.project();
+        let this = self.parts();
         this.origin.begun(this.registered.token());
         true
     }
@@ -309,8 +331,8 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        let this = self.as_mut().project();
-        let (origin, live) = (&*this.origin, this.live);
+        let this = self.as_mut().parts();
+        let (origin, live) = (this.origin, this.live);
         let registered = this.registered.as_ref().get_ref();
         let stand_in = registered.token();
         let below = Below {
@@ -347,7 +369,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                 if let (Some(token), true) = (made, live.nature.owns_token) {
                     end_token(&token, live.nature.location);
                 }
-                polled.keep(&mut live.inside);
+                live.inside.keep(polled);
                 self.finish();
                 Poll::Ready(end(Ok(output)))
             }
@@ -364,7 +386,7 @@ impl<O: Origin, F: Future> Region<O, F> {
 
     /// The token has been made: it is what the region waits for from now on.
     fn settle(self: Pin<&mut Self>, token: CancellationToken) {
-        let this = self.project();
+        let this = self.parts();
         this.live.is_unmade = false;
         this.registered.adopt(token);
     }
@@ -378,14 +400,14 @@ impl<O: Origin, F: Future> Region<O, F> {
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
-        let live = self.as_mut().project().live;
-        polled.keep(&mut live.inside);
+        let live = self.as_mut().parts().live;
+        live.inside.keep(polled);
         if live.nature.shields {
             live.inside.set(Kind::Hold, true);
         }
         let poll = self.as_mut().pending_with(before, is_foreign, cx);
         if poll.is_pending() {
-            self.live.inside.note(cx.waker());
+            self.state.live().inside.note(cx.waker());
         }
         poll
     }
@@ -396,7 +418,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
-        let this = self.as_mut().project();
+        let this = self.as_mut().parts();
         let live = this.live;
         let mut registered = this.registered;
         let token = registered.token();
@@ -466,8 +488,8 @@ impl<O: Origin, F: Future> Region<O, F> {
     ) -> Poll<R> {
         let task = Task::current();
         with_frame_of(task, |outer| {
-            let this = self.as_mut().project();
-            let (origin, live, mut body) = (&*this.origin, this.live, this.body);
+            let this = self.as_mut().parts();
+            let (origin, live, mut body) = (this.origin, this.live, this.body);
             assert!(
                 body.is_some(),
                 "a scope, shield or ambient future was polled after it had completed"
@@ -507,7 +529,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                         end_token(&token, nature.location);
                     }
                 }
-                polled.let_go(cx.waker());
+                polled.let_go();
                 return Poll::Ready(end(Ok(output)));
             }
             let is_foreign = !frame.outer_wakes(cx.waker());
@@ -540,7 +562,7 @@ impl<O: Origin, F: Future> Region<O, F> {
 
     /// The body is done: end the token, inside whose frame the body's remains are dropped.
     fn finish(self: Pin<&mut Self>) {
-        let this = self.project();
+        let this = self.parts();
         let live = this.live;
         let (body, mut registered) = (this.body, this.registered);
         if !live.is_unmade {
@@ -554,8 +576,6 @@ impl<O: Origin, F: Future> Region<O, F> {
         }
         live.leave(registered.token());
         registered.as_mut().adopt(CancellationToken::never());
-        live.is_begun = false;
-        (live.deadline, live.pausable) = (None, Pausable::No);
-        live.exit = None;
+        live.reset();
     }
 }

@@ -25,6 +25,8 @@ use crate::error::FromCancelled;
 /// In an [annotated](macro@crate::cancelable) function, `#[cancelable(shield)]` on a statement or block is shorter, and lets `?` leave the
 /// function. For clean-up that has to run whichever way a scope ends, see [`cancel_scope!`](crate::cancel_scope#finally-clean-up).
 ///
+/// The future is moved once, into the one that is returned, which is 24 bytes larger, or about a hundred with a timeout.
+///
 /// The await of a shield should not be guarded: that is, `shield(f).await`, as it is written, also in an annotated
 /// function, which leaves it alone.
 ///
@@ -55,8 +57,8 @@ use crate::error::FromCancelled;
 /// - A loop that leaves, as by `?` on the first error of a crowd, drops the crowd, shields and all. Use a
 ///   [`TaskGroup`](crate::TaskGroup), [`try_join!`](crate::try_join), one await over the whole crowd (`join_all`, `collect`), or
 ///   a loop that keeps the errors and goes on.
-/// - A scope waits also for a shield that nobody polls any more; for ever, if it has no [grace](Scope::grace). Checks of a loop
-///   that never polls it are spared 1,000 times, and then fail.
+/// - A scope waits also for a shield that nobody polls any more; for ever, if it has no [grace](Scope::grace). A loop that
+///   neither polls it nor waits for anything is spared by its checks 1,000 times.
 /// - In code without check points a plain `crowd.next().await` may leave a shield behind unnoticed. [`guard`](crate::guard())
 ///   that await.
 #[track_caller]
@@ -119,7 +121,7 @@ impl<F> Shield<F> {
     {
         let plan = Scope::new().detached().timeout(after).plan;
         ShieldWithTimeout {
-            region: Region::with(plan, nature(true, self.location), self.region.into_body()),
+            region: self.region.into_other(plan, nature(true, self.location)),
         }
     }
 }

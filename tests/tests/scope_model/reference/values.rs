@@ -1,0 +1,183 @@
+//! Futures that are polled by reference.
+
+use super::world::World;
+use super::{Awaited, Output, Task};
+
+/// A future that a body owns. One await has it at a time, from its first poll to its end, and the others wait until it goes;
+/// or, shared, all of them, who then poll it under a waker that wakes them all.
+pub(super) struct Value {
+    /// While it is pending and not being polled.
+    task: Option<Task>,
+    /// Of a shared one.
+    output: Option<Output>,
+    /// That of a shared one.
+    waker: Option<usize>,
+    /// Who polls it, of a shared one; with their wakers.
+    users: Vec<(usize, usize)>,
+    /// The await that has it, and those that wait for it, with their wakers.
+    user: Option<usize>,
+    waiting: Vec<(usize, usize)>,
+    is_shared: bool,
+    /// Moved away from its owner.
+    is_taken: bool,
+}
+
+impl Value {
+    /// Adds what is pending in it, as long as it is its owner's.
+    pub(super) fn things(&self, world: &World, things: &mut Vec<usize>) {
+        if !self.is_taken {
+            self.all_things(world, things);
+        }
+    }
+
+    fn all_things(&self, world: &World, things: &mut Vec<usize>) {
+        if let Some(task) = &self.task {
+            task.things(world, things);
+        }
+    }
+}
+
+impl World {
+    pub(super) fn new_value(&mut self, is_shared: bool, task: Task) -> usize {
+        self.values.push(Value {
+            task: Some(task),
+            output: None,
+            waker: None,
+            users: Vec::new(),
+            user: None,
+            waiting: Vec::new(),
+            is_shared,
+            is_taken: false,
+        });
+        self.values.len() - 1
+    }
+
+    /// Its owner has ended, or is dropped.
+    pub(super) fn end_owner(&mut self, value: usize) {
+        if !self.values[value].is_taken {
+            self.drop_value(value);
+        }
+    }
+
+    fn drop_value(&mut self, value: usize) {
+        if let Some(mut task) = self.values[value].task.take() {
+            task.abandon(self);
+        }
+        self.wake_waiting(value);
+        self.wake_users_of(value);
+    }
+
+    fn wake_waiting(&mut self, value: usize) {
+        let waiting = std::mem::take(&mut self.values[value].waiting);
+        waiting.into_iter().for_each(|(_, waker)| self.wake(waker));
+    }
+
+    fn wake_users_of(&mut self, value: usize) {
+        let users = std::mem::take(&mut self.values[value].users);
+        users.into_iter().for_each(|(_, waker)| self.wake(waker));
+    }
+
+    /// If that is the waker of a shared future.
+    pub(super) fn wake_users(&mut self, waker: usize) {
+        if let Some(value) = self.values.iter().position(|value| value.waker == Some(waker)) {
+            self.wake_users_of(value);
+        }
+    }
+}
+
+/// An await by reference.
+pub(super) struct Using {
+    value: usize,
+    id: usize,
+    take: bool,
+    /// It has moved the future in here.
+    has_taken: bool,
+}
+
+impl Using {
+    pub(super) fn new(value: usize, id: usize, take: bool) -> Self {
+        Self {
+            value,
+            id,
+            take,
+            has_taken: false,
+        }
+    }
+
+    pub(super) fn poll(&mut self, world: &mut World, waker: usize) -> Option<Output> {
+        let output = self.try_poll(world, waker)?;
+        self.leave(world);
+        if self.has_taken {
+            world.drop_value(self.value);
+        }
+        Some(output)
+    }
+
+    fn try_poll(&mut self, world: &mut World, waker: usize) -> Option<Output> {
+        let value = &mut world.values[self.value];
+        if std::mem::take(&mut self.take) && value.task.is_some() && value.user.is_none() && !value.is_taken {
+            (value.is_taken, self.has_taken) = (true, true);
+        }
+        if let Some(output) = &value.output {
+            return Some(output.clone());
+        }
+        if value.task.is_none() {
+            return Some(Ok(()));
+        }
+        if value.is_shared {
+            value.users.retain(|&(user, _)| user != self.id);
+            value.users.push((self.id, waker));
+        } else if value.user.is_some_and(|user| user != self.id) {
+            value.waiting.retain(|&(user, _)| user != self.id);
+            value.waiting.push((self.id, waker));
+            return None;
+        } else {
+            value.user = Some(self.id);
+        }
+        let mut task = value.task.take().expect("looked at above");
+        let waker = if value.is_shared {
+            let own = value.waker.unwrap_or_else(|| world.new_waker());
+            world.values[self.value].waker = Some(own);
+            own
+        } else {
+            waker
+        };
+        let output = task.poll(world, waker);
+        let value = &mut world.values[self.value];
+        match &output {
+            None => value.task = Some(task),
+            Some(output) if value.is_shared => value.output = Some(output.clone()),
+            Some(_) => {}
+        }
+        if output.is_some() {
+            self.leave(world);
+            world.wake_users_of(self.value);
+        }
+        output
+    }
+
+    /// This await is over.
+    fn leave(&self, world: &mut World) {
+        let value = &mut world.values[self.value];
+        value.waiting.retain(|&(user, _)| user != self.id);
+        value.users.retain(|&(user, _)| user != self.id);
+        if value.user == Some(self.id) {
+            value.user = None;
+            world.wake_waiting(self.value);
+        }
+    }
+
+    pub(super) fn abandon(&mut self, world: &mut World) {
+        self.leave(world);
+        if self.has_taken {
+            world.drop_value(self.value);
+        }
+    }
+
+    /// Adds what is pending in the future, if it is dropped with this await.
+    pub(super) fn things(&self, world: &World, things: &mut Vec<usize>) {
+        if self.has_taken {
+            world.values[self.value].all_things(world, things);
+        }
+    }
+}

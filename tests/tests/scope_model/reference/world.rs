@@ -1,0 +1,219 @@
+//! Tokens, frames, wakers, and the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cancelable::ReasonKind;
+
+use super::Task;
+use super::places::{Level, Thing};
+use super::values::Value;
+use crate::program::{End, Event, GIVEN, Grace, Notice, What};
+
+/// A token, whether anybody ever asked for it or not.
+pub(super) struct Token {
+    pub(super) parent: Option<usize>,
+    pub(super) cause: Option<usize>,
+}
+
+pub(super) struct Cause {
+    pub(super) origin: usize,
+    kind: ReasonKind,
+    message: Option<String>,
+}
+
+/// A stretch of running code.
+#[derive(Clone)]
+pub(super) struct Frame {
+    pub(super) token: usize,
+    /// The waker that a cancel of the token wakes anyway; `None` while a destructor runs.
+    pub(super) waker: Option<usize>,
+    pub(super) name: Option<String>,
+    pub(super) grace: Grace,
+    /// The token was given, and what is outside need not be the code round it.
+    pub(super) is_given: bool,
+}
+
+/// A waker: an owner polls its future again only if it is woken.
+#[derive(Default)]
+pub(super) struct Waker {
+    pub(super) woken: bool,
+    pub(super) owner: Option<usize>,
+    pub(super) is_of_a_task: bool,
+}
+
+/// Who is to be woken by a token's cancel.
+struct Registration {
+    point: usize,
+    token: usize,
+    waker: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct World {
+    pub(super) tokens: Vec<Token>,
+    pub(super) causes: Vec<Cause>,
+    pub(super) known: Vec<usize>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) wakers: Vec<Waker>,
+    registered: Vec<Registration>,
+    asked: usize,
+    pub(crate) log: Vec<Event>,
+    pub(super) values: Vec<Value>,
+    /// Tasks that nobody has polled yet.
+    pub(super) spawned: Vec<Task>,
+    points: usize,
+    /// The awaits and regions that have begun and are not over.
+    pub(super) live: BTreeSet<usize>,
+    pub(super) things: BTreeMap<usize, Thing>,
+    /// How many check points have got out of a cancelled scope that had waited there under wakers of their own.
+    pub(super) got_out: usize,
+    /// What is being polled, outermost first.
+    pub(super) levels: Vec<Level>,
+    /// A check point has come to a decision that the laws leave to the library, when there were so many events.
+    pub(crate) open: Option<usize>,
+    /// A check point had to reckon with something that was not in the future that it awaited.
+    pub(crate) outlived: bool,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let parents: [Option<usize>; GIVEN] = [None, Some(0), None];
+        Self {
+            tokens: parents.map(|parent| Token { parent, cause: None }).into(),
+            known: (0..GIVEN).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_cancelled(&self, token: usize) -> bool {
+        self.tokens[token].cause.is_some()
+    }
+
+    /// L9: a token made below a cancelled one is cancelled.
+    pub(super) fn child(&mut self, parent: Option<usize>) -> usize {
+        let cause = parent.and_then(|parent| self.tokens[parent].cause);
+        self.tokens.push(Token { parent, cause });
+        self.tokens.len() - 1
+    }
+
+    /// L1: the first cancel stands. L2: it goes down, and stops where another came first. L3: all read as cancelled before
+    /// anyone is woken. L11: and then all are.
+    pub(super) fn cancel(&mut self, origin: usize, kind: ReasonKind, message: Option<String>) -> bool {
+        if self.is_cancelled(origin) {
+            return false;
+        }
+        let cause = self.causes.len();
+        self.causes.push(Cause { origin, kind, message });
+        for token in 0..self.tokens.len() {
+            let is_below = std::iter::successors(Some(token), |&at| self.tokens[at].parent).any(|at| at == origin);
+            if is_below {
+                self.tokens[token].cause.get_or_insert(cause);
+            }
+        }
+        let (tell, wait) = std::mem::take(&mut self.registered)
+            .into_iter()
+            .partition(|registration| self.is_cancelled(registration.token));
+        self.registered = wait;
+        for registration in tell {
+            self.wake(registration.waker);
+        }
+        true
+    }
+
+    /// Somebody cancels a token that they know.
+    pub(crate) fn ask(&mut self, known: usize) -> (usize, bool) {
+        let known = known % self.known.len();
+        self.asked += 1;
+        let message = self.asked.to_string();
+        (known, self.cancel(self.known[known], ReasonKind::Manual, Some(message)))
+    }
+
+    pub(super) fn wake(&mut self, waker: usize) {
+        let mut next = Some(waker);
+        while let Some(waker) = next {
+            self.wakers[waker].woken = true;
+            next = self.wakers[waker].owner;
+            self.wake_users(waker);
+        }
+    }
+
+    pub(super) fn new_waker(&mut self) -> usize {
+        self.wakers.push(Waker {
+            woken: true,
+            ..Waker::default()
+        });
+        self.wakers.len() - 1
+    }
+
+    pub(crate) fn new_task(&mut self) -> usize {
+        let waker = self.new_waker();
+        self.wakers[waker].is_of_a_task = true;
+        waker
+    }
+
+    pub(super) fn new_point(&mut self) -> usize {
+        self.points += 1;
+        self.live.insert(self.points);
+        self.points
+    }
+
+    pub(super) fn register(&mut self, point: usize, token: usize, waker: usize) {
+        self.unregister(point);
+        self.registered.push(Registration { point, token, waker });
+    }
+
+    pub(super) fn unregister(&mut self, point: usize) {
+        self.registered.retain(|registration| registration.point != point);
+    }
+
+    /// What an error of the innermost frame says: the shared cause (L2), whose it is (L15, by identity), where it was
+    /// noticed.
+    pub(super) fn notice(&self, noticed_by: &'static str) -> Option<Notice> {
+        let cause = &self.causes[self.tokens[self.frames.last()?.token].cause?];
+        Some(Notice {
+            kind: cause.kind,
+            message: cause.message.clone(),
+            belongs_to: (0..self.known.len())
+                .filter(|&at| self.known[at] == cause.origin)
+                .collect(),
+            noticed_by,
+            scope_name: self.frames_round().find_map(|frame| frame.name.clone()),
+            forced: false,
+        })
+    }
+
+    /// The frames of the code that is running, innermost first.
+    pub(super) fn frames_round(&self) -> impl Iterator<Item = &Frame> {
+        let given = self.frames.iter().rposition(|frame| frame.is_given).unwrap_or(0);
+        self.frames[given..].iter().rev()
+    }
+
+    pub(super) fn say(&mut self, node: usize, observed: bool, what: What) {
+        // L18: without a scope, nothing is cancelled. L20: within, it is the scope's token that one sees.
+        let token = self.frames.last().map(|frame| frame.token);
+        self.log.push(Event {
+            node,
+            what,
+            ambient: token
+                .filter(|_| observed)
+                .and_then(|token| self.known.iter().position(|&at| at == token)),
+            cancelled: token.is_some_and(|token| self.is_cancelled(token)),
+        });
+    }
+
+    pub(crate) fn take_spawned(&mut self) -> Vec<Task> {
+        std::mem::take(&mut self.spawned)
+    }
+
+    pub(crate) fn ends(&self) -> Vec<Option<End>> {
+        let end = |&token: &usize| {
+            let cause = &self.causes[self.tokens[token].cause?];
+            Some(End {
+                kind: cause.kind,
+                message: cause.message.clone(),
+                inherited: cause.origin != token,
+            })
+        };
+        self.known.iter().map(end).collect()
+    }
+}
