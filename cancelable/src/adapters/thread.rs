@@ -229,7 +229,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// driven by some other thread. And do not call this in async code: it would block the executor.
 ///
 /// If the future drives an executor (smol's `LocalExecutor::run`, a `LocalSet`), the tasks of that run in the scope, too, unless
-/// they are tokio's: see [`CancellationToken::sync_scope`](CancellationToken::sync_scope#executors-inside).
+/// they are tokio's: see [`CancellationToken::sync_scope`](CancellationToken#executors-inside).
 ///
 /// # Errors
 ///

@@ -64,7 +64,7 @@ impl CancellationToken {
     /// [`sync_scope`](Self::sync_scope) is right.
     ///
     /// Inside it the token is in force in whatever runs there. If `f` drives an executor, that is also its other tasks: see
-    /// [`sync_scope`](Self::sync_scope#executors-inside).
+    /// [`sync_scope`](CancellationToken#executors-inside).
     #[track_caller]
     pub fn scope<F: Future>(&self, f: F) -> Scoped<F> {
         Scoped {

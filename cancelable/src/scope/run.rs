@@ -198,7 +198,7 @@ impl Scope {
     /// A deadline ends it at the first of these after it has passed.
     ///
     /// If the body drives an executor, as `runtime.block_on(…)` does, tasks of others may run in the scope, and be cancelled with
-    /// it: see [`CancellationToken::sync_scope`](CancellationToken::sync_scope#executors-inside).
+    /// it: see [`CancellationToken::sync_scope`](CancellationToken#executors-inside).
     ///
     /// # Errors
     ///
