@@ -55,7 +55,7 @@ use crate::error::FromCancelled;
 /// longer where it began. Three things are beyond it:
 ///
 /// - A loop that leaves, as by `?` on the first error of a crowd, drops the crowd, shields and all. Use a
-///   [`TaskGroup`](crate::TaskGroup), [`try_join!`](crate::try_join), one await over the whole crowd (`join_all`, `collect`), or
+///   [`TaskGroup`](crate::TaskGroup), [`try_join!`](crate::try_join!), one await over the whole crowd (`join_all`, `collect`), or
 ///   a loop that keeps the errors and goes on.
 /// - A scope waits also for a shield that nobody polls any more; for ever, if it has no [grace](Scope::grace). A loop that
 ///   neither polls it nor waits for anything is spared by its checks 1,000 times.
