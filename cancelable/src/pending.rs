@@ -10,7 +10,9 @@
 
 use std::cell::Cell;
 use std::mem;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc as Shared, Weak};
 use std::task::Waker;
 
 use crate::primitive::{Arc, Mutex, MutexGuard, lock};
@@ -107,7 +109,7 @@ struct State {
     /// When it was last spared, by [`POLLS`] or [`got_out`].
     spared_at: u32,
     /// Of a hold: what it was last polled with.
-    waker: Option<Arc<Waker>>,
+    waker: Option<Shared<Waker>>,
     /// It has been woken, and not polled since, because somebody waits for what is loose.
     is_nudged: bool,
     /// By kind. Some may have ended, or moved.
@@ -143,20 +145,21 @@ impl List {
 }
 
 struct Waiting {
-    /// Shared, so that it can be taken out of the lock without running user code.
-    waker: Arc<Waker>,
+    /// The waiter's own: gone with that.
+    waker: Weak<Waker>,
     /// It has been woken once because the thing had moved, and not since.
     knows: bool,
 }
 
 impl State {
     /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever.
-    fn moved(&mut self) -> Vec<Arc<Waker>> {
+    fn moved(&mut self) -> Vec<Shared<Waker>> {
         let news = self.waiting.iter_mut().filter(|waiting| !waiting.knows);
         news.map(|waiting| {
             waiting.knows = true;
-            Arc::clone(&waiting.waker)
+            waiting.waker.upgrade()
         })
+        .flatten()
         .collect()
     }
 
@@ -186,10 +189,12 @@ pub(crate) enum Level {
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) kind: Kind,
-    /// Woken when the answer may be another, if it is yes.
+    /// Whoever asks waits, and is to be woken when what is found has ended or moved.
+    pub(crate) waiter: Option<&'a Shared<Waker>>,
+    /// Woken to ask once more, if the answer cannot be known yet.
     pub(crate) waker: Option<&'a Waker>,
-    /// Whoever asks waits, and is to be woken when what is found has ended or moved; if not, it is spared only so often.
-    pub(crate) waits: bool,
+    /// Whoever asks does not wait, and is spared only so often.
+    pub(crate) is_spared: bool,
     /// All that is inside, or only what is loose.
     pub(crate) of: Of,
     /// A hold that is found is to be polled again, so that it shows whose it is: a branch beside whoever asks may have taken it over.
@@ -213,8 +218,9 @@ impl<'a> Question<'a> {
     pub(crate) fn any(kind: Kind) -> Self {
         Self {
             kind,
+            waiter: None,
             waker: None,
-            waits: true,
+            is_spared: false,
             of: Of::All,
             nudges: false,
             except: &[],
@@ -222,9 +228,9 @@ impl<'a> Question<'a> {
     }
 
     /// The same for one who is to be woken when it has ended or moved.
-    pub(crate) fn waiting(kind: Kind, waker: &'a Waker) -> Self {
+    pub(crate) fn waiting(kind: Kind, waiter: &'a Shared<Waker>) -> Self {
         Self {
-            waker: Some(waker),
+            waiter: Some(waiter),
             ..Self::any(kind)
         }
     }
@@ -232,7 +238,7 @@ impl<'a> Question<'a> {
     /// The same for a check point that does not wait.
     pub(crate) fn spared(kind: Kind) -> Self {
         Self {
-            waits: false,
+            is_spared: true,
             ..Self::any(kind)
         }
     }
@@ -328,11 +334,11 @@ impl Pending {
         let polls = state.polls;
         if let Some((level, waker)) = by {
             state.level = level;
-            let is_known = |known: &Arc<Waker>| known.will_wake(waker);
+            let is_known = |known: &Shared<Waker>| known.will_wake(waker);
             if state.is[Kind::Hold as usize] && !state.waker.as_ref().is_some_and(is_known) {
                 // User code, so not under the lock.
                 drop(state);
-                let waker = Some(Arc::new(waker.clone()));
+                let waker = Some(Shared::new(waker.clone()));
                 let before = mem::replace(&mut lock(&self.state).waker, waker);
                 drop(before);
             }
@@ -459,7 +465,7 @@ impl Pending {
         let within = state.within;
         drop(state);
         if !waiting.is_empty() && !is_in_place(within) {
-            wake(waiting.into_iter().map(|waiting| waiting.waker).collect());
+            wake(waiting.iter().filter_map(|waiting| waiting.waker.upgrade()).collect());
         }
     }
 
@@ -562,7 +568,7 @@ impl Pending {
     /// Does it count for whoever asks?
     fn counts(&self, question: Question<'_>) -> bool {
         (!matches!(question.of, Of::Bare(_)) || self.is_left(question))
-            && (question.waits || self.is_spared(question.kind))
+            && (!question.is_spared || self.is_spared(question.kind))
     }
 
     /// Has it been left behind by an await that was no check point? Whoever asks first cannot know. If it is polled before the next
@@ -639,17 +645,20 @@ impl Pending {
 
     /// Has whoever asked woken when this has ended or moved.
     fn wait(&self, keeper: Place, question: Question<'_>) {
-        let waker = question.waker.filter(|_| question.waits);
-        let Some(waker) = waker.cloned().map(Arc::new) else {
-            return;
-        };
+        let Some(waiter) = question.waiter else { return };
         let mut state = lock(&self.state);
         if !state.is_valid_in(keeper) || !state.has(question.kind) {
             // It has, a moment ago.
             drop(state);
-            waker.wake_by_ref();
-        } else if !state.waiting.iter().any(|other| other.waker.will_wake(&waker)) {
-            state.waiting.push(Waiting { waker, knows: false });
+            return waiter.wake_by_ref();
+        }
+        let is_same = |known: &Waiting| ptr::eq(known.waker.as_ptr(), Shared::as_ptr(waiter));
+        if !state.waiting.iter().any(is_same) {
+            state.waiting.retain(|known| known.waker.strong_count() > 0);
+            state.waiting.push(Waiting {
+                waker: Shared::downgrade(waiter),
+                knows: false,
+            });
         }
     }
 }
@@ -673,7 +682,7 @@ impl Drop for Pending {
     }
 }
 
-fn wake(waiting: Vec<Arc<Waker>>) {
+fn wake(waiting: Vec<Shared<Waker>>) {
     if waiting.is_empty() {
         return;
     }

@@ -1,5 +1,9 @@
 //! Stackful coroutines: scopes that are suspended half-way and left in any order (L26), and how deep scopes may be on one
 //! stack (L25). Each program about coroutines runs in a process of its own, for what it is afraid of would end the process.
+//!
+//! Threads: <https://github.com/rust-lang/rust/issues/33368>, <https://github.com/rustcc/coroutine-rs/issues/31>,
+//! <https://github.com/Amanieu/corosensei/issues/27> (coroutines and thread-locals), <https://github.com/tokio-rs/tracing/issues/698> (what is entered
+//! in one order and left in another).
 #![cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
 
 use std::cell::{Cell, RefCell};

@@ -56,7 +56,7 @@ type TwentyFive<F> = Five<Five<Five<Five<Five<F>>>>>;
 #[test]
 fn l25_of_each_of_twenty_five_nested_regions_rustc_looks_at_its_body_and_nothing_else() {
     fn is_send<F: Send>() {}
-    is_send::<TwentyFive<TwentyFive<Ready<()>>>>();
+    is_send::<TwentyFive<Ready<()>>>();
 }
 
 /// A region is `Send` if, and only if, its body is.

@@ -375,7 +375,7 @@ impl<'a> Frame<'a> {
                     } else {
                         question.waker
                     },
-                    nudges: question.waits && of == Of::Loose && question.kind == Kind::Hold,
+                    nudges: question.waiter.is_some() && of == Of::Loose && question.kind == Kind::Hold,
                     except: &being_polled,
                     ..question.of(of)
                 };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::stage::Stage;
@@ -118,6 +119,8 @@ struct Special {
     own: Option<Pin<Box<Registered<CancellationToken>>>>,
     /// How many polls in a row the runtime's budget has put a failure off.
     put_off: PutOff,
+    /// Woken by the holds that it waits for.
+    waiter: Option<Arc<Waker>>,
 }
 
 impl Special {
@@ -259,13 +262,13 @@ impl<F: Future> Guard<F> {
     }
 
     #[cold]
-    fn pending(self: Pin<&mut Self>, frame: &Frame<'_>, before: Before, cx: &mut Context<'_>) -> Poll<Cancelled> {
+    fn pending(self: Pin<&mut Self>, frame: &Frame<'_>, mut before: Before, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.project();
         let was_kept = this.stage.get_mut().is_some_and(|special| special.inside.is_some());
         if before.inside.is_some() {
             this.stage.get_or_default().inside = before.inside.clone();
         }
-        let poll = pending(this.stage, frame, &before, this.location, cx);
+        let poll = pending(this.stage, frame, &mut before, this.location, cx);
         if let (Poll::Pending, Some(special)) = (&poll, this.stage.get_mut()) {
             if !was_kept {
                 special.inside.set_guarded();
@@ -280,12 +283,17 @@ impl<F: Future> Guard<F> {
 fn pending(
     stage: &mut Stage<Special>,
     frame: &Frame<'_>,
-    before: &Before,
+    before: &mut Before,
     location: &'static Location<'static>,
     cx: &mut Context<'_>,
 ) -> Poll<Cancelled> {
     if let Some(cause) = frame.token().cause() {
-        if before.may_fail(&cause, frame, cx) {
+        before.waiter = stage.get_mut().and_then(|special| special.waiter.take());
+        let may_fail = before.may_fail(&cause, frame, cx);
+        if before.waiter.is_some() {
+            stage.get_or_default().waiter = before.waiter.take();
+        }
+        if may_fail {
             let put_off = stage.get_mut().map(|special| &special.put_off);
             if let Some(put_off) = before.starved.puts_off(put_off, cx) {
                 stage.get_or_default().put_off = put_off;

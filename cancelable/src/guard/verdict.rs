@@ -28,6 +28,8 @@ pub(crate) struct Before {
     pub(crate) told: bool,
     /// What is pending inside.
     pub(crate) inside: Inside,
+    /// What holds have woken, whom this check point waits for: with it goes what they know of it.
+    pub(crate) waiter: Option<std::sync::Arc<Waker>>,
     /// How many foreign waiters had got out.
     pub(crate) got_out: u32,
     /// It fails, if its token is cancelled and it may.
@@ -95,18 +97,18 @@ impl Before {
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
-    pub(crate) fn may_fail(&self, cause: &Arc<Cause>, frame: &Frame<'_>, cx: &Context<'_>) -> bool {
+    pub(crate) fn may_fail(&mut self, cause: &Arc<Cause>, frame: &Frame<'_>, cx: &Context<'_>) -> bool {
         if !self.cancelled {
             // It came in the middle of the poll: what had been polled by then has not seen it.
             cx.waker().wake_by_ref();
             return false;
         }
-        if self.has(Some(frame), Question::waiting(Kind::Hold, cx.waker())) {
+        if self.is_held(cx.waker(), |before, question| before.has(Some(frame), question)) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
         if !self.has(Some(frame), Question::any(Kind::Foreign)) {
-            return !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), cx.waker());
+            return !self.is_held(cx.waker(), |_, question| frame.has_left_behind(question, cx.waker()));
         }
         // Some check points inside wait under wakers of their own.
         if !self.told {
@@ -120,7 +122,20 @@ impl Before {
             return false;
         }
         // All have been woken and these polls moved none of them: their owner does not poll them any more.
-        !frame.has_left_behind(Question::waiting(Kind::Hold, cx.waker()), cx.waker())
+        !self.is_held(cx.waker(), |_, question| frame.has_left_behind(question, cx.waker()))
+    }
+
+    /// Is there a hold, by this question? Then the task is woken when that has ended or moved.
+    fn is_held(&mut self, waker: &Waker, is: impl Fn(&Self, Question<'_>) -> bool) -> bool {
+        if !is(self, Question::any(Kind::Hold)) {
+            self.waiter = None;
+            return false;
+        }
+        let kept = self.waiter.take().filter(|kept| kept.will_wake(waker));
+        let waiter = kept.unwrap_or_else(|| std::sync::Arc::new(waker.clone()));
+        let is_held = is(self, Question::waiting(Kind::Hold, &waiter));
+        self.waiter = Some(waiter);
+        is_held
     }
 
     fn wake_when_told(&self, cause: &Arc<Cause>, waker: &Waker) {

@@ -1,7 +1,8 @@
 //! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
 
 use std::pin::Pin;
-use std::task::Context;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use super::nature::Nature;
@@ -54,6 +55,8 @@ pub(super) struct Exit {
     pub(super) unwound: Option<CancellationToken>,
     /// How many polls in a row the runtime's budget has put a failure off.
     pub(super) put_off: PutOff,
+    /// Woken by the holds that it waits for.
+    pub(super) waiter: Option<Arc<Waker>>,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }

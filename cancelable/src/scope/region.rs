@@ -414,7 +414,7 @@ impl<O: Origin, F: Future> Region<O, F> {
 
     fn pending_with(
         mut self: Pin<&mut Self>,
-        before: Before,
+        mut before: Before,
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
@@ -435,7 +435,12 @@ impl<O: Origin, F: Future> Region<O, F> {
             let is_forced = live.poll_grace(cx);
             if !is_forced {
                 let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-                if !frame.enter(|| before.may_fail(&cause, &frame, cx)) {
+                before.waiter = live.exit.as_mut().and_then(|exit| exit.waiter.take());
+                let may_fail = frame.enter(|| before.may_fail(&cause, &frame, cx));
+                if before.waiter.is_some() {
+                    live.exit.get_or_insert_default().waiter = before.waiter.take();
+                }
+                if !may_fail {
                     return Poll::Pending;
                 }
                 if let Some(put_off) = before.starved.puts_off(live.put_off(), cx) {

@@ -102,7 +102,7 @@ const GIVEN: [(&str, Given); 6] = [
     }),
     ("an await in a scope in that", |turn| {
         let inner = Scope::new().run(async { guard(turn).await.map(drop) });
-        async { inner.await }.in_current_scope().boxed()
+        inner.in_current_scope().boxed()
     }),
 ];
 

@@ -7,6 +7,7 @@ mod crowds;
 mod inside;
 mod kinds;
 mod members;
+mod random;
 mod rest;
 mod table;
 mod turns;

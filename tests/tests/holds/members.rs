@@ -101,7 +101,7 @@ pub(super) fn patient_by_hand(members: Vec<Boxed>) -> Boxed {
 
 /// Members that are told of the cancel all get out, in loops that go on after the first of them has.
 pub(super) fn all_get_out(crowd: PatientCrowd) {
-    for by in [By::Token, By::Parent, By::Deadline, By::DeadlineOutside] {
+    for by in ANYBODYS {
         for (members, is_slow) in [(1, false), (2, false), (3, true), (20, false), (20, true), (70, false)] {
             for when in WHENEVER {
                 get_out(crowd, by, members, is_slow, when);

@@ -26,13 +26,28 @@ pub(super) enum By {
     Deadline,
     /// The deadline of the scope outside that.
     DeadlineOutside,
+    /// It is a branch of a race, and another one has won.
+    Lost,
+    /// It is a branch that others have to be joined with, and one of them has failed.
+    Failed,
 }
+
+pub(super) const ANYBODYS: [By; 6] = [
+    By::Token,
+    By::Parent,
+    By::Deadline,
+    By::DeadlineOutside,
+    By::Lost,
+    By::Failed,
+];
 
 /// Something that a cancel ends, on a clock that stands still.
 pub(super) struct Scene {
     runtime: Option<tokio::runtime::Runtime>,
     token: CancellationToken,
     by: By,
+    /// Ends the branch beside it.
+    other: RefCell<Option<oneshot::Sender<()>>>,
 }
 
 impl Scene {
@@ -41,7 +56,13 @@ impl Scene {
     pub(super) fn new(by: By) -> Self {
         let token = CancellationToken::new();
         let runtime = matches!(by, By::Deadline | By::DeadlineOutside).then(paused_tokio);
-        Self { runtime, token, by }
+        let other = RefCell::default();
+        Self {
+            runtime,
+            token,
+            by,
+            other,
+        }
     }
 
     pub(super) fn task(&self, body: Boxed) -> Driven<'static, Outcome> {
@@ -49,15 +70,45 @@ impl Scene {
             By::Token => self.token.scope(body).boxed(),
             By::Parent => Scope::new().parent(&self.token).run(body).boxed(),
             By::Deadline => Scope::new().timeout(Self::TIMEOUT).run(body).boxed(),
+            By::Lost | By::Failed => {
+                let (end, ended) = oneshot::channel();
+                *self.other.borrow_mut() = Some(end);
+                self.beside(body, ended)
+            }
             By::DeadlineOutside => Scope::new().timeout(Self::TIMEOUT).run(Scope::new().run(body)).boxed(),
         };
         Driven::new(scope)
     }
 
+    /// A branch beside it, which ends when it is told to, and decides.
+    fn beside(&self, body: Boxed, ended: Receiver<()>) -> Boxed {
+        let has_lost = matches!(self.by, By::Lost);
+        async move {
+            if has_lost {
+                let won: Outcome = race!(body, async {
+                    ended.await.unwrap();
+                    Ok(())
+                })
+                .await;
+                won.unwrap();
+            } else {
+                let joined: Result<((), ()), Cancelled> = try_join!(body, async {
+                    ended.await.unwrap();
+                    Err(failure())
+                })
+                .await;
+                assert_eq!(joined.unwrap_err().reason().message(), Some("failed"));
+            }
+            Err(failure())
+        }
+        .boxed()
+    }
+
     pub(super) fn cancel(&self) {
-        match &self.runtime {
-            None => self.token.cancel(),
-            Some(runtime) => runtime.block_on(tokio::time::advance(Self::TIMEOUT * 2)),
+        match (&self.runtime, self.other.take()) {
+            (Some(runtime), _) => runtime.block_on(tokio::time::advance(Self::TIMEOUT * 2)),
+            (None, Some(other)) => other.send(()).unwrap(),
+            (None, None) => self.token.cancel(),
         }
     }
 
@@ -69,6 +120,13 @@ impl Scene {
         let _entered = self.enter();
         run_all(task)
     }
+}
+
+/// An error that says so.
+fn failure() -> Cancelled {
+    let token = CancellationToken::new();
+    token.cancel_with("failed");
+    token.check().unwrap_err()
 }
 
 /// One program of the table.
@@ -121,7 +179,7 @@ pub(super) fn failures(crowd: Crowd, holds: &[(&'static str, Hold)], moments: &[
     let mut failed = Vec::new();
     for (name, hold) in holds {
         for when in moments {
-            for by in [By::Token, By::Parent, By::Deadline, By::DeadlineOutside] {
+            for by in ANYBODYS {
                 if catch_unwind(AssertUnwindSafe(|| play(crowd, *hold, *when, by))).is_err() {
                     failed.push(format!("{name}, {when:?}, {by:?}"));
                 }
