@@ -357,7 +357,9 @@ use proc_macro::TokenStream;
 /// - `#[cancelable(skip)]` leaves it as it is.
 /// - `#[cancelable(finish)]` checks before an await, and then lets it run to its end: for sends, commits and writes that
 ///   must not be dropped half-way. On a block it stands for each of its awaits: the block may still be left between two of them.
-///   What has to run as a whole goes into a `shield!`.
+///   What has to run as a whole goes into a `shield!`. What has started is not dropped by later check points either, if it
+///   outlives its await, as in a `FuturesUnordered` in a loop; but a loop that leaves, as by `?`, drops it. Bound it by the
+///   `grace` of the scope.
 /// - `#[cancelable(break)]`, on a loop, leaves the loop instead of the function at its check points, and at those of
 ///   unmarked loops inside it. Not on a `loop` that has a value.
 /// - `#[cancelable(every = n)]`, on a loop, checks at every `n`-th of its iterations; the loops inside it keep theirs. Goes

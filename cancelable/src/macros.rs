@@ -122,7 +122,7 @@
 /// be awaited there. In an [annotated](crate::cancelable) function the `.await` of such a scope is no check point, so it begins, and
 /// `finally` runs, also when the cancel has come before. That goes by the name: not if the macro is renamed, boxed, put into a
 /// variable first, or awaited by a `join!`. Elsewhere a future that is never polled has not begun. Nor does it run for a member of a
-/// `FuturesUnordered` that is polled in an annotated loop, whose check drops the members that are left.
+/// `FuturesUnordered` in a loop that leaves with the first error, and so drops the other members; a check point does not drop them.
 ///
 /// Without macros, await a shield after the scope: see [`Scope`](crate::Scope#clean-up).
 #[macro_export]

@@ -27,7 +27,8 @@ use crate::token::{CancellationToken, Registered};
 pub enum StreamEnd {
     /// At once: where an annotated function that awaits the items would have failed. Between two items nothing more is
     /// asked of the stream, ready or not; if the cancel comes while an item is pending, the stream ends without it. But
-    /// what is annotated or shielded in there (in a `buffer_unordered`, for example) gets out first, and gives its items.
+    /// what is annotated or shielded in there (in a `buffer_unordered`, for example) gets out first, and gives its items,
+    /// also if it began before earlier items were yielded.
     ///
     /// For streams that wait for others: channels, sockets, timers.
     #[default]
@@ -56,6 +57,11 @@ pub enum StreamEnd {
 /// A loop over a stream in an annotated function needs none of this: its awaits are check points, and the function fails
 /// there; or, if the loop is marked `#[cancelable(break)]`, goes on after it. This is for code that is to stop taking items
 /// and then go on, where there is no such loop, or where an item that is on its way matters.
+///
+/// For streams whose items are produced side by side (`buffered`, `buffer_unordered`): a cancel drops no item that is shielded, in
+/// whichever iteration it comes, and lets annotated ones get out by themselves. But a loop that leaves with the first error, as by
+/// `item?`, drops the stream with all that is still on its way in there, as does `try_collect`. Keep the error, and go on until
+/// the stream is over; or use a [`TaskGroup`](crate::TaskGroup).
 pub trait StreamExt: Stream {
     /// Ends the stream when the ambient token is cancelled: with `None`, as if there were no more items, so that whatever
     /// consumes it finishes in good order. [`cancelled`](UntilCancelled::cancelled) says afterwards whether that was it,

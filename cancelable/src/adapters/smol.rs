@@ -27,6 +27,11 @@
 //! assert!(answer().await.unwrap_err().is_timeout());
 //! # });
 //! ```
+//!
+//! **Tasks of smol cannot be told apart.** A plainly spawned task that is polled inside a scope, because code in there drives its
+//! executor (`smol::block_on(executor.run(…))`), is cancelled with that scope. Open the scope inside `run`, or spawn the task
+//! with a scope of its own; [`spawn`] does. See
+//! [`CancellationToken::sync_scope`](crate::CancellationToken#executors-inside).
 
 use std::future::Future;
 

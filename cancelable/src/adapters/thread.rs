@@ -228,6 +228,9 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// A future that relies on a runtime (tokio's sockets and timers) has to be made within that runtime, which has to be
 /// driven by some other thread. And do not call this in async code: it would block the executor.
 ///
+/// If the future drives an executor (smol's `LocalExecutor::run`, a `LocalSet`), the tasks of that run in the scope, too, unless
+/// they are tokio's: see [`CancellationToken::sync_scope`](CancellationToken#executors-inside).
+///
 /// # Errors
 ///
 /// [`Cancelled`], with the line of this call, if the ambient token is cancelled before the first poll or while the future

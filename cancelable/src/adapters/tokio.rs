@@ -39,6 +39,12 @@
 //! A runtime that shuts down waits for its blocking threads, however long they take, cancelled or not. Where a program must end
 //! soon, call `Runtime::shutdown_timeout` or `shutdown_background`.
 //!
+//! # Tasks that are driven inside a scope
+//!
+//! `runtime.block_on(…)` of a runtime with one thread, and `LocalSet::run_until`, poll other tasks as well. With this feature a
+//! scope is that of the task (or the thread) in which it is entered: tasks that were plainly spawned see nothing of a scope that
+//! they are polled in, nor does the scope wait for their shields.
+//!
 //! # Time
 //!
 //! Deadlines of scopes need nothing from tokio, not even its time driver. Where tokio's clock is paused they follow that clock,

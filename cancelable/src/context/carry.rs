@@ -96,6 +96,20 @@ impl CancellationToken {
     /// assert!(token.sync_scope(check).is_err());
     /// assert!(check().is_ok());
     /// ```
+    ///
+    /// Round a poll, as in a `poll_next` that is written by hand, it is right as well: what is annotated inside registers itself,
+    /// and the cancel wakes the task.
+    ///
+    /// # Executors inside
+    ///
+    /// If `f` drives an executor (`runtime.block_on`, a `LocalSet`, a pool), it runs whatever tasks that has, also those of
+    /// others. Tasks of tokio are told apart, with the feature `tokio`: a plainly spawned one has no ambient token in here. Those
+    /// of other executors (smol's `LocalExecutor`, futures' `LocalPool`), and jobs that a waiting rayon worker takes up, are not.
+    /// They have this token, and are cancelled by it. So open the scope inside the executor, round the request alone; or spawn
+    /// such tasks with a scope of their own: [`in_current_scope`](crate::CancelFutureExt::in_current_scope), [`propagate`], or a
+    /// [detached](crate::Scope::detached) scope.
+    ///
+    /// A stackful coroutine that suspends in `f` leaves the token in force on its thread until it is resumed or dropped.
     pub fn sync_scope<R>(&self, f: impl FnOnce() -> R) -> R {
         Frame::new(self, About::GIVEN, None).of(Task::current()).enter(f)
     }

@@ -19,9 +19,9 @@ use crate::token::{CancellationToken, Registered};
 ///
 /// Before its first poll it asks the token; after that it polls the future first, and fails only if that is pending and
 /// the token is cancelled. A future that is ready yields its value, even if the cancel came meanwhile. A pending one is
-/// dropped there and then, unless something inside it is still unwinding from the same cancel, shielded, or finishing; or
-/// unless it may be pending only because its task has used up tokio's budget for one poll. Then it is polled again with a new
-/// budget, which is bounded where it never ends.
+/// dropped there and then, unless something inside it, or left over from an earlier await of the same scope, is still
+/// unwinding from the same cancel, shielded, or finishing; or unless it may be pending only because its task has used up
+/// tokio's budget for one poll. Then it is polled again with a new budget, which is bounded where it never ends.
 ///
 /// Without an ambient token it does nothing. It registers nothing by itself either: the scope's task is woken by the
 /// scope. (Under another waker than the one that the scope was polled with, as in `FuturesUnordered` or in a `block_on`

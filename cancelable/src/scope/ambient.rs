@@ -58,6 +58,13 @@ impl CancellationToken {
     /// assert_eq!(token.scope(async { current() }).await, token);
     /// # });
     /// ```
+    ///
+    /// What it returns is what registers the task with the token, so it has to be kept until it is ready. One that is made, polled
+    /// once and dropped, as `token.scope(inner.next())` inside a `poll_next`, is not woken by the cancel. There,
+    /// [`sync_scope`](Self::sync_scope) is right.
+    ///
+    /// Inside it the token is in force in whatever runs there. If `f` drives an executor, that is also its other tasks: see
+    /// [`sync_scope`](CancellationToken#executors-inside).
     #[track_caller]
     pub fn scope<F: Future>(&self, f: F) -> Scoped<F> {
         Scoped {

@@ -132,7 +132,8 @@ impl Scope {
 
     /// Bounds how long a cancelled body may take to get out: after this long it is dropped where it stands, and the error
     /// says so ([`was_forced`](crate::Cancelled::was_forced)). Without it the scope waits for shields inside as long as
-    /// they take. (A second signal ends either, if the scope [listens](crate::Source) for signals.) A sync body cannot be dropped from outside, so [`run_sync`](Self::run_sync) knows no grace.
+    /// they take, and for ever if nobody polls them any more. (A second signal ends either, if the scope [listens](crate::Source)
+    /// for signals.) A sync body cannot be dropped from outside, so [`run_sync`](Self::run_sync) knows no grace.
     /// `None` is the same as none.
     pub fn grace(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.about.grace = after.into();

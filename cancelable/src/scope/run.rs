@@ -137,6 +137,11 @@ impl Scope {
     /// Dropping the future cancels the scope's token with kind [`Dropped`](crate::ReasonKind::Dropped), and then drops
     /// the body.
     ///
+    /// # Waiting
+    ///
+    /// A cancelled scope waits for what is on its way out inside, such as a [shield](crate::shield()); without a
+    /// [grace](Self::grace) for ever, if nobody polls that any more.
+    ///
     /// # Panics
     ///
     /// A panic of the body passes through; the token is then cancelled with kind `Dropped`.
@@ -191,6 +196,9 @@ impl Scope {
     ///
     /// A sync body is ended by its own check points only: calls of [`check`](crate::check()) and annotated functions.
     /// A deadline ends it at the first of these after it has passed.
+    ///
+    /// If the body drives an executor, as `runtime.block_on(…)` does, tasks of others may run in the scope, and be cancelled with
+    /// it: see [`CancellationToken::sync_scope`](CancellationToken#executors-inside).
     ///
     /// # Errors
     ///

@@ -28,9 +28,7 @@ use crate::error::FromCancelled;
 /// The future is moved once, into the one that is returned, which is 24 bytes larger, or about a hundred with a timeout.
 ///
 /// The await of a shield should not be guarded: that is, `shield(f).await`, as it is written, also in an annotated
-/// function, which leaves it alone. And it should be one await: a shield that is polled by reference in the iterations of a
-/// `select!` loop is waited for by the await in which it first went pending, but not by those of later ones. Put the
-/// whole loop into the shield.
+/// function, which leaves it alone.
 ///
 /// ```
 /// use cancelable::{CancellationToken, Cancelled, guard, shield, sleep};
@@ -48,6 +46,21 @@ use crate::error::FromCancelled;
 /// assert!(work.await.unwrap_err().is_timeout());
 /// # });
 /// ```
+///
+/// # What it holds off
+///
+/// While it is pending, no check point fails whose failing would drop it, wherever it began: also if it is polled by reference in
+/// the iterations of a `select!` loop, or is a member of a `FuturesUnordered` in a `while let` loop, and the cancel comes in a
+/// later iteration. If another scope or task goes on with it (a `Shared` future, a pooled connection), it is held there, and no
+/// longer where it began. Three things are beyond it:
+///
+/// - A loop that leaves, as by `?` on the first error of a crowd, drops the crowd, shields and all. Use a
+///   [`TaskGroup`](crate::TaskGroup), [`try_join!`](crate::try_join!), one await over the whole crowd (`join_all`, `collect`), or
+///   a loop that keeps the errors and goes on.
+/// - A scope waits also for a shield that nobody polls any more; for ever, if it has no [grace](Scope::grace). A loop that
+///   neither polls it nor waits for anything is spared by its checks 1,000 times.
+/// - In code without check points a plain `crowd.next().await` may leave a shield behind unnoticed. [`guard`](crate::guard())
+///   that await.
 #[track_caller]
 pub fn shield<F: Future>(f: F) -> Shield<F> {
     Shield {
