@@ -19,6 +19,8 @@ mod plan;
 mod race;
 mod region;
 mod run;
+#[allow(unsafe_code, reason = "an auto trait, stated")]
+mod send;
 mod shield;
 mod sleep;
 mod source;
