@@ -87,10 +87,6 @@ struct State {
     is: [bool; 2],
     /// Its future is done; what is inside may live on, for it is somebody else's.
     is_over: bool,
-    /// It is polled by code that is no check point, where it stands.
-    is_bare: bool,
-    /// How it was last polled.
-    level: Level,
     /// The await in which that was has ended.
     is_loose: bool,
     within: Place,
@@ -98,8 +94,6 @@ struct State {
     last: Place,
     /// Where it was before that.
     before: Place,
-    /// How often it had been polled when somebody asked whether it still is.
-    asked: Option<u32>,
     /// Which lists of which keeper it is in.
     listed_in: Place,
     listed: [bool; 2],
@@ -177,22 +171,12 @@ impl State {
     }
 }
 
-/// By whose waker something is polled: the scope's own, or that of a crowd's member, for example.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
-    Own,
-    /// By its address.
-    Foreign(usize),
-}
-
 /// What a keeper is asked.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) kind: Kind,
     /// Whoever asks waits, and is to be woken when what is found has ended or moved.
     pub(crate) waiter: Option<&'a Shared<Waker>>,
-    /// Woken to ask once more, if the answer cannot be known yet.
-    pub(crate) waker: Option<&'a Waker>,
     /// Whoever asks does not wait, and is spared only so often.
     pub(crate) is_spared: bool,
     /// All that is inside, or only what is loose.
@@ -209,8 +193,6 @@ pub(crate) enum Of {
     All,
     /// What is loose.
     Loose,
-    /// What nobody has in an await, and may be left behind, for a check point of this level.
-    Bare(Level),
 }
 
 impl<'a> Question<'a> {
@@ -219,7 +201,6 @@ impl<'a> Question<'a> {
         Self {
             kind,
             waiter: None,
-            waker: None,
             is_spared: false,
             of: Of::All,
             nudges: false,
@@ -251,7 +232,6 @@ impl<'a> Question<'a> {
         let is_asked_for = match self.of {
             Of::All => true,
             Of::Loose => state.within == GONE || is_loose,
-            Of::Bare(level) => !is_loose && state.is_bare && level == state.level,
         };
         is_asked_for && !self.except.contains(&place)
     }
@@ -295,13 +275,10 @@ impl Pending {
             state: Mutex::new(State {
                 is: [false; 2],
                 is_over: false,
-                is_bare: true,
-                level: Level::Own,
                 is_loose: false,
                 within: ELSEWHERE,
                 last: GONE,
                 before: GONE,
-                asked: None,
                 listed_in: GONE,
                 listed: [false; 2],
                 polls: 0,
@@ -320,7 +297,7 @@ impl Pending {
     }
 
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
-    pub(crate) fn polled(&self, by: Option<(Level, &Waker)>) -> u32 {
+    pub(crate) fn polled(&self, waker: Option<&Waker>) -> u32 {
         POLLS.set(POLLS.get().wrapping_add(1));
         let mut state = lock(&self.state);
         state.polls = state.polls.wrapping_add(1);
@@ -332,8 +309,7 @@ impl Pending {
         state.spared = 0;
         state.is_nudged = false;
         let polls = state.polls;
-        if let Some((level, waker)) = by {
-            state.level = level;
+        if let Some(waker) = waker {
             let is_known = |known: &Shared<Waker>| known.will_wake(waker);
             if state.is[Kind::Hold as usize] && !state.waker.as_ref().is_some_and(is_known) {
                 // User code, so not under the lock.
@@ -469,11 +445,6 @@ impl Pending {
         }
     }
 
-    /// It is an await that is a check point, and so not left behind unnoticed.
-    pub(crate) fn set_guarded(&self) {
-        lock(&self.state).is_bare = false;
-    }
-
     /// Is there something of this kind inside?
     ///
     /// What has ended or moved is taken out of the list on the way, so that who asks often does not go through it often.
@@ -567,29 +538,7 @@ impl Pending {
 
     /// Does it count for whoever asks?
     fn counts(&self, question: Question<'_>) -> bool {
-        (!matches!(question.of, Of::Bare(_)) || self.is_left(question))
-            && (!question.is_spared || self.is_spared(question.kind))
-    }
-
-    /// Has it been left behind by an await that was no check point? Whoever asks first cannot know. If it is polled before the next
-    /// one asks, it is in another branch, and goes on by itself.
-    fn is_left(&self, question: Question<'_>) -> bool {
-        let Some(waker) = question.waker else { return false };
-        let mut state = lock(&self.state);
-        let polls = state.polls;
-        match state.asked {
-            Some(asked) if asked == polls => true,
-            Some(_) => {
-                state.asked = None;
-                false
-            }
-            None => {
-                state.asked = Some(polls);
-                drop(state);
-                waker.wake_by_ref();
-                true
-            }
-        }
+        !question.is_spared || self.is_spared(question.kind)
     }
 
     /// Once more?

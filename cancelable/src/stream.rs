@@ -436,9 +436,7 @@ fn poll_item<S: Stream>(
         Stage::Between { mut drained } => {
             let inside = &guard.inner().inside;
             let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() && !inside.is_spared() => {
-                    frame.notice(guard.location(), Some(cx.waker()))
-                }
+                Some(frame) if !frame.is_quiet() && !inside.is_spared() => frame.notice(guard.location()),
                 _ => None,
             });
             if let Some(cancelled) = cancelled {

@@ -57,7 +57,7 @@ pub fn check() -> Result<(), Cancelled> {
 #[inline]
 pub(crate) fn check_at(location: &'static Location<'static>) -> Result<(), Cancelled> {
     slot::with(|frame| match frame {
-        Some(frame) if !frame.is_quiet() => frame.notice(location, None).map_or(Ok(()), Err),
+        Some(frame) if !frame.is_quiet() => frame.notice(location).map_or(Ok(()), Err),
         _ => Ok(()),
     })
 }
@@ -72,7 +72,7 @@ pub(crate) fn is_quiet() -> bool {
 #[inline]
 pub(crate) fn notices(location: &'static Location<'static>) -> bool {
     slot::with(|frame| match frame {
-        Some(frame) if !frame.is_quiet() => frame.notices(location, None),
+        Some(frame) if !frame.is_quiet() => frame.notices(location),
         _ => false,
     })
 }

@@ -24,13 +24,6 @@ impl Inside {
         self.0.is_some()
     }
 
-    /// It is an await that is a check point.
-    pub(crate) fn set_guarded(&self) {
-        if let Some(keeper) = &self.0 {
-            keeper.set_guarded();
-        }
-    }
-
     /// Made now if need be.
     pub(crate) fn keeper(&mut self) -> &Arc<Pending> {
         self.0.get_or_insert_with(Pending::new)

@@ -18,7 +18,7 @@ use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
-use crate::pending::{Kind, Level, Of, Pending, Place, Question};
+use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
 use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
@@ -310,7 +310,7 @@ impl<'a> Frame<'a> {
 
     /// `what` was polled here with this waker and is pending; or, if it is loose, was let go of by the await in which it was polled.
     fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
-        let polls = what.polled(waker.map(|waker| (self.level(waker), waker)));
+        let polls = what.polled(waker);
         if waker.is_some_and(|waker| self.wakes(waker)) || self.is_ours() {
             notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, is_loose });
         } else {
@@ -330,37 +330,14 @@ impl<'a> Frame<'a> {
         notes::loosen(self.owner(), mark);
     }
 
-    /// Of an await that is polled here with this waker.
-    pub(crate) fn level(&self, waker: &Waker) -> Level {
-        if self.wakes(waker) {
-            Level::Own
-        } else {
-            Level::Foreign(waker.data().addr())
-        }
-    }
-
     /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail?
     pub(crate) fn has_loose(&self, question: Question<'_>) -> bool {
-        self.has(question, |_| Some(Of::Loose))
-    }
-
-    /// The same of holds that an await has left behind which was no check point, for one that is polled with `waker`. To be asked once
-    /// in a poll, when nothing else keeps the check point from failing: the task is polled again to find out.
-    pub(crate) fn has_left_behind(&self, question: Question<'_>, waker: &Waker) -> bool {
-        // The frame that was asked last, and the waker that it was entered with.
-        let mut inner = Some(waker);
-        self.has(question, |frame| {
-            let level = inner.map(|waker| frame.level(waker));
-            inner = frame.waker;
-            // Of a crowd's members, those that were not woken are not polled, and not left either.
-            level.filter(|level| *level == Level::Own).map(Of::Bare)
-        })
-    }
-
-    fn has<'f>(&'f self, question: Question<'_>, mut of: impl FnMut(&'f Frame<'a>) -> Option<Of>) -> bool {
         if notes::are_none() {
             return false;
         }
+        // A member of a crowd: what it waits for may be with another member by now, and shows that when it is polled.
+        let is_member = |waiter: &Waker| self.waker.is_none_or(|own| !own.will_wake(waiter));
+        let nudges = question.kind == Kind::Hold && question.waiter.is_some_and(|waiter| is_member(waiter));
         let mut frame = self;
         // Those inside which the question is asked: what is being polled has not been left.
         let mut being_polled = Vec::new();
@@ -368,24 +345,16 @@ impl<'a> Frame<'a> {
             let notes = notes::all(frame.owner());
             let keepers = notes.iter().filter(|(_, role)| matches!(role, Role::Keeper));
             being_polled.extend(keepers.map(|(keeper, _)| keeper.place()));
-            let counts = of(frame).is_some_and(|of| {
-                let question = Question {
-                    waker: if matches!(of, Of::Bare(_)) {
-                        frame.waker
-                    } else {
-                        question.waker
-                    },
-                    nudges: question.waiter.is_some() && of == Of::Loose && question.kind == Kind::Hold,
-                    except: &being_polled,
-                    ..question.of(of)
-                };
-                let counts = |(what, role): &(Arc<Pending>, Role)| match role {
-                    Role::Keeper => what.has_inside(question),
-                    Role::Polled { polls, is_loose } => what.is_or_has(question, *polls, *is_loose),
-                };
-                notes.iter().any(counts)
-            });
-            if counts {
+            let question = Question {
+                nudges,
+                except: &being_polled,
+                ..question.of(Of::Loose)
+            };
+            let counts = |(what, role): &(Arc<Pending>, Role)| match role {
+                Role::Keeper => what.has_inside(question),
+                Role::Polled { polls, is_loose } => what.is_or_has(question, *polls, *is_loose),
+            };
+            if notes.iter().any(counts) {
                 return true;
             }
             match frame.outer() {
@@ -436,8 +405,8 @@ impl<'a> Frame<'a> {
 
     /// The error of a check point at `location` in this frame, if its token is cancelled.
     #[cold]
-    pub(crate) fn notice(&self, location: &'static Location<'static>, waker: Option<&Waker>) -> Option<Cancelled> {
-        if self.notices(location, waker) {
+    pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+        if self.notices(location) {
             self.cancelled(location)
         } else {
             None
@@ -453,11 +422,11 @@ impl<'a> Frame<'a> {
 
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
-    pub(crate) fn notices(&self, location: &'static Location<'static>, waker: Option<&Waker>) -> bool {
+    pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
         if probe::is_watched() && self.is_ours() && !self.token().is_marked() {
             probe::check_point(location);
         }
-        let cancelled = self.is_cancelled() && self.is_ours() && !self.is_spared(waker);
+        let cancelled = self.is_cancelled() && self.is_ours() && !self.is_spared();
         if cancelled {
             probe::noticed(location);
         }
@@ -465,10 +434,8 @@ impl<'a> Frame<'a> {
     }
 
     /// Would it harm something loose if a check point here failed that does not wait?
-    fn is_spared(&self, waker: Option<&Waker>) -> bool {
-        self.has_loose(Question::spared(Kind::Hold))
-            || self.has_loose(Question::spared(Kind::Foreign))
-            || waker.is_some_and(|waker| self.has_left_behind(Question::spared(Kind::Hold), waker))
+    fn is_spared(&self) -> bool {
+        self.has_loose(Question::spared(Kind::Hold)) || self.has_loose(Question::spared(Kind::Foreign))
     }
 
     /// The error of a check point that has found this frame's token cancelled.

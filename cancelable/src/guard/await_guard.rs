@@ -198,7 +198,7 @@ impl<F: Future> Guard<F> {
         let before = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
             if this.stage.is_fresh() {
-                if let Some(cancelled) = frame.notice(this.location, Some(cx.waker())) {
+                if let Some(cancelled) = frame.notice(this.location) {
                     return Some(Err(cancelled));
                 }
                 this.stage.start();
@@ -264,15 +264,11 @@ impl<F: Future> Guard<F> {
     #[cold]
     fn pending(self: Pin<&mut Self>, frame: &Frame<'_>, mut before: Before, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.project();
-        let was_kept = this.stage.get_mut().is_some_and(|special| special.inside.is_some());
         if before.inside.is_some() {
             this.stage.get_or_default().inside = before.inside.clone();
         }
         let poll = pending(this.stage, frame, &mut before, this.location, cx);
         if let (Poll::Pending, Some(special)) = (&poll, this.stage.get_mut()) {
-            if !was_kept {
-                special.inside.set_guarded();
-            }
             special.inside.note(cx.waker());
         }
         poll

@@ -45,7 +45,7 @@ impl<F: Future> Future for Finish<F> {
         if !*this.started {
             let location = *this.location;
             let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() => frame.notice(location, Some(cx.waker())),
+                Some(frame) if !frame.is_quiet() => frame.notice(location),
                 _ => None,
             });
             if let Some(cancelled) = cancelled {

@@ -103,12 +103,12 @@ impl Before {
             cx.waker().wake_by_ref();
             return false;
         }
-        if self.is_held(cx.waker(), |before, question| before.has(Some(frame), question)) {
+        if self.is_held(frame, cx.waker()) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
         if !self.has(Some(frame), Question::any(Kind::Foreign)) {
-            return !self.is_held(cx.waker(), |_, question| frame.has_left_behind(question, cx.waker()));
+            return true;
         }
         // Some check points inside wait under wakers of their own.
         if !self.told {
@@ -122,18 +122,18 @@ impl Before {
             return false;
         }
         // All have been woken and these polls moved none of them: their owner does not poll them any more.
-        !self.is_held(cx.waker(), |_, question| frame.has_left_behind(question, cx.waker()))
+        true
     }
 
-    /// Is there a hold, by this question? Then the task is woken when that has ended or moved.
-    fn is_held(&mut self, waker: &Waker, is: impl Fn(&Self, Question<'_>) -> bool) -> bool {
-        if !is(self, Question::any(Kind::Hold)) {
+    /// Is there a hold? Then the task is woken when that has ended or moved.
+    fn is_held(&mut self, frame: &Frame<'_>, waker: &Waker) -> bool {
+        if !self.has(Some(frame), Question::any(Kind::Hold)) {
             self.waiter = None;
             return false;
         }
         let kept = self.waiter.take().filter(|kept| kept.will_wake(waker));
         let waiter = kept.unwrap_or_else(|| std::sync::Arc::new(waker.clone()));
-        let is_held = is(self, Question::waiting(Kind::Hold, &waiter));
+        let is_held = self.has(Some(frame), Question::waiting(Kind::Hold, &waiter));
         self.waiter = Some(waiter);
         is_held
     }

@@ -517,9 +517,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             if is_cancelled && nature.is_check_point {
                 let noticed = frame.enter(|| {
                     // What is dropped unused is dropped in here, too.
-                    frame
-                        .notice(nature.location, Some(cx.waker()))
-                        .inspect(|_| clear(body.as_mut()))
+                    frame.notice(nature.location).inspect(|_| clear(body.as_mut()))
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);

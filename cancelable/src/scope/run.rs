@@ -231,7 +231,7 @@ impl Scope {
         f: impl FnOnce(&Frame<'_>) -> T,
     ) -> T {
         self.enter_sync_at(location, |is_cancelled, frame| {
-            match is_cancelled.then(|| frame.notice(location, None)).flatten() {
+            match is_cancelled.then(|| frame.notice(location)).flatten() {
                 Some(cancelled) => T::from_cancelled(cancelled),
                 None => f(frame),
             }

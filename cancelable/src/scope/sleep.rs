@@ -87,7 +87,7 @@ pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
     if !current().wait_timeout(d) {
         return Ok(());
     }
-    with_frame(|frame| frame.and_then(|frame| frame.notice(location, None)).map_or(Ok(()), Err))
+    with_frame(|frame| frame.and_then(|frame| frame.notice(location)).map_or(Ok(()), Err))
 }
 
 /// By moments, not by durations: another thread may move the clock at any time.
