@@ -238,35 +238,3 @@ fn l12_a_hold_that_nobody_polls_for_now_is_held_until_its_turn() {
     let failed = failures(crowd, &HOLDS, &WHENEVER);
     assert!(failed.is_empty(), "{} failed: {failed:#?}", failed.len());
 }
-
-#[test]
-fn l12_a_hold_that_began_in_an_await_that_is_no_check_point_is_held_by_later_ones() {
-    // What `futures::poll!` awaits is not the attribute's to see, nor is a plain `select`. The contract does not say how this is
-    // told from a shield in another branch of a plain `join!`, which must not keep the first from ending (below): there it is
-    // polled whenever the scope is. (A plain `crowd.next().await` cannot be told from a crowd that has other members to poll.)
-    fn with_poll(first: Boxed, mut second: Boxed) -> Boxed {
-        async move {
-            assert!(futures::poll!(&mut second).is_pending());
-            guard(first).await??;
-            guard(second).await??;
-            check()
-        }
-        .boxed()
-    }
-    fn with_select(first: Boxed, mut second: Boxed) -> Boxed {
-        async move {
-            let either = future::select(first, &mut second).await;
-            assert!(matches!(either, Either::Left((Ok(()), _))));
-            drop(either);
-            guard(second).await??;
-            check()
-        }
-        .boxed()
-    }
-    let crowds: [Crowd; 2] = [with_poll, with_select];
-    let failed: Vec<_> = crowds
-        .into_iter()
-        .map(|crowd| failures(crowd, &HOLDS[..1], &WHENEVER))
-        .collect();
-    assert!(failed.iter().all(Vec::is_empty), "{failed:#?}");
-}

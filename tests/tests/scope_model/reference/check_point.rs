@@ -98,8 +98,9 @@ impl Waiter {
             let point = self.role.point().expect("a guard or a region");
             world.wait_for(&now.holds, point, self.waker);
             if now.outlives && !world.wakers[self.waker].is_of_a_task {
-                // How often it is woken meanwhile is the library's affair, and may decide which member of a crowd is next.
-                world.opens_soon = true;
+                // How often it is woken meanwhile, and the hold, is the library's affair, and may decide which member of a crowd is
+                // next.
+                world.open.get_or_insert(world.log.len());
             }
             return false;
         }

@@ -71,8 +71,6 @@ pub(crate) struct World {
     pub(super) levels: Vec<Level>,
     /// A check point has come to a decision that the laws leave to the library, when there were so many events.
     pub(crate) open: Option<usize>,
-    /// What the task does in this poll is certain, and no longer what it does in the next.
-    pub(super) opens_soon: bool,
     /// A check point had to reckon with something that was not in the future that it awaited.
     pub(crate) outlived: bool,
 }
@@ -201,13 +199,6 @@ impl World {
                 .and_then(|token| self.known.iter().position(|&at| at == token)),
             cancelled: token.is_some_and(|token| self.is_cancelled(token)),
         });
-    }
-
-    /// A task has been polled.
-    pub(crate) fn end_poll(&mut self) {
-        if self.opens_soon {
-            self.open.get_or_insert(self.log.len());
-        }
     }
 
     pub(crate) fn take_spawned(&mut self) -> Vec<Task> {
