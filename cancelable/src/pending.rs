@@ -358,11 +358,7 @@ impl Pending {
                 new[kind as usize] = child.has(kind) && !child.listed[kind as usize];
                 child.listed[kind as usize] |= child.has(kind);
             }
-            if child.before == here {
-                Vec::new()
-            } else {
-                child.moved()
-            }
+            if has_moved { child.moved() } else { Vec::new() }
         };
         if new != [false; 2] {
             for kind in Kind::BOTH {
