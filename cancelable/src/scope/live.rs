@@ -91,10 +91,13 @@ impl Live {
         polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
     }
 
-    /// The region is done. `token`: what it has been registered with.
-    pub(super) fn leave(&mut self, token: &CancellationToken) {
+    /// The region is done; it had been cancelled, or not.
+    pub(super) fn leave(&mut self, was_cancelled: bool) {
         if self.inside.is_some() {
-            self.set_foreign(false, token);
+            if self.is_foreign && was_cancelled {
+                note_got_out();
+            }
+            self.is_foreign = false;
             self.inside.end();
         }
     }

@@ -158,6 +158,7 @@ impl<O, F> Region<O, F> {
             registered.as_mut().unregister();
         });
         let is_running = body.is_some();
+        let was_cancelled = registered.token().is_marked();
         let token = live.unwound().unwrap_or_else(|| registered.token());
         if live.is_unmade && live.unwound().is_none() {
             if is_running {
@@ -178,7 +179,7 @@ impl<O, F> Region<O, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| clear(body.as_mut()));
             });
         }
-        panics.run(|| live.leave(registered.token()));
+        panics.run(|| live.leave(was_cancelled));
         panics.run(|| registered.as_mut().adopt(CancellationToken::never()));
         panics.run(|| live.reset());
         panics.resume();
@@ -568,6 +569,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         let this = self.parts();
         let live = this.live;
         let (body, mut registered) = (this.body, this.registered);
+        let was_cancelled = registered.token().is_marked();
         if !live.is_unmade {
             registered.as_mut().unregister();
             let token = registered.token();
@@ -577,7 +579,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                 end_token(token, live.nature.location);
             }
         }
-        live.leave(registered.token());
+        live.leave(was_cancelled);
         registered.as_mut().adopt(CancellationToken::never());
         live.reset();
     }
