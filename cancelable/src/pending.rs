@@ -102,10 +102,6 @@ struct State {
     spared: u32,
     /// When it was last spared, by [`POLLS`] or [`got_out`].
     spared_at: u32,
-    /// Of a hold: what it was last polled with.
-    waker: Option<Shared<Waker>>,
-    /// It has been woken, and not polled since, because somebody waits for what is loose.
-    is_nudged: bool,
     /// By kind. Some may have ended, or moved.
     inside: [List; 2],
     /// Those who wait for it to end, or to move.
@@ -181,8 +177,6 @@ pub(crate) struct Question<'a> {
     pub(crate) is_spared: bool,
     /// All that is inside, or only what is loose.
     pub(crate) of: Of,
-    /// A hold that is found is to be polled again, so that it shows whose it is: a branch beside whoever asks may have taken it over.
-    pub(crate) nudges: bool,
     /// None of these.
     pub(crate) except: &'a [Place],
 }
@@ -203,7 +197,6 @@ impl<'a> Question<'a> {
             waiter: None,
             is_spared: false,
             of: Of::All,
-            nudges: false,
             except: &[],
         }
     }
@@ -297,7 +290,7 @@ impl Pending {
     }
 
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
-    pub(crate) fn polled(&self, waker: Option<&Waker>) -> u32 {
+    pub(crate) fn polled(&self) -> u32 {
         POLLS.set(POLLS.get().wrapping_add(1));
         let mut state = lock(&self.state);
         state.polls = state.polls.wrapping_add(1);
@@ -307,19 +300,7 @@ impl Pending {
         state.within = ELSEWHERE;
         state.is_loose = false;
         state.spared = 0;
-        state.is_nudged = false;
-        let polls = state.polls;
-        if let Some(waker) = waker {
-            let is_known = |known: &Shared<Waker>| known.will_wake(waker);
-            if state.is[Kind::Hold as usize] && !state.waker.as_ref().is_some_and(is_known) {
-                // User code, so not under the lock.
-                drop(state);
-                let waker = Some(Shared::new(waker.clone()));
-                let before = mem::replace(&mut lock(&self.state).waker, waker);
-                drop(before);
-            }
-        }
-        polls
+        state.polls
     }
 
     /// Nobody outside has adopted it.
@@ -480,7 +461,6 @@ impl Pending {
                 Look::Passed => false,
             };
             if found {
-                child.nudge(question);
                 child.wait(here.place, question);
                 return true;
             }
@@ -571,20 +551,6 @@ impl Pending {
             let removed = list.swap_remove(at);
             drop(state);
             drop(removed);
-        }
-    }
-
-    fn nudge(&self, question: Question<'_>) {
-        if !question.nudges {
-            return;
-        }
-        let mut state = lock(&self.state);
-        if !mem::replace(&mut state.is_nudged, true) {
-            let waker = state.waker.clone();
-            drop(state);
-            if let Some(waker) = waker {
-                waker.wake_by_ref();
-            }
         }
     }
 

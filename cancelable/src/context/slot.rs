@@ -310,7 +310,7 @@ impl<'a> Frame<'a> {
 
     /// `what` was polled here with this waker and is pending; or, if it is loose, was let go of by the await in which it was polled.
     fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
-        let polls = what.polled(waker);
+        let polls = what.polled();
         if waker.is_some_and(|waker| self.wakes(waker)) || self.is_ours() {
             notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, is_loose });
         } else {
@@ -335,9 +335,6 @@ impl<'a> Frame<'a> {
         if notes::are_none() {
             return false;
         }
-        // A member of a crowd: what it waits for may be with another member by now, and shows that when it is polled.
-        let is_member = |waiter: &Waker| self.waker.is_none_or(|own| !own.will_wake(waiter));
-        let nudges = question.kind == Kind::Hold && question.waiter.is_some_and(|waiter| is_member(waiter));
         let mut frame = self;
         // Those inside which the question is asked: what is being polled has not been left.
         let mut being_polled = Vec::new();
@@ -346,7 +343,6 @@ impl<'a> Frame<'a> {
             let keepers = notes.iter().filter(|(_, role)| matches!(role, Role::Keeper));
             being_polled.extend(keepers.map(|(keeper, _)| keeper.place()));
             let question = Question {
-                nudges,
                 except: &being_polled,
                 ..question.of(Of::Loose)
             };
@@ -563,7 +559,7 @@ pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) ->
 pub(super) fn note(what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
     with(|frame| match frame {
         Some(frame) => frame.note(what, waker, is_loose),
-        None => what.nobodys(what.polled(None)),
+        None => what.nobodys(what.polled()),
     });
 }
 

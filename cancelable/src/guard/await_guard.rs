@@ -299,8 +299,12 @@ fn pending(
             if let Some(cancelled) = frame.fail(location) {
                 return Poll::Ready(cancelled);
             }
-        } else if !before.cancelled && !frame.wakes(cx.waker()) {
-            stage.get_or_default().register(frame, cx.waker());
+        } else if !frame.wakes(cx.waker()) {
+            // One that was spared when it began, and waits, counts as well.
+            let special = stage.get_or_default();
+            if !before.cancelled || special.own.is_none() {
+                special.register(frame, cx.waker());
+            }
         }
         return Poll::Pending;
     }
