@@ -125,14 +125,17 @@ impl List {
     /// Adds one; all of them are to be gone through if the list has become long.
     fn push(&mut self, thing: Arc<Pending>) -> Option<Vec<Arc<Pending>>> {
         self.things.push(thing);
-        (self.things.len() > self.room.max(ROOM)).then(|| std::mem::take(&mut self.things))
+        (self.things.len() > self.room.max(ROOM)).then(|| self.things.clone())
     }
 
-    /// Puts back what is left of them, in front of what has been added meanwhile.
-    fn put_back(&mut self, mut left: Vec<Arc<Pending>>) {
-        left.append(&mut self.things);
-        self.room = 2 * left.len();
+    /// Takes out, to be dropped outside the lock, what has gone, and what is in it more than once, for it has been away.
+    fn take(&mut self, gone: &HashSet<Place>) -> Vec<Arc<Pending>> {
+        let mut seen = HashSet::new();
+        let is_left = |thing: &Arc<Pending>| !gone.contains(&thing.place) && seen.insert(thing.place);
+        let (left, taken) = std::mem::take(&mut self.things).into_iter().partition(is_left);
         self.things = left;
+        self.room = 2 * self.things.len();
+        taken
     }
 }
 
@@ -273,8 +276,8 @@ enum Look {
     Passed,
     /// It is what is asked for.
     Found,
-    /// It has some inside.
-    Below,
+    /// It has some inside, or had when it had been polled so often.
+    Below(u32),
 }
 
 impl Pending {
@@ -377,13 +380,13 @@ impl Pending {
         wake(moved);
     }
 
+    /// Goes through a copy of the list, for another thread may ask meanwhile.
     #[cold]
-    fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
-        let here = self.place();
-        // What has been away is in it more than once.
-        let mut seen = HashSet::new();
-        things.retain(|child| seen.insert(child.place) && child.is_still_in(here, kind));
-        lock(&self.state).inside[kind as usize].put_back(things);
+    fn prune(&self, kind: Kind, things: Vec<Arc<Self>>) {
+        let gone = things.iter().filter(|child| !child.is_still_in(self.place, kind));
+        let gone = gone.map(|child| child.place).collect();
+        let taken = lock(&self.state).inside[kind as usize].take(&gone);
+        drop(taken);
     }
 
     /// May it count for this keeper, now or later? If not, it is no longer in its list.
@@ -392,7 +395,7 @@ impl Pending {
         let may_count = state.is_valid_in(keeper) || state.may_return_to(keeper, kind);
         if may_count && state.is_over && state.has(kind) {
             // What it has kept may have gone elsewhere.
-            let things = std::mem::take(&mut state.inside[kind as usize].things);
+            let things = state.inside[kind as usize].things.clone();
             drop(state);
             self.prune(kind, things);
             state = lock(&self.state);
@@ -475,12 +478,12 @@ impl Pending {
             };
             let found = match child.look(here.place, question) {
                 Look::Found => true,
-                Look::Below if here.has(child.place()) => false,
-                Look::Below => {
+                Look::Below(_) if here.has(child.place()) => false,
+                Look::Below(polls) => {
                     if child.has_inside_below(question.of(Of::All), Some(&here)) {
                         child.counts(question)
                     } else {
-                        if child.unlist(here.place, question.kind) {
+                        if child.unlist(here.place, question.kind, polls) {
                             self.remove(list, left, &child);
                         }
                         false
@@ -534,7 +537,7 @@ impl Pending {
             return Look::Passed;
         }
         if !state.is[kind] {
-            return Look::Below;
+            return Look::Below(state.polls);
         }
         drop(state);
         if self.counts(question) {
@@ -588,10 +591,10 @@ impl Pending {
     }
 
     /// Nothing was found in it. Is it to be taken out of the keeper's list? If so it is put there again when there is reason to. What
-    /// is over is not polled again, so it stays as long as what has moved may come back.
-    fn unlist(&self, keeper: Place, kind: Kind) -> bool {
+    /// is over is not polled again, so it stays as long as what has moved may come back; what has been polled since may have some.
+    fn unlist(&self, keeper: Place, kind: Kind, polls: u32) -> bool {
         let mut state = lock(&self.state);
-        if state.is_over && state.has(kind) {
+        if state.polls != polls || (state.is_over && state.has(kind)) {
             return false;
         }
         if state.listed_in == keeper {
@@ -656,3 +659,14 @@ fn wake(waiting: Vec<Arc<Waker>>) {
     }
     panics.resume();
 }
+
+#[cfg(test)]
+#[path = "pending/steps.rs"]
+mod steps;
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests;
+
+#[cfg(all(test, cancelable_loom))]
+#[path = "pending/loom.rs"]
+pub(crate) mod loom;
