@@ -78,12 +78,16 @@ fn a_list_that_holds_many_is_gone_through_when_it_has_doubled() {
     let keeper = Pending::new();
     let living: Vec<_> = (0..100).map(|_| hold()).collect();
     living.iter().for_each(|hold| poll_in(&keeper, hold));
-    assert_eq!(listed(&keeper), 100);
-    for _ in 0..1000 {
-        let hold = hold();
-        poll_in(&keeper, &hold);
-        hold.end(nowhere);
-    }
+    let add_ended = |count| {
+        for _ in 0..count {
+            let hold = hold();
+            poll_in(&keeper, &hold);
+            hold.end(nowhere);
+        }
+    };
+    add_ended(20);
+    assert_eq!(listed(&keeper), 120, "it has not doubled");
+    add_ended(1000);
     assert!((100..=201).contains(&listed(&keeper)), "{} are listed", listed(&keeper));
 }
 
@@ -175,6 +179,19 @@ fn a_circle_of_keepers_ends_the_question() {
     hold.end(nowhere);
     assert!(!has_hold(&one));
     assert!(!has_hold(&other));
+}
+
+#[test]
+fn what_is_excepted_is_not_asked_for() {
+    let (keeper, hold) = (Pending::new(), hold());
+    poll_in(&keeper, &hold);
+    let except = [hold.place()];
+    let others = Question {
+        except: &except,
+        ..Question::any(Kind::Hold)
+    };
+    assert!(!keeper.has_inside(others));
+    assert!(has_hold(&keeper));
 }
 
 // Spares --------------------------------------------------------------------------------------------------------------
@@ -280,17 +297,25 @@ fn two_who_share_a_hold_wake_each_other_once() {
 }
 
 #[test]
-fn a_hold_that_goes_back_to_where_it_was_polled_all_along_wakes_nobody() {
+fn a_hold_that_ends_in_its_keepers_poll_wakes_nobody() {
     let (keeper, hold) = (Pending::new(), hold());
     poll_in(&keeper, &hold);
     let (woken, waker) = counting();
     assert!(waits(&keeper, &waker));
-    for _ in 0..10 {
-        poll_in(&keeper, &hold);
-    }
-    assert!(waits(&keeper, &waker));
     hold.end(|place| place == keeper.place());
     assert_eq!(woken.get(), 0, "it is being polled");
+}
+
+#[test]
+fn a_hold_that_is_polled_where_it_counts_again_wakes_nobody() {
+    let (first, last, hold) = (Pending::new(), Pending::new(), hold());
+    poll_in(&first, &hold);
+    poll_in(&last, &hold);
+    drop(last);
+    let (woken, waker) = counting();
+    assert!(waits(&first, &waker));
+    poll_in(&first, &hold);
+    assert_eq!(woken.get(), 0, "it has not moved");
 }
 
 #[test]
