@@ -327,12 +327,29 @@ impl Pending {
 
     /// Nobody outside has adopted it.
     pub(crate) fn nobodys(&self, polls: u32) {
+        let mut news = self.emptied();
         let mut state = lock(&self.state);
         if state.polls == polls && state.within == ELSEWHERE {
-            let moved = state.moved();
-            drop(state);
-            wake(moved);
+            news.extend(state.moved());
         }
+        drop(state);
+        wake(news);
+    }
+
+    /// Those who wait for it, if it is no hold and has none inside any more: it may have moved before, so they are not told of that,
+    /// and the last one may have ended while somebody else polled it.
+    fn emptied(&self) -> Vec<Arc<Waker>> {
+        {
+            let state = lock(&self.state);
+            if state.waiting.is_empty() || state.is[Kind::Hold as usize] {
+                return Vec::new();
+            }
+        }
+        if self.has_inside(Question::any(Kind::Hold)) {
+            return Vec::new();
+        }
+        let waiting = std::mem::take(&mut lock(&self.state).waiting);
+        waiting.into_iter().map(|waiting| waiting.waker).collect()
     }
 
     /// `child` was polled inside this one, and not since.
@@ -342,10 +359,12 @@ impl Pending {
             return;
         }
         let mut new = [false; 2];
-        let moved = {
+        let mut news = child.emptied();
+        {
             let mut child = lock(&child.state);
             if child.polls != polls {
-                return;
+                drop(child);
+                return wake(news);
             }
             let has_moved = child.last != here;
             if has_moved {
@@ -361,12 +380,10 @@ impl Pending {
                 new[kind as usize] = child.has(kind) && !child.listed[kind as usize];
                 child.listed[kind as usize] |= child.has(kind);
             }
-            if child.before == here {
-                Vec::new()
-            } else {
-                child.moved()
+            if child.before != here {
+                news.extend(child.moved());
             }
-        };
+        }
         if new != [false; 2] {
             for kind in Kind::BOTH {
                 if new[kind as usize] {
@@ -377,7 +394,7 @@ impl Pending {
                 }
             }
         }
-        wake(moved);
+        wake(news);
     }
 
     /// Goes through a copy of the list, for another thread may ask meanwhile.

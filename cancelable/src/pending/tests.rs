@@ -328,3 +328,22 @@ fn who_waits_is_woken_when_the_keeper_of_a_hold_goes() {
     inner.end(nowhere);
     assert_eq!(woken.get(), 1);
 }
+
+/// A future that two scopes poll by turns, and in which a hold ends in a poll of the other one's: it is pending on, and who waited
+/// has nothing left to wait for.
+#[test]
+fn who_waits_is_woken_when_the_last_hold_ends_in_somebody_elses_poll() {
+    let (here, there, shared, hold) = (Pending::new(), Pending::new(), Pending::new(), hold());
+    let (woken, waker) = counting();
+    for _ in 0..2 {
+        poll_in(&shared, &hold);
+        poll_in(&there, &shared);
+        poll_in(&shared, &hold);
+        poll_in(&here, &shared);
+        assert!(waits(&here, &waker));
+    }
+    let before = woken.get();
+    hold.end(|place| place == shared.place());
+    poll_in(&there, &shared);
+    assert_eq!(woken.get(), before + 1);
+}
