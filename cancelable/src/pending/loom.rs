@@ -24,6 +24,11 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
+    pub(crate) fn with_waker() -> (std::sync::Arc<Self>, Waker) {
+        let bell = std::sync::Arc::new(Self::default());
+        (std::sync::Arc::clone(&bell), Waker::from(bell))
+    }
+
     pub(crate) fn wait(&self) {
         let mut has_rung = lock(&self.has_rung);
         while !*has_rung {
@@ -42,9 +47,12 @@ impl Wake for Bell {
 
 /// What a cancelled check point does: it stays until there is no hold inside.
 fn wait_for_holds_in(keeper: &Pending) {
-    let bell = std::sync::Arc::new(Bell::default());
-    let waker = Waker::from(std::sync::Arc::clone(&bell));
-    while keeper.has_inside(Question::waiting(Kind::Hold, &waker)) {
+    let (bell, waker) = Bell::with_waker();
+    wait_with(&bell, &waker, keeper);
+}
+
+fn wait_with(bell: &Bell, waker: &Waker, keeper: &Pending) {
+    while keeper.has_inside(Question::waiting(Kind::Hold, waker)) {
         bell.wait();
     }
 }
@@ -89,6 +97,26 @@ fn l12_who_waits_is_woken_when_a_hold_is_polled_where_there_is_no_scope() {
             other.nobodys(polls);
         });
         wait_for_holds_in(&a);
+        thread.join().unwrap();
+    });
+}
+
+/// Who waits has been told that it had moved, and it is back. Now the hold ends in a poll of the other scope's, where it is in place.
+#[test]
+fn l12_who_waits_is_woken_when_the_last_hold_ends_in_somebody_elses_poll() {
+    explore(|| {
+        let (a, b, shared, hold) = (Pending::new(), Pending::new(), Pending::new(), hold());
+        let (bell, waker) = Bell::with_waker();
+        poll_in(&shared, &hold);
+        poll_in(&a, &shared);
+        assert!(a.has_inside(Question::waiting(Kind::Hold, &waker)));
+        poll_in(&b, &shared);
+        poll_in(&a, &shared);
+        let thread = spawn(move || {
+            hold.end(|place| place == shared.place());
+            poll_in(&b, &shared);
+        });
+        wait_with(&bell, &waker, &a);
         thread.join().unwrap();
     });
 }

@@ -28,8 +28,7 @@ fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 
 /// Runs a task to its end, as a scope with this token does: it registers its own waker, and nothing else does in its place.
 fn run<F: Future>(token: &CancellationToken, future: F) -> F::Output {
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
+    let (bell, waker) = Bell::with_waker();
     let mut future = pin!(future);
     let mut registered = pin!(Registered::new(token.clone()));
     loop {
