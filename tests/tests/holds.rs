@@ -1395,6 +1395,32 @@ fn l12_a_hold_that_ends_nowhere_leaves_nothing_where_it_began() {
     }
 }
 
+/// What was polled in a frame that is left by a panic is pending all the same.
+#[test]
+fn l12_a_hold_that_is_polled_in_a_scope_that_panics_holds_outside() {
+    let [token, inside] = [CancellationToken::new(), CancellationToken::new()];
+    let log = Log::default();
+    let (open, gate) = oneshot::channel();
+    let mut held = shielded(log.clone(), gate);
+    let mut task = Driven::new(token.scope(guard(poll_fn(move |cx| {
+        let mut panics = pin!(inside.scope(poll_fn(|cx| {
+            let poll = held.poll_unpin(cx);
+            assert!(poll.is_ready(), "on purpose");
+            poll
+        })));
+        catch_unwind(AssertUnwindSafe(|| panics.as_mut().poll(cx))).unwrap_or(Poll::Pending)
+    }))));
+    assert!(task.run().is_pending());
+    token.cancel();
+    for _ in 0..3 {
+        assert!(task.run().is_pending());
+        assert_eq!(log.all(), ["begun"]);
+    }
+    open.send(()).unwrap();
+    assert!(task.run().is_ready());
+    assert_eq!(log.all(), ["begun", "done"]);
+}
+
 // Scopes inside -------------------------------------------------------------------------------------------------------
 
 #[test]
