@@ -123,14 +123,21 @@ impl List {
     /// Adds one; all of them are to be gone through if the list has become long.
     fn push(&mut self, thing: Arc<Pending>) -> Option<Vec<Arc<Pending>>> {
         self.things.push(thing);
-        (self.things.len() > self.room.max(ROOM)).then(|| mem::take(&mut self.things))
+        (self.things.len() > self.room.max(ROOM)).then(|| self.things.clone())
     }
 
-    /// Puts back what is left of them, in front of what has been added meanwhile.
-    fn put_back(&mut self, mut left: Vec<Arc<Pending>>) {
-        left.append(&mut self.things);
-        self.room = 2 * left.len();
+    /// Takes out, to be dropped outside the lock, what has gone, and what is in it more than once, for it has been away.
+    fn take(&mut self, gone: &[Place]) -> Vec<Arc<Pending>> {
+        let mut things = mem::take(&mut self.things);
+        things.sort_unstable_by_key(|thing| thing.place);
+        let mut last = None;
+        let is_left = |thing: &Arc<Pending>| {
+            last.replace(thing.place) != Some(thing.place) && gone.binary_search(&thing.place).is_err()
+        };
+        let (left, taken) = things.into_iter().partition(is_left);
         self.things = left;
+        self.room = 2 * self.things.len();
+        taken
     }
 }
 
@@ -257,8 +264,8 @@ enum Look {
     Passed,
     /// It is what is asked for.
     Found,
-    /// It has some inside.
-    Below,
+    /// It has some inside, or had when it had been polled so often.
+    Below(u32),
 }
 
 impl Pending {
@@ -277,8 +284,6 @@ impl Pending {
                 polls: 0,
                 spared: 0,
                 spared_at: 0,
-                waker: None,
-                is_nudged: false,
                 inside: <[List; 2]>::default(),
                 waiting: Vec::new(),
             }),
@@ -305,12 +310,29 @@ impl Pending {
 
     /// Nobody outside has adopted it.
     pub(crate) fn nobodys(&self, polls: u32) {
+        let mut news = self.emptied();
         let mut state = lock(&self.state);
         if state.polls == polls && state.within == ELSEWHERE {
-            let moved = state.moved();
-            drop(state);
-            wake(moved);
+            news.extend(state.moved());
         }
+        drop(state);
+        wake(news);
+    }
+
+    /// Those who wait for it, if it is no hold and has none inside any more: it may have moved before, so they are not told of that,
+    /// and the last one may have ended while somebody else polled it.
+    fn emptied(&self) -> Vec<Arc<Waker>> {
+        {
+            let state = lock(&self.state);
+            if state.waiting.is_empty() || state.is[Kind::Hold as usize] {
+                return Vec::new();
+            }
+        }
+        if self.has_inside(Question::any(Kind::Hold)) {
+            return Vec::new();
+        }
+        let waiting = std::mem::take(&mut lock(&self.state).waiting);
+        waiting.iter().filter_map(|waiting| waiting.waker.upgrade()).collect()
     }
 
     /// `child` was polled inside this one, and not since.
@@ -320,10 +342,12 @@ impl Pending {
             return;
         }
         let mut new = [false; 2];
-        let moved = {
+        let mut news = child.emptied();
+        {
             let mut child = lock(&child.state);
             if child.polls != polls {
-                return;
+                drop(child);
+                return wake(news);
             }
             let has_moved = child.last != here;
             if has_moved {
@@ -339,8 +363,10 @@ impl Pending {
                 new[kind as usize] = child.has(kind) && !child.listed[kind as usize];
                 child.listed[kind as usize] |= child.has(kind);
             }
-            if has_moved { child.moved() } else { Vec::new() }
-        };
+            if has_moved {
+                news.extend(child.moved());
+            }
+        }
         if new != [false; 2] {
             for kind in Kind::BOTH {
                 if new[kind as usize] {
@@ -351,17 +377,17 @@ impl Pending {
                 }
             }
         }
-        wake(moved);
+        wake(news);
     }
 
+    /// Goes through a copy of the list, for another thread may ask meanwhile.
     #[cold]
-    fn prune(&self, kind: Kind, mut things: Vec<Arc<Self>>) {
-        let here = self.place();
-        // What has been away is in it more than once.
-        things.sort_unstable_by_key(|child| child.place);
-        things.dedup_by_key(|child| child.place);
-        things.retain(|child| child.is_still_in(here, kind));
-        lock(&self.state).inside[kind as usize].put_back(things);
+    fn prune(&self, kind: Kind, things: Vec<Arc<Self>>) {
+        let gone = things.iter().filter(|child| !child.is_still_in(self.place, kind));
+        let mut gone: Vec<Place> = gone.map(|child| child.place).collect();
+        gone.sort_unstable();
+        let taken = lock(&self.state).inside[kind as usize].take(&gone);
+        drop(taken);
     }
 
     /// May it count for this keeper, now or later? If not, it is no longer in its list.
@@ -370,7 +396,7 @@ impl Pending {
         let may_count = state.is_valid_in(keeper) || state.may_return_to(keeper, kind);
         if may_count && state.is_over && state.has(kind) {
             // What it has kept may have gone elsewhere.
-            let things = mem::take(&mut state.inside[kind as usize].things);
+            let things = state.inside[kind as usize].things.clone();
             drop(state);
             self.prune(kind, things);
             state = lock(&self.state);
@@ -443,12 +469,12 @@ impl Pending {
             };
             let found = match child.look(here.place, question) {
                 Look::Found => true,
-                Look::Below if here.has(child.place()) => false,
-                Look::Below => {
+                Look::Below(_) if here.has(child.place()) => false,
+                Look::Below(polls) => {
                     if child.has_inside_below(question.of(Of::All), Some(&here)) {
                         child.counts(question)
                     } else {
-                        if child.unlist(here.place, question.kind) {
+                        if child.unlist(here.place, question.kind, polls) {
                             self.remove(list, left, &child);
                         }
                         false
@@ -502,7 +528,7 @@ impl Pending {
             return Look::Passed;
         }
         if !state.is[kind] {
-            return Look::Below;
+            return Look::Below(state.polls);
         }
         drop(state);
         if self.counts(question) {
@@ -532,10 +558,10 @@ impl Pending {
     }
 
     /// Nothing was found in it. Is it to be taken out of the keeper's list? If so it is put there again when there is reason to. What
-    /// is over is not polled again, so it stays as long as what has moved may come back.
-    fn unlist(&self, keeper: Place, kind: Kind) -> bool {
+    /// is over is not polled again, so it stays as long as what has moved may come back; what has been polled since may have some.
+    fn unlist(&self, keeper: Place, kind: Kind, polls: u32) -> bool {
         let mut state = lock(&self.state);
-        if state.is_over && state.has(kind) {
+        if state.polls != polls || (state.is_over && state.has(kind)) {
             return false;
         }
         if state.listed_in == keeper {
@@ -603,3 +629,14 @@ fn wake(waiting: Vec<Shared<Waker>>) {
     }
     panics.resume();
 }
+
+#[cfg(test)]
+#[path = "pending/steps.rs"]
+mod steps;
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests;
+
+#[cfg(all(test, cancelable_loom))]
+#[path = "pending/loom.rs"]
+pub(crate) mod loom;

@@ -17,6 +17,8 @@ mod error;
 mod fork;
 #[path = "../../src/guard/mod.rs"]
 mod guard;
+#[path = "../../src/pending.rs"]
+mod pending;
 #[path = "../../src/primitive.rs"]
 mod primitive;
 #[path = "../../src/reason.rs"]

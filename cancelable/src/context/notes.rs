@@ -155,3 +155,6 @@ pub(super) fn all(owner: Owner) -> Vec<(Arc<Pending>, Role)> {
     })
     .unwrap_or_default()
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests;

@@ -76,6 +76,18 @@ pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::O
     future.poll(&mut Context::from_waker(waker))
 }
 
+/// Polls what others poll as well; done, for all of them, when it is. (It has to be polled again by whoever is not the last.)
+pub fn poll_shared<F: Future + ?Sized>(shared: &mut Option<Pin<Box<F>>>, cx: &mut Context<'_>) -> Poll<()> {
+    let is_pending = shared
+        .as_mut()
+        .is_some_and(|future| future.as_mut().poll(cx).is_pending());
+    if is_pending {
+        return Poll::Pending;
+    }
+    *shared = None;
+    Poll::Ready(())
+}
+
 /// Pending so often, waking itself each time.
 #[derive(Debug)]
 pub struct Pends(pub usize);

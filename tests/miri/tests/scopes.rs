@@ -1,14 +1,16 @@
 //! Scopes, shields, guards and branches: cancelled at every poll, dropped at every poll, under their own waker and others.
 
-use std::future::Future;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use cancelable::{
     CancelFutureExt as _, CancellationToken, Cancelled, Scope, check, current, guard, race, shield, try_join,
 };
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use miri_tests::{Count, Pends, poll, sized};
+use miri_tests::{Count, Pends, poll, poll_shared, sized};
 
 type Program = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
@@ -58,6 +60,31 @@ fn programs() -> Vec<fn() -> Program> {
                         result
                     })
                     .collect();
+                while let Some(result) = guard(crowd.next()).await? {
+                    result?;
+                }
+                Ok(())
+            })
+        },
+        // Two scopes poll one shield by turns.
+        || {
+            Box::pin(async {
+                let shared = Rc::new(RefCell::new(Some(Box::pin(shield(Pends(4))))));
+                let mut crowd: FuturesUnordered<_> = (0..2)
+                    .map(|n| {
+                        let shared = Rc::clone(&shared);
+                        Scope::new().run(async move {
+                            step(n).await?;
+                            guard(poll_fn(|cx| {
+                                // Each has its turn.
+                                cx.waker().wake_by_ref();
+                                poll_shared(&mut shared.borrow_mut(), cx)
+                            }))
+                            .await
+                        })
+                    })
+                    .collect();
+                drop(shared);
                 while let Some(result) = guard(crowd.next()).await? {
                     result?;
                 }

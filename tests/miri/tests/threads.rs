@@ -1,12 +1,13 @@
 //! Two threads at the same tree. `.ci/miri` runs these under many schedules.
 
+use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Barrier};
-use std::task::Waker;
+use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Poll, Waker};
 use std::thread;
 
-use cancelable::{CancellationToken, Cancelled, Scope, check};
-use miri_tests::{Count, poll, sized};
+use cancelable::{CancellationToken, Cancelled, Scope, check, guard, shield};
+use miri_tests::{Count, Pends, poll, poll_shared, sized};
 
 /// Runs `f` and `g` side by side.
 fn together<F: Send, G>(f: impl FnOnce() -> F + Send, g: impl FnOnce() -> G) -> (F, G) {
@@ -139,5 +140,30 @@ fn a_blocked_thread_and_a_scope_are_ended_by_another_thread() {
         );
         let error: Cancelled = Result::<(), _>::unwrap_err(error);
         assert!(error.belongs_to(&token));
+    }
+}
+
+/// Two scopes on two threads poll one shield, and are dropped at some moment, while a cancel comes.
+#[test]
+fn l12_a_shield_wanders_between_two_threads() {
+    for _ in 0..rounds() {
+        let token = CancellationToken::new();
+        let shared = Mutex::new(Some(Box::pin(shield(Pends(6)))));
+        let part = || {
+            let mut scoped = pin!(token.scope(guard(poll_fn(|cx| poll_shared(&mut shared.lock().unwrap(), cx)))));
+            let waker = Waker::from(Count::new());
+            (0..4).find_map(|_| match poll(scoped.as_mut(), &waker) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => None,
+            })
+        };
+        let cancelled = || {
+            token.cancel();
+            part()
+        };
+        let (one, other) = together(part, cancelled);
+        for outcome in [one, other].into_iter().flatten() {
+            assert!(outcome.is_ok() || token.is_cancelled());
+        }
     }
 }

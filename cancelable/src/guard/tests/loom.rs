@@ -16,7 +16,8 @@ use loom::thread::spawn;
 use super::{Hold, guard};
 use crate::context::{About, Frame};
 use crate::error::Cancelled;
-use crate::primitive::{Condvar, Mutex, lock};
+use crate::pending::loom::Bell;
+use crate::primitive::{Mutex, lock};
 use crate::token::{CancellationToken, Registered};
 
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
@@ -25,34 +26,9 @@ fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// A task's bell. (Loom's `unpark` would also wake a thread that waits for something else.)
-#[derive(Default)]
-struct Bell {
-    has_rung: Mutex<bool>,
-    rings: Condvar,
-}
-
-impl Bell {
-    fn wait(&self) {
-        let mut has_rung = lock(&self.has_rung);
-        while !*has_rung {
-            has_rung = self.rings.wait(has_rung).unwrap();
-        }
-        *has_rung = false;
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        *lock(&self.has_rung) = true;
-        self.rings.notify_one();
-    }
-}
-
 /// Runs a task to its end, as a scope with this token does: it registers its own waker, and nothing else does in its place.
 fn run<F: Future>(token: &CancellationToken, future: F) -> F::Output {
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
+    let (bell, waker) = Bell::with_waker();
     let mut future = pin!(future);
     let mut registered = pin!(Registered::new(token.clone()));
     loop {
@@ -204,7 +180,7 @@ fn l12_a_hold_inside_keeps_the_check_point_outside_from_failing() {
         let polls = Cell::new(0);
         let held = poll_fn(|cx| {
             polls.set(polls.get() + 1);
-            hold.set(polls.get() < 3);
+            hold.set(polls.get() < 3, cx.waker());
             cx.waker().wake_by_ref();
             if polls.get() < 3 {
                 Poll::Pending
