@@ -152,11 +152,10 @@ impl State {
     /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever.
     fn moved(&mut self) -> Vec<Shared<Waker>> {
         let news = self.waiting.iter_mut().filter(|waiting| !waiting.knows);
-        news.map(|waiting| {
+        news.filter_map(|waiting| {
             waiting.knows = true;
             waiting.waker.upgrade()
         })
-        .flatten()
         .collect()
     }
 
