@@ -117,7 +117,7 @@ struct List {
 }
 
 /// A list is not gone through before it is as long.
-const ROOM: usize = 32;
+const ROOM: usize = if cfg!(cancelable_loom) { 8 } else { 32 };
 
 impl List {
     /// Adds one; all of them are to be gone through if the list has become long.
@@ -320,7 +320,7 @@ impl Pending {
 
     /// Those who wait for it, if it is no hold and has none inside any more: it may have moved before, so they are not told of that,
     /// and the last one may have ended while somebody else polled it.
-    fn emptied(&self) -> Vec<Arc<Waker>> {
+    fn emptied(&self) -> Vec<Shared<Waker>> {
         {
             let state = lock(&self.state);
             if state.waiting.is_empty() || state.is[Kind::Hold as usize] {

@@ -331,13 +331,15 @@ impl<'a> Frame<'a> {
     }
 
     /// Is something loose here, or further out as far as the cancel has reached, for which a check point here should not fail?
-    pub(crate) fn has_loose(&self, question: Question<'_>) -> bool {
+    ///
+    /// `own`: of whoever asks, which does not count for itself.
+    pub(crate) fn has_loose(&self, question: Question<'_>, own: Option<Place>) -> bool {
         if notes::are_none() {
             return false;
         }
         let mut frame = self;
         // Those inside which the question is asked: what is being polled has not been left.
-        let mut being_polled = Vec::new();
+        let mut being_polled: Vec<_> = own.into_iter().collect();
         loop {
             let notes = notes::all(frame.owner());
             let keepers = notes.iter().filter(|(_, role)| matches!(role, Role::Keeper));
@@ -431,7 +433,8 @@ impl<'a> Frame<'a> {
 
     /// Would it harm something loose if a check point here failed that does not wait?
     fn is_spared(&self) -> bool {
-        self.has_loose(Question::spared(Kind::Hold)) || self.has_loose(Question::spared(Kind::Foreign))
+        let has_loose = |kind| self.has_loose(Question::spared(kind), None);
+        has_loose(Kind::Hold) || has_loose(Kind::Foreign)
     }
 
     /// The error of a check point that has found this frame's token cancelled.

@@ -85,7 +85,8 @@ impl Before {
 
     /// Is something of this kind inside, or loose where a failure would drop it as well?
     fn has(&self, frame: Option<&Frame<'_>>, question: Question<'_>) -> bool {
-        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question))
+        let own = self.inside.get().map(|keeper| keeper.place());
+        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question, own))
     }
 
     /// Is there somebody left inside who has been told, is not held, and does not get out?

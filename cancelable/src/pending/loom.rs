@@ -170,10 +170,10 @@ fn l12_a_hold_is_found_while_its_list_is_gone_through() {
         let (a, hold) = (Pending::new(), hold());
         poll_in(&a, &hold);
         for _ in 1..ROOM {
-            a.adopt(&ended_in_between(), 1, None);
+            a.adopt(&ended_in_between(), 1, false);
         }
         let there = Arc::clone(&a);
-        let thread = spawn(move || there.adopt(&ended_in_between(), 1, None));
+        let thread = spawn(move || there.adopt(&ended_in_between(), 1, false));
         assert!(has_hold(&a), "it is not in the list");
         thread.join().unwrap();
         assert!(has_hold(&a), "it is not in the list");

@@ -1,5 +1,6 @@
 //! Programs that have failed, as the test prints them, made shorter by a few names.
 
+use crate::beside::run_in_wakers;
 use crate::pair::run;
 use crate::program::Node::*;
 use crate::program::{Action, Kind, Node, Turn, plain};
@@ -127,4 +128,16 @@ fn what_a_member_polled_last_is_not_cut_by_its_owner() {
         guard(within(Kind::Scope, guard(USE))),
     ];
     check(1, function(false, finish(Yield(6)), awaits));
+}
+
+#[test]
+fn who_is_loose_does_not_wait_for_itself_where_a_waker_polls() {
+    let turn = Turn {
+        turns: usize::MAX,
+        ..TURN
+    };
+    let inner = crowd(0, vec![Forever], turn);
+    let outer = crowd(0, vec![guard(Forever), Ready, inner], turn);
+    let plain = Turn { guarded: false, ..turn };
+    run_in_wakers(&within(Kind::WithCancellation(0), crowd(0, vec![outer], plain)));
 }
