@@ -11,11 +11,11 @@
 use std::cell::Cell;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc as Shared, Weak};
 use std::task::Waker;
 
-use crate::primitive::{Arc, Mutex, MutexGuard, lock};
+use crate::primitive::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock};
 use crate::unwind::FirstPanic;
 
 /// How often check points that do not wait are spared for a hold, until anything is polled again, the scope for one: a loop that
@@ -141,20 +141,46 @@ impl List {
     }
 }
 
+/// A check point that waits for what must not be dropped: its waker, and whether it waits at this moment. While it is being polled it
+/// does not, for it is going to ask anew.
+pub(crate) struct Waiter {
+    waker: Waker,
+    waits: AtomicBool,
+}
+
+impl Waiter {
+    pub(crate) fn new(waker: &Waker) -> Shared<Self> {
+        Shared::new(Self {
+            waker: waker.clone(),
+            waits: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
+        self.waker.will_wake(waker)
+    }
+
+    /// Its check point is being polled.
+    pub(crate) fn rest(&self) {
+        self.waits.store(false, Ordering::Release);
+    }
+}
+
 struct Waiting {
-    /// The waiter's own: gone with that.
-    waker: Weak<Waker>,
+    /// Gone with its check point.
+    waiter: Weak<Waiter>,
     /// It has been woken once because the thing had moved, and not since.
     knows: bool,
 }
 
 impl State {
     /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever.
-    fn moved(&mut self) -> Vec<Shared<Waker>> {
+    fn moved(&mut self) -> Vec<Shared<Waiter>> {
         let news = self.waiting.iter_mut().filter(|waiting| !waiting.knows);
         news.filter_map(|waiting| {
-            waiting.knows = true;
-            waiting.waker.upgrade()
+            let waiter = waiting.waiter.upgrade()?;
+            waiting.knows = waiter.waits.load(Ordering::Acquire);
+            waiting.knows.then_some(waiter)
         })
         .collect()
     }
@@ -178,7 +204,7 @@ impl State {
 pub(crate) struct Question<'a> {
     pub(crate) kind: Kind,
     /// Whoever asks waits, and is to be woken when what is found has ended or moved.
-    pub(crate) waiter: Option<&'a Shared<Waker>>,
+    pub(crate) waiter: Option<&'a Shared<Waiter>>,
     /// Whoever asks does not wait, and is spared only so often.
     pub(crate) is_spared: bool,
     /// All that is inside, or only what is loose.
@@ -208,7 +234,7 @@ impl<'a> Question<'a> {
     }
 
     /// The same for one who is to be woken when it has ended or moved.
-    pub(crate) fn waiting(kind: Kind, waiter: &'a Shared<Waker>) -> Self {
+    pub(crate) fn waiting(kind: Kind, waiter: &'a Shared<Waiter>) -> Self {
         Self {
             waiter: Some(waiter),
             ..Self::any(kind)
@@ -309,29 +335,12 @@ impl Pending {
 
     /// Nobody outside has adopted it.
     pub(crate) fn nobodys(&self, polls: u32) {
-        let mut news = self.emptied();
         let mut state = lock(&self.state);
         if state.polls == polls && state.within == ELSEWHERE {
-            news.extend(state.moved());
+            let moved = state.moved();
+            drop(state);
+            wake(moved);
         }
-        drop(state);
-        wake(news);
-    }
-
-    /// Those who wait for it, if it is no hold and has none inside any more: it may have moved before, so they are not told of that,
-    /// and the last one may have ended while somebody else polled it.
-    fn emptied(&self) -> Vec<Shared<Waker>> {
-        {
-            let state = lock(&self.state);
-            if state.waiting.is_empty() || state.is[Kind::Hold as usize] {
-                return Vec::new();
-            }
-        }
-        if self.has_inside(Question::any(Kind::Hold)) {
-            return Vec::new();
-        }
-        let waiting = std::mem::take(&mut lock(&self.state).waiting);
-        waiting.iter().filter_map(|waiting| waiting.waker.upgrade()).collect()
     }
 
     /// `child` was polled inside this one, and not since.
@@ -341,12 +350,11 @@ impl Pending {
             return;
         }
         let mut new = [false; 2];
-        let mut news = child.emptied();
+        let mut news = Vec::new();
         {
             let mut child = lock(&child.state);
             if child.polls != polls {
-                drop(child);
-                return wake(news);
+                return;
             }
             let has_moved = child.last != here;
             if has_moved {
@@ -363,7 +371,7 @@ impl Pending {
                 child.listed[kind as usize] |= child.has(kind);
             }
             if has_moved {
-                news.extend(child.moved());
+                news = child.moved();
             }
         }
         if new != [false; 2] {
@@ -422,29 +430,26 @@ impl Pending {
     }
 
     /// It is of this kind from now on, or no longer.
-    pub(crate) fn set(&self, kind: Kind, is: bool, is_in_place: impl FnOnce(Place) -> bool) {
+    pub(crate) fn set(&self, kind: Kind, is: bool) {
         let mut state = lock(&self.state);
         if mem::replace(&mut state.is[kind as usize], is) && !is {
-            Self::let_go(state, is_in_place);
+            Self::let_go(state);
         }
     }
 
     /// Its future is done, or gone.
-    pub(crate) fn end(&self, is_in_place: impl FnOnce(Place) -> bool) {
+    pub(crate) fn end(&self) {
         let mut state = lock(&self.state);
         state.is = [false; 2];
         state.is_over = true;
-        Self::let_go(state, is_in_place);
+        Self::let_go(state);
     }
 
-    /// Wakes who waits for it, unless all of them are being polled: then they look again anyway.
-    fn let_go(mut state: MutexGuard<'_, State>, is_in_place: impl FnOnce(Place) -> bool) {
+    /// Wakes who waits for it.
+    fn let_go(mut state: MutexGuard<'_, State>) {
         let waiting = mem::take(&mut state.waiting);
-        let within = state.within;
         drop(state);
-        if !waiting.is_empty() && !is_in_place(within) {
-            wake(waiting.iter().filter_map(|waiting| waiting.waker.upgrade()).collect());
-        }
+        wake(waiting.iter().filter_map(|waiting| waiting.waiter.upgrade()).collect());
     }
 
     /// Is there something of this kind inside?
@@ -582,17 +587,18 @@ impl Pending {
     /// Has whoever asked woken when this has ended or moved.
     fn wait(&self, keeper: Place, question: Question<'_>) {
         let Some(waiter) = question.waiter else { return };
+        waiter.waits.store(true, Ordering::Release);
         let mut state = lock(&self.state);
         if !state.is_valid_in(keeper) || !state.has(question.kind) {
             // It has, a moment ago.
             drop(state);
-            return waiter.wake_by_ref();
+            return waiter.waker.wake_by_ref();
         }
-        let is_same = |known: &Waiting| ptr::eq(known.waker.as_ptr(), Shared::as_ptr(waiter));
+        let is_same = |known: &Waiting| ptr::eq(known.waiter.as_ptr(), Shared::as_ptr(waiter));
         if !state.waiting.iter().any(is_same) {
-            state.waiting.retain(|known| known.waker.strong_count() > 0);
+            state.waiting.retain(|known| known.waiter.strong_count() > 0);
             state.waiting.push(Waiting {
-                waker: Shared::downgrade(waiter),
+                waiter: Shared::downgrade(waiter),
                 knows: false,
             });
         }
@@ -618,13 +624,15 @@ impl Drop for Pending {
     }
 }
 
-fn wake(waiting: Vec<Shared<Waker>>) {
+fn wake(waiting: Vec<Shared<Waiter>>) {
     if waiting.is_empty() {
         return;
     }
     let mut panics = FirstPanic::default();
-    for waker in waiting {
-        panics.run(|| waker.wake_by_ref());
+    for waiter in waiting {
+        if waiter.waits.load(Ordering::Acquire) {
+            panics.run(|| waiter.waker.wake_by_ref());
+        }
     }
     panics.resume();
 }

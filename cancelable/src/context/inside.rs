@@ -1,7 +1,7 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
 use super::notes::{Mark, is_noted_since, mark};
-use super::slot::{Polled, is_being_polled, note, polled_since, with};
+use super::slot::{Polled, note, polled_since, with};
 use std::task::Waker;
 
 use crate::pending::{Kind, Pending, Question};
@@ -36,9 +36,9 @@ impl Inside {
     /// The check point itself is of this kind from now on, or no longer.
     pub(crate) fn set(&mut self, kind: Kind, is: bool) {
         if is {
-            self.keeper().set(kind, true, is_being_polled);
+            self.keeper().set(kind, true);
         } else if let Some(keeper) = &self.0 {
-            keeper.set(kind, false, is_being_polled);
+            keeper.set(kind, false);
         }
     }
 
@@ -102,7 +102,7 @@ impl Inside {
     /// The check point is done, or dropped. What lives on inside is somebody else's: as a rule of the code round it.
     pub(crate) fn end(&mut self) {
         if let Some(keeper) = self.0.take() {
-            keeper.end(is_being_polled);
+            keeper.end();
             if keeper.is_empty() {
                 return;
             }

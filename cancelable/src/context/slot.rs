@@ -376,21 +376,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Is what was last polled at this place being polled, so that who keeps it will look at it again?
-    fn is_being_polled(&self, place: Place) -> bool {
-        let mut frame = self;
-        loop {
-            let notes = notes::all(frame.owner());
-            if let Some((keeper, _)) = notes.iter().find(|(_, role)| matches!(role, Role::Keeper)) {
-                return keeper.place() == place;
-            }
-            match frame.outer() {
-                Some(outer) => frame = outer,
-                None => return false,
-            }
-        }
-    }
-
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
     ///
     /// Only if it is the very one that the frame's poll was given, handed on. One that would wake the same task may be that
@@ -564,9 +549,4 @@ pub(super) fn note(what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
         Some(frame) => frame.note(what, waker, is_loose),
         None => what.nobodys(what.polled()),
     });
-}
-
-/// Is the keeper at this place being polled by the code now running?
-pub(super) fn is_being_polled(place: Place) -> bool {
-    with(|frame| frame.is_some_and(|frame| frame.is_being_polled(place)))
 }

@@ -11,7 +11,7 @@ use super::stage::Stage;
 use super::verdict::Before;
 use crate::context::{Frame, Inside, Mark, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
-use crate::pending::{Kind, note_got_out};
+use crate::pending::{Kind, Waiter, note_got_out};
 use crate::starved::{PutOff, Starved};
 use crate::token::{CancellationToken, Registered};
 
@@ -120,7 +120,7 @@ struct Special {
     /// How many polls in a row the runtime's budget has put a failure off.
     put_off: PutOff,
     /// Woken by the holds that it waits for.
-    waiter: Option<Arc<Waker>>,
+    waiter: Option<Arc<Waiter>>,
 }
 
 impl Special {
@@ -204,6 +204,9 @@ impl<F: Future> Guard<F> {
                 this.stage.start();
             }
             let kept = this.stage.get_mut();
+            if let Some(waiter) = kept.as_ref().and_then(|kept| kept.waiter.as_ref()) {
+                waiter.rest();
+            }
             let cancelled = frame.token().is_cancelled();
             let foreign = !frame.wakes(cx.waker());
             Some(Ok(Before {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
 use crate::context::{Frame, Inside, mark, with_frame};
-use crate::pending::{Kind, Question, got_out};
+use crate::pending::{Kind, Question, Waiter, got_out};
 use crate::primitive::Arc;
 use crate::starved::Starved;
 use crate::token::CancellationToken;
@@ -29,7 +29,7 @@ pub(crate) struct Before {
     /// What is pending inside.
     pub(crate) inside: Inside,
     /// What holds have woken, whom this check point waits for: with it goes what they know of it.
-    pub(crate) waiter: Option<std::sync::Arc<Waker>>,
+    pub(crate) waiter: Option<std::sync::Arc<Waiter>>,
     /// How many foreign waiters had got out.
     pub(crate) got_out: u32,
     /// It fails, if its token is cancelled and it may.
@@ -133,7 +133,7 @@ impl Before {
             return false;
         }
         let kept = self.waiter.take().filter(|kept| kept.will_wake(waker));
-        let waiter = kept.unwrap_or_else(|| std::sync::Arc::new(waker.clone()));
+        let waiter = kept.unwrap_or_else(|| Waiter::new(waker));
         let is_held = self.has(Some(frame), Question::waiting(Kind::Hold, &waiter));
         self.waiter = Some(waiter);
         is_held

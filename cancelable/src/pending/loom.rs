@@ -6,7 +6,7 @@ use std::task::Wake;
 
 use ::loom::thread::spawn;
 
-use super::steps::{has_hold, hold, nowhere, poll_in};
+use super::steps::{has_hold, hold, poll_in};
 use super::*;
 use crate::primitive::Condvar;
 
@@ -48,10 +48,10 @@ impl Wake for Bell {
 /// What a cancelled check point does: it stays until there is no hold inside.
 fn wait_for_holds_in(keeper: &Pending) {
     let (bell, waker) = Bell::with_waker();
-    wait_with(&bell, &Shared::new(waker), keeper);
+    wait_with(&bell, &Waiter::new(&waker), keeper);
 }
 
-fn wait_with(bell: &Bell, waker: &Shared<Waker>, keeper: &Pending) {
+fn wait_with(bell: &Bell, waker: &Shared<Waiter>, keeper: &Pending) {
     while keeper.has_inside(Question::waiting(Kind::Hold, waker)) {
         bell.wait();
     }
@@ -64,7 +64,7 @@ fn l12_who_waits_is_woken_when_a_hold_ends_on_another_thread() {
         let (a, hold) = (Pending::new(), hold());
         poll_in(&a, &hold);
         let other = Arc::clone(&hold);
-        let thread = spawn(move || other.end(nowhere));
+        let thread = spawn(move || other.end());
         wait_for_holds_in(&a);
         assert!(!lock(&hold.state).is[Kind::Hold as usize], "it was still held");
         thread.join().unwrap();
@@ -107,14 +107,14 @@ fn l12_who_waits_is_woken_when_the_last_hold_ends_in_somebody_elses_poll() {
     explore(|| {
         let (a, b, shared, hold) = (Pending::new(), Pending::new(), Pending::new(), hold());
         let (bell, waker) = Bell::with_waker();
-        let waker = Shared::new(waker);
+        let waker = Waiter::new(&waker);
         poll_in(&shared, &hold);
         poll_in(&a, &shared);
         assert!(a.has_inside(Question::waiting(Kind::Hold, &waker)));
         poll_in(&b, &shared);
         poll_in(&a, &shared);
         let thread = spawn(move || {
-            hold.end(|place| place == shared.place());
+            hold.end();
             poll_in(&b, &shared);
         });
         wait_with(&bell, &waker, &a);
@@ -133,7 +133,7 @@ fn l12_a_hold_that_its_last_scope_leaves_counts_again() {
             poll_in(&b, &other);
             drop(b);
             assert!(has_hold(&first), "it is nobody's");
-            other.end(nowhere);
+            other.end();
         });
         wait_for_holds_in(&a);
         thread.join().unwrap();
@@ -150,7 +150,7 @@ fn l12_a_hold_that_begins_while_its_check_point_is_asked_is_not_forgotten() {
         poll_in(&inner, &old);
         poll_in(&between, &inner);
         poll_in(&outer, &between);
-        old.end(nowhere);
+        old.end();
         let (new, there) = (hold(), Arc::clone(&between));
         let thread = spawn(move || {
             poll_in(&inner, &new);
@@ -184,7 +184,7 @@ fn l12_a_hold_is_found_while_its_list_is_gone_through() {
 fn ended_in_between() -> Arc<Pending> {
     let (keeper, hold) = (Pending::new(), hold());
     poll_in(&keeper, &hold);
-    hold.end(nowhere);
+    hold.end();
     assert_eq!(keeper.polled(), 1);
     keeper
 }

@@ -1,16 +1,11 @@
 //! What the tests and the models of holds have in common: the steps of a poll, without frames.
 
-use super::{Kind, Pending, Place, Question};
+use super::{Kind, Pending, Question};
 use crate::primitive::Arc;
-
-/// No keeper is being polled.
-pub(super) fn nowhere(_: Place) -> bool {
-    false
-}
 
 pub(super) fn hold() -> Arc<Pending> {
     let hold = Pending::new();
-    hold.set(Kind::Hold, true, nowhere);
+    hold.set(Kind::Hold, true);
     hold
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
-use super::steps::{has_hold, hold, nowhere, poll_in};
+use super::steps::{has_hold, hold, poll_in};
 use super::*;
 
 /// Counts how often it is woken.
@@ -15,9 +15,9 @@ impl Wake for Count {
     }
 }
 
-fn counting() -> (Arc<Count>, Shared<Waker>) {
+fn counting() -> (Arc<Count>, Shared<Waiter>) {
     let count = Arc::new(Count::default());
-    (Arc::clone(&count), Shared::new(Waker::from(count)))
+    (Arc::clone(&count), Waiter::new(&Waker::from(count)))
 }
 
 impl Count {
@@ -31,7 +31,7 @@ fn listed(keeper: &Pending) -> usize {
     lock(&keeper.state).inside[Kind::Hold as usize].things.len()
 }
 
-fn waits(keeper: &Pending, waker: &Shared<Waker>) -> bool {
+fn waits(keeper: &Pending, waker: &Shared<Waiter>) -> bool {
     keeper.has_inside(Question::waiting(Kind::Hold, waker))
 }
 
@@ -54,7 +54,7 @@ fn a_list_does_not_grow_with_the_holds_that_have_ended() {
     for _ in 0..1000 {
         let hold = hold();
         poll_in(&keeper, &hold);
-        hold.end(nowhere);
+        hold.end();
     }
     assert!(listed(&keeper) <= 2 * ROOM, "{} are listed", listed(&keeper));
     assert!(has_hold(&keeper));
@@ -83,7 +83,7 @@ fn a_list_that_holds_many_is_gone_through_when_it_has_doubled() {
         for _ in 0..count {
             let hold = hold();
             poll_in(&keeper, &hold);
-            hold.end(nowhere);
+            hold.end();
         }
     };
     add_ended(20);
@@ -98,7 +98,7 @@ fn who_asks_takes_what_has_ended_out_of_the_list() {
     for _ in 0..5 {
         let hold = hold();
         poll_in(&keeper, &hold);
-        hold.end(nowhere);
+        hold.end();
     }
     assert!(!has_hold(&keeper));
     assert_eq!(listed(&keeper), 0);
@@ -110,9 +110,9 @@ fn what_is_over_stays_while_what_it_has_kept_lives() {
     let (keeper, over, hold) = (Pending::new(), Pending::new(), hold());
     poll_in(&over, &hold);
     poll_in(&keeper, &over);
-    over.end(nowhere);
+    over.end();
     assert!(has_hold(&keeper));
-    hold.end(nowhere);
+    hold.end();
     assert!(!has_hold(&keeper));
 }
 
@@ -177,7 +177,7 @@ fn a_circle_of_keepers_ends_the_question() {
     poll_in(&one, &other);
     assert!(has_hold(&one));
     assert!(has_hold(&other));
-    hold.end(nowhere);
+    hold.end();
     assert!(!has_hold(&one));
     assert!(!has_hold(&other));
 }
@@ -217,7 +217,7 @@ fn a_check_is_spared_so_often_for_a_hold_and_anew_when_that_is_polled() {
 #[test]
 fn a_check_is_spared_so_often_for_foreign_waiters_and_anew_when_one_gets_out() {
     let (keeper, foreign) = (Pending::new(), Pending::new());
-    foreign.set(Kind::Foreign, true, nowhere);
+    foreign.set(Kind::Foreign, true);
     poll_in(&keeper, &foreign);
     for _ in 0..3 {
         let spared = times_spared(&keeper, Kind::Foreign, SPARED_FOR_FOREIGN);
@@ -239,7 +239,7 @@ fn who_waits_is_woken_once_when_a_hold_moves() {
     assert_eq!(woken.get(), 1);
     poll_in(&third, &hold);
     assert_eq!(woken.get(), 1);
-    hold.end(nowhere);
+    hold.end();
     assert_eq!(woken.get(), 2, "its end is news");
 }
 
@@ -255,17 +255,18 @@ fn two_who_share_a_hold_wake_each_other_once() {
         assert!(waits(&there, &waker_there));
     }
     assert_eq!((woken_here.get(), woken_there.get()), (1, 1));
-    hold.end(nowhere);
+    hold.end();
     assert_eq!((woken_here.get(), woken_there.get()), (2, 2));
 }
 
 #[test]
-fn a_hold_that_ends_in_its_keepers_poll_wakes_nobody() {
+fn a_hold_that_ends_while_its_waiter_is_polled_wakes_nobody() {
     let (keeper, hold) = (Pending::new(), hold());
     poll_in(&keeper, &hold);
     let (woken, waker) = counting();
     assert!(waits(&keeper, &waker));
-    hold.end(|place| place == keeper.place());
+    waker.rest();
+    hold.end();
     assert_eq!(woken.get(), 0, "it is being polled");
 }
 
@@ -288,7 +289,7 @@ fn who_waits_is_woken_when_the_keeper_of_a_hold_goes() {
     poll_in(&outer, &inner);
     let (woken, waker) = counting();
     assert!(waits(&outer, &waker));
-    inner.end(nowhere);
+    inner.end();
     assert_eq!(woken.get(), 1);
 }
 
@@ -306,7 +307,7 @@ fn who_waits_is_woken_when_the_last_hold_ends_in_somebody_elses_poll() {
         assert!(waits(&here, &waker));
     }
     let before = woken.get();
-    hold.end(|place| place == shared.place());
+    hold.end();
     poll_in(&there, &shared);
     assert_eq!(woken.get(), before + 1);
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::Context;
 use std::time::Instant;
 
 use super::nature::Nature;
@@ -10,7 +10,7 @@ use super::origin::LOOKS;
 use crate::clock;
 use crate::context::{Inside, Polled};
 use crate::delay::Delay;
-use crate::pending::{Kind, note_got_out};
+use crate::pending::{Kind, Waiter, note_got_out};
 use crate::runtime::Task;
 use crate::starved::PutOff;
 use crate::token::{CancellationToken, Registered};
@@ -56,7 +56,7 @@ pub(super) struct Exit {
     /// How many polls in a row the runtime's budget has put a failure off.
     pub(super) put_off: PutOff,
     /// Woken by the holds that it waits for.
-    pub(super) waiter: Option<Arc<Waker>>,
+    pub(super) waiter: Option<Arc<Waiter>>,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }

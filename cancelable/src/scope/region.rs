@@ -280,6 +280,9 @@ impl<O: Origin, F: Future> Region<O, F> {
         if live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
             live.poll_deadline(token, cx);
         }
+        if let Some(waiter) = live.exit.as_ref().and_then(|exit| exit.waiter.as_ref()) {
+            waiter.rest();
+        }
         // Not `is_cancelled`, which would have the deadline watched by a thread: this task does.
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.

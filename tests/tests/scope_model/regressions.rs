@@ -141,3 +141,26 @@ fn who_is_loose_does_not_wait_for_itself_where_a_waker_polls() {
     let plain = Turn { guarded: false, ..turn };
     run_in_wakers(&within(Kind::WithCancellation(0), crowd(0, vec![outer], plain)));
 }
+
+#[test]
+fn tmp_on() {
+    use super::beside::*;
+    let max = usize::MAX;
+    let turn = Turn { turns: max, ..TURN };
+    let node = within(
+        Kind::WithCancellation(0),
+        crowd(
+            2,
+            vec![
+                function(false, within(Kind::Shield, Join(vec![Yield(1)])), vec![guard(USE)]),
+                Cancel(0),
+                guard(Forever),
+            ],
+            turn,
+        ),
+    );
+    for n in 0..3 {
+        println!("polls {n}");
+        run_by_hand(&node, n);
+    }
+}

@@ -6,7 +6,7 @@ const OTHER: Owner = 2;
 
 fn hold() -> Arc<Pending> {
     let hold = Pending::new();
-    hold.set(Kind::Hold, true, |_| false);
+    hold.set(Kind::Hold, true);
     hold
 }
 
