@@ -194,6 +194,13 @@ impl State {
         (self.within == ELSEWHERE && self.last == keeper) || (kind == Kind::Hold && self.before == keeper)
     }
 
+    /// It is no longer in this list of the keeper's.
+    fn unlist(&mut self, keeper: Place, kind: Kind) {
+        if self.listed_in == keeper {
+            self.listed[kind as usize] = false;
+        }
+    }
+
     fn has(&self, kind: Kind) -> bool {
         self.is[kind as usize] || !self.inside[kind as usize].things.is_empty()
     }
@@ -411,9 +418,7 @@ impl Pending {
         if may_count && state.has(kind) {
             return true;
         }
-        if state.listed_in == keeper {
-            state.listed[kind as usize] = false;
-        }
+        state.unlist(keeper, kind);
         false
     }
 
@@ -513,19 +518,14 @@ impl Pending {
         let mut state = lock(&self.state);
         let kind = question.kind as usize;
         if !state.is_valid_in(keeper) {
-            // It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
-            let is_away = state.within == ELSEWHERE && state.last == keeper;
-            let may_return = is_away || (question.kind == Kind::Hold && state.before == keeper);
-            return if may_return && state.has(question.kind) {
+            return if state.may_return_to(keeper, question.kind) && state.has(question.kind) {
                 Look::Passed
             } else {
                 Look::Gone
             };
         }
         if !state.has(question.kind) {
-            if state.listed_in == keeper {
-                state.listed[kind] = false;
-            }
+            state.unlist(keeper, question.kind);
             return Look::Gone;
         }
         if !question.is_about(&state, self.place(), state.is_loose) {
@@ -568,9 +568,7 @@ impl Pending {
         if state.polls != polls || (state.is_over && state.has(kind)) {
             return false;
         }
-        if state.listed_in == keeper {
-            state.listed[kind as usize] = false;
-        }
+        state.unlist(keeper, kind);
         true
     }
 

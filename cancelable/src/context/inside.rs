@@ -1,9 +1,9 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
-use super::notes::{Mark, is_noted_since, mark};
-use super::slot::{Polled, note, polled_since, with};
 use std::task::Waker;
 
+use super::notes::{Mark, is_noted_since, mark};
+use super::slot::{Polled, note, polled_since, with};
 use crate::pending::{Kind, Pending, Question};
 use crate::primitive::Arc;
 

@@ -203,7 +203,6 @@ impl<'a> Frame<'a> {
                     // What they ask so far may be this one's.
                     for frame in inner.into_iter().rev() {
                         frame.token();
-                        frame.state.set(observed(frame.token().state_ref()));
                     }
                     frame.outer.set(self.outer.get());
                     return;
@@ -258,10 +257,7 @@ impl<'a> Frame<'a> {
             at = frame.outer();
         }
         for frame in unmade.into_iter().rev() {
-            if let TokenOf::Lazy(token) = frame.token {
-                let token = token.get(frame.outer());
-                frame.state.set(observed(token.state_ref()));
-            }
+            frame.token();
         }
     }
 
@@ -319,7 +315,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Says who keeps what is polled from now on, until the next [`adopt_since`](Self::adopt_since) with a mark from before.
+    /// Says who keeps what is polled from now on, until what was noted since a mark from before is taken.
     pub(crate) fn announce(&self, keeper: &Arc<Pending>) {
         notes::push(self.owner(), Arc::clone(keeper), Role::Keeper);
     }
@@ -509,10 +505,8 @@ impl Polled {
         with(|outer| match outer {
             Some(outer) => notes::give(self.owner, self.since, outer.owner(), is_over),
             None => {
-                while let Some((what, role)) = notes::pop(self.owner, self.since) {
-                    if let Role::Polled { polls, .. } = role {
-                        what.nobodys(polls);
-                    }
+                for (what, polls, _) in polled_since(self.owner, self.since) {
+                    what.nobodys(polls);
                 }
             }
         });
