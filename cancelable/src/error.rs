@@ -103,7 +103,7 @@ impl Cancelled {
     }
 
     /// What a program that was cancelled exits with: 124 after a timeout, 128 + n after signal n, otherwise 1. Short for
-    /// [`reason().exit_code()`](CancelReason::exit_code), which has the table.
+    /// [`reason().exit_code()`](CancelReason::exit_code); [`StatusTable`](crate::StatusTable) has the table, with HTTP and gRPC.
     ///
     /// ```
     /// use cancelable::{Cancelled, cancelable};

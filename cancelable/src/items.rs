@@ -14,6 +14,7 @@ pub use crate::scope::{
     shield_sync, sleep, try_join,
 };
 pub use crate::sources::{All, Any, Condition, Sources, all, any, condition};
+pub use crate::status::{CancelStatus, StatusTable};
 pub use crate::stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
 pub use crate::token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,

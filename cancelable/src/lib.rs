@@ -55,6 +55,7 @@
 //! | wait on a plain thread | [`thread::block_on`], [`blocking_sleep`], [`CancellationToken::wait`] |
 //! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
 //! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |
+//! | answer a client, or exit | [`CancelReason::status`], [`StatusTable`] |
 //! | have a return type of your own | [`FromCancelled`] |
 //!
 //! # Starting tasks and threads
@@ -111,6 +112,7 @@ mod starved;
 
 mod duration;
 mod reason;
+mod status;
 
 mod rounds;
 

@@ -279,31 +279,6 @@ impl CancelReason {
         }
     }
 
-    /// What a program that stopped for this reason exits with, by the conventions of shells and of coreutils' `timeout`:
-    ///
-    /// | kind | code |
-    /// |---|---|
-    /// | [`Timeout`](ReasonKind::Timeout) | 124 |
-    /// | [`Signal`](ReasonKind::Signal) number n | 128 + n: 130 for Ctrl-C, 143 for SIGTERM; 1 if n is not in 1 to 127 |
-    /// | every other | 1 |
-    ///
-    /// [`Cancelled::exit_code`](crate::Cancelled::exit_code) has an example with `main`.
-    ///
-    /// ```
-    /// use cancelable::CancelReason;
-    ///
-    /// assert_eq!(CancelReason::signal(2).exit_code(), 130);
-    /// assert_eq!(CancelReason::shutdown().exit_code(), 1);
-    /// ```
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self.0.detail {
-            Detail::Timeout(_) => 124,
-            Detail::Signal(number @ 1..=127) => 128 + number as u8,
-            _ => 1,
-        }
-    }
-
     /// The message given with [`with_message`](Self::with_message), if any.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
