@@ -7,6 +7,7 @@ pub use crate::duration::{ParseDurationError, parse_duration};
 pub use crate::error::{Cancelled, FromCancelled};
 pub use crate::guard::{Checkpoint, Guard, checkpoint, guard};
 pub use crate::iter::{IteratorExt, UntilCancelledIter};
+pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
     CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Source, Spawn,

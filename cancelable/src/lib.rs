@@ -112,6 +112,9 @@ mod starved;
 
 mod duration;
 mod reason;
+mod shown;
+
+mod path;
 mod status;
 
 mod rounds;

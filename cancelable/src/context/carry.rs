@@ -17,7 +17,8 @@ impl Carried {
             token: current(),
             about: slot::with_frame_of(Task::current(), |frame| About {
                 outside: Outside::Stranger,
-                name: frame.and_then(Frame::scope_name),
+                name: None,
+                above: frame.map(Frame::path).unwrap_or_default(),
                 grace: frame.and_then(Frame::grace),
             }),
         }

@@ -18,6 +18,7 @@ use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
 use crate::error::Cancelled;
+use crate::path::Path;
 use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
 use crate::runtime::Task;
@@ -44,8 +45,10 @@ pub(crate) enum Outside {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
     pub(crate) outside: Outside,
-    /// For error messages.
+    /// Of the scope.
     pub(crate) name: Option<Cow<'static, str>>,
+    /// The named scopes where its token was taken along, if it was.
+    pub(crate) above: Path,
     /// How long what is cancelled in here may take to get out.
     pub(crate) grace: Option<Duration>,
 }
@@ -61,6 +64,7 @@ impl About {
         Self {
             outside,
             name: None,
+            above: Path::none(),
             grace: None,
         }
     }
@@ -421,12 +425,20 @@ impl<'a> Frame<'a> {
     /// The error of a check point that has found this frame's token cancelled.
     pub(crate) fn cancelled(&self, location: &'static Location<'static>) -> Option<Cancelled> {
         let cause = self.token().cause()?;
-        Some(Cancelled::new(cause, location, self.scope_name()))
+        Some(Cancelled::new(cause, location, self.path()))
     }
 
-    /// The name of the innermost named scope round this frame.
-    pub(crate) fn scope_name(&self) -> Option<Cow<'static, str>> {
-        self.find(|frame| frame.about.name.clone())
+    /// The named scopes round this frame.
+    pub(crate) fn path(&self) -> Path {
+        let mut names = Vec::new();
+        let mut at = Some(self);
+        let mut above = Path::EMPTY;
+        while let Some(frame) = at {
+            names.extend(frame.about.name.as_ref());
+            above = &frame.about.above;
+            at = frame.outer().filter(|_| frame.about.outside != Outside::Stranger);
+        }
+        names.into_iter().rev().cloned().fold(above.clone(), Path::and)
     }
 
     /// The grace of the innermost scope that has one.

@@ -163,9 +163,7 @@ impl Live {
                     return;
                 }
                 self.deadline = None;
-                if let Some(reason) = token.deadline_reason() {
-                    token.expire(reason);
-                }
+                token.expire();
             }
         }
     }

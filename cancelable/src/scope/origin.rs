@@ -14,7 +14,7 @@ use crate::clock::Glance;
 use crate::context::{About, Frame, LazyToken};
 use crate::delay::Delay;
 use crate::reason::CancelReason;
-use crate::token::{CancellationToken, StateRef};
+use crate::token::{CancellationToken, ChildOptions, StateRef};
 
 /// How a region gets its token.
 pub(crate) trait Origin: Send {
@@ -152,8 +152,11 @@ impl Origin for Dropped {
         true
     }
 
-    fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
-        let token = self.stand_in.child_token();
+    fn make(&self, _: Option<&Frame<'_>>, about: &About) -> CancellationToken {
+        let token = self.stand_in.child_with(ChildOptions {
+            name: about.name.clone(),
+            ..ChildOptions::default()
+        });
         if !token.is_cancelled() {
             token.cancel_with(CancelReason::dropped_at(self.location));
         }

@@ -50,7 +50,7 @@ impl Plan {
     }
 
     /// What the token is to know of its deadline.
-    fn token_deadline(&self, about: &About) -> Option<Deadline> {
+    fn token_deadline(&self) -> Option<Deadline> {
         let due = self.due.get()?;
         let (after, location) = match (self.timeout, self.deadline) {
             (Some((after, location)), _) if due.by_timeout => (Some(after), location),
@@ -58,7 +58,6 @@ impl Plan {
         };
         let mut deadline = Deadline::new(due.at, after, location);
         deadline.is_virtual = due.is_virtual;
-        deadline.scope.clone_from(&about.name);
         Some(deadline)
     }
 
@@ -178,7 +177,7 @@ impl Origin for Plan {
     fn make_below(&self, parent: &CancellationToken, about: &About) -> CancellationToken {
         parent.child_with(ChildOptions {
             name: about.name.clone(),
-            deadline: self.token_deadline(about),
+            deadline: self.token_deadline(),
             links: self.links().to_vec(),
         })
     }

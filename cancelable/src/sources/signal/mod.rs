@@ -163,7 +163,7 @@ pub fn ctrl_c() -> Signals {
 ///     signal_hook::low_level::raise(signal::SIGTERM).unwrap(); // as `kill` would
 ///     loop { check()? }
 /// });
-/// assert!(outcome.unwrap_err().to_string().starts_with("cancelled: received SIGTERM, requested at "));
+/// assert!(outcome.unwrap_err().to_string().starts_with("cancelled: received SIGTERM, listened for at "));
 ///
 /// assert_eq!(signal::unix([9]).unwrap_err().to_string(), "SIGKILL cannot be handled by a process");
 /// # Ok::<(), signal::SignalError>(())

@@ -116,7 +116,7 @@ impl World {
             message: error.reason().message().map(Into::into),
             belongs_to: (0..known.len()).filter(|&at| error.belongs_to(&known[at])).collect(),
             noticed_by: self.sort(error.observed_at()),
-            scope_name: error.scope_name().map(Into::into),
+            scope_name: error.scope_path().iter().next_back().map(Into::into),
             forced: error.was_forced(),
         }
     }
