@@ -171,12 +171,16 @@ struct Waiting {
     waiter: Weak<Waiter>,
     /// It has been woken once because the thing had moved, and not since.
     knows: bool,
+    /// How often the thing had been polled when it was found last.
+    found_at: u32,
 }
 
 impl State {
-    /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever.
-    fn moved(&mut self) -> Vec<Shared<Waiter>> {
-        let news = self.waiting.iter_mut().filter(|waiting| !waiting.knows);
+    /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever. If it
+    /// was adopted after so many polls, who has found it since the last of them has found it here.
+    fn moved(&mut self, adopted_at: Option<u32>) -> Vec<Shared<Waiter>> {
+        let news = self.waiting.iter_mut();
+        let news = news.filter(|waiting| !waiting.knows && Some(waiting.found_at) != adopted_at);
         news.filter_map(|waiting| {
             let waiter = waiting.waiter.upgrade()?;
             waiting.knows = waiter.waits.load(Ordering::Acquire);
@@ -344,7 +348,7 @@ impl Pending {
     pub(crate) fn nobodys(&self, polls: u32) {
         let mut state = lock(&self.state);
         if state.polls == polls && state.within == ELSEWHERE {
-            let moved = state.moved();
+            let moved = state.moved(None);
             drop(state);
             wake(moved);
         }
@@ -378,7 +382,7 @@ impl Pending {
                 child.listed[kind as usize] |= child.has(kind);
             }
             if has_moved {
-                news = child.moved();
+                news = child.moved(Some(polls));
             }
         }
         if new != [false; 2] {
@@ -496,7 +500,7 @@ impl Pending {
                 Look::Passed => false,
             };
             if found {
-                child.wait(here.place, question);
+                child.wait(question, |state| state.is_valid_in(here.place));
                 return true;
             }
         }
@@ -511,7 +515,11 @@ impl Pending {
         }
         let is = state.is[question.kind as usize];
         drop(state);
-        (is || self.has_inside(question.of(Of::All))) && self.counts(question)
+        let found = (is || self.has_inside(question.of(Of::All))) && self.counts(question);
+        if found {
+            self.wait(question, |state| state.polls == polls);
+        }
+        found
     }
 
     fn look(&self, keeper: Place, question: Question<'_>) -> Look {
@@ -582,22 +590,26 @@ impl Pending {
         }
     }
 
-    /// Has whoever asked woken when this has ended or moved.
-    fn wait(&self, keeper: Place, question: Question<'_>) {
+    /// Has whoever asked woken when this has ended or moved from where it was found.
+    fn wait(&self, question: Question<'_>, is_there: impl FnOnce(&State) -> bool) {
         let Some(waiter) = question.waiter else { return };
         waiter.waits.store(true, Ordering::Release);
         let mut state = lock(&self.state);
-        if !state.is_valid_in(keeper) || !state.has(question.kind) {
+        if !is_there(&state) || !state.has(question.kind) {
             // It has, a moment ago.
             drop(state);
             return waiter.waker.wake_by_ref();
         }
-        let is_same = |known: &Waiting| ptr::eq(known.waiter.as_ptr(), Shared::as_ptr(waiter));
-        if !state.waiting.iter().any(is_same) {
+        let found_at = state.polls;
+        let is_same = |known: &&mut Waiting| ptr::eq(known.waiter.as_ptr(), Shared::as_ptr(waiter));
+        if let Some(known) = state.waiting.iter_mut().find(is_same) {
+            known.found_at = found_at;
+        } else {
             state.waiting.retain(|known| known.waiter.strong_count() > 0);
             state.waiting.push(Waiting {
                 waiter: Shared::downgrade(waiter),
                 knows: false,
+                found_at,
             });
         }
     }
@@ -615,7 +627,7 @@ impl Drop for Pending {
                     continue;
                 }
                 state.within = GONE;
-                state.moved()
+                state.moved(None)
             };
             wake(waiting);
         }

@@ -36,17 +36,18 @@ use canceller::Canceller;
 use pair::run;
 use program::{actions, orderly_program, program, program_with_values};
 
-/// `PROPTEST_CASES` says how many, for a run at length.
+/// `PROPTEST_CASES` says how many, for a run at length, and `PROPTEST_RNG_SEED` which ones.
 fn config(cases: u32) -> ProptestConfig {
     let at_length = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());
+    let default = ProptestConfig::default();
     ProptestConfig {
         cases: at_length.unwrap_or(cases),
         // The same ones in every run, unless they are asked for.
-        rng_seed: at_length.map_or(RngSeed::Fixed(0), |_: u32| RngSeed::Random),
+        rng_seed: at_length.map_or(RngSeed::Fixed(0), |_: u32| default.rng_seed),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..default
     }
 }
 

@@ -298,10 +298,11 @@ impl Task {
             Doing::Use(Some(using)) => using.poll(world, waker),
             Doing::Crowd(turns) => turns.poll(world, waker),
             Doing::Executor { inner, waker } => {
-                let own = *waker.get_or_insert_with(|| world.new_waker());
+                let own = *waker.get_or_insert_with(|| world.new_executor());
                 while world.open.is_none() && std::mem::take(&mut world.wakers[own].woken) {
                     let output = inner.poll(world, own);
                     if output.is_some() {
+                        world.end_executor(own);
                         return output;
                     }
                 }
@@ -391,7 +392,11 @@ impl Awaited for Task {
                 inner.abandon(world);
                 point.iter().for_each(|&point| world.end_point(point));
             }
-            Doing::Swallow(inner) | Doing::Executor { inner, .. } => inner.abandon(world),
+            Doing::Swallow(inner) => inner.abandon(world),
+            Doing::Executor { inner, waker } => {
+                waker.iter().for_each(|&waker| world.end_executor(waker));
+                inner.abandon(world);
+            }
             Doing::In(stretch) => stretch.abandon(world),
             Doing::Seq(tasks) => tasks.iter_mut().for_each(|task| task.abandon(world)),
             Doing::Join(tasks) => tasks.iter_mut().for_each(|(task, _)| task.abandon(world)),

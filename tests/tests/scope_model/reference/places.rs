@@ -83,16 +83,22 @@ impl World {
         result
     }
 
-    /// The beginning of a poll: what is pending here is polled within what is being polled now.
+    /// The beginning of a poll: what is pending here, and inside, is polled within what is being polled now.
     pub(super) fn touch(&mut self, point: usize) {
         let path: Vec<_> = self.levels.iter().filter_map(|level| level.role.point()).collect();
-        let Some(thing) = self.things.get_mut(&point) else {
-            return;
-        };
-        if thing.path != path {
-            thing.path = path;
-            self.wake_waiting_for(point);
+        let mut moved = Vec::new();
+        for (&key, thing) in &mut self.things {
+            let here = match thing.path.iter().position(|&round| round == point) {
+                _ if key == point => path.clone(),
+                Some(at) => [&path, &thing.path[at..]].concat(),
+                None => continue,
+            };
+            if thing.path != here {
+                thing.path = here;
+                moved.push(key);
+            }
         }
+        moved.into_iter().for_each(|key| self.wake_waiting_for(key));
     }
 
     /// The end of a pending poll: what is pending here for check points outside?

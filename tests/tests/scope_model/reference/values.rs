@@ -14,8 +14,9 @@ pub(super) struct Value {
     waker: Option<usize>,
     /// Who polls it, of a shared one; with their wakers.
     users: Vec<(usize, usize)>,
-    /// The await that has it, and those that wait for it, with their wakers.
+    /// The await that has it.
     user: Option<usize>,
+    /// That one, and those that wait for it, with their wakers.
     waiting: Vec<(usize, usize)>,
     is_shared: bool,
     /// Moved away from its owner.
@@ -127,11 +128,13 @@ impl Using {
         if value.is_shared {
             value.users.retain(|&(user, _)| user != self.id);
             value.users.push((self.id, waker));
-        } else if value.user.is_some_and(|user| user != self.id) {
+        } else {
+            // Who has it, too: its owner may drop it.
             value.waiting.retain(|&(user, _)| user != self.id);
             value.waiting.push((self.id, waker));
-            return None;
-        } else {
+            if value.user.is_some_and(|user| user != self.id) {
+                return None;
+            }
             value.user = Some(self.id);
         }
         let mut task = value.task.take().expect("looked at above");

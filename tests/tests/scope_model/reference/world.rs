@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(super) known: Vec<usize>,
     pub(super) frames: Vec<Frame>,
     pub(super) wakers: Vec<Waker>,
+    /// The wakers of executors, which wake nobody outside.
+    executors: BTreeSet<usize>,
     registered: Vec<Registration>,
     asked: usize,
     pub(crate) log: Vec<Event>,
@@ -149,6 +151,21 @@ impl World {
         let waker = self.new_waker();
         self.wakers[waker].is_of_a_task = true;
         waker
+    }
+
+    pub(super) fn new_executor(&mut self) -> usize {
+        let waker = self.new_waker();
+        self.executors.insert(waker);
+        waker
+    }
+
+    pub(super) fn end_executor(&mut self, waker: usize) {
+        self.executors.remove(&waker);
+    }
+
+    /// Is there something to do that nobody outside knows of?
+    pub(crate) fn is_executor_woken(&self) -> bool {
+        self.executors.iter().any(|&waker| self.wakers[waker].woken)
     }
 
     pub(super) fn new_point(&mut self) -> usize {
