@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::entry::{AbortHandle, Entry, TaskId, TaskInfo};
-use super::roster::Roster;
+use super::abort::AbortHandle;
+use super::info::{TaskId, TaskInfo};
+use super::roster::{Enlisted, Roster};
+use super::slots::Key;
 use crate::error::Cancelled;
 use crate::primitive::{Arc, Mutex, lock};
 use crate::reason::CancelReason;
@@ -17,36 +20,56 @@ use crate::unwind::FirstPanic;
 /// How a task came out.
 pub(super) type Outcome<T> = Result<T, TaskError<Cancelled>>;
 
-struct Answer<T>(Mutex<State<T>>);
+/// What a task and its handle share.
+pub(super) struct Answer<T> {
+    pub(super) roster: Arc<Roster>,
+    pub(super) key: Key,
+    pub(super) info: TaskInfo,
+    pub(super) token: CancellationToken,
+    state: Mutex<State<T>>,
+}
 
 struct State<T> {
     outcome: Option<Outcome<T>>,
     /// The handle's.
     waker: Option<Waker>,
-    /// The handle has gone.
     is_unwanted: bool,
+    is_over: bool,
 }
 
-/// Where the task puts its result.
-pub(super) struct Asked<T>(Arc<Answer<T>>);
+impl<T> Answer<T> {
+    pub(super) fn new(roster: &Arc<Roster>, task: Enlisted) -> Arc<Self> {
+        Arc::new(Self {
+            roster: Arc::clone(roster),
+            key: task.key,
+            info: task.info,
+            token: task.token,
+            state: Mutex::new(State {
+                outcome: None,
+                waker: None,
+                is_unwanted: false,
+                is_over: false,
+            }),
+        })
+    }
 
-impl<T> Asked<T> {
-    /// Wakes the one who has asked, when [`Told::wake`] is called. What nobody wants comes back.
-    pub(super) fn tell(self, outcome: Outcome<T>) -> (Told, Option<Outcome<T>>) {
-        let mut state = lock(&self.0.0);
+    /// The task's result, for the handle, if that is there. Otherwise it comes back.
+    pub(super) fn put(&self, outcome: Outcome<T>) -> Option<Outcome<T>> {
+        let mut state = lock(&self.state);
         if state.is_unwanted {
-            return (Told(None), Some(outcome));
+            return Some(outcome);
         }
         state.outcome = Some(outcome);
-        (Told(state.waker.take()), None)
+        None
     }
-}
 
-pub(super) struct Told(Option<Waker>);
-
-impl Told {
-    pub(super) fn wake(self, panics: &mut FirstPanic) {
-        if let Some(waker) = self.0 {
+    /// The task is off the list: the one who has asked may hear of it.
+    pub(super) fn tell(&self, panics: &mut FirstPanic) {
+        let mut state = lock(&self.state);
+        state.is_over = true;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
             panics.run(|| waker.wake());
         }
     }
@@ -83,75 +106,70 @@ impl Told {
 /// # });
 /// ```
 pub struct TaskHandle<T> {
-    abort: AbortHandle,
-    roster: Arc<Roster>,
     answer: Arc<Answer<T>>,
     is_taken: bool,
 }
 
 impl<T> TaskHandle<T> {
-    pub(super) fn new(entry: &Arc<Entry>, roster: &Arc<Roster>) -> (Self, Asked<T>) {
-        let answer = Arc::new(Answer(Mutex::new(State {
-            outcome: None,
-            waker: None,
-            is_unwanted: false,
-        })));
-        let asked = Asked(Arc::clone(&answer));
-        let handle = Self {
-            abort: AbortHandle(Arc::clone(entry)),
-            roster: Arc::clone(roster),
-            answer,
+    pub(super) fn new(answer: &Arc<Answer<T>>) -> Self {
+        Self {
+            answer: Arc::clone(answer),
             is_taken: false,
-        };
-        (handle, asked)
+        }
     }
 
     /// Stops the task, and has nothing to do with its result.
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
-        self.abort.clone()
+        AbortHandle {
+            roster: Arc::clone(&self.answer.roster),
+            key: self.answer.key,
+            info: self.answer.info.clone(),
+            token: self.answer.token.clone(),
+        }
     }
 
     /// As [`AbortHandle::cancel`].
     #[track_caller]
     pub fn cancel(&self) {
-        self.abort.cancel();
+        self.answer.token.cancel();
     }
 
     /// As [`AbortHandle::cancel_with`].
     #[track_caller]
     pub fn cancel_with(&self, reason: impl Into<CancelReason>) -> bool {
-        self.abort.cancel_with(reason)
+        self.answer.token.cancel_with(reason)
     }
 
     /// As [`AbortHandle::abort`].
     #[track_caller]
     pub fn abort(&self) {
-        self.abort.abort();
+        let answer = &*self.answer;
+        answer.roster.abort(answer.key, &answer.token, Location::caller());
     }
 
     /// As [`AbortHandle::is_finished`].
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.abort.is_finished()
+        lock(&self.answer.state).is_over
     }
 
     /// As [`AbortHandle::id`].
     #[must_use]
     pub fn id(&self) -> TaskId {
-        self.abort.id()
+        self.answer.info.id
     }
 
     /// As [`AbortHandle::info`].
     #[must_use]
     pub fn info(&self) -> &TaskInfo {
-        self.abort.info()
+        &self.answer.info
     }
 
     /// As [`AbortHandle::token`].
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
-        self.abort.token()
+        &self.answer.token
     }
 }
 
@@ -163,11 +181,13 @@ impl<T> Future for TaskHandle<T> {
         assert!(!this.is_taken, "a `TaskHandle` was polled after it had completed");
         // Cloned without the lock.
         let waker = cx.waker().clone();
-        let mut state = lock(&this.answer.0);
-        if let Some(outcome) = state.outcome.take() {
-            drop(state);
-            this.is_taken = true;
-            return Poll::Ready(outcome);
+        let mut state = lock(&this.answer.state);
+        if state.is_over {
+            if let Some(outcome) = state.outcome.take() {
+                drop(state);
+                this.is_taken = true;
+                return Poll::Ready(outcome);
+            }
         }
         let replaced = state.waker.replace(waker);
         drop(state);
@@ -180,12 +200,12 @@ impl<T> Unpin for TaskHandle<T> {}
 
 impl<T> Drop for TaskHandle<T> {
     fn drop(&mut self) {
-        let mut state = lock(&self.answer.0);
+        let mut state = lock(&self.answer.state);
         state.is_unwanted = true;
         let (outcome, waker) = (state.outcome.take(), state.waker.take());
         drop(state);
         if let Some(Err(TaskError::Panicked(panic))) = outcome {
-            self.roster.keep(panic);
+            self.answer.roster.keep(panic);
         }
         drop(waker);
     }

@@ -1,7 +1,6 @@
 //! A queue of those who wait for something, in order of arrival; each can leave it.
 
 use std::collections::BTreeMap;
-use std::mem;
 use std::task::Waker;
 
 /// The place of one who waits. No other ever gets the same.
@@ -25,11 +24,6 @@ impl Queue {
     /// The first one, who has waited long enough.
     pub(super) fn pop(&mut self) -> Option<Waker> {
         self.waiting.pop_first().map(|(_, waker)| waker)
-    }
-
-    /// All of them.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        mem::take(&mut self.waiting).into_values()
     }
 
     /// `None`: it has been taken out.

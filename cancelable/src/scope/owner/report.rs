@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::entry::TaskInfo;
+use super::info::TaskInfo;
 use crate::scope::group::TaskPanic;
 
 /// What became of the tasks of a [`TaskOwner`](crate::TaskOwner) that was [drained](crate::TaskOwner::drain): of those that ran

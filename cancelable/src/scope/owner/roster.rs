@@ -5,15 +5,14 @@
 //! number. No user code runs under the lock.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::mem;
 use std::panic::Location;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use super::entry::{Entry, TaskId, TaskInfo};
-use super::queue::{Queue, Ticket};
+use super::info::{TaskId, TaskInfo};
 use super::report::DrainReport;
 use super::seats::Seats;
+use super::slots::{Key, Slots};
 use crate::context::{About, Carried};
 use crate::primitive::{Arc, Mutex, lock};
 use crate::reason::{CancelReason, ReasonKind};
@@ -42,15 +41,41 @@ pub(super) struct Roster {
 
 struct State {
     spawned: u64,
-    live: BTreeMap<TaskId, Arc<Entry>>,
+    live: Slots<Entry>,
     /// How many of these run on threads.
     blocking: usize,
     is_closed: bool,
+    /// All tasks are to go at their next poll, shielded or not.
+    are_forced: bool,
     /// Since the first drain began: how the others have ended.
     ended: Option<Ended>,
     panics: Vec<TaskPanic>,
     panicked: u64,
-    waiting: Queue,
+    waiting: Vec<(Ticket, Waker)>,
+    tickets: u64,
+}
+
+/// The place of one who waits. No other ever gets the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+/// A task that lives.
+struct Entry {
+    info: TaskInfo,
+    /// It runs on a thread, from which nothing can drop it.
+    is_blocking: bool,
+    /// It is to go at its next poll, shielded or not.
+    is_forced: bool,
+    /// Of a task that is cancelled and pending; those who wait for its token have been told.
+    waker: Option<Waker>,
+}
+
+/// A task that may start, or not.
+pub(super) struct Enlisted {
+    pub(super) key: Key,
+    pub(super) info: TaskInfo,
+    pub(super) token: CancellationToken,
+    pub(super) may_start: bool,
 }
 
 #[derive(Clone, Default)]
@@ -89,13 +114,15 @@ impl Roster {
             on_panic: plan.on_panic,
             state: Mutex::new(State {
                 spawned: 0,
-                live: BTreeMap::new(),
+                live: Slots::new(),
                 blocking: 0,
                 is_closed: false,
+                are_forced: false,
                 ended: None,
                 panics: Vec::new(),
                 panicked: 0,
-                waiting: Queue::default(),
+                waiting: Vec::new(),
+                tickets: 0,
             }),
         })
     }
@@ -121,7 +148,7 @@ impl Roster {
     }
 
     pub(super) fn tasks(&self) -> Vec<TaskInfo> {
-        infos(&lock(&self.state))
+        infos(&mut lock(&self.state))
     }
 
     /// One more task, and whether it may start. After the close it is on no list, and its token is cancelled.
@@ -130,7 +157,7 @@ impl Roster {
         name: Option<Cow<'static, str>>,
         is_blocking: bool,
         spawned_at: &'static Location<'static>,
-    ) -> (Arc<Entry>, bool) {
+    ) -> Enlisted {
         let token = self.token.child_with(ChildOptions {
             name: name.clone().or_else(|| self.about.name.clone()),
             ..ChildOptions::default()
@@ -139,25 +166,40 @@ impl Roster {
         let id = TaskId(state.spawned);
         let info = TaskInfo { id, name, spawned_at };
         state.spawned += 1;
-        if state.is_closed {
-            drop(state);
+        let may_start = !state.is_closed;
+        let key = if may_start {
+            state.blocking += usize::from(is_blocking);
+            state.live.insert(Entry {
+                info: info.clone(),
+                is_blocking,
+                is_forced: false,
+                waker: None,
+            })
+        } else {
+            Key::NOWHERE
+        };
+        drop(state);
+        if !may_start {
             if let Some(reason) = self.accepting.reason() {
                 token.cancel_with(reason);
             }
-            return (Entry::new(info, token, is_blocking), false);
         }
-        let entry = Entry::new(info, token, is_blocking);
-        state.live.insert(id, Arc::clone(&entry));
-        state.blocking += usize::from(is_blocking);
-        (entry, true)
+        Enlisted {
+            key,
+            info,
+            token,
+            may_start,
+        }
+    }
+
+    pub(super) fn is_live(&self, key: Key) -> bool {
+        lock(&self.state).live.get_mut(key).is_some()
     }
 
     /// The task has ended, and nothing of it is left. Panics of wakers go to `panics`.
-    pub(super) fn strike(&self, entry: &Arc<Entry>, was_forced: bool, panics: &mut FirstPanic) {
+    pub(super) fn strike(&self, key: Key, was_forced: bool, panics: &mut FirstPanic) {
         let mut state = lock(&self.state);
-        let Some(struck) = state.live.remove(&entry.info.id) else {
-            return;
-        };
+        let Some(entry) = state.live.remove(key) else { return };
         state.blocking -= usize::from(entry.is_blocking);
         if let Some(ended) = &mut state.ended {
             let list = if was_forced {
@@ -165,14 +207,57 @@ impl Roster {
             } else {
                 &mut ended.by_themselves
             };
-            list.push(entry.info.clone());
+            list.push(entry.info);
         }
-        let is_idle = state.live.is_empty() || state.live.len() == state.blocking;
-        let waiting = is_idle.then(|| state.waiting.take_all());
+        let is_idle = state.live.len() == state.blocking;
+        let waiting = if is_idle {
+            mem::take(&mut state.waiting)
+        } else {
+            Vec::new()
+        };
         drop(state);
-        drop(struck);
-        for waker in waiting.into_iter().flatten() {
+        panics.run(|| drop(entry.waker));
+        for (_, waker) in waiting {
             panics.run(|| waker.wake());
+        }
+    }
+
+    /// Is this task, which is cancelled, to be dropped if it is pending?
+    pub(super) fn is_forced(&self, key: Key) -> bool {
+        let mut state = lock(&self.state);
+        state.are_forced || state.live.get_mut(key).is_some_and(|entry| entry.is_forced)
+    }
+
+    /// This task, which is cancelled, has been polled and is pending: whoever forces it can wake it. (Before the cancel its token
+    /// does.)
+    pub(super) fn pending(&self, key: Key, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        let mut state = lock(&self.state);
+        let are_forced = state.are_forced;
+        let Some(entry) = state.live.get_mut(key) else { return };
+        let is_forced = are_forced || entry.is_forced;
+        let replaced = entry.waker.replace(waker);
+        drop(state);
+        drop(replaced);
+        if is_forced {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Cancels one task, and has it dropped at its next poll, which is soon.
+    pub(super) fn abort(&self, key: Key, token: &CancellationToken, location: &'static Location<'static>) {
+        let mut state = lock(&self.state);
+        // Before the cancel, so that the poll which that causes sees it.
+        let waker = state.live.get_mut(key).and_then(|entry| {
+            entry.is_forced = true;
+            entry.waker.take()
+        });
+        drop(state);
+        if !token.is_cancelled() {
+            token.cancel_plainly(ReasonKind::Manual, location);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -218,7 +303,7 @@ impl Roster {
         DrainReport {
             ended: by_themselves,
             forced,
-            running: infos(&state),
+            running: infos(&mut state),
             panics: mem::take(&mut state.panics),
             panicked: state.panicked,
         }
@@ -230,12 +315,15 @@ impl Roster {
         }
     }
 
-    /// Has all tasks dropped that can be.
-    pub(super) fn force(&self, location: &'static Location<'static>) {
-        let entries: Vec<Arc<Entry>> = lock(&self.state).live.values().cloned().collect();
+    /// Has all tasks dropped that can be. They are cancelled by now.
+    pub(super) fn force(&self) {
+        let mut state = lock(&self.state);
+        state.are_forced = true;
+        let wakers: Vec<Waker> = state.live.iter_mut().filter_map(|entry| entry.waker.take()).collect();
+        drop(state);
         let mut panics = FirstPanic::default();
-        for entry in entries {
-            panics.run(|| entry.force(ReasonKind::Shutdown, location));
+        for waker in wakers {
+            panics.run(|| waker.wake());
         }
         panics.resume();
     }
@@ -244,7 +332,7 @@ impl Roster {
     pub(super) fn leave(&self) {
         let mut state = lock(&self.state);
         state.is_closed = true;
-        let is_idle = state.live.is_empty();
+        let is_idle = state.live.len() == 0;
         drop(state);
         if is_idle {
             end_token(&self.token, self.location);
@@ -259,15 +347,18 @@ impl Roster {
         let waker = cx.waker().clone();
         let mut state = lock(&self.state);
         let over = match until {
-            Until::Idle => state.live.is_empty(),
+            Until::Idle => state.live.len() == 0,
             Until::NoneToForce => state.live.len() == state.blocking,
         };
         let unused = if over {
             Some(waker)
-        } else if let Some(kept) = ticket.and_then(|ticket| state.waiting.get_mut(ticket)) {
+        } else if let Some((_, kept)) = state.waiting.iter_mut().find(|(of, _)| *ticket == Some(*of)) {
             Some(mem::replace(kept, waker))
         } else {
-            *ticket = Some(state.waiting.push(waker));
+            let new = Ticket(state.tickets);
+            state.tickets += 1;
+            state.waiting.push((new, waker));
+            *ticket = Some(new);
             None
         };
         drop(state);
@@ -276,13 +367,18 @@ impl Roster {
     }
 
     pub(super) fn give_up(&self, ticket: Ticket) {
-        let waker = lock(&self.state).waiting.remove(ticket);
+        let mut state = lock(&self.state);
+        let at = state.waiting.iter().position(|(of, _)| *of == ticket);
+        let waker = at.map(|at| state.waiting.swap_remove(at));
+        drop(state);
         drop(waker);
     }
 }
 
-fn infos(state: &State) -> Vec<TaskInfo> {
-    state.live.values().map(|entry| entry.info.clone()).collect()
+fn infos(state: &mut State) -> Vec<TaskInfo> {
+    let mut infos: Vec<TaskInfo> = state.live.iter_mut().map(|entry| entry.info.clone()).collect();
+    infos.sort_unstable_by_key(TaskInfo::id);
+    infos
 }
 
 fn superseding(panic: &TaskPanic) -> CancelReason {

@@ -5,9 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::answer::{Asked, Outcome, TaskHandle};
-use super::entry::Entry;
-use super::roster::Roster;
+use super::answer::{Answer, Outcome};
 use super::seats::Seat;
 use crate::context::{About, Frame, with_frame};
 use crate::error::Cancelled;
@@ -22,33 +20,29 @@ use crate::unwind::FirstPanic;
 
 /// One task, from its own point of view: it has to say how it ended.
 pub(super) struct Member<T> {
-    roster: Arc<Roster>,
-    entry: Arc<Entry>,
-    asked: Option<Asked<T>>,
+    answer: Arc<Answer<T>>,
+    has_ended: bool,
 }
 
 impl<T> Member<T> {
-    pub(super) fn new(roster: &Arc<Roster>, entry: Arc<Entry>) -> (Self, TaskHandle<T>) {
-        let (handle, asked) = TaskHandle::new(&entry, roster);
-        let member = Self {
-            roster: Arc::clone(roster),
-            entry,
-            asked: Some(asked),
-        };
-        (member, handle)
+    pub(super) fn new(answer: Arc<Answer<T>>) -> Self {
+        Self {
+            answer,
+            has_ended: false,
+        }
     }
 
     fn about(&self) -> About {
-        let mut about = self.roster.about().clone();
-        if let Some(name) = &self.entry.info.name {
+        let mut about = self.answer.roster.about().clone();
+        if let Some(name) = &self.answer.info.name {
             about.name = Some(name.clone());
         }
         about
     }
 
     /// The task has ended, and nothing of it is left.
-    pub(super) fn end(mut self, caught: Caught<Result<T, Cancelled>>) {
-        let spawned_at = self.entry.info.spawned_at;
+    fn end(mut self, caught: Caught<Result<T, Cancelled>>) {
+        let spawned_at = self.answer.info.spawned_at;
         self.report(match caught {
             Ok(outcome) => outcome.map_err(TaskError::Failed),
             Err(payload) => Err(TaskError::Panicked(TaskPanic::new(payload, spawned_at))),
@@ -56,21 +50,24 @@ impl<T> Member<T> {
     }
 
     fn report(&mut self, outcome: Outcome<T>) {
-        let Some(asked) = self.asked.take() else { return };
+        self.has_ended = true;
+        let Answer { roster, key, .. } = &*self.answer;
         // Callbacks, wakers, destructors: whatever one of them does, the others have their turn.
         let mut panics = FirstPanic::default();
-        if let Err(TaskError::Panicked(panic)) = &outcome {
-            self.roster.panicked(panic, &mut panics);
-        }
-        let was_forced = matches!(&outcome, Err(TaskError::Failed(cancelled)) if cancelled.was_forced());
-        let (told, unwanted) = asked.tell(outcome);
-        match unwanted {
-            Some(Err(TaskError::Panicked(panic))) => self.roster.keep(panic),
+        let was_forced = match &outcome {
+            Err(TaskError::Panicked(panic)) => {
+                roster.panicked(panic, &mut panics);
+                false
+            }
+            Err(TaskError::Failed(cancelled)) => cancelled.was_forced(),
+            Ok(_) => false,
+        };
+        match self.answer.put(outcome) {
+            Some(Err(TaskError::Panicked(panic))) => roster.keep(panic),
             unwanted => panics.run(|| drop(unwanted)),
         }
-        self.entry.end();
-        self.roster.strike(&self.entry, was_forced, &mut panics);
-        told.wake(&mut panics);
+        roster.strike(*key, was_forced, &mut panics);
+        self.answer.tell(&mut panics);
         panics.resume();
     }
 }
@@ -78,9 +75,9 @@ impl<T> Member<T> {
 /// A task that was dropped before its end, by a runtime that shuts down for one.
 impl<T> Drop for Member<T> {
     fn drop(&mut self) {
-        if self.asked.is_some() {
-            let spawned_at = self.entry.info.spawned_at;
-            let frame = Frame::new(&self.entry.token, About::GIVEN, None);
+        if !self.has_ended {
+            let spawned_at = self.answer.info.spawned_at;
+            let frame = Frame::new(&self.answer.token, About::GIVEN, None);
             let why = frame.fail(spawned_at).unwrap_or_else(|| Cancelled::dropped(spawned_at));
             self.report(Err(TaskError::Failed(why)));
         }
@@ -104,9 +101,9 @@ impl<F: Future> Task<F, F::Output> {
             owns_token: true,
             shields: false,
             about: member.about(),
-            location: member.entry.info.spawned_at,
+            location: member.answer.info.spawned_at,
         };
-        let token = Existing(member.entry.token.clone());
+        let token = Existing(member.answer.token.clone());
         Self {
             scope: Some(Region::new(token, nature, Seated { future, seat })),
             member: Some(member),
@@ -122,17 +119,20 @@ impl<F: Future> Future for Task<F, F::Output> {
         let (Some(mut scope), Some(member)) = (this.scope.as_mut().as_pin_mut(), this.member.as_ref()) else {
             return Poll::Ready(());
         };
-        if member.entry.is_forced() {
+        let Answer { roster, key, token, .. } = &*member.answer;
+        if token.is_marked() && roster.is_forced(*key) {
             scope.as_mut().force();
         }
         let poll = catch_poll(|| scope.poll_region(cx, |result| result));
-        if poll.is_pending() {
-            member.entry.pending(cx);
+        if poll.is_pending() && token.is_marked() {
+            roster.pending(*key, cx);
         }
         let result = ready!(poll);
         // The future is gone when its end is reported.
         this.scope.set(None);
         if let Some(member) = this.member.take() {
+            // A region that never needed its token has not ended it.
+            end_token(&member.answer.token, member.answer.info.spawned_at);
             member.end(result);
         }
         Poll::Ready(())
@@ -174,8 +174,8 @@ impl<F: FnOnce() -> T, T> BlockingTask<F, T> {
 
     pub(super) fn run(self, seat: Option<Seat>) {
         let Self { f, member } = self;
-        let (token, about) = (&member.entry.token, member.about());
-        let location = member.entry.info.spawned_at;
+        let (token, about) = (&member.answer.token, member.about());
+        let location = member.answer.info.spawned_at;
         let result = catch_unwind(AssertUnwindSafe(|| {
             let frame = Frame::new(token, &about, None).of(runtime::Task::current());
             // Like any scope it does not start under a cancelled parent; what it has is then dropped in here.

@@ -8,11 +8,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::answer::TaskHandle;
-use super::entry::TaskInfo;
-use super::queue::Ticket;
+use super::answer::{Answer, TaskHandle};
+use super::info::TaskInfo;
 use super::report::DrainReport;
-use super::roster::{OnPanic, Plan, Roster, Until};
+use super::roster::{OnPanic, Plan, Roster, Ticket, Until};
 use super::seats::Seat;
 use super::task::{BlockingTask, Member, Task};
 use crate::context::current;
@@ -245,6 +244,17 @@ impl<S> TaskOwner<S> {
         }
     }
 
+    fn enlist<T>(
+        &self,
+        name: Option<Cow<'static, str>>,
+        is_blocking: bool,
+        spawned_at: &'static Location<'static>,
+    ) -> (Arc<Answer<T>>, bool) {
+        let task = self.roster.enlist(name, is_blocking, spawned_at);
+        let may_start = task.may_start;
+        (Answer::new(&self.roster, task), may_start)
+    }
+
     /// Waits until one more task may run, and keeps its place: to take a job, or a connection, only when there is room for it.
     /// (A task that is merely [spawned](Self::spawn) waits by itself, with all that it holds.) Without a limit there always is.
     ///
@@ -432,7 +442,7 @@ impl<S> TaskOwner<S> {
             if is_idle != Some(true) {
                 roster.cancel(location);
                 if !wait(&roster, Until::Idle, Some(grace)).await {
-                    roster.force(location);
+                    roster.force();
                     wait(&roster, Until::NoneToForce, Some(TO_BE_DROPPED)).await;
                 }
             }
@@ -597,11 +607,11 @@ impl<S> Place<'_, S> {
         T: Send + 'static,
         S: SpawnBlocking + Clone + Send + 'static,
     {
-        let roster = &self.owner.roster;
         let location = Location::caller();
-        let (entry, may_start) = roster.enlist(self.name, true, location);
-        let token = entry.token.clone();
-        let (member, handle) = Member::new(roster, entry);
+        let (answer, may_start) = self.owner.enlist(self.name, true, location);
+        let handle = TaskHandle::new(&answer);
+        let token = answer.token.clone();
+        let member = Member::new(answer);
         if !may_start {
             token.sync_scope(|| drop(f));
             return handle;
@@ -626,9 +636,9 @@ impl<S> Place<'_, S> {
 
     #[track_caller]
     fn start<F: Future>(self, future: F, spawn: impl FnOnce(Task<F, F::Output>)) -> TaskHandle<F::Output> {
-        let roster = &self.owner.roster;
-        let (entry, may_start) = roster.enlist(self.name, false, Location::caller());
-        let (member, handle) = Member::new(roster, entry);
+        let (answer, may_start) = self.owner.enlist(self.name, false, Location::caller());
+        let handle = TaskHandle::new(&answer);
+        let member = Member::new(answer);
         if may_start {
             spawn(Task::new(future, self.seat, member));
         } else {
