@@ -10,8 +10,9 @@ pub use crate::iter::{IteratorExt, UntilCancelledIter};
 pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
-    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Source, Spawn,
-    SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
+    AbortHandle, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, Place, Race, Scope, Scoped, Shield,
+    ShieldWithTimeout, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskHandle, TaskId,
+    TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
     shield_sync, sleep, try_join,
 };
 pub use crate::sources::{All, Any, Condition, Sources, all, any, condition};

@@ -301,10 +301,17 @@ impl<T, E> TaskGroup<T, E> {
     #[must_use]
     #[track_caller]
     pub fn new() -> Self {
-        Self::below(current().child_token(), Location::caller())
+        Self::with(current().child_token(), Location::caller())
     }
 
-    fn below(token: CancellationToken, location: &'static Location<'static>) -> Self {
+    /// An empty group below this token, whatever the ambient one is.
+    #[must_use]
+    #[track_caller]
+    pub fn below(parent: &CancellationToken) -> Self {
+        Self::with(parent.child_token(), Location::caller())
+    }
+
+    fn with(token: CancellationToken, location: &'static Location<'static>) -> Self {
         Self {
             shared: GroupShared::new(token, location),
         }
@@ -339,7 +346,7 @@ impl<T, E> TaskGroup<T, E> {
     {
         let location = Location::caller();
         Scope::new().run_sync_with(|token| {
-            let mut group = Self::below(token.clone(), location);
+            let mut group = Self::with(token.clone(), location);
             let shared = Arc::clone(&group.shared);
             let body = catch_unwind(AssertUnwindSafe(|| body(&mut group)));
             let mut leaving = shared.body_over(body);

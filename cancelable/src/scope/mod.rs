@@ -5,6 +5,7 @@
 
 mod ambient;
 mod branches;
+mod catch;
 mod enter;
 mod group;
 mod lent;
@@ -13,6 +14,7 @@ mod live;
 mod nature;
 mod options;
 mod origin;
+mod owner;
 #[allow(unsafe_code, reason = "drops a pinned body in place")]
 mod place;
 mod plan;
@@ -27,12 +29,14 @@ mod source;
 #[allow(unsafe_code, reason = "keeps memory for states; see the head of the file")]
 mod state;
 mod try_join;
+mod wait;
 
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
 pub(crate) use group::{Shared as GroupShared, run_blocking};
-pub use group::{Spawn, SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic};
+pub use group::{Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskPanic};
 pub use lent::Lent;
 pub use options::Scope;
+pub use owner::{AbortHandle, DrainReport, Place, TaskHandle, TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder};
 pub use race::{IntoRace, Race, race};
 pub use run::Run;
 pub(crate) use shield::shield_sync_timeout;

@@ -114,7 +114,7 @@ struct Inner {
 }
 
 impl TaskPanic {
-    pub(super) fn new(payload: Box<dyn Any + Send>, spawned_at: &'static Location<'static>) -> Self {
+    pub(in crate::scope) fn new(payload: Box<dyn Any + Send>, spawned_at: &'static Location<'static>) -> Self {
         let message = payload
             .downcast_ref::<&str>()
             .copied()

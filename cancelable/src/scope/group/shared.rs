@@ -8,7 +8,6 @@
 //! Errors are the user's, so it cannot be told from one whether it follows from another. What can be told is the order: once
 //! the owner has taken the first failure, a later error is put down to it.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -17,16 +16,13 @@ use std::task::{Context, Poll, Waker};
 use super::outcome::{TaskError, TaskPanic};
 use crate::context::{About, Carried};
 use crate::error::Cancelled;
-use crate::guard::Hold;
 use crate::primitive::{Arc, Mutex, lock};
 use crate::reason::{CancelReason, ReasonKind};
+use crate::scope::catch::Caught;
 use crate::scope::nature::end_token;
 use crate::scope::options::Scope;
 use crate::token::CancellationToken;
 use crate::unwind::{FirstPanic, caught};
-
-/// How a closure or a future came out that may have panicked.
-pub(crate) type Caught<T> = Result<T, Box<dyn Any + Send>>;
 
 pub(crate) struct Shared<T, E> {
     token: CancellationToken,
@@ -216,12 +212,6 @@ impl<T, E> Shared<T, E> {
     /// Ready when no task is running.
     pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         self.poll(cx, |state| (state.running == 0).then_some(()))
-    }
-
-    /// Holds outer check points off while the tasks get out of the way of a cancel: their errors are the innermost.
-    pub(crate) fn hold<R>(&self, hold: &mut Hold, poll: Poll<R>, waker: &Waker) -> Poll<R> {
-        hold.set(poll.is_pending() && self.token.is_cancelled(), waker);
-        poll
     }
 
     /// All values that have not been taken, in order of spawning; or the first failure, where a panic comes first.

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::shared::{Caught, Member, Shared};
+use super::shared::{Member, Shared};
 use crate::clock::Glance;
 use crate::context::{About, Frame};
 use crate::error::{Cancelled, FromCancelled};
 use crate::primitive::Arc;
+use crate::scope::catch::catch_poll;
 use crate::scope::nature::Nature;
 use crate::scope::origin::Origin;
 use crate::scope::region::Region;
@@ -99,37 +100,6 @@ impl Origin for ChildOf {
     fn stand_in(&self, _: Option<&Frame<'_>>) -> Option<CancellationToken> {
         // Whoever hangs on a token relies on its deadline being watched.
         (!self.0.attend()).then(|| self.0.clone())
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A future whose panic is a value.
-    pub(super) struct CatchUnwind<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F> CatchUnwind<F> {
-    pub(super) fn new(future: F) -> Self {
-        Self { future }
-    }
-}
-
-impl<F: Future> Future for CatchUnwind<F> {
-    type Output = Caught<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        catch_poll(|| future.poll(cx))
-    }
-}
-
-/// A future that has panicked is not polled again; what else it reached, its owner sees by the panic.
-fn catch_poll<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Caught<T>> {
-    match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
     }
 }
 
