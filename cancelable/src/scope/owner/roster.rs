@@ -158,10 +158,13 @@ impl Roster {
         is_blocking: bool,
         spawned_at: &'static Location<'static>,
     ) -> Enlisted {
-        let token = self.token.child_with(ChildOptions {
-            name: name.clone().or_else(|| self.about.name.clone()),
-            ..ChildOptions::default()
-        });
+        let token = match name.clone().or_else(|| self.about.name.clone()) {
+            None => self.token.child_token(),
+            name => self.token.child_with(ChildOptions {
+                name,
+                ..ChildOptions::default()
+            }),
+        };
         let mut state = lock(&self.state);
         let id = TaskId(state.spawned);
         let info = TaskInfo { id, name, spawned_at };

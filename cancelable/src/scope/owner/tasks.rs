@@ -342,7 +342,8 @@ impl<S> TaskOwner<S> {
         self.roster.token()
     }
 
-    /// How many tasks there are that have not ended, those included that wait for their turn.
+    /// How many tasks there are that have not ended, those included that wait for their turn. (A task that has just made room for
+    /// the next one may still count.)
     #[must_use]
     pub fn len(&self) -> usize {
         self.roster.len()
