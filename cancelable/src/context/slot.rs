@@ -12,8 +12,9 @@ use std::mem;
 use std::panic::Location;
 use std::ptr;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::late::LateToken;
 use super::notes::{self, Mark, Role, is_noted_since, mark};
 use super::probe;
 use crate::clock::Glance;
@@ -70,15 +71,78 @@ impl About {
     }
 }
 
+/// Until when a token that has not been made is certainly not cancelled: as long as this state is quiet, and this moment has not
+/// come.
+#[derive(Clone, Copy)]
+pub(crate) struct Outlook<'a> {
+    state: StateRef<'a>,
+    until: Option<Instant>,
+}
+
+impl<'a> Outlook<'a> {
+    /// Below nothing.
+    pub(crate) fn bright() -> Self {
+        Self::of(StateRef::never())
+    }
+
+    /// Below a token.
+    pub(crate) fn of(state: StateRef<'a>) -> Self {
+        Self { state, until: None }
+    }
+
+    /// With a deadline by the wall's clock.
+    pub(crate) fn until(self, at: Instant) -> Self {
+        Self {
+            until: Some(self.until.map_or(at, |until| until.min(at))),
+            ..self
+        }
+    }
+
+    /// Does it end by this moment, if that comes?
+    pub(crate) fn ends_by(&self, at: Instant) -> bool {
+        self.until.is_some_and(|until| until <= at)
+    }
+
+    /// What check points ask who have this.
+    #[inline]
+    pub(crate) fn state(self) -> StateRef<'a> {
+        match self.until {
+            None => self.state,
+            Some(_) => StateRef::wants_attention(),
+        }
+    }
+
+    /// With a glance at the clock, if there is to be one.
+    #[inline]
+    pub(crate) fn is_clear(&self, glance: Option<&Glance>) -> bool {
+        self.state.is_quiet()
+            && match (self.until, glance) {
+                (Some(until), Some(glance)) => glance.now() < until,
+                _ => true,
+            }
+    }
+}
+
 /// A token that is made when somebody first needs it.
 pub(crate) trait LazyToken {
     /// The token, made now if need be, as seen from inside the frame `outer`.
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
     /// Has it still to be made, below the token of the frame outside?
     fn wants_outer(&self) -> bool;
+    /// For one who may never need it, and is polled in this frame with its waker. `None`: it has been made, or has to be. What the
+    /// frames outside have for that is there.
+    fn late(&self, frame: &Frame<'_>) -> Option<Arc<LateToken>>;
+    /// Has that still to be made, below what the frame outside has?
+    fn wants_outer_late(&self, frame: &Frame<'_>) -> bool;
+    /// Is this what it is, and has not been made so far?
+    fn is_late(&self, late: &Arc<LateToken>) -> bool;
+    /// If somebody rides, they are to look.
+    fn wake_riders(&self);
     /// Can it be told, without having the token made, that it would not be cancelled? With a glance at the clock, if there is
     /// to be one.
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
+    fn is_clear(&self, glance: Option<&Glance>) -> bool;
+    /// Until when that can be told. `None`: it cannot.
+    fn outlook(&self) -> Option<Outlook<'_>>;
 }
 
 /// The token of a frame, now or when it is needed.
@@ -224,7 +288,7 @@ impl<'a> Frame<'a> {
 
     /// The frame that this one was entered in, or what has taken its place since; `None` before that, too.
     #[inline]
-    fn outer(&self) -> Option<&Frame<'a>> {
+    pub(crate) fn outer(&self) -> Option<&Frame<'a>> {
         let outer: *const Frame<'a> = self.outer.get().cast();
         // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, for it lies further down this thread's
         // stack; or, if this one has been put aside with a coroutine's stack, it is a frame that has not been left, for whichever is
@@ -265,10 +329,61 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// What check points of this frame ask.
-    #[inline(always)]
-    pub(crate) fn state(&self) -> StateRef<'a> {
-        self.state.get()
+    /// The frame's token, for one who may never need it, and is polled in here with the frame's waker. `None`: it has been made, or
+    /// has to be.
+    pub(crate) fn late(&self) -> Option<Arc<LateToken>> {
+        let TokenOf::Lazy(token) = self.token else {
+            return None;
+        };
+        if token.wants_outer_late(self) {
+            self.make_outer_late_tokens();
+        }
+        token.late(self)
+    }
+
+    /// As [`make_outer_tokens`](Self::make_outer_tokens).
+    #[cold]
+    fn make_outer_late_tokens(&self) {
+        let mut unmade = Vec::new();
+        let mut at = self.outer();
+        while let Some(frame) = at {
+            match frame.token {
+                TokenOf::Lazy(token) if token.wants_outer_late(frame) => unmade.push((token, frame)),
+                _ => break,
+            }
+            at = frame.outer();
+        }
+        for (token, frame) in unmade.into_iter().rev() {
+            drop(token.late(frame));
+        }
+    }
+
+    /// Is this what the frame has in the place of a token?
+    pub(crate) fn is_late(&self, late: &Arc<LateToken>) -> bool {
+        matches!(self.token, TokenOf::Lazy(token) if token.is_late(late))
+    }
+
+    /// The frame's body unwinds: who rides is to look.
+    #[cold]
+    pub(crate) fn wake_riders(&self) {
+        if let TokenOf::Lazy(token) = self.token {
+            token.wake_riders();
+        }
+    }
+
+    /// Of the poll that it was entered in.
+    pub(crate) fn waker(&self) -> Option<&'a Waker> {
+        self.waker
+    }
+
+    /// The frame that this one was entered in, if it is of the same poll: who wakes that one's task wakes this one's.
+    pub(crate) fn outer_of_same_poll(&self) -> Option<&Frame<'a>> {
+        let waker = self.waker?;
+        self.outer().filter(|outer| outer.wakes(waker))
+    }
+
+    pub(crate) fn task(&self) -> Task {
+        self.task
     }
 
     /// Neither cancelled nor in want of a closer look: the fast path of every check point.
@@ -298,14 +413,27 @@ impl<'a> Frame<'a> {
     fn looks_clear_at(&self, glance: Option<&Glance>) -> bool {
         match self.token {
             // An observer is to see every check point.
-            TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(self.outer(), glance),
+            TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(glance),
             TokenOf::Made(_) => false,
         }
     }
 
     /// Is the frame's token cancelled? Looks closer if it must.
     pub(crate) fn is_cancelled(&self) -> bool {
-        !self.is_clear(false) && self.token().is_cancelled()
+        self.is_cancelled_at(&Glance::default())
+    }
+
+    /// The same, for one who may have looked at the clock.
+    pub(crate) fn is_cancelled_at(&self, glance: &Glance) -> bool {
+        !self.is_clear_at(Some(glance)) && self.token().is_cancelled()
+    }
+
+    /// Until when what hangs below this frame is certainly not cancelled from outside. `None`: that cannot be told.
+    pub(crate) fn outlook(&self) -> Option<Outlook<'_>> {
+        match self.token {
+            TokenOf::Made(token) => Some(Outlook::of(token.state_ref())),
+            TokenOf::Lazy(token) => token.outlook(),
+        }
     }
 
     /// `what` was polled here with this waker and is pending; or, if it is loose, was let go of by the await in which it was polled.

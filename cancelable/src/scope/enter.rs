@@ -4,13 +4,14 @@ use std::mem;
 use std::panic::Location;
 
 use super::nature::{abandon_token, end_token};
-use super::origin::{LOOKS, Origin, Unmade};
+use super::origin::{Origin, Unmade};
+use crate::clock::Glance;
 use crate::context::{About, Frame, probe, with_frame_of};
 use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
-pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) -> bool {
-    origin.is_cancelled(outer) || probe::is_watched()
+pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+    origin.is_cancelled(outer, glance) || probe::is_watched()
 }
 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
@@ -37,13 +38,13 @@ pub(super) fn enter_sync<R>(
         }
     }
 
-    origin.begin();
+    let glance = origin.begin();
     let task = Task::current();
     with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
-        let is_cancelled = starts_cancelled(origin, outer);
-        let mut unmade = Unmade::new(origin, about, LOOKS);
-        let frame = Frame::lazy(&unmade, origin.state(outer), about, None).of(task);
+        let is_cancelled = starts_cancelled(origin, outer, &glance);
+        let mut unmade = Unmade::new(origin, about, outer);
+        let frame = Frame::lazy(&unmade, unmade.state(), about, None).of(task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {
             let unwinding = OnUnwind(&unmade, location);

@@ -4,6 +4,7 @@
 //! stands in for that, whenever it returns pending under a new waker, which is what spares the check points inside from
 //! registering; and, if it is a check point itself, it fails as they do.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use super::enter::{is_cancelled_at_once, starts_cancelled};
 use super::live::{Exit, Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
-use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
+use super::origin::{Dropped, Origin, Standing, Unmade, may_ride};
 use super::place::clear;
 use super::state::State;
 use crate::clock;
@@ -65,6 +66,9 @@ impl Drop for OnUnwind<'_, '_> {
         if self.nature.owns_token {
             abandon_token(&token, self.nature.location);
         }
+        let mut panics = FirstPanic::default();
+        panics.run(|| self.frame.wake_riders());
+        panics.resume();
         self.exit.get_or_insert_default().unwound = Some(token);
         (*self.is_begun, *self.is_unmade) = (true, true);
     }
@@ -128,23 +132,6 @@ impl<O, F> Region<O, F> {
         self.parts().live.exit.get_or_insert_default().grace = Some(Delay::over());
     }
 
-    /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
-    /// (`false`).
-    pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) -> bool {
-        let this = self.parts();
-        this.live.nature.is_check_point = true;
-        if this.live.is_begun {
-            // A branch has its token once it has been pending, or has unwound.
-            debug_assert!(!this.live.is_unmade || this.live.unwound().is_some());
-            let reason = CancelReason::superseded(why, None, this.live.nature.location);
-            let token = this.live.unwound().unwrap_or_else(|| this.registered.token());
-            token.cancel_with(reason);
-        } else {
-            clear(this.body);
-        }
-        this.live.is_begun
-    }
-
     /// The region goes away: dropped, or done. Cancels first and drops the body after, so that a destructor that waits
     /// for the scope's threads does not wait for ever; and drops it within the region's frame.
     fn abandon(self: Pin<&mut Self>) {
@@ -159,14 +146,23 @@ impl<O, F> Region<O, F> {
         });
         let is_running = body.is_some();
         let was_cancelled = registered.token().is_marked();
+        if live.is_unmade && live.unwound().is_none() {
+            // Those who ride are to find it cancelled.
+            panics.run(|| {
+                if let Some(token) = live.late_token() {
+                    live.is_unmade = false;
+                    registered.as_mut().adopt(token);
+                }
+            });
+        }
         let token = live.unwound().unwrap_or_else(|| registered.token());
         if live.is_unmade && live.unwound().is_none() {
             if is_running {
                 // Destructors may ask for it, and see it cancelled.
-                let (stand_in, location) = (token.clone(), live.nature.location);
+                let (stand_in, location) = (live.stand_in(token), live.nature.location);
                 let dropped = Dropped { stand_in, location };
-                let unmade = Unmade::new(&dropped, &live.nature.about, 0);
-                let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
+                let unmade = Unmade::dropped(&dropped, &live.nature.about);
+                let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, None);
                 panics.run(|| {
                     frame.enter(|| clear(body.as_mut()));
                 });
@@ -179,6 +175,7 @@ impl<O, F> Region<O, F> {
                 Frame::new(token, &live.nature.about, None).enter(|| clear(body.as_mut()));
             });
         }
+        panics.run(|| live.let_riders_go());
         panics.run(|| live.leave(was_cancelled));
         panics.run(|| registered.as_mut().adopt(CancellationToken::never()));
         panics.run(|| live.reset());
@@ -225,15 +222,18 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
+        if self.state.live().is_unmade {
+            let poll = self.as_mut().poll_unmade(cx, end);
+            return self.followed(poll, cx);
+        }
         let this = self.as_mut().parts();
         let live = this.live;
         let registered = this.registered.into_ref();
         let token = registered.token();
-        let has_waker = registered.has(cx.waker());
-        if !has_waker {
+        if !registered.has(cx.waker()) {
             live.task = Task::current();
         }
-        if live.is_unmade || live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
+        if live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
             let poll = self.as_mut().poll_with_care(cx, end);
             return self.followed(poll, cx);
         }
@@ -269,9 +269,6 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.state.live().is_unmade && !self.as_mut().is_made(cx) {
-            return self.poll_unmade(cx, end);
-        }
         let this = self.as_mut().parts();
         let live = this.live;
         let body = running(this.body);
@@ -310,47 +307,125 @@ impl<O: Origin, F: Future> Region<O, F> {
             .map(|cancelled| end(Err(cancelled)))
     }
 
-    /// Does the region need its token before this poll? Then it is made.
-    fn is_made(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
-        let this = self.as_mut().parts();
-        let (origin, live) = (this.origin, this.live);
-        let stand_in = this.registered.as_ref().get_ref().token();
-        let token = match live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
-            // It panicked in the poll before, and is polled all the same.
-            Some(token) => token,
-            None if stand_in.is_marked() || live.has_deadline_come(cx) => {
-                origin.make_below(stand_in, &live.nature.about)
+    /// Cancels a running region's own token, which is made if it was not, and has it end with its body or without; one that has not
+    /// started never will (`false`).
+    pub(super) fn supersede(mut self: Pin<&mut Self>, why: &'static str) -> bool {
+        let live = self.as_mut().parts().live;
+        live.nature.is_check_point = true;
+        if !live.is_begun {
+            clear(self.parts().body);
+            return false;
+        }
+        // One that has unwound has a token, which it has not settled for.
+        if live.is_unmade && live.unwound().is_none() {
+            self.as_mut().make();
+        }
+        let this = self.parts();
+        let reason = CancelReason::superseded(why, None, this.live.nature.location);
+        let token = this.live.unwound().unwrap_or_else(|| this.registered.token());
+        token.cancel_with(reason);
+        true
+    }
+
+    /// A later poll than the first while nobody has needed the token.
+    #[inline(never)]
+    fn poll_unmade<R>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
+        with_frame(|outer| {
+            let outer = outer.filter(|outer| outer.wakes(cx.waker()));
+            if self.as_mut().is_made(outer, cx) {
+                self.poll_with_care(cx, end)
+            } else {
+                self.poll_without_token(outer, cx, end)
             }
-            None => return false,
+        })
+    }
+
+    /// Does the region need its token before this poll? Then it is made. Another one's may have been, for who rides.
+    fn is_made(mut self: Pin<&mut Self>, outer: Option<&Frame<'_>>, cx: &mut Context<'_>) -> bool {
+        let must_make = self.as_mut().has_moved(outer, cx);
+        let this = self.as_mut().parts();
+        let live = this.live;
+        if let Some(token) = live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
+            // It panicked in the poll before, and is polled all the same.
+            self.as_mut().settle(token);
+            let this = self.parts();
+            this.origin.begun(this.registered.token());
+            return true;
+        }
+        let is_made = live.late.as_ref().is_some_and(|late| late.is_made());
+        let needs = must_make || is_made || this.registered.token().is_marked() || live.has_deadline_come(cx);
+        if needs {
+            self.make();
+        }
+        needs
+    }
+
+    /// Is this another poll than that under whose waker it was last pending? Then it rides no longer, and nobody rides on it. `true`:
+    /// and the token is needed.
+    fn has_moved(self: Pin<&mut Self>, outer: Option<&Frame<'_>>, cx: &mut Context<'_>) -> bool {
+        let this = self.parts();
+        let live = this.live;
+        let late = match live.rides.take() {
+            Some(late) if outer.is_some_and(|outer| live.rides_on(&late, outer)) => {
+                live.rides = Some(late);
+                return false;
+            }
+            None if this.registered.has(cx.waker()) => return false,
+            late => late,
+        };
+        live.task = Task::current();
+        let mut is_needed = live.is_ridden();
+        if !is_needed {
+            live.late = None;
+        }
+        if let Some(late) = late {
+            let stand_in = late.token();
+            // One that no thread can watch has to be asked for.
+            is_needed |= stand_in.attend();
+            this.registered.adopt(stand_in);
+            // It is to wake this waker from now on. (If it rode without an alarm, it ends with its stand-in, before its time.)
+            live.poll_deadline(&CancellationToken::never(), cx);
+        }
+        is_needed
+    }
+
+    /// Makes the token of a pending region, or takes it from those who ride.
+    fn make(mut self: Pin<&mut Self>) {
+        let this = self.as_mut().parts();
+        let (live, origin) = (this.live, this.origin);
+        let token = match (&live.late, live.stand_in(this.registered.as_ref().get_ref().token())) {
+            (Some(late), _) => late.token(),
+            (None, stand_in) => origin.make_below(&stand_in.token(), &live.nature.about),
         };
         self.as_mut().settle(token);
         let this = self.parts();
         this.origin.begun(this.registered.token());
-        true
     }
 
-    /// A poll while nobody has needed the token.
-    fn poll_unmade<R>(
+    /// A later poll in which the token is made only if somebody needs it.
+    fn poll_without_token<R>(
         mut self: Pin<&mut Self>,
+        outer: Option<&Frame<'_>>,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         let this = self.as_mut().parts();
         let (origin, live) = (this.origin, this.live);
         let registered = this.registered.as_ref().get_ref();
-        let stand_in = registered.token();
-        let below = Below {
-            stand_in,
-            deadline: live.deadline.as_ref(),
+        let standing = match &live.rides {
+            Some(late) => Standing::Rides(late, live.deadline.as_ref()),
+            None => Standing::Waits(registered.token(), live.deadline.as_ref()),
         };
-        let mut unmade = Unmade::below(below, origin, &live.nature.about, live.looks);
-        let frame = Frame::lazy(
-            &unmade,
-            origin.state_below(stand_in),
-            &live.nature.about,
-            Some(cx.waker()),
-        )
-        .of(live.task);
+        if let Some(late) = &live.late {
+            late.count_poll();
+        }
+        let late = Cell::from_mut(&mut live.late);
+        let mut unmade = Unmade::pending(standing, outer, origin, &live.nature.about, live.looks).with_late(late);
+        let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker())).of(live.task);
         let unwinding = OnUnwind {
             frame: &frame,
             nature: &live.nature,
@@ -370,9 +445,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         live.looks = unmade.looks();
         match (poll, unmade.take_made()) {
             (Poll::Ready(output), made) => {
-                if let (Some(token), true) = (made, live.nature.owns_token) {
-                    end_token(&token, live.nature.location);
-                }
+                live.end_unmade(made);
                 live.inside.keep(polled);
                 self.finish();
                 Poll::Ready(end(Ok(output)))
@@ -391,7 +464,7 @@ impl<O: Origin, F: Future> Region<O, F> {
     /// The token has been made: it is what the region waits for from now on.
     fn settle(self: Pin<&mut Self>, token: CancellationToken) {
         let this = self.parts();
-        this.live.is_unmade = false;
+        (this.live.is_unmade, this.live.rides) = (false, None);
         this.registered.adopt(token);
     }
 
@@ -425,6 +498,13 @@ impl<O: Origin, F: Future> Region<O, F> {
         let this = self.as_mut().parts();
         let live = this.live;
         let mut registered = this.registered;
+        if live.rides.is_some() {
+            // It is woken with what is outside.
+            return Poll::Pending;
+        }
+        if !live.is_unmade {
+            live.let_riders_go();
+        }
         let token = registered.token();
         if let Some(cause) = token.marked_cause() {
             if !before.cancelled {
@@ -495,8 +575,13 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        let task = Task::current();
-        with_frame_of(task, |outer| {
+        with_frame(|outer| {
+            // Asking is dear; but a poll is its task's.
+            let task = match outer {
+                Some(outer) if outer.wakes(cx.waker()) => outer.task(),
+                _ => Task::current(),
+            };
+            let outer = outer.filter(|outer| outer.task().is(task));
             let this = self.as_mut().parts();
             let (origin, live, mut body) = (this.origin, this.live, this.body);
             assert!(
@@ -504,12 +589,13 @@ impl<O: Origin, F: Future> Region<O, F> {
                 "a scope, shield or ambient future was polled after it had completed"
             );
             live.task = task;
-            origin.begin();
+            let glance = origin.begin();
             let nature = &live.nature;
             // Asked before the frame is made, which it may turn quiet.
-            let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
-            let mut unmade = Unmade::new(origin, &nature.about, LOOKS);
-            let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker())).of(task);
+            let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer, &glance);
+            let late = Cell::from_mut(&mut live.late);
+            let mut unmade = Unmade::new(origin, &nature.about, outer).with_late(late);
+            let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker())).of(task);
             let unwinding = OnUnwind {
                 frame: &frame,
                 nature,
@@ -530,34 +616,40 @@ impl<O: Origin, F: Future> Region<O, F> {
             }
             let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));
             mem::forget(unwinding);
+            let is_foreign = !frame.outer_wakes(cx.waker());
+            live.looks = unmade.looks();
+            let made = unmade.take_made();
             if let Poll::Ready(output) = poll {
-                if let Some(token) = unmade.take_made() {
-                    if nature.owns_token {
-                        end_token(&token, nature.location);
-                    }
-                }
+                live.end_unmade(made);
                 polled.let_go();
                 return Poll::Ready(end(Ok(output)));
             }
-            let is_foreign = !frame.outer_wakes(cx.waker());
-            live.looks = unmade.looks();
             // From here on the region's drop sees to the body, wherever this gets stuck: making a token may run callbacks, and
             // a waker may panic when it is cloned.
             live.is_begun = true;
             live.is_unmade = true;
-            live.pausable = match origin.deadline() {
+            let deadline = origin.deadline();
+            live.pausable = match deadline {
                 Some((at, false)) if clock::may_be_paused() => Pausable::Running(at),
                 _ => Pausable::No,
             };
-            if let Some(token) = unmade.take_made() {
+            // (Another look at the frame: if a coroutine has suspended in there, the one before may be gone.)
+            if let Some(token) = made {
                 self.as_mut().settle(token);
+            } else if may_ride(origin) && with_frame(|outer| live.ride(outer, deadline, cx)) {
+                if polled.is_empty() {
+                    return Poll::Pending;
+                }
             } else if let Some(stand_in) = with_frame_of(task, |outer| origin.stand_in(outer)) {
                 this.registered.adopt(stand_in);
-                if let Some((at, is_virtual)) = origin.deadline() {
+                if let Some((at, is_virtual)) = deadline {
                     Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
                 }
             } else {
-                let token = with_frame_of(task, |outer| origin.make(outer, &nature.about));
+                let token = with_frame_of(task, |outer| match &live.late {
+                    Some(late) => late.token(),
+                    None => origin.make(outer, &live.nature.about),
+                });
                 self.as_mut().settle(token);
             }
             // Had it been cancelled when the poll began, there would have been none.
@@ -581,6 +673,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             if live.nature.owns_token {
                 end_token(token, live.nature.location);
             }
+            live.let_riders_go();
         }
         live.leave(was_cancelled);
         registered.as_mut().adopt(CancellationToken::never());

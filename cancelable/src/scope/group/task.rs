@@ -6,15 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::shared::{Member, Shared};
-use crate::clock::Glance;
-use crate::context::{About, Frame};
+use crate::context::About;
 use crate::error::{Cancelled, FromCancelled};
 use crate::primitive::Arc;
 use crate::scope::catch::catch_poll;
 use crate::scope::nature::Nature;
-use crate::scope::origin::Origin;
+use crate::scope::origin::{Above, Origin};
 use crate::scope::region::Region;
-use crate::token::{CancellationToken, ChildOptions, StateRef};
+use crate::token::{CancellationToken, ChildOptions};
 
 pin_project_lite::pin_project! {
     /// A task that is a future: a scope below the group's token, and the report. Runtimes move it several times before it lies
@@ -74,32 +73,15 @@ where
 struct ChildOf(CancellationToken);
 
 impl Origin for ChildOf {
-    fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        self.0.state_ref()
+    fn above(&self) -> Above<'_> {
+        Above::Given(&self.0)
     }
 
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
-        self.0.is_quiet()
-    }
-
-    fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
-        self.0.is_cancelled()
-    }
-
-    fn make(&self, _: Option<&Frame<'_>>, about: &About) -> CancellationToken {
-        self.make_below(&self.0, about)
-    }
-
-    fn make_below(&self, parent: &CancellationToken, about: &About) -> CancellationToken {
-        parent.child_with(ChildOptions {
+    fn options(&self, about: &About) -> ChildOptions {
+        ChildOptions {
             name: about.name.clone(),
             ..ChildOptions::default()
-        })
-    }
-
-    fn stand_in(&self, _: Option<&Frame<'_>>) -> Option<CancellationToken> {
-        // Whoever hangs on a token relies on its deadline being watched.
-        (!self.0.attend()).then(|| self.0.clone())
+        }
     }
 }
 
