@@ -11,7 +11,7 @@
 use crate::args::{self, Options};
 use crate::check::{self, Refused};
 use crate::diag::Errors;
-use crate::expand;
+use crate::expansion;
 use crate::item::Function;
 use crate::paths::Library;
 use crate::recover;
@@ -59,7 +59,7 @@ fn one(method: &ImplItemFn, options: &Options, sound: bool) -> TokenStream {
     match wish {
         Wish::Leave => recover::stripped(function, &TokenStream::new()),
         Wish::Annotate(options) => match check::check(options, function, errors) {
-            Ok(plan) => expand::expand(plan),
+            Ok(plan) => expansion::expand(plan),
             Err(refused) => written(&refused),
         },
         Wish::Refuse => {

@@ -1,7 +1,7 @@
 //! Expansions, as files to read: `ui-tests/expand/<axis>/<case>.rs`, and beside it `<case>.expanded.rs`.
 //!
 //! Generated code is code, and should be seen when it changes. To write the files anew:
-//! `BLESS=1 cargo test -p cancelable-macros snapshots`.
+//! `BLESS=1 cargo test -p cancelable-syntax snapshots`.
 
 use crate::function_like;
 use crate::rewrite::helpers::is_ours;
@@ -73,7 +73,7 @@ fn annotated(item: Item) -> TokenStream {
         Meta::List(list) => list.tokens,
         _ => TokenStream::new(),
     };
-    crate::attribute(arguments, item.into_token_stream())
+    crate::attribute::attribute(arguments, item.into_token_stream())
 }
 
 /// Carries out the function-like macros, outside annotated functions.

@@ -6,7 +6,7 @@
 use crate::args::{self, Given, Options, Value};
 use crate::check;
 use crate::diag::Errors;
-use crate::expand::between;
+use crate::expansion::between;
 use crate::paths::{Library, at, first_span, located_call, pinned, variable};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::rewrite::blocks::insert_after_items;
