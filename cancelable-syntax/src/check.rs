@@ -69,7 +69,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     };
     let unit = edge.is_unit();
     let inside = edge.within(&mut function.block);
-    let rewritten = {
+    let mut rewritten = {
         let span = function.sig.ident.span();
         let exit = if or.is_none() {
             Exit::Return(inside.clone())
@@ -96,6 +96,8 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     };
 
     let points = rewritten.points;
+    let mut record = std::mem::take(&mut rewritten.record);
+    record.lost = rewritten.behind.iter().map(|behind| behind.0).collect();
     let told = told(&function.sig.ident, moved_by, rewritten);
 
     if errors.is_empty() {
@@ -112,6 +114,7 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
             tokens,
             caller,
             points,
+            record,
             described,
             documented,
             told,
@@ -136,7 +139,7 @@ fn told(name: &Ident, moved_by: Option<&'static str>, rewritten: Rewritten) -> O
         span: unreached.span,
         message: unreached.message(name),
     });
-    unreached.or_else(|| rewritten.behind.as_ref().map(Behind::told))
+    unreached.or_else(|| rewritten.behind.first().map(Behind::told))
 }
 
 pub(crate) fn library(options: &mut Options) -> Library {

@@ -37,6 +37,10 @@ impl Errors {
         self.0.is_none()
     }
 
+    pub(crate) fn into_error(self) -> Option<syn::Error> {
+        self.0
+    }
+
     #[cfg(test)]
     pub(crate) fn messages(self) -> Vec<String> {
         self.0.into_iter().flatten().map(|error| error.to_string()).collect()

@@ -9,11 +9,12 @@ use crate::diag::Errors;
 use crate::expansion::between;
 use crate::paths::{Library, at, first_span, located_call, pinned, variable};
 use crate::plan::{OwnScope, TokenParameter};
+use crate::record::Record;
 use crate::rewrite::blocks::insert_after_items;
 use crate::rewrite::escapes;
 use crate::rewrite::exit::{Edge, Exit};
 use crate::rewrite::helpers::Clear;
-use crate::rewrite::{self, Rules};
+use crate::rewrite::{self, Rewritten, Rules};
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser as _};
@@ -306,6 +307,48 @@ fn expand(
     }
 }
 
+/// A `cancel_scope!` or `shield!` as it is written, without the path to the library.
+pub(crate) struct Written {
+    pub(crate) options: Vec<&'static str>,
+    pub(crate) asynchronous: bool,
+    pub(crate) block: Block,
+    /// `None` where the macro puts no check points: in a `shield!` without `timeout`.
+    pub(crate) record: Option<Record>,
+}
+
+/// `None` if it is not written right, so that the macro refuses it.
+pub(crate) fn read(macro_name: &'static str, tokens: TokenStream) -> Option<Written> {
+    let table = if macro_name == "shield" {
+        args::SHIELD
+    } else {
+        args::SCOPE
+    };
+    let mut errors = Errors::default();
+    let parser = |input: ParseStream<'_>| {
+        let options = args::parse_leading(input, table, &mut errors);
+        Ok((options, Body::parse(input, macro_name, &mut errors)?))
+    };
+    let (options, body) = parser.parse2(tokens).ok()?;
+    let mut body = body?;
+    let options: Vec<&str> = options.iter().map(|given| given.spec.name).collect();
+    let block = body.block.clone();
+    let has_points = macro_name != "shield" || options.contains(&"timeout");
+    let record = has_points.then(|| {
+        let rewritten = body.rewrite(&Library::default(), &mut errors);
+        Record {
+            lost: rewritten.behind.iter().map(|behind| behind.0).collect(),
+            ..rewritten.record
+        }
+    });
+    let asynchronous = body.asynchronous.is_some();
+    errors.is_empty().then_some(Written {
+        options,
+        asynchronous,
+        block,
+        record,
+    })
+}
+
 /// The errors as an expression that fits wherever the macro stood.
 fn failed(errors: &Errors) -> TokenStream {
     let errors = errors.to_compile_errors();
@@ -418,6 +461,11 @@ impl Body {
 
     /// Gives a warning, if there is to be one.
     fn add_check_points(&mut self, library: &Library, errors: &mut Errors) -> Option<TokenStream> {
+        let rewritten = self.rewrite(library, errors);
+        rewritten.behind.first().map(|behind| behind.told().item())
+    }
+
+    fn rewrite(&mut self, library: &Library, errors: &mut Errors) -> Rewritten {
         let edge = self.edge().within(&mut self.block);
         let rules = Rules {
             library,
@@ -428,8 +476,7 @@ impl Body {
             unit: self.edge().is_unit(),
             asynchronous: self.asynchronous.is_some(),
         };
-        let rewritten = rewrite::rewrite(&mut self.block, &rules, errors);
-        rewritten.behind.map(|behind| behind.told().item())
+        rewrite::rewrite(&mut self.block, &rules, errors)
     }
 
     /// What notices that a scope is over before its body starts.

@@ -20,7 +20,7 @@ use crate::shape::{self, Shape};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
-use syn::{ImplItem, ImplItemFn, ItemImpl, Meta, ReturnType, Type};
+use syn::{ImplItem, ImplItemFn, ItemImpl, Meta, ReturnType, Signature, Type};
 
 pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> TokenStream {
     let mut errors = Errors::default();
@@ -118,11 +118,10 @@ fn wish(function: &mut Function, options: &Options, errors: &mut Errors) -> Wish
         );
     }
     let Some(own) = own else {
-        return match &function.sig.output {
-            _ if function.sig.constness.is_some() => Wish::Leave,
-            output if has_room(output) => Wish::Annotate(of_the_block(options, function)),
-            _ if function.sig.asyncness.is_some() => Wish::Refuse,
-            _ => Wish::Leave,
+        return match Taken::of(&function.sig) {
+            Taken::Yes => Wish::Annotate(of_the_block(options, function)),
+            Taken::Refused => Wish::Refuse,
+            Taken::No => Wish::Leave,
         };
     };
     match own.meta {
@@ -150,6 +149,25 @@ fn of_the_block(options: &Options, function: &Function) -> Options {
         options.take("yield_every");
     }
     options
+}
+
+/// Whether a method that says nothing about it is annotated.
+pub(crate) enum Taken {
+    Yes,
+    No,
+    /// Nobody would notice that it is not cancelable.
+    Refused,
+}
+
+impl Taken {
+    pub(crate) fn of(sig: &Signature) -> Self {
+        match &sig.output {
+            _ if sig.constness.is_some() => Taken::No,
+            output if has_room(output) => Taken::Yes,
+            _ if sig.asyncness.is_some() => Taken::Refused,
+            _ => Taken::No,
+        }
+    }
 }
 
 /// Whether the type is written as some `…Result` or an `Option`, or as a future of one.

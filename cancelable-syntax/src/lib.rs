@@ -40,6 +40,7 @@ mod item;
 mod lints;
 mod paths;
 mod plan;
+mod record;
 mod recover;
 mod rewrite;
 mod shape;
@@ -50,3 +51,5 @@ mod turns;
 mod twice;
 
 pub mod expand;
+pub mod reading;
+pub mod survey;

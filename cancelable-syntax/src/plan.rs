@@ -3,6 +3,7 @@
 use crate::duration::{DurationValue, perhaps};
 use crate::item::Function;
 use crate::paths::{Library, at, located_call};
+use crate::record::Record;
 use crate::rewrite::Points;
 use crate::rewrite::exit::Edge;
 use crate::shape::Shape;
@@ -32,6 +33,7 @@ pub(crate) struct Plan {
     /// What the body knows its function's caller by, if it is moved away from where that can be asked.
     pub(crate) caller: Option<Ident>,
     pub(crate) points: Points,
+    pub(crate) record: Record,
     /// The options as written, for the documentation.
     pub(crate) described: Vec<String>,
     /// What the user is to be warned of.

@@ -9,8 +9,8 @@ use crate::tell::Told;
 use proc_macro2::Span;
 use syn::{Expr, Label, Lifetime};
 
-/// The first of them.
-pub(crate) struct Behind(Span);
+/// One of them.
+pub(crate) struct Behind(pub(crate) Span);
 
 impl Behind {
     pub(crate) fn told(&self) -> Told {
@@ -39,7 +39,7 @@ pub(super) struct Left {
     questions: usize,
     /// What a `break` here may go to.
     targets: Vec<Target>,
-    pub(super) behind: Option<Behind>,
+    pub(super) behind: Vec<Behind>,
 }
 
 /// A loop, or a block with a label.
@@ -48,6 +48,12 @@ struct Target {
     is_loop: bool,
     /// What the `break`s bring to its end.
     broken: Option<usize>,
+}
+
+/// How long a shield may take.
+pub(super) enum Limit {
+    None,
+    Some,
 }
 
 /// A place on the way, to come back to.
@@ -68,8 +74,14 @@ impl Left {
     /// There is an await that can fail.
     pub(super) fn awaits(&mut self, keyword: Span) {
         if self.here == Some(self.shields) && !self.is_inside {
-            self.behind.get_or_insert(Behind(keyword));
+            self.behind.push(Behind(keyword));
         }
+    }
+
+    /// The shield round this place.
+    pub(super) fn shield(&self) -> Option<Limit> {
+        let limit = if self.is_endless { Limit::None } else { Limit::Some };
+        (self.shields > 0).then_some(limit)
     }
 
     pub(super) fn place(&self) -> Place {

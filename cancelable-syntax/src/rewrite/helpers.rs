@@ -75,7 +75,7 @@ pub(super) fn is_apart(attr: &Attribute) -> bool {
 }
 
 /// Whether it is a `shield = LIMIT`.
-fn has_limit(attr: &Attribute) -> bool {
+pub(crate) fn has_limit(attr: &Attribute) -> bool {
     said(attr)
         .iter()
         .any(|said| said.name == "shield" && said.value.is_some())

@@ -26,12 +26,12 @@ pub(crate) mod exit;
 pub(crate) mod helpers;
 mod join;
 pub(crate) mod loops;
-mod opaque;
+pub(crate) mod opaque;
 mod rules;
 mod select;
 pub(crate) mod shadows;
 mod shielded;
-mod unreached;
+pub(crate) mod unreached;
 mod wrappers;
 
 pub(crate) use behind::Behind;
@@ -41,10 +41,11 @@ pub(crate) use wrappers::moved_by;
 
 use crate::diag::Errors;
 use crate::lints;
-use crate::paths::{at, first_span};
+use crate::paths::{at, first_span, name_span};
+use crate::record::{Point, PointKind, Record, Under};
 use crate::turns::Turns;
 use awaits::Manner;
-use behind::{Effect, Left};
+use behind::{Effect, Left, Limit};
 use blocks::as_statement;
 use exit::Exit;
 use helpers::{Helper, Word};
@@ -69,10 +70,12 @@ pub(crate) struct Points {
 #[derive(Default)]
 pub(crate) struct Rewritten {
     pub(crate) points: Points,
+    /// The same one by one, and what was left alone.
+    pub(crate) record: Record,
     /// What no check point reaches, if there is nothing that one reaches.
     pub(crate) unreached: Option<Unreached>,
-    /// An await that a cancel fails which has left a loop only.
-    pub(crate) behind: Option<Behind>,
+    /// Awaits that a cancel fails which has left a loop only.
+    pub(crate) behind: Vec<Behind>,
 }
 
 /// Rewrites a body in place.
@@ -84,6 +87,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         way_out: rules.exit.clone(),
         manner: Manner::Guard,
         points: Points::default(),
+        record: Record::default(),
         labels: 0,
         touched: 0,
         reached: 0,
@@ -107,6 +111,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
     let is_told = rewriter.reached == usize::from(wraps);
     Rewritten {
         points: rewriter.points,
+        record: rewriter.record,
         unreached: rewriter.unreached.filter(|_| is_told),
         behind: rewriter.left.behind,
     }
@@ -121,6 +126,7 @@ struct Rewriter<'a> {
     /// How awaits are treated here.
     manner: Manner,
     points: Points,
+    record: Record,
     /// Labels made so far, to keep nested ones apart.
     labels: usize,
     /// Goes up with every change made to the code: tells whether a macro's arguments have to be written anew.
@@ -171,11 +177,22 @@ impl Rewriter<'_> {
         self.left.pass(effect);
     }
 
-    /// Notes that `tokens` are left alone, in such a place.
-    fn leave_alone(&mut self, tokens: impl ToTokens, place: Place) {
+    /// Notes that `tokens` are left alone, in such a place, which begins at `start`.
+    fn leave_alone(&mut self, tokens: impl ToTokens, place: Place, start: Span) {
+        self.record.left_alone.push(start);
         if self.reached == 0 && self.unreached.is_none() && !self.is_meant {
             self.unreached = Unreached::find(tokens.to_token_stream(), place);
         }
+    }
+
+    fn note(&mut self, kind: PointKind, span: Span) {
+        let under = match (self.manner, self.left.shield()) {
+            (_, Some(Limit::None)) => Under::Shield,
+            (_, Some(Limit::Some)) => Under::BoundedShield,
+            (Manner::Finish, None) => Under::Finish,
+            (Manner::Guard, None) => Under::Nothing,
+        };
+        self.record.points.push(Point { kind, span, under });
     }
 
     fn meaning_it(&mut self, visit: impl FnOnce(&mut Self)) {
@@ -200,6 +217,7 @@ impl Rewriter<'_> {
         span: Span,
     ) -> (TokenStream, Option<[Arm; 2]>) {
         self.points.awaits += 1;
+        self.note(PointKind::Await, span);
         self.touched += 1;
         self.reached += 1;
         self.left.awaits(span);
@@ -222,7 +240,7 @@ impl Rewriter<'_> {
             self.reached += 1;
         } else if self.touched == before {
             if let Some(place) = unreached::left_alone(mac) {
-                self.leave_alone(&mac.tokens, place);
+                self.leave_alone(&mac.tokens, place, name_span(&mac.path));
             }
         }
         replaced
@@ -301,6 +319,7 @@ impl Rewriter<'_> {
                     return;
                 }
                 self.points.awaits += 1;
+                self.note(PointKind::Await, inner.await_token.span);
                 self.touched += 1;
                 self.reached += 1;
                 self.left.awaits(inner.await_token.span);
@@ -347,13 +366,15 @@ impl Rewriter<'_> {
                 self.visit_expr_mut(&mut inner.left);
                 self.visit_perhaps(|this| this.visit_expr_mut(&mut inner.right));
             }
-            Expr::Closure(_) => {
+            Expr::Closure(closure) => {
+                let start = closure.inputs_begin.span;
                 helpers::clear_expr(expr, "closures are left alone", self.errors);
-                self.leave_alone(expr, Place::Closure);
+                self.leave_alone(expr, Place::Closure, start);
             }
-            Expr::Async(_) => {
+            Expr::Async(block) => {
+                let start = block.async_token.span;
                 helpers::clear_expr(expr, "`async` blocks are left alone", self.errors);
-                self.leave_alone(expr, Place::AsyncBlock);
+                self.leave_alone(expr, Place::AsyncBlock, start);
             }
             Expr::Const(_) => helpers::clear_expr(expr, "`const` blocks are left alone", self.errors),
             // The length is evaluated by the compiler.
@@ -423,6 +444,7 @@ impl Rewriter<'_> {
         }
         self.left.leave_loop(was_inside, marked.is_some(), condition);
         self.points.loops += 1;
+        self.note(PointKind::Loop, keyword);
         self.touched += 1;
         self.reached += 1;
         if !checked_by_condition {

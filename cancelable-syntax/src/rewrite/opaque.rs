@@ -24,6 +24,43 @@ use syn::punctuated::Punctuated;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, Macro, Path, Token};
 
+/// The expressions in a macro call that is looked into, as they are written; none in any other.
+pub(crate) fn expressions(mac: &Macro) -> Vec<Expr> {
+    let Some(name) = mac.path.segments.last().map(|segment| segment.ident.to_string()) else {
+        return Vec::new();
+    };
+    let name = if name == "select_biased" { "select" } else { &name };
+    let Some((_, known)) = KNOWN.iter().find(|(known, _)| name == *known) else {
+        return Vec::new();
+    };
+    let parser = |input: ParseStream<'_>| {
+        let mut found = Vec::new();
+        while !input.is_empty() {
+            found.push(input.parse::<Expr>()?);
+            if input.is_empty() {
+                break;
+            }
+            if *known == Known::Matches {
+                input.parse::<TokenStream>()?;
+            } else if input.peek(Token![;]) {
+                input.parse::<Token![;]>()?;
+            } else {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(found)
+    };
+    match known {
+        Known::Select => select::parse(mac)
+            .map(select::Select::into_expressions)
+            .unwrap_or_default(),
+        Known::Join => join::parse(mac)
+            .map(|(_, futures)| futures.into_iter().collect())
+            .unwrap_or_default(),
+        _ => parser.parse2(mac.tokens.clone()).unwrap_or_default(),
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
     /// Comma-separated expressions.

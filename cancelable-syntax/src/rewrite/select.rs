@@ -53,6 +53,25 @@ pub(super) struct Select {
     branches: Vec<Branch>,
 }
 
+impl Select {
+    /// Futures, conditions and what handles them.
+    pub(super) fn into_expressions(self) -> Vec<Expr> {
+        let branches = self.branches.into_iter().flat_map(|branch| match branch {
+            Branch::Future(branch) => {
+                let FutureBranch {
+                    future,
+                    condition,
+                    handler,
+                    ..
+                } = *branch;
+                [Some(future), condition, Some(handler)]
+            }
+            Branch::Otherwise { handler, .. } => [Some(handler), None, None],
+        });
+        branches.flatten().collect()
+    }
+}
+
 enum Branch {
     Future(Box<FutureBranch>),
     /// `else`, `complete` or `default`: `WORD => HANDLER`

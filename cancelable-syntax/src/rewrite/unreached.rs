@@ -24,7 +24,7 @@ enum What {
 }
 
 #[derive(Clone)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Closure,
     AsyncBlock,
     Macro(String),
@@ -71,7 +71,7 @@ impl Unreached {
 }
 
 /// Whether what is given to this call runs apart from the function, or in a scope of its own.
-pub(super) fn runs_elsewhere(expr: &Expr) -> bool {
+pub(crate) fn runs_elsewhere(expr: &Expr) -> bool {
     match expr {
         Expr::Call(call) => name_of(&call.func).is_some_and(|name| name.contains("spawn")) || is_of_group(&call.func),
         Expr::MethodCall(call) => call.method.to_string().contains("spawn"),
@@ -91,7 +91,7 @@ fn is_of_group(func: &Expr) -> bool {
 }
 
 /// Whether a call asks the token: `check()`, `token.is_cancelled()`, and the like.
-pub(super) fn is_question(expr: &Expr) -> bool {
+pub(crate) fn is_question(expr: &Expr) -> bool {
     match expr {
         Expr::Call(call) => name_of(&call.func).is_some_and(|name| QUESTIONS.contains(&name.as_str())),
         Expr::MethodCall(call) => QUESTIONS.iter().any(|name| call.method == name),
@@ -100,12 +100,12 @@ pub(super) fn is_question(expr: &Expr) -> bool {
 }
 
 /// Whether a macro is ours, and so has check points of its own, or none on purpose.
-pub(super) fn is_ours(mac: &Macro) -> bool {
+pub(crate) fn is_ours(mac: &Macro) -> bool {
     last(&mac.path).is_some_and(|name| OURS.contains(&name.as_str()))
 }
 
 /// The name of a macro that is left alone, unless what looks like code in it is none.
-pub(super) fn left_alone(mac: &Macro) -> Option<Place> {
+pub(crate) fn left_alone(mac: &Macro) -> Option<Place> {
     const TEXT: [&str; 5] = [
         "quote",
         "quote_spanned",
@@ -139,7 +139,7 @@ pub(super) fn last(path: &syn::Path) -> Option<String> {
     path.segments.last().map(|segment| segment.ident.to_string())
 }
 
-fn asks(tokens: TokenStream) -> bool {
+pub(crate) fn asks(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|tree| match tree {
         TokenTree::Group(group) => asks(group.stream()),
         TokenTree::Ident(word) => QUESTIONS.iter().chain(&OURS).any(|name| word == name),
