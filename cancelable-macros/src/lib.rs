@@ -46,7 +46,10 @@ use proc_macro::TokenStream;
 ///   `Box::pin(async { … })`, which is what `#[async_trait]` makes of an `async fn`;
 /// - on an `impl` block: every method is annotated whose return type is written as some `…Result` or as an `Option`, or
 ///   as a future of one. An `async` method of another type is an error, a sync or `const` one is left alone. On a
-///   method, `#[cancelable(skip)]` leaves it alone, and `#[cancelable(…)]` replaces the block's options.
+///   method, `#[cancelable(skip)]` leaves it alone, and `#[cancelable(…)]` replaces the block's options;
+/// - on an inline module, `mod name { … }`: its functions, the methods of its `impl` blocks, those of its traits that have a body, and
+///   the modules in it, by the same rules. `#[cancelable(skip)]` may stand on any of these. What is there for tests (`#[cfg(test)]`,
+///   `#[test]`), or is what the program starts with (`#[tokio::main]`), is left alone.
 ///
 /// It may stand above or below `#[tokio::main]`, `#[tokio::test]`, `#[tracing::instrument]` and `#[async_trait]`.
 ///

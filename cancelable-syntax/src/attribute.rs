@@ -2,7 +2,7 @@
 
 use crate::diag::Errors;
 use crate::item::{self, Item};
-use crate::{args, check, expansion, impl_block, recover, twice};
+use crate::{args, check, expansion, impl_block, module, recover, twice};
 use proc_macro2::{Span, TokenStream};
 
 pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -24,6 +24,7 @@ pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStrea
             }
         }
         Item::Impl(block) => impl_block::expand(arguments, *block),
+        Item::Module(module) => module::expand(arguments, *module),
         Item::Broken => {
             let mut options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut Errors::default());
             recover::unread(item, &check::library(&mut options))

@@ -214,12 +214,14 @@ pub(crate) fn refuse_other(arguments: &TokenStream, keyword: Span, what: &str, e
         None => {
             let remedy = match what {
                 "a trait" => "; put it on those of its methods that have a body",
-                "a module" => "; put it on the functions inside",
+                "a module" => " in a file of its own; write `mod name { … }`, or put it on the functions inside",
                 _ => "",
             };
             errors.at(
                 keyword,
-                format!("`#[cancelable]` goes on a function, a method or an `impl` block, not on {what}{remedy}"),
+                format!(
+                    "`#[cancelable]` goes on a function, a method, an `impl` block or a module, not on {what}{remedy}"
+                ),
             );
         }
     }

@@ -20,21 +20,25 @@ use crate::shape::{self, Shape};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
-use syn::{ImplItem, ImplItemFn, ItemImpl, Meta, ReturnType, Signature, Type};
+use syn::{ImplItem, ImplItemFn, ItemImpl, Meta, Path, ReturnType, Signature, Type};
 
 pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> TokenStream {
     let mut errors = Errors::default();
     let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);
     // Wrong options are told of once; the methods are then handed back as they are.
-    let sound = errors.is_empty();
+    annotate(&mut item, &options, errors.is_empty());
+    let errors = errors.to_compile_errors();
+    quote!(#errors #item)
+}
+
+/// Annotates the methods of a block, unless the options are not `sound`.
+pub(crate) fn annotate(item: &mut ItemImpl, options: &Options, sound: bool) {
     for inner in &mut item.items {
         if let ImplItem::Fn(method) = inner {
-            let tokens = one(method, &options, sound);
+            let tokens = one(method, options, sound);
             *inner = ImplItem::Verbatim(tokens);
         }
     }
-    let errors = errors.to_compile_errors();
-    quote!(#errors #item)
 }
 
 /// What to do with one method.
@@ -45,7 +49,8 @@ enum Wish {
     Refuse,
 }
 
-fn one(method: &ImplItemFn, options: &Options, sound: bool) -> TokenStream {
+/// One method, or one function of a module.
+pub(crate) fn one(method: &ImplItemFn, options: &Options, sound: bool) -> TokenStream {
     let mut errors = Errors::default();
     let (wish, function) = read(method, options, &mut errors);
     let written = |refused: &Refused| {
@@ -68,13 +73,13 @@ fn one(method: &ImplItemFn, options: &Options, sound: bool) -> TokenStream {
             match &function.sig.output {
                 ReturnType::Type(_, ty) => errors.on(
                     ty,
-                    format!("this type is not written as a `Result` or an `Option`, so whether it has room for a cancel is not known; if it has, write `#[cancelable]` on the method; if not, {REMEDY}"),
+                    format!("this type is not written as a `Result` or an `Option`, so whether it has room for a cancel is not known; if it has, write `#[cancelable]` on it; if not, {REMEDY}"),
                 ),
                 ReturnType::Default => errors.at(
                     function.sig.ident.span(),
                     format!(
-                        "`{}` returns nothing, and so has no room for a cancel, which an `async` method of a \
-                         cancelable `impl` needs; {REMEDY}",
+                        "`{}` returns nothing, and so has no room for a cancel, which an `async` function of a \
+                         cancelable `impl` or module needs; {REMEDY}",
                         function.sig.ident
                     ),
                 ),
@@ -173,17 +178,28 @@ impl Taken {
 /// Whether the type is written as some `…Result` or an `Option`, or as a future of one.
 fn has_room(output: &ReturnType) -> bool {
     let named = |ty: &Type| match peel(ty) {
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "Option" || last.ident.to_string().ends_with("Result")),
+        Type::Path(path) => {
+            path.path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == "Option" || last.ident.to_string().ends_with("Result"))
+                && !is_of_fmt(&path.path)
+        }
         _ => false,
     };
     match output {
         ReturnType::Default => false,
         ReturnType::Type(_, ty) => named(ty) || shape::future_output(output).is_some_and(|output| named(&output)),
     }
+}
+
+/// `fmt::Result`, whose error says nothing.
+fn is_of_fmt(path: &Path) -> bool {
+    path.segments
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|module| module.ident == "fmt")
 }
 
 fn peel(ty: &Type) -> &Type {
@@ -207,6 +223,7 @@ mod tests {
         assert!(has_room(&parse_quote!(-> Option<u8>)));
         assert!(has_room(&parse_quote!(-> impl Future<Output = Result<(), E>> + Send)));
         assert!(has_room(&parse_quote!(-> Pin<Box<dyn Future<Output = Option<u8>>>>)));
+        assert!(!has_room(&parse_quote!(-> std::fmt::Result)));
         assert!(!has_room(&parse_quote!(-> u8)));
         assert!(!has_room(&parse_quote!(-> Vec<Result<(), E>>)));
         assert!(!has_room(&parse_quote!(-> impl Future<Output = u8>)));

@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, Block, ItemImpl, Signature, Token, Visibility};
+use syn::{Attribute, Block, ItemImpl, ItemMod, Signature, Token, Visibility};
 
 pub(crate) enum Item {
     Function(Box<Function>),
@@ -17,6 +17,8 @@ pub(crate) enum Item {
         name: Span,
     },
     Impl(Box<ItemImpl>),
+    /// An inline module.
+    Module(Box<ItemMod>),
     /// Some other item, with the token that says so and what it is called in messages.
     Other {
         keyword: Span,
@@ -152,6 +154,15 @@ fn parse_item(input: ParseStream<'_>) -> Item {
             Ok(item) => Item::Impl(Box::new(item)),
             Err(_) => Item::Broken,
         };
+    }
+    if head.peek(Token![mod]) || (head.peek(Token![unsafe]) && head.peek2(Token![mod])) {
+        let module = whole.fork();
+        match module.parse::<ItemMod>() {
+            Ok(item) if item.content.is_some() => return Item::Module(Box::new(item)),
+            // `mod name;`
+            Ok(_) => {}
+            Err(_) => return Item::Broken,
+        }
     }
     other(&head)
 }

@@ -38,6 +38,7 @@ mod half_typed;
 mod impl_block;
 mod item;
 mod lints;
+mod module;
 mod paths;
 mod plan;
 mod record;

@@ -1,7 +1,8 @@
 //! What code means to the macros, as far as that can be seen.
 
+use crate::module;
 use crate::rewrite::{awaits, helpers, opaque, unreached};
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Expr, Macro};
 
 /// Whether it is `#[cancelable]`, however it is qualified, with or without arguments.
@@ -20,6 +21,25 @@ pub fn says(attr: &Attribute, word: &str) -> bool {
 #[must_use]
 pub fn has_limit(attr: &Attribute) -> bool {
     helpers::has_limit(attr)
+}
+
+/// The attributes of an expression, of whatever kind it is.
+#[must_use]
+pub fn attributes(expr: &Expr) -> &[Attribute] {
+    helpers::attrs(expr).map_or(&[], Vec::as_slice)
+}
+
+/// The first loop or `await` in tokens of which nothing else is known; `true` for a loop.
+#[must_use]
+pub fn first_loop_or_await(tokens: TokenStream) -> Option<(bool, Span)> {
+    unreached::Unreached::find(tokens, unreached::Place::AsyncBlock).map(|found| (found.is_loop(), found.span))
+}
+
+/// Whether an annotated module leaves a function, block, trait or module with these attributes alone, since it is there for tests or is
+/// what the program starts with.
+#[must_use]
+pub fn is_for_tests(attrs: &[Attribute]) -> bool {
+    module::is_for_tests(attrs)
 }
 
 /// Whether the code asks by itself whether it is cancelled, or opens a scope.

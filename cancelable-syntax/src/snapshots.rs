@@ -64,6 +64,7 @@ fn annotated(item: Item) -> TokenStream {
     let attrs = match &mut item {
         Item::Fn(item) => &mut item.attrs,
         Item::Impl(item) => &mut item.attrs,
+        Item::Mod(item) => &mut item.attrs,
         _ => return item.into_token_stream(),
     };
     let Some(index) = attrs.iter().position(is_ours) else {

@@ -284,17 +284,28 @@ pub(crate) fn clear_expr(expr: &mut Expr, what: &'static str, errors: &mut Error
 
 /// The attributes of an expression, where its kind can have some.
 pub(crate) fn attrs_mut(expr: &mut Expr) -> Option<&mut Vec<Attribute>> {
-    macro_rules! attrs {
-        ($($variant:ident)*) => {
-            match expr {
-                $(Expr::$variant(inner) => Some(&mut inner.attrs),)*
-                _ => None,
-            }
-        };
-    }
-    attrs! {
-        Array Assign Async Await Binary Block Break Call Cast Closure Const Continue Field ForLoop Group If Index Infer
-        Let Lit Loop Macro Match MethodCall Paren Path Range RawAddr Reference Repeat Return Struct Try TryBlock Tuple
-        Unary Unsafe While Yield
-    }
+    each_variant!(expr, &mut)
 }
+
+/// The same, to read.
+pub(crate) fn attrs(expr: &Expr) -> Option<&Vec<Attribute>> {
+    each_variant!(expr, &)
+}
+
+macro_rules! each_variant {
+    ($expr:ident, $($borrow:tt)+) => {
+        each_variant!(@ $expr ($($borrow)+)
+            Array Assign Async Await Binary Block Break Call Cast Closure Const Continue Field ForLoop Group If Index Infer
+            Let Lit Loop Macro Match MethodCall Paren Path Range RawAddr Reference Repeat Return Struct Try TryBlock Tuple
+            Unary Unsafe While Yield
+        )
+    };
+    (@ $expr:ident $borrow:tt $($variant:ident)*) => {
+        match $expr {
+            $(Expr::$variant(inner) => Some(each_variant!(# $borrow inner)),)*
+            _ => None,
+        }
+    };
+    (# ($($borrow:tt)+) $inner:ident) => { $($borrow)+ $inner.attrs };
+}
+use each_variant;

@@ -32,7 +32,7 @@ pub(crate) enum Place {
 
 impl Unreached {
     /// The first loop or await in `tokens`, which stand in such a place. `None` also if the code there asks by itself.
-    pub(super) fn find(tokens: TokenStream, place: Place) -> Option<Self> {
+    pub(crate) fn find(tokens: TokenStream, place: Place) -> Option<Self> {
         if asks(tokens.clone()) {
             return None;
         }
@@ -40,7 +40,7 @@ impl Unreached {
         Some(Self { span, what, place })
     }
 
-    pub(super) fn is_loop(&self) -> bool {
+    pub(crate) fn is_loop(&self) -> bool {
         self.what == What::Loop
     }
 
