@@ -41,6 +41,9 @@ pub(crate) struct Selection {
     /// All packages of the workspace.
     #[arg(long, conflicts_with = "package")]
     pub(crate) workspace: bool,
+    /// All but these, of the workspace.
+    #[arg(long, value_name = "NAME", requires = "workspace")]
+    pub(crate) exclude: Vec<String>,
     /// Also examples, benches, and tests of all kinds.
     #[arg(long)]
     pub(crate) all_targets: bool,

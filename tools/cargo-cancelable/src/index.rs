@@ -6,7 +6,9 @@
 use crate::functions::{self, Function};
 use crate::source::{Names, Package, words};
 use crate::walk::{self, Ground, Node, Place};
+use cancelable_syntax::reading;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use syn::Expr;
 use syn::spanned::Spanned as _;
 
@@ -22,6 +24,7 @@ pub struct Index<'a> {
     free: HashMap<Vec<String>, Vec<usize>>,
     methods: HashMap<String, Vec<usize>>,
     reached: HashMap<usize, Reach>,
+    apart: HashSet<usize>,
 }
 
 /// How a function that is not annotated is reached from code that is.
@@ -46,6 +49,7 @@ impl<'a> Index<'a> {
             free: HashMap::new(),
             methods: HashMap::new(),
             reached: HashMap::new(),
+            apart: HashSet::new(),
         };
         for (id, function) in index.functions.iter().enumerate() {
             match &function.owner {
@@ -58,8 +62,14 @@ impl<'a> Index<'a> {
                 None => {}
             }
         }
-        index.reached = index.reach();
+        index.follow();
         index
+    }
+
+    /// Whether a function is called from what is started apart, without the context, and is not known to be called in any scope.
+    #[must_use]
+    pub fn runs_apart(&self, function: usize) -> bool {
+        self.apart.contains(&function) && !self.reached.contains_key(&function)
     }
 
     /// How a function is reached that is not annotated. `None` if it is annotated, or is not reached.
@@ -183,77 +193,116 @@ impl<'a> Index<'a> {
         );
     }
 
-    /// From annotated code through all that is not, without what is shielded, skipped, or started apart with no context.
-    fn reach(&self) -> HashMap<usize, Reach> {
-        let mut reached = HashMap::new();
+    /// From annotated code through all that is not, without what is shielded, skipped, or started apart.
+    fn follow(&mut self) {
+        let calls: Vec<Vec<Call>> = (0..self.functions.len())
+            .map(|id| {
+                if self.functions[id].is_test {
+                    Vec::new()
+                } else {
+                    self.calls(id)
+                }
+            })
+            .collect();
         let mut ahead = VecDeque::new();
-        let mut calls: HashMap<usize, Vec<(usize, bool)>> = HashMap::new();
-        for id in 0..self.functions.len() {
-            if !self.functions[id].is_test {
-                calls.insert(id, self.calls(id));
-            }
-        }
-        for id in 0..self.functions.len() {
-            for (callee, is_covered) in calls.get(&id).into_iter().flatten() {
-                if *is_covered {
-                    ahead.push_back((*callee, Reach { caller: id, from: id }));
+        let mut apart = Vec::new();
+        for (id, calls) in calls.iter().enumerate() {
+            for call in calls {
+                match call.from {
+                    From::Covered => ahead.push_back((call.callee, Reach { caller: id, from: id })),
+                    From::Apart => apart.push(call.callee),
+                    From::Plain => {}
                 }
             }
         }
+        let here = |id: usize| {
+            calls[id]
+                .iter()
+                .filter(|call| call.from != From::Apart)
+                .map(|call| call.callee)
+        };
         while let Some((id, reach)) = ahead.pop_front() {
-            if self.functions[id].annotated().is_some() || reached.contains_key(&id) {
+            if self.functions[id].annotated().is_some() || self.reached.contains_key(&id) {
                 continue;
             }
-            reached.insert(id, reach);
-            for (callee, _) in calls.get(&id).into_iter().flatten() {
-                let next = Reach {
-                    caller: id,
-                    from: reach.from,
-                };
-                ahead.push_back((*callee, next));
+            self.reached.insert(id, reach);
+            let from = reach.from;
+            ahead.extend(here(id).map(|callee| (callee, Reach { caller: id, from })));
+        }
+        while let Some(id) = apart.pop() {
+            if self.functions[id].annotated().is_none() && self.apart.insert(id) {
+                apart.extend(here(id));
             }
         }
-        reached
     }
 
-    /// What a function calls, and whether it does from covered code.
-    fn calls(&self, function: usize) -> Vec<(usize, bool)> {
-        let mut calls = Vec::new();
-        let mut seen = HashSet::new();
-        let mut apart: Vec<std::ops::Range<usize>> = Vec::new();
+    /// Whether what is given to this call runs where nobody knows of the context.
+    fn starts_apart(&self, expr: &Expr, function: usize) -> bool {
+        let path = match expr {
+            Expr::Call(call) => match &*call.func {
+                Expr::Path(path) => self.meaning(&path.path, function),
+                _ => return false,
+            },
+            Expr::MethodCall(_) => String::new(),
+            _ => return false,
+        };
+        crate::spawns::bare(&path).is_some() || reading::runs_elsewhere(expr) && !path.starts_with("cancelable::")
+    }
+
+    /// What a function calls, once for each kind of place.
+    fn calls(&self, function: usize) -> Vec<Call> {
+        let mut calls = HashSet::new();
+        let mut apart: Vec<Range<usize>> = Vec::new();
         self.walk(function, &mut |node, place| {
             let Node::Expr(expr) = node else { return };
-            if let Expr::Call(call) = expr {
-                if let Expr::Path(path) = &*call.func {
-                    if crate::spawns::bare(&self.meaning(&path.path, function)).is_some() {
-                        apart.push(call.paren_token.span.join().byte_range());
-                    }
-                }
+            if self.starts_apart(expr, function) {
+                apart.extend(match expr {
+                    Expr::Call(call) => Some(call.paren_token.span.join().byte_range()),
+                    Expr::MethodCall(call) => Some(call.paren_token.span.join().byte_range()),
+                    _ => None,
+                });
             }
             if place.is_shielded || place.is_skipped {
                 return;
             }
-            let start = expr.span().byte_range().start;
-            if apart.iter().any(|range| range.contains(&start)) {
-                return;
-            }
             let callee = match expr {
                 Expr::Call(_) | Expr::MethodCall(_) => self.callee(expr, function),
-                // Handed on, to be called: `spawn_blocking(crunch)`. A variable of that name would hide it.
+                // Handed on, to be called: `spawn_blocking(crunch)`. A variable may have such a name, too, but no path.
                 Expr::Path(path) if path.qself.is_none() && path.path.segments.len() > 1 => {
                     self.by_path(&path.path, function)
                 }
                 _ => None,
             };
-            let is_covered = place.ground != Ground::Plain;
-            if let Some(callee) = callee {
-                if callee != function && seen.insert((callee, is_covered)) {
-                    calls.push((callee, is_covered));
-                }
-            }
+            let Some(callee) = callee.filter(|callee| *callee != function) else {
+                return;
+            };
+            let start = expr.span().byte_range().start;
+            let from = match place.ground {
+                _ if apart.iter().any(|range| range.contains(&start)) => From::Apart,
+                Ground::Plain => From::Plain,
+                _ => From::Covered,
+            };
+            calls.insert(Call { callee, from });
         });
+        let mut calls: Vec<Call> = calls.into_iter().collect();
+        calls.sort();
         calls
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Call {
+    callee: usize,
+    from: From,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum From {
+    Plain,
+    Covered,
+    /// In what is started elsewhere, without the context as far as anyone knows.
+    Apart,
 }
 
 /// Methods that somebody else's types have too: of the standard library, futures, and what one finds on streams and channels.

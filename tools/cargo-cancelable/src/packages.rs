@@ -121,7 +121,11 @@ fn chosen<'m>(selection: &Selection, metadata: &'m Metadata) -> Result<Vec<&'m c
     }
     match metadata.root_package() {
         Some(package) if !selection.workspace => Ok(vec![package]),
-        _ => Ok(metadata.workspace_packages()),
+        _ => {
+            let mut packages = metadata.workspace_packages();
+            packages.retain(|package| !selection.exclude.iter().any(|name| *package.name == *name));
+            Ok(packages)
+        }
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) fn check(body: &mut Body<'_>) {
                 let Expr::Path(path) = &*call.func else { return };
                 let Some(last) = path.path.segments.last() else { return };
                 let meaning = body.meaning(&path.path);
+                // What is awaited is no function of the standard library, whatever it is called.
+                let is_awaited = place.is_awaited;
                 if SLEEPS.contains(&meaning.as_str()) {
                     let instead = if body.function().sig.asyncness.is_some() {
                         "`cancelable::sleep(…).await?`"
@@ -69,7 +71,7 @@ pub(super) fn check(body: &mut Body<'_>) {
                         last.ident.span(),
                         format!("`{meaning}` sleeps on after a cancel; write {instead}"),
                     ));
-                } else if CONNECTS.contains(&meaning.as_str()) {
+                } else if CONNECTS.contains(&meaning.as_str()) && !is_awaited {
                     found.push((
                         last.ident.span(),
                         format!("`{meaning}` blocks, and does not hear of a cancel; use `connect_timeout`, or a runtime's"),
@@ -87,7 +89,7 @@ pub(super) fn check(body: &mut Body<'_>) {
                 let Expr::Path(receiver) = syntax::peel(&call.receiver) else { return };
                 let Some(name) = receiver.path.get_ident().map(ToString::to_string) else { return };
                 let Some((ty, methods)) = sockets.get(&name) else { return };
-                if methods.contains(&method.as_str()) && !is_limited {
+                if methods.contains(&method.as_str()) && !is_limited && !place.is_awaited {
                     found.push((
                         call.method.span(),
                         format!(

@@ -12,6 +12,9 @@ use syn::{Block, Expr, Item, Local, Macro, Pat, Stmt};
 
 pub(super) fn check(body: &mut Body<'_>) {
     let function = body.function();
+    if body.index.runs_apart(body.id) {
+        return;
+    }
     let mut found: Vec<(Span, usize, bool)> = Vec::new();
     body.walk(&mut |node, place| {
         if place.is_shielded || place.is_skipped {

@@ -205,7 +205,12 @@ impl Module {
         if name != "self" {
             full.push(name.to_string());
         }
-        self.imports.insert(called.to_string(), full);
+        let called = called.to_string();
+        match self.imports.get(&called) {
+            // One or the other, by configuration: nobody knows.
+            Some(known) if *known != full => self.imports.insert(called.clone(), vec!["?".to_owned(), called]),
+            _ => self.imports.insert(called, full),
+        };
     }
 }
 

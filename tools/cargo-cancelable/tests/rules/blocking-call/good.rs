@@ -27,3 +27,14 @@ fn poll(mut stream: std::net::TcpStream) -> io::Result<()> {
 fn plain() {
     std::thread::sleep(Duration::from_secs(1));
 }
+
+#[cancelable]
+async fn connect() -> io::Result<()> {
+    #[cfg(feature = "tokio")]
+    use tokio::net::UnixStream;
+    // One or the other.
+    #[cfg(not(feature = "tokio"))]
+    use std::os::unix::net::UnixStream;
+    UnixStream::connect("/run/socket").await?;
+    Ok(())
+}

@@ -35,6 +35,8 @@ async fn index(pages: Vec<Page>, pool: Pool) -> Result<usize, Cancelled> {
         }
     }
     .await;
+    // Handed on, who knows where to.
+    pool.register(async { pages[0].fetch().await });
     // It runs elsewhere.
     pool.spawn(async move {
         for page in pages {

@@ -64,3 +64,14 @@ impl Queue {
 }
 
 fn warn(_: Cancelled) {}
+
+// It runs on a thread of its own, in no scope.
+fn start(queue: &Queue) {
+    std::thread::Builder::new().spawn(move || pump(queue));
+}
+
+async fn pump(queue: &Queue) {
+    loop {
+        queue.take_one().await.ok();
+    }
+}
