@@ -438,10 +438,11 @@ impl Pending {
         state.polls == polls && Kind::BOTH.into_iter().any(|kind| state.has(kind))
     }
 
-    /// It is of this kind from now on, or no longer.
+    /// It is of this kind from now on, or no longer. Who waits, waits for a hold.
     pub(crate) fn set(&self, kind: Kind, is: bool) {
         let mut state = lock(&self.state);
-        if mem::replace(&mut state.is[kind as usize], is) && !is {
+        let was = mem::replace(&mut state.is[kind as usize], is);
+        if kind == Kind::Hold && was && !is {
             Self::let_go(state);
         }
     }

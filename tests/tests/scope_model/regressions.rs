@@ -220,3 +220,24 @@ fn who_was_spared_when_it_began_gets_out_as_well() {
         },
     );
 }
+
+#[test]
+fn two_tasks_that_share_a_shield_and_wait_for_it_do_not_wake_each_other_for_ever() {
+    // In one it is polled under a waker of its own, in the other under no scope.
+    let shield = guard(guard(Own {
+        shared: false,
+        value: Box::new(within(Kind::Shield, Forever)),
+        body: Box::new(USE),
+    }));
+    let turn = Turn {
+        guarded: false,
+        turns: 1,
+        ..TURN
+    };
+    let awaits = vec![
+        guard(select(USE, Spawn(Box::new(USE)))),
+        guard(select(USE, crowd(1, vec![finish(Forever)], turn))),
+    ];
+    let members = vec![function(true, shield, awaits)];
+    check_up_to_a_wait(1, Members { per_poll: 1, members });
+}

@@ -1,6 +1,8 @@
 //! The same programs, made of the library.
 
 mod build;
+#[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod coroutine;
 mod executor;
 mod members;
 mod values;

@@ -84,7 +84,7 @@ impl Value {
 
     fn take(&self) -> bool {
         let mut state = self.state.lock().unwrap();
-        let takes = state.future.is_some() && state.user.is_none() && !state.is_taken;
+        let takes = self.shared.is_none() && state.future.is_some() && state.user.is_none() && !state.is_taken;
         state.is_taken |= takes;
         takes
     }

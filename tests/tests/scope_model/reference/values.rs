@@ -1,6 +1,6 @@
 //! Futures that are polled by reference.
 
-use super::world::World;
+use super::world::{Happening, World};
 use super::{Awaited, Output, Task};
 
 /// A future that a body owns. One await has it at a time, from its first poll to its end, and the others wait until it goes;
@@ -21,6 +21,8 @@ pub(super) struct Value {
     is_shared: bool,
     /// Moved away from its owner.
     is_taken: bool,
+    /// Where it was begun: by which await, in which task, under which token.
+    begun: Option<(usize, usize, Option<usize>)>,
 }
 
 impl Value {
@@ -49,6 +51,7 @@ impl World {
             waiting: Vec::new(),
             is_shared,
             is_taken: false,
+            begun: None,
         });
         self.values.len() - 1
     }
@@ -116,7 +119,8 @@ impl Using {
 
     fn try_poll(&mut self, world: &mut World, waker: usize) -> Option<Output> {
         let value = &mut world.values[self.value];
-        if std::mem::take(&mut self.take) && value.task.is_some() && value.user.is_none() && !value.is_taken {
+        let is_free = value.task.is_some() && value.user.is_none() && !value.is_taken;
+        if std::mem::take(&mut self.take) && !value.is_shared && is_free {
             (value.is_taken, self.has_taken) = (true, true);
         }
         if let Some(output) = &value.output {
@@ -145,7 +149,11 @@ impl Using {
         } else {
             waker
         };
+        self.note(world);
         let output = task.poll(world, waker);
+        if output.is_some() {
+            self.note_end(world);
+        }
         let value = &mut world.values[self.value];
         match &output {
             None => value.task = Some(task),
@@ -157,6 +165,32 @@ impl Using {
             world.wake_users_of(self.value);
         }
         output
+    }
+
+    /// It is going to be polled here.
+    fn note(&self, world: &mut World) {
+        let here = (self.id, world.task, world.frames.last().map(|frame| frame.token));
+        let value = &mut world.values[self.value];
+        let is_shared = value.is_shared;
+        if value.begun.get_or_insert(here).0 != self.id {
+            world.happened.insert(if is_shared {
+                Happening::Shared
+            } else {
+                Happening::ByReference
+            });
+        }
+    }
+
+    /// It has ended here.
+    fn note_end(&self, world: &mut World) {
+        let Some((_, task, token)) = world.values[self.value].begun else {
+            return;
+        };
+        if task != world.task {
+            world.happened.insert(Happening::EndedInAnotherTask);
+        } else if token != world.frames.last().map(|frame| frame.token) {
+            world.happened.insert(Happening::EndedInAnotherScope);
+        }
     }
 
     /// This await is over.

@@ -75,6 +75,28 @@ pub(crate) struct World {
     pub(crate) open: Option<usize>,
     /// A check point had to reckon with something that was not in the future that it awaited.
     pub(crate) outlived: bool,
+    /// What has happened in this run.
+    pub(crate) happened: BTreeSet<Happening>,
+    /// The task that is being polled.
+    pub(crate) task: usize,
+}
+
+/// Ways in which futures outlive an await, or are polled by others than their scope: what the programs are there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Happening {
+    /// A pending future was polled by a second await, by reference.
+    ByReference,
+    /// The same as a clone of a shared one.
+    Shared,
+    /// A crowd had pending members in a later iteration.
+    CrowdInALoop,
+    /// A future ended in another scope than the one it was begun in.
+    EndedInAnotherScope,
+    EndedInAnotherTask,
+    ExecutorInAScope,
+    /// A coroutine was suspended and resumed.
+    Coroutine,
+    CoroutineInAScope,
 }
 
 impl World {
