@@ -11,11 +11,11 @@ pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
     AbortHandle, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, Place, Race, Scope, Scoped, Shield,
-    ShieldWithTimeout, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskHandle, TaskId,
-    TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
+    ShieldWithTimeout, Sleep, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskHandle,
+    TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
     shield_sync, sleep, try_join,
 };
-pub use crate::sources::{All, Any, Condition, Sources, all, any, condition};
+pub use crate::sources::{All, Any, Condition, Deadline, Sources, all, any, condition};
 pub use crate::status::{CancelStatus, StatusTable};
 pub use crate::stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
 pub use crate::token::{

@@ -47,11 +47,13 @@
 //! | put check points into a function, or an `impl` | [`#[cancelable]`](macro@cancelable) |
 //! | open a scope | [`cancel_scope!`], `#[cancelable(scope)]`, or [`Scope`] without macros |
 //! | cancel from anywhere | [`CancellationToken`] |
+//! | put a deadline off; an idle timeout | [`Deadline`] |
 //! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`any`], [`all`] |
 //! | check by hand | [`check`], [`checkpoint`], [`guard`] |
 //! | keep clean-up from being cancelled | [`shield!`], [`fn@shield`], [`shield_sync`] |
 //! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
-//! | run several tasks | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`] |
+//! | run several tasks, and stop all with the first error | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`] |
+//! | own tasks that live long, and drain them | `cancelable::tokio::TaskOwner` |
 //! | wait on a plain thread | [`thread::block_on`], [`blocking_sleep`], [`CancellationToken::wait`] |
 //! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
 //! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |

@@ -7,7 +7,7 @@ mod watched;
 use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
@@ -96,7 +96,15 @@ fn assert_interrupted(name: &str, end: &End) {
 
 #[test]
 fn senseless_arguments_are_refused() {
-    for name in ["hello", "worker", "clean_up", "pipeline", "rayon_partial", "retry"] {
+    for name in [
+        "hello",
+        "worker",
+        "clean_up",
+        "pipeline",
+        "rayon_partial",
+        "retry",
+        "drain",
+    ] {
         let (code, stdout, stderr) = run(name, &["--frobnicate"]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}");
         assert!(stderr.contains("unexpected argument"), "{name}: {stderr}");
@@ -261,4 +269,46 @@ fn retry_does_not_try_again_after_ctrl_c() {
     let _silent = listener.accept().unwrap();
     running.interrupt();
     assert_interrupted("retry", &running.end());
+}
+
+#[test]
+fn drain() {
+    let connect = |running: &mut Running| {
+        let line = running.line();
+        let address = line.trim_end().strip_prefix("listening on ").unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let mut lines = BufReader::new(client);
+        lines.get_mut().write_all(b"hello\n").unwrap();
+        let mut echoed = String::new();
+        lines.read_line(&mut echoed).unwrap();
+        assert_eq!(echoed, "hello\n");
+        lines
+    };
+    // One that is told to go, and goes.
+    let mut running = Running::start("drain", &["--run-for", "1ms"]);
+    let mut lines = connect(&mut running);
+    running.interrupt();
+    let mut goodbye = String::new();
+    lines.read_to_string(&mut goodbye).unwrap();
+    assert_eq!(goodbye, "the server is shutting down\n");
+    let (code, _, stderr) = running.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(
+        stderr,
+        "drain: received SIGINT: 1ms for 1 connections\ndrain: 1 task ended\n"
+    );
+
+    // One that goes by itself.
+    let mut running = Running::start("drain", &["--run-for", "1h"]);
+    let lines = connect(&mut running);
+    running.interrupt();
+    assert!(running.error_line().contains("received SIGINT"));
+    drop(lines);
+    let (code, _, stderr) = running.end();
+    // It may have gone before the drain began.
+    let clean = ["drain: 1 task ended\n", "drain: 0 tasks ended\n"];
+    assert!(
+        code == Some(0) && clean.contains(&stderr.as_str()),
+        "{code:?}: {stderr}"
+    );
 }

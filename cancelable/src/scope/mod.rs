@@ -41,7 +41,7 @@ pub use race::{IntoRace, Race, race};
 pub use run::Run;
 pub(crate) use shield::shield_sync_timeout;
 pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync};
-pub use sleep::{blocking_sleep, sleep};
+pub use sleep::{Sleep, blocking_sleep, sleep};
 pub use source::Source;
 pub(crate) use source::{Begun, Fired, Watch};
 pub use try_join::{IntoTryJoin, TryJoin, try_join};

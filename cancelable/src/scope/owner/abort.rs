@@ -20,6 +20,7 @@ use crate::token::CancellationToken;
 ///
 /// let tasks = TaskOwner::new();
 /// let task = tasks.spawn(shield(pending::<()>()));
+/// tokio::task::yield_now().await;                                // it begins
 /// task.abort_handle().abort();
 /// let Err(TaskError::Failed(cancelled)) = task.await else { unreachable!() };
 /// assert!(cancelled.was_forced());

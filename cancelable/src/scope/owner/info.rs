@@ -25,7 +25,7 @@ impl fmt::Display for TaskId {
 /// tasks.named("ticker").spawn(std::future::pending::<()>());
 /// let task = &tasks.tasks()[0];
 /// assert_eq!(task.name(), Some("ticker"));
-/// assert!(task.to_string().starts_with("#0 \"ticker\", spawned at src/"));
+/// assert!(task.to_string().starts_with("#0 \"ticker\", spawned at "));
 /// # }
 /// # });
 /// ```

@@ -15,9 +15,10 @@ use crate::scope::group::TaskPanic;
 /// use std::{future::pending, time::Duration};
 ///
 /// let tasks = TaskOwner::new();
-/// tasks.spawn(async { "quick" });
+/// tasks.spawn(pending::<()>());
 /// tasks.named("stuck").spawn(shield(pending::<()>()));
-/// let report = tasks.cancel_and_wait(Duration::from_millis(5)).await;
+/// tokio::task::yield_now().await;                                // they begin
+/// let report = tasks.cancel_and_wait(Duration::from_millis(100)).await;
 /// assert!(!report.is_clean());
 /// assert_eq!(report.ended().len(), 1);
 /// assert_eq!(report.forced()[0].name(), Some("stuck"));
