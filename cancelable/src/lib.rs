@@ -35,7 +35,14 @@
 //! - [Features](#features)
 //! - [No glob imports](#no-glob-imports)
 #![cfg_attr(
-    all(feature = "tokio", feature = "signal", feature = "testing"),
+    all(
+        feature = "tokio",
+        feature = "signal",
+        feature = "net",
+        feature = "process",
+        feature = "testing",
+        any(unix, windows)
+    ),
     doc = "- The guide: [getting started](_guide::getting_started), [concepts](_guide::concepts), \
            [clean-up](_guide::clean_up), [what is not cancelled](_guide::not_cancelled), and [all other pages](_guide)"
 )]
@@ -53,6 +60,10 @@
 //! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
 //! | run several tasks | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`] |
 //! | wait on a plain thread | [`thread::block_on`], [`blocking_sleep`], [`CancellationToken::wait`] |
+//! | run a child process | `cancelable::process::tree` |
+//! | make a call that nobody can interrupt | [`thread::abandon`] |
+//! | have readers and writers check | [`io::checked`], `io::checked_async` |
+//! | accept connections on a plain thread | `cancelable::net::incoming` |
 //! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
 //! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |
 //! | have a return type of your own | [`FromCancelled`] |
@@ -71,6 +82,9 @@
 //! | `tokio` | `cancelable::tokio`; time limits follow a paused clock |
 //! | `smol` | `cancelable::smol` |
 //! | `signal` | `cancelable::signal`: Ctrl-C and unix signals as sources |
+//! | `process` | `cancelable::process`: child processes that end with their scope, and all their descendants with them |
+//! | `net` | `cancelable::net`: accept loops of the standard library's listeners |
+//! | `enough` | a token is the `Stop` that codecs written for the crate `enough` ask |
 //! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
 //! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
 //! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
@@ -133,6 +147,12 @@ mod stream;
 
 mod adapters;
 
+pub mod io;
+#[cfg(all(feature = "net", any(unix, windows)))]
+pub mod net;
+#[cfg(all(feature = "process", any(unix, windows)))]
+pub mod process;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -147,7 +167,15 @@ pub mod __private;
 mod items;
 pub mod prelude;
 
-#[cfg(all(any(doc, doctest), feature = "tokio", feature = "signal", feature = "testing"))]
+#[cfg(all(
+    any(doc, doctest),
+    any(unix, windows),
+    feature = "tokio",
+    feature = "signal",
+    feature = "net",
+    feature = "process",
+    feature = "testing"
+))]
 pub mod _guide;
 
 /// The README, whose examples are tests.
