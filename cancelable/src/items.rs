@@ -13,7 +13,7 @@ pub use crate::scope::{
     SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
     shield_sync, sleep, try_join,
 };
-pub use crate::sources::{All, Any, Condition, Sources, all, any, condition};
+pub use crate::sources::{All, Any, Condition, OnOutput, Sources, all, any, condition, memory_above, on_output};
 pub use crate::stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
 pub use crate::token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,

@@ -3,8 +3,12 @@
 
 mod combine;
 mod condition;
+mod memory;
+mod output;
 #[cfg(feature = "signal")]
 pub mod signal;
 
 pub use combine::{All, Any, Sources, all, any};
 pub use condition::{Condition, condition};
+pub use memory::memory_above;
+pub use output::{OnOutput, on_output};
