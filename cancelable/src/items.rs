@@ -15,7 +15,9 @@ pub use crate::scope::{
     TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
     shield_sync, sleep, try_join,
 };
-pub use crate::sources::{All, Any, Condition, Deadline, Sources, all, any, condition};
+pub use crate::sources::{
+    All, Any, Condition, Deadline, OnOutput, Sources, all, any, condition, memory_above, on_output,
+};
 pub use crate::status::{CancelStatus, StatusTable};
 pub use crate::stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
 pub use crate::token::{

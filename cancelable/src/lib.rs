@@ -35,7 +35,14 @@
 //! - [Features](#features)
 //! - [No glob imports](#no-glob-imports)
 #![cfg_attr(
-    all(feature = "tokio", feature = "signal", feature = "testing"),
+    all(
+        feature = "tokio",
+        feature = "signal",
+        feature = "net",
+        feature = "process",
+        feature = "testing",
+        any(unix, windows)
+    ),
     doc = "- The guide: [getting started](_guide::getting_started), [concepts](_guide::concepts), \
            [clean-up](_guide::clean_up), [what is not cancelled](_guide::not_cancelled), and [all other pages](_guide)"
 )]
@@ -48,13 +55,17 @@
 //! | open a scope | [`cancel_scope!`], `#[cancelable(scope)]`, or [`Scope`] without macros |
 //! | cancel from anywhere | [`CancellationToken`] |
 //! | put a deadline off; an idle timeout | [`Deadline`] |
-//! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`any`], [`all`] |
+//! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`memory_above`], [`on_output`], [`any`], [`all`] |
 //! | check by hand | [`check`], [`checkpoint`], [`guard`] |
 //! | keep clean-up from being cancelled | [`shield!`], [`fn@shield`], [`shield_sync`] |
 //! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
 //! | run several tasks, and stop all with the first error | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`] |
 //! | own tasks that live long, and drain them | `cancelable::tokio::TaskOwner` |
 //! | wait on a plain thread | [`thread::block_on`], [`blocking_sleep`], [`CancellationToken::wait`] |
+//! | run a child process | `cancelable::process::tree` |
+//! | make a call that nobody can interrupt | [`thread::abandon`] |
+//! | have readers and writers check | [`io::checked`], `io::checked_async` |
+//! | accept connections on a plain thread | `cancelable::net::incoming` |
 //! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
 //! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |
 //! | answer a client, or exit | [`CancelReason::status`], [`StatusTable`] |
@@ -74,6 +85,9 @@
 //! | `tokio` | `cancelable::tokio`; time limits follow a paused clock |
 //! | `smol` | `cancelable::smol` |
 //! | `signal` | `cancelable::signal`: Ctrl-C and unix signals as sources |
+//! | `process` | `cancelable::process`: child processes that end with their scope, and all their descendants with them |
+//! | `net` | `cancelable::net`: accept loops of the standard library's listeners |
+//! | `enough` | a token is the `Stop` that codecs written for the crate `enough` ask |
 //! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
 //! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
 //! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
@@ -140,6 +154,12 @@ mod stream;
 
 mod adapters;
 
+pub mod io;
+#[cfg(all(feature = "net", any(unix, windows)))]
+pub mod net;
+#[cfg(all(feature = "process", any(unix, windows)))]
+pub mod process;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -154,7 +174,15 @@ pub mod __private;
 mod items;
 pub mod prelude;
 
-#[cfg(all(any(doc, doctest), feature = "tokio", feature = "signal", feature = "testing"))]
+#[cfg(all(
+    any(doc, doctest),
+    any(unix, windows),
+    feature = "tokio",
+    feature = "signal",
+    feature = "net",
+    feature = "process",
+    feature = "testing"
+))]
 pub mod _guide;
 
 /// The README, whose examples are tests.

@@ -100,6 +100,7 @@ fn senseless_arguments_are_refused() {
         "hello",
         "worker",
         "clean_up",
+        "limit",
         "pipeline",
         "rayon_partial",
         "retry",
@@ -109,11 +110,68 @@ fn senseless_arguments_are_refused() {
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}");
         assert!(stderr.contains("unexpected argument"), "{name}: {stderr}");
     }
-    for name in ["hello", "worker", "clean_up", "rayon_partial", "retry"] {
+    for name in ["hello", "worker", "clean_up", "limit", "rayon_partial", "retry"] {
         let (code, _, stderr) = run(name, &["--timeout", "10"]);
         assert_eq!(code, Some(2), "{name}");
         assert!(stderr.contains("the unit is missing; write `10s`"), "{name}: {stderr}");
     }
+}
+
+/// Runs a script under `limit`.
+fn limited<'a>(options: &[&'a str], script: &'a str) -> Vec<&'a str> {
+    options.iter().copied().chain(["--", "sh", "-c", script]).collect()
+}
+
+/// None of the processes whose ids the script has printed is there, save as a zombie that the system has yet to reap.
+#[cfg(target_os = "linux")]
+fn assert_gone(said: &str) {
+    for id in said.split_whitespace() {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat"));
+        assert!(stat.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{stat:?}");
+    }
+}
+
+#[test]
+fn limit_exits_as_its_command_does() {
+    assert_eq!(
+        run("limit", &limited(&[], "echo built")),
+        (Some(0), "built\n".into(), String::new())
+    );
+    assert_eq!(run("limit", &limited(&[], "exit 3")).0, Some(3));
+    assert_eq!(run("limit", &limited(&[], "kill -9 $$")).0, Some(137));
+    let (code, _, stderr) = run("limit", &["--", "/no/such/command"]);
+    assert_eq!(code, Some(127));
+    assert!(
+        stderr.starts_with("limit: /no/such/command: cannot be started: "),
+        "{stderr}"
+    );
+}
+
+/// <https://github.com/watchexec/process-wrap/issues/6>: a tool that runs others, and is to be gone with all of them, so that none writes
+/// to the terminal any more.
+#[test]
+#[cfg(target_os = "linux")]
+fn limit_takes_the_whole_tree_along() {
+    let script = "sleep 1000 & sleep 1000 & echo $$ $(jobs -p); wait";
+    let (code, said, stderr) = run("limit", &limited(&["--timeout", "500ms"], script));
+    assert_eq!((code, stderr.as_str()), (Some(124), "limit: timed out after 500ms\n"));
+    assert_gone(&said);
+
+    let mut running = Running::start("limit", &limited(&[], script));
+    let said = running.line();
+    running.interrupt();
+    assert_interrupted("limit", &running.end());
+    assert_gone(&said);
+
+    // The output has an end only when nobody is left that could write.
+    let deaf = "trap 'echo asked' TERM; echo $$; while :; do sleep 1000 & wait; done";
+    let mut running = Running::start("limit", &limited(&["--grace", "10m"], deaf));
+    let said = running.line();
+    running.interrupt();
+    assert_eq!(running.line(), "asked\n");
+    running.interrupt();
+    assert_eq!(running.end().0, Some(130));
+    assert_gone(&said);
 }
 
 #[test]

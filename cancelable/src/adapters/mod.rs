@@ -1,5 +1,8 @@
 //! Other people's threads and runtimes.
 
+mod abandon;
+#[cfg(feature = "enough")]
+mod enough;
 #[cfg(feature = "smol")]
 pub mod smol;
 pub mod thread;

@@ -62,12 +62,15 @@
 //! token.cancel();
 //! assert!(worker.join().unwrap().is_err());
 //! ```
+//!
+//! What nobody can wake, a `read_line` of standard input for one, is [left behind](abandon).
 
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::thread;
 
+pub use super::abandon::{ABANDON_LIMIT, abandon, abandon_async, abandoned};
 use crate::context::{current, propagate};
 use crate::error::Cancelled;
 use crate::park;

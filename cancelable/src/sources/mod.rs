@@ -4,9 +4,13 @@
 mod combine;
 mod condition;
 mod deadline;
+mod memory;
+mod output;
 #[cfg(feature = "signal")]
 pub mod signal;
 
 pub use combine::{All, Any, Sources, all, any};
 pub use condition::{Condition, condition};
 pub use deadline::Deadline;
+pub use memory::memory_above;
+pub use output::{OnOutput, on_output};

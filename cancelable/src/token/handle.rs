@@ -229,6 +229,12 @@ impl CancellationToken {
         self.check_slow(Location::caller())
     }
 
+    /// As [`check`](Self::check), which is said to be at `location`.
+    #[cfg(any(feature = "process", feature = "tokio", feature = "smol"))]
+    pub(crate) fn check_at(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
+        self.check_slow(location)
+    }
+
     #[cold]
     fn check_slow(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
         self.attend();
