@@ -2,8 +2,9 @@
 
 use crate::finding::{Finding, Rule};
 use crate::source::{File, Position};
+use proc_macro2::{TokenStream, TokenTree};
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
@@ -23,9 +24,21 @@ impl Allowed {
     #[must_use]
     pub fn of(file: &File) -> Self {
         let mut allowed = Allowed::default();
+        if !file.text.contains(MARK) {
+            return allowed;
+        }
+        let literals = literals(file);
         let mut nodes: Option<Nodes> = None;
-        for (index, line) in file.text.lines().enumerate() {
-            let Some((code, rest)) = comment(line) else { continue };
+        let mut start = 0;
+        for (index, line) in file.text.split_inclusive('\n').enumerate() {
+            let begins = start;
+            start += line.len();
+            let Some((code, rest)) = comment(line.trim_end()) else {
+                continue;
+            };
+            if literals.iter().any(|range| range.contains(&(begins + code.len()))) {
+                continue;
+            }
             let number = index + 1;
             let position = Position {
                 line: number,
@@ -63,12 +76,27 @@ impl Allowed {
     }
 }
 
-/// The code before, and what follows the mark.
+/// The code before the comment, and what follows the mark.
 fn comment(line: &str) -> Option<(&str, &str)> {
-    let (code, comment) = line.split_once("//")?;
-    // Documentation, which `/` or `!` would begin, allows nothing.
-    let rest = comment.trim_start().strip_prefix(MARK)?;
+    let (before, rest) = line.split_once(MARK)?;
+    let code = before.trim_end().strip_suffix("//")?;
     Some((code, rest))
+}
+
+/// Where strings and documentation are, in which no comment is.
+fn literals(file: &File) -> Vec<Range<usize>> {
+    fn collect(tokens: TokenStream, ranges: &mut Vec<Range<usize>>) {
+        for tree in tokens {
+            match tree {
+                TokenTree::Group(group) => collect(group.stream(), ranges),
+                TokenTree::Literal(literal) => ranges.push(literal.span().byte_range()),
+                _ => {}
+            }
+        }
+    }
+    let mut ranges = Vec::new();
+    collect(file.text.parse().unwrap_or_default(), &mut ranges);
+    ranges
 }
 
 /// `rule, rule) reason`

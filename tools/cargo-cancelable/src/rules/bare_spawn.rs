@@ -1,6 +1,6 @@
 //! Work that is started elsewhere without the context.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::source::Position;
 use crate::spawns;

@@ -1,6 +1,6 @@
 //! Calls of the standard library that block the thread, and do not hear of a cancel.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::syntax;
 use crate::walk::{Ground, Node};

@@ -1,6 +1,6 @@
 //! Loops that nothing ends, neither by themselves nor by a cancel.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::spawns;
 use crate::syntax::{self, Exits, Waits};

@@ -1,6 +1,6 @@
 //! More than one await under one `finish`.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use cancelable_syntax::reading;
 use proc_macro2::Span;

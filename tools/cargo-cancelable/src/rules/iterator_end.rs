@@ -1,6 +1,6 @@
 //! A cancel that passes for the end: whoever takes the items would take a part of them for all.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::syntax::{self, peel};
 use crate::walk::Node;

@@ -1,6 +1,6 @@
 //! Loops and awaits where the attribute puts no check points, though the code round them has some.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::source::Position;
 use crate::syntax::{self, Waits};

@@ -1,7 +1,7 @@
 //! Clean-up that is written behind a point that fails, and so is skipped by a cancel. What counts is where it stands, not what it is
 //! called.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::{Fix, Rule};
 use crate::functions::Annotated;
 use crate::source::Position;

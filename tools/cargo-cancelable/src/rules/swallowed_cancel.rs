@@ -1,6 +1,6 @@
 //! Loops that take a cancel for one more failure.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::syntax::{self, Exits, Waits, peel};
 use crate::walk::{Ground, Node};

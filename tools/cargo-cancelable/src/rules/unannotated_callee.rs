@@ -1,6 +1,6 @@
 //! Loops in a function that could be annotated, and is called from annotated code.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::syntax;
 use crate::walk::Node;

@@ -1,6 +1,6 @@
 //! Shields without a limit.
 
-use super::Body;
+use super::body::Body;
 use crate::finding::Rule;
 use crate::source::Position;
 use crate::syntax;

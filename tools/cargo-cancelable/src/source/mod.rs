@@ -1,98 +1,12 @@
 //! Source files: read, parsed, and each with its place among the modules of its crate.
 
+mod file;
 mod items;
 mod names;
 mod package;
+mod tests_only;
 
+pub use file::{File, Position, bytes};
 pub use names::{Local, Names, words};
-pub(crate) use package::is_for_tests;
 pub use package::{Package, ReadError, Scope};
-
-use proc_macro2::Span;
-use serde::Serialize;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-
-/// One file that parses.
-pub struct File {
-    /// As it is shown.
-    pub path: PathBuf,
-    /// Its text.
-    pub text: String,
-    /// What it declares. Items in the tokens of a `cfg_…! { }` stand where that call was.
-    pub syntax: syn::File,
-    /// The modules it is in: `["net", "tcp"]` for `src/net/tcp.rs`.
-    pub module: Vec<String>,
-    /// Which of the package's crates it is of, if it is the root of one; files that are no root have 0.
-    pub root: usize,
-    /// Whether it is compiled for tests only.
-    pub is_test: bool,
-}
-
-impl std::fmt::Debug for File {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("File").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-/// A place in a file, as rustc says it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
-pub struct Position {
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-}
-
-impl Position {
-    /// Where a span begins.
-    #[must_use]
-    pub fn of(span: Span) -> Self {
-        let start = span.start();
-        Position {
-            line: start.line,
-            column: start.column + 1,
-        }
-    }
-}
-
-impl File {
-    /// Parses a file. `path` is how it is shown.
-    ///
-    /// # Errors
-    ///
-    /// If it is no Rust.
-    pub fn parse(path: &Path, text: String, module: Vec<String>) -> syn::Result<Self> {
-        let mut syntax = syn::parse_file(&text)?;
-        items::unfold(&mut syntax.items);
-        Ok(File {
-            path: path.to_owned(),
-            text,
-            syntax,
-            module,
-            root: 0,
-            is_test: false,
-        })
-    }
-
-    /// The bytes from the beginning of the line in which `at` is up to `at`.
-    #[must_use]
-    pub fn before_on_line(&self, at: usize) -> &str {
-        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        &self.text[start..at]
-    }
-
-    /// The line in which `at` is, without the white space around.
-    #[must_use]
-    pub fn line_of(&self, at: usize) -> &str {
-        let start = at - self.before_on_line(at).len();
-        let end = self.text[at..].find('\n').map_or(self.text.len(), |length| at + length);
-        self.text[start..end].trim()
-    }
-}
-
-/// The bytes of the file from the first to the last token of some syntax.
-#[must_use]
-pub fn bytes(first: Span, last: Span) -> Range<usize> {
-    first.byte_range().start..last.byte_range().end
-}
+pub(crate) use tests_only::is_for_tests;

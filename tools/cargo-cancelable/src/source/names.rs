@@ -1,6 +1,6 @@
 //! What a path means, as far as `use` declarations and the modules of the package say it.
 
-use super::Package;
+use super::package::Package;
 use std::collections::HashMap;
 use syn::visit::Visit;
 use syn::{Block, Item, ItemUse, UseTree};

@@ -38,3 +38,7 @@ impl Conn {
         Ok(())
     }
 }
+
+// A string is no comment, nor is documentation:
+/// // cancelable: allow(nothing)
+const TEXT: &str = "// cancelable: allow(nothing)";

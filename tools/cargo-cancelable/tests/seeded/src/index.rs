@@ -27,6 +27,15 @@ impl Rank for ByLength {
     }
 }
 
+/// The first text with the word.
+pub(crate) struct Oldest;
+
+impl Rank for Oldest {
+    fn best(&self, index: &Index, word: &str) -> Option<String> {
+        index.texts().into_iter().find(|text| text.contains(word))
+    }
+}
+
 impl Index {
     pub(crate) fn texts(&self) -> Vec<String> {
         self.texts.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -34,7 +43,7 @@ impl Index {
 
     /// Adds a text, unless it is there.
     pub(crate) fn add_text(&self, text: &str) -> Result<bool, Cancelled> {
-        //~ unannotated-callee
+        //~^ unannotated-callee
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         for known in texts.iter() {
             if known == text {
@@ -48,7 +57,7 @@ impl Index {
 
 /// The words of a search.
 pub(crate) fn words(line: &str) -> Result<Vec<String>, Cancelled> {
-    //~ unannotated-callee
+    //~^ unannotated-callee
     let mut words = Vec::new();
     for word in line.split_whitespace() {
         words.push(word.to_lowercase());

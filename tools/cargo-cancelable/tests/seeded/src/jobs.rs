@@ -42,7 +42,7 @@ impl Queue {
 pub(crate) async fn worker(queue: Queue, index: Arc<Index>) {
     loop {
         match add_next(&queue, &index).await {
-            //~ swallowed-cancel
+            //~^ swallowed-cancel
             Ok(()) => {}
             Err(error) => eprintln!("not added: {error}"),
         }

@@ -9,7 +9,7 @@ pub(crate) fn count(near: usize) {
     NEAR.fetch_add(near, Relaxed);
     cancelable::thread::spawn(|| {
         loop {
-            //~ endless-loop
+            //~^ endless-loop
             thread::park();
             println!("{} texts were near", NEAR.load(Relaxed));
         }
