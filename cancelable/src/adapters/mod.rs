@@ -1,5 +1,7 @@
 //! Other people's threads and runtimes.
 
+#[cfg(feature = "rayon")]
+pub mod rayon;
 #[cfg(feature = "smol")]
 pub mod smol;
 pub mod thread;
