@@ -163,7 +163,8 @@ fn every_n_items_it_is_asked_and_not_in_between_however_it_is_gone_through() {
         numbers.next();
         numbers.fold(1, |_, number| number)
     };
-    let ways: [fn(&mut dyn Iterator<Item = u32>, usize) -> u32; 4] = [by_next, by_fold, silently, half_by_next];
+    type Way = fn(&mut dyn Iterator<Item = u32>, usize) -> u32;
+    let ways: [Way; 4] = [by_next, by_fold, silently, half_by_next];
     for way in ways {
         assert_eq!(too_many(1, 7, way), 0);
         assert_eq!(too_many(0, 7, way), 0, "0 counts as 1");

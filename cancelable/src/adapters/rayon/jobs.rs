@@ -109,7 +109,7 @@ pub fn spawn(f: impl FnOnce() + Send + 'static) {
     ::rayon::spawn(propagate_apart(f));
 }
 
-/// As [`ThreadPool::install`](rayon::ThreadPool::install): runs `f` in a pool, in the scope of the code round it. This thread waits; if
+/// As `ThreadPool::install` of rayon: runs `f` in a pool, in the scope of the code round it. This thread waits; if
 /// it is a worker of another pool, it takes up jobs of that meanwhile, which do not have the scope.
 ///
 /// ```
