@@ -194,7 +194,7 @@ fn l20_a_stream_has_its_token_wherever_it_is_polled_and_as_it_is_dropped() {
             drop(stream);
             assert_eq!(current(), other);
         });
-        assert_eq!(*dropped.lock().unwrap(), [token.clone()]);
+        assert_eq!(*dropped.lock().unwrap(), std::slice::from_ref(&token));
         dropped.lock().unwrap().clear();
     }
 }
@@ -378,7 +378,7 @@ fn in_current_scope_is_there_for_futures_streams_and_iterators_beside_each_other
                 Box::pin(stream).poll_next_unpin(waker),
                 Poll::Ready(Some(token.clone()))
             );
-            assert_eq!(items.collect::<Vec<_>>(), [token.clone()]);
+            assert_eq!(items.collect::<Vec<_>>(), std::slice::from_ref(&token));
         });
     });
 }

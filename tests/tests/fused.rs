@@ -19,14 +19,11 @@ fn select_takes_cancelled_as_it_is_and_runs_its_branch_once() {
         loop {
             select_biased! {
                 () = cancelled => seen.push(0),
-                number = numbers.next() => match number {
-                    Some(number) => {
-                        seen.push(number);
-                        if number == 2 {
-                            token.cancel();
-                        }
+                number = numbers.next() => if let Some(number) = number {
+                    seen.push(number);
+                    if number == 2 {
+                        token.cancel();
                     }
-                    None => {}
                 },
                 complete => break,
             }
