@@ -2,11 +2,11 @@
 
 pub use cancelable_macros::cancelable;
 
-pub use crate::context::{check, current, is_cancelled, propagate, propagate_fn, remaining};
+pub use crate::context::{Context, check, current, is_cancelled, propagate, propagate_fn, remaining};
 pub use crate::duration::{ParseDurationError, parse_duration};
 pub use crate::error::{Cancelled, FromCancelled};
 pub use crate::guard::{Checkpoint, Guard, checkpoint, guard};
-pub use crate::iter::{IteratorExt, UntilCancelledIter};
+pub use crate::iter::{IteratorExt, ScopedIter, TakeUntilCancelled, UntilCancelledIter};
 pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
@@ -19,8 +19,9 @@ pub use crate::sources::{
     All, Any, Condition, Deadline, OnOutput, Sources, all, any, condition, memory_above, on_output,
 };
 pub use crate::status::{CancelStatus, StatusTable};
-pub use crate::stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
+pub use crate::stream::{Chunked, ScopedStream, StreamEnd, StreamExt, UntilCancelled, WithCancellationStream};
 pub use crate::token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
     WaitForCancellationFutureOwned, WithCancellationTokenFuture, WithCancellationTokenFutureOwned,
 };
+pub use crate::unwinding::{check_unwinding, unwinding};

@@ -40,6 +40,7 @@
         feature = "signal",
         feature = "net",
         feature = "process",
+        feature = "rayon",
         feature = "testing",
         any(unix, windows)
     ),
@@ -57,9 +58,12 @@
 //! | put a deadline off; an idle timeout | [`Deadline`] |
 //! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`memory_above`], [`on_output`], [`any`], [`all`] |
 //! | check by hand | [`check`], [`checkpoint`], [`guard`] |
+//! | leave a comparator, or what else cannot fail | [`unwinding`], [`check_unwinding`] |
+//! | take a scope to code that somebody else calls | [`Context`], [`propagate`], [`propagate_fn`] |
+//! | have the best so far, and no error | [`Scope::run_anyway_sync`], [`Scope::run_anyway`] |
 //! | keep clean-up from being cancelled | [`shield!`], [`fn@shield`], [`shield_sync`] |
 //! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
-//! | run several tasks, and stop all with the first error | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`] |
+//! | run several tasks, and stop all with the first error | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`], [`thread::scope`](fn@thread::scope) |
 //! | own tasks that live long, and drain them | `cancelable::tokio::TaskOwner` |
 //! | wait on a plain thread | [`thread::block_on`], [`blocking_sleep`], [`CancellationToken::wait`] |
 //! | run a child process | `cancelable::process::tree` |
@@ -75,8 +79,9 @@
 //!
 //! A task or a thread has its own ambient token. Those started by [`thread::spawn`], `cancelable::tokio::spawn`,
 //! `cancelable::tokio::spawn_blocking` and the functions of `cancelable::smol` inherit that of their creator, and so do those of a
-//! group. Plain `std::thread::spawn`, `tokio::spawn` and `spawn_blocking` lose it: what they run is cancelled by nobody. Code that
-//! somebody else starts (rayon, a thread pool) takes the token along in a closure, by [`propagate`] or [`propagate_fn`].
+//! group, of [`thread::scope`](fn@thread::scope) and of `cancelable::rayon`. Plain `std::thread::spawn`, `tokio::spawn` and
+//! `spawn_blocking` lose it: what they run is cancelled by nobody. Code that somebody else starts (a thread pool, a callback) takes
+//! it along by a [`Context`], or wrapped in [`propagate`] or [`propagate_fn`].
 //!
 //! # Features
 //!
@@ -89,6 +94,7 @@
 //! | `net` | `cancelable::net`: accept loops of the standard library's listeners |
 //! | `enough` | a token is the `Stop` that codecs written for the crate `enough` ask |
 //! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
+//! | `rayon` | `cancelable::rayon`: jobs that have the scope, and parallel iterators that stop |
 //! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
 //! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
 //!
@@ -96,7 +102,7 @@
 //!
 //! # No glob imports
 //!
-//! `use cancelable::*` also imports the modules `tokio`, `smol` and `thread`, which then stand in the way of the crates of these names.
+//! `use cancelable::*` also imports the modules `tokio`, `smol`, `rayon` and `thread`, which then stand in the way of the crates of these names.
 //! [`use cancelable::prelude::*`](prelude) imports everything else.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -142,6 +148,8 @@ mod token;
 
 mod context;
 
+mod unwinding;
+
 mod guard;
 
 mod watcher;
@@ -181,6 +189,7 @@ pub mod prelude;
     feature = "signal",
     feature = "net",
     feature = "process",
+    feature = "rayon",
     feature = "testing"
 ))]
 pub mod _guide;
@@ -192,6 +201,8 @@ mod readme {}
 
 pub use items::*;
 
+#[cfg(feature = "rayon")]
+pub use adapters::rayon;
 #[cfg(feature = "smol")]
 pub use adapters::smol;
 pub use adapters::thread;

@@ -28,6 +28,10 @@ impl Path {
         Self(Some(Arc::new(Named { name, outside: self })))
     }
 
+    pub(crate) fn innermost(&self) -> Option<&str> {
+        self.0.as_ref().map(|named| &*named.name)
+    }
+
     pub(crate) fn scopes(&self) -> ScopePath<'_> {
         let mut names = Vec::new();
         let mut at = self;

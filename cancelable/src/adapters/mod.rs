@@ -3,6 +3,8 @@
 mod abandon;
 #[cfg(feature = "enough")]
 mod enough;
+#[cfg(feature = "rayon")]
+pub mod rayon;
 #[cfg(feature = "smol")]
 pub mod smol;
 pub mod thread;

@@ -37,7 +37,7 @@ use std::future::Future;
 
 use smol::Task;
 
-use crate::context::propagate;
+use crate::context::propagate_apart;
 use crate::scope::{self, CancelFutureExt as _, Spawn, SpawnBlocking};
 
 /// Spawns a task on smol's global executor that has the ambient token of this code.
@@ -87,7 +87,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    smol::unblock(propagate(f))
+    smol::unblock(propagate_apart(f))
 }
 
 /// smol's global executor; what [`TaskGroup`] is on.

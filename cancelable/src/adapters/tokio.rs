@@ -58,7 +58,7 @@ use std::future::Future;
 
 use tokio::task::{self, JoinHandle};
 
-use crate::context::propagate;
+use crate::context::propagate_apart;
 use crate::scope::{self, CancelFutureExt as _, Spawn, SpawnBlocking, SpawnLocal};
 
 /// Spawns a task that has the ambient token of this code.
@@ -120,7 +120,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    task::spawn_blocking(propagate(f))
+    task::spawn_blocking(propagate_apart(f))
 }
 
 /// The runtime that the code now running is in; what [`TaskGroup`] is on.

@@ -13,8 +13,8 @@ pub(crate) mod probe;
 #[allow(unsafe_code, reason = "frames on the stack; see the head of the file")]
 mod slot;
 
-pub(crate) use carry::Carried;
-pub use carry::{propagate, propagate_fn};
+pub(crate) use carry::propagate_apart;
+pub use carry::{Context, propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use inside::Inside;

@@ -52,6 +52,9 @@ pub(crate) struct About {
     pub(crate) above: Path,
     /// How long what is cancelled in here may take to get out.
     pub(crate) grace: Option<Duration>,
+    /// Does somebody outside catch those who leave by unwinding? `None`: that is for the frame outside to say, whatever it is to
+    /// this one, for it is passed on the way.
+    pub(crate) catches: Option<bool>,
 }
 
 impl About {
@@ -67,6 +70,7 @@ impl About {
             name: None,
             above: Path::none(),
             grace: None,
+            catches: None,
         }
     }
 }
@@ -572,6 +576,18 @@ impl<'a> Frame<'a> {
     /// The grace of the innermost scope that has one.
     pub(crate) fn grace(&self) -> Option<Duration> {
         self.find(|frame| frame.about.grace)
+    }
+
+    /// May a check point here leave by unwinding?
+    pub(crate) fn catches(&self) -> bool {
+        let mut frame = self;
+        loop {
+            match (frame.about.catches, frame.outer()) {
+                (Some(catches), _) => return catches,
+                (None, Some(outer)) => frame = outer,
+                (None, None) => return false,
+            }
+        }
     }
 
     /// Looks from this frame outwards for one that has what is asked for.

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use futures_core::future::FusedFuture;
+
 use super::stage::Stage;
 use super::verdict::Before;
 use crate::context::{Frame, Inside, Mark, is_noted_since, mark, with_frame};
@@ -180,6 +182,13 @@ impl<F: Future> Future for Guard<F> {
     }
 }
 
+/// For a future that knows its end (`guard(future.fuse())`), as `futures::select!` asks; the guard knows its own.
+impl<F: FusedFuture> FusedFuture for Guard<F> {
+    fn is_terminated(&self) -> bool {
+        self.stage.is_over() || self.inner.is_terminated()
+    }
+}
+
 /// The await is over in which these were polled.
 #[cold]
 fn loosen_since(mark: Mark) {
@@ -220,7 +229,10 @@ impl<F: Future> Guard<F> {
         });
         let mut before = match before {
             None => return this.inner.poll(cx).map(Ok),
-            Some(Err(cancelled)) => return Poll::Ready(Err(cancelled)),
+            Some(Err(cancelled)) => {
+                this.stage.end();
+                return Poll::Ready(Err(cancelled));
+            }
             Some(Ok(before)) => before,
         };
         match before.poll(this.inner, cx) {
@@ -300,6 +312,7 @@ fn pending(
             }
             leave(stage);
             if let Some(cancelled) = frame.fail(location) {
+                stage.end();
                 return Poll::Ready(cancelled);
             }
         } else if !frame.wakes(cx.waker()) {

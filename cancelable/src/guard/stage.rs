@@ -1,7 +1,7 @@
 //! The one word of state that a guard adds to a future, besides its location.
 //!
-//! `Fresh`, `Started`, or a box with what is rarely needed; an `enum` of these would take two words. All the unsafe code
-//! of the guard is here and relies on one rule: *the pointer is null, the `STARTED` mark, or a box of our own.*
+//! `Fresh`, `Started`, `Over`, or a box with what is rarely needed; an `enum` of these would take two words. All the unsafe code
+//! of the guard is here and relies on one rule: *the pointer is null, one of the two marks, or a box of our own.*
 
 use std::marker::PhantomData;
 use std::ptr;
@@ -19,9 +19,10 @@ unsafe impl<T: Send> Send for Stage<T> {}
 unsafe impl<T: Sync> Sync for Stage<T> {}
 
 impl<T> Stage<T> {
-    /// Not a valid address for a `T`, which is aligned.
+    /// Not valid addresses for a `T`, which is aligned.
     const STARTED: *mut T = ptr::without_provenance_mut(1);
-    const ALIGNED: () = assert!(align_of::<T>() > 1);
+    const OVER: *mut T = ptr::without_provenance_mut(2);
+    const ALIGNED: () = assert!(align_of::<T>() > 2);
 
     pub(super) const fn fresh() -> Self {
         let () = Self::ALIGNED;
@@ -43,11 +44,21 @@ impl<T> Stage<T> {
         self.word = Self::STARTED;
     }
 
+    /// For one that is not boxed: it has failed.
+    pub(super) fn end(&mut self) {
+        debug_assert!(!self.is_boxed(), "the box would be leaked");
+        self.word = Self::OVER;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.word == Self::OVER
+    }
+
     /// Does it have more than a started future?
     #[inline(always)]
     pub(super) fn is_boxed(&self) -> bool {
-        // One comparison for both marks.
-        self.word.addr() > Self::STARTED.addr()
+        // One comparison for all marks.
+        self.word.addr() > Self::OVER.addr()
     }
 
     pub(super) fn get_mut(&mut self) -> Option<&mut T> {

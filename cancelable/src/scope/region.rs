@@ -115,6 +115,11 @@ impl<O, F> Region<O, F> {
         }
     }
 
+    /// Is it not to be polled any more?
+    pub(super) fn is_over(&self) -> bool {
+        self.body.is_none()
+    }
+
     pub(super) fn origin(&self) -> &O {
         &self.origin
     }

@@ -193,7 +193,7 @@ impl Deadline {
     }
 
     fn reason(&self) -> CancelReason {
-        CancelReason::timed_out(Some(self.shared.after), None, self.shared.location)
+        CancelReason::timed_out(Some(self.shared.after), self.shared.location)
     }
 }
 

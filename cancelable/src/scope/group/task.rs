@@ -1,7 +1,7 @@
 //! One task of a group, as a runtime or a thread runs it: the work, and after it the report of how it ended.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -91,11 +91,6 @@ pub(crate) fn run_blocking<T, E: From<Cancelled> + 'static>(
     shared: Arc<Shared<T, E>>,
     f: impl FnOnce() -> Result<T, E>,
 ) -> impl FnOnce() {
-    let location = Location::caller();
-    let member: Member<T, E> = shared.enlist(location);
-    let scope = shared.task_scope();
-    move || {
-        let result = catch_unwind(AssertUnwindSafe(|| scope.run_sync_at(location, |_| f())));
-        member.end(result);
-    }
+    let member = shared.enlist(Location::caller());
+    move || member.run(f)
 }

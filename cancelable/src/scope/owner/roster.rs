@@ -13,7 +13,7 @@ use super::info::{TaskId, TaskInfo};
 use super::report::DrainReport;
 use super::seats::Seats;
 use super::slots::{Key, Slots};
-use crate::context::{About, Carried};
+use crate::context::{self, About};
 use crate::primitive::{Arc, Mutex, lock};
 use crate::reason::{CancelReason, ReasonKind};
 use crate::scope::group::TaskPanic;
@@ -30,7 +30,7 @@ pub(super) struct Roster {
     token: CancellationToken,
     /// Below that one; cancelled when the owner takes no more tasks.
     accepting: CancellationToken,
-    /// Of the scope in which the owner was made: tasks run elsewhere, and take its name and grace along.
+    /// Of the scope in which the owner was made: tasks run elsewhere, and take its path and grace along.
     about: About,
     location: &'static Location<'static>,
     seats: Option<Arc<Seats>>,
@@ -104,7 +104,7 @@ pub(super) struct Plan {
 impl Roster {
     pub(super) fn new(plan: Plan) -> Arc<Self> {
         let token = plan.parent.child_token();
-        let (_, about) = Carried::from_here().into_parts();
+        let (_, about) = context::Context::current().into_parts();
         Arc::new(Self {
             accepting: token.child_token(),
             token,
@@ -158,7 +158,7 @@ impl Roster {
         is_blocking: bool,
         spawned_at: &'static Location<'static>,
     ) -> Enlisted {
-        let token = match name.clone().or_else(|| self.about.name.clone()) {
+        let token = match name.clone() {
             None => self.token.child_token(),
             name => self.token.child_with(ChildOptions {
                 name,

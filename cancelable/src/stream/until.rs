@@ -8,18 +8,18 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
-use crate::context::{About, Frame, Inside, Mark, is_noted_since, with_frame};
+use super::items::{Items, Own};
+use crate::context::{About, Frame, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
-use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
-use crate::token::{CancellationToken, Registered};
+use crate::token::CancellationToken;
 
-/// How a stream ends that is [cut by a cancel](StreamExt::until_cancelled).
+/// How a stream ends that is [cut by a cancel](crate::StreamExt::until_cancelled).
 ///
 /// Whichever it is, an item that is ready is yielded, and the end is `None`, once and for all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,103 +52,9 @@ pub enum StreamEnd {
     },
 }
 
-/// What can be done to any stream. Bring it in with `use cancelable::StreamExt as _`, beside futures' own.
-///
-/// A loop over a stream in an annotated function needs none of this: its awaits are check points, and the function fails
-/// there; or, if the loop is marked `#[cancelable(break)]`, goes on after it. This is for code that is to stop taking items
-/// and then go on, where there is no such loop, or where an item that is on its way matters.
-///
-/// For streams whose items are produced side by side (`buffered`, `buffer_unordered`): a cancel drops no item that is shielded, in
-/// whichever iteration it comes, and lets annotated ones get out by themselves. But a loop that leaves with the first error, as by
-/// `item?`, drops the stream with all that is still on its way in there, as does `try_collect`. Keep the error, and go on until
-/// the stream is over; or use a [`TaskGroup`](crate::TaskGroup).
-pub trait StreamExt: Stream {
-    /// Ends the stream when the ambient token is cancelled: with `None`, as if there were no more items, so that whatever
-    /// consumes it finishes in good order. [`cancelled`](UntilCancelled::cancelled) says afterwards whether that was it,
-    /// and why. `end` says what becomes of the items that are on their way.
-    ///
-    /// The ambient token is that of the code that polls the stream, as it is for every check point: within a shield the
-    /// stream goes on. To have a stream follow one token wherever it is polled, or to end the intake and not the work, see
-    /// [`until_cancelled_by`](Self::until_cancelled_by). In a [`Scope`](crate::Scope) or an annotated function, what is
-    /// awaited after the stream's end fails unless it is [shielded](crate::shield()): the scope is cancelled. There a loop
-    /// over the stream has to be marked `#[cancelable(skip)]`, lest it fail before the stream can end.
-    ///
-    /// # Cancel safety
-    ///
-    /// As cancel safe as the stream is; and a `next()` that is dropped loses nothing.
-    ///
-    /// ```
-    /// use cancelable::{CancellationToken, StreamEnd, StreamExt as _};
-    /// use futures::StreamExt as _;
-    ///
-    /// # futures::executor::block_on(async {
-    /// let token = CancellationToken::new();
-    /// let (sender, receiver) = futures::channel::mpsc::unbounded();
-    /// sender.unbounded_send("last words").unwrap();
-    /// token
-    ///     .scope(async {
-    ///         let mut messages = receiver.until_cancelled(StreamEnd::Drain { at_most: 1000 });
-    ///         token.cancel_with("shutting down");
-    ///         while let Some(message) = messages.next().await {
-    ///             assert_eq!(message, "last words");
-    ///         }
-    ///         // The sender is still there: it was the cancel that ended the loop.
-    ///         let cancelled = messages.cancelled().unwrap();
-    ///         assert_eq!(cancelled.reason().to_string(), "shutting down");
-    ///     })
-    ///     .await;
-    /// # });
-    /// ```
-    #[track_caller]
-    fn until_cancelled(self, end: StreamEnd) -> UntilCancelled<Self>
-    where
-        Self: Sized,
-    {
-        UntilCancelled::new(self, None, end)
-    }
-
-    /// As [`until_cancelled`](Self::until_cancelled), with a token of its own in place of the ambient one.
-    ///
-    /// It does not become ambient: what produces the items goes on under the token that it had. And outer check points
-    /// act on the ambient token as ever, so this is how annotated code stops taking items and carries on. (If it is one
-    /// and the same cancel that has reached both tokens, they are held off for the last item as with `until_cancelled`.)
-    ///
-    /// ```
-    /// use cancelable::{CancellationToken, Cancelled, StreamEnd, StreamExt as _, cancelable};
-    /// use futures::{Stream, StreamExt as _};
-    ///
-    /// #[cancelable]
-    /// async fn total(numbers: impl Stream<Item = u32>, intake: &CancellationToken) -> Result<u32, Cancelled> {
-    ///     let mut numbers = std::pin::pin!(numbers.until_cancelled_by(intake, StreamEnd::Now));
-    ///     let mut total = 0;
-    ///     while let Some(n) = numbers.next().await {
-    ///         total += n;
-    ///         if total > 10 {
-    ///             intake.cancel_with("enough");
-    ///         }
-    ///     }
-    ///     Ok(total)
-    /// }
-    ///
-    /// # futures::executor::block_on(async {
-    /// let intake = CancellationToken::new();
-    /// assert_eq!(total(futures::stream::iter(1..), &intake).await.unwrap(), 15);
-    /// # });
-    /// ```
-    #[track_caller]
-    fn until_cancelled_by(self, token: &CancellationToken, end: StreamEnd) -> UntilCancelled<Self>
-    where
-        Self: Sized,
-    {
-        UntilCancelled::new(self, Some(token), end)
-    }
-}
-
-impl<S: Stream> StreamExt for S {}
-
 pin_project_lite::pin_project! {
-    /// A stream that a token ends; made by [`until_cancelled`](StreamExt::until_cancelled) and
-    /// [`until_cancelled_by`](StreamExt::until_cancelled_by).
+    /// A stream that a token ends; made by [`until_cancelled`](crate::StreamExt::until_cancelled) and
+    /// [`until_cancelled_by`](crate::StreamExt::until_cancelled_by).
     #[must_use = "streams do nothing unless polled"]
     pub struct UntilCancelled<S> {
         #[pin]
@@ -158,64 +64,6 @@ pin_project_lite::pin_project! {
         own: Option<Own>,
         end: StreamEnd,
         stage: Stage,
-    }
-}
-
-/// A token in place of the ambient one, and what it takes to be woken by it.
-struct Own {
-    token: CancellationToken,
-    /// From the first pending item on.
-    registered: Option<Pin<Box<Registered<CancellationToken>>>>,
-    /// Registered among the foreign wakers, for it is not the one of the frame outside.
-    is_foreign: bool,
-    /// So the check points out there are to know of it, while an item is pending.
-    waiter: Inside,
-}
-
-impl Own {
-    fn new(token: &CancellationToken) -> Self {
-        Self {
-            token: token.clone(),
-            registered: None,
-            is_foreign: false,
-            waiter: Inside::NOTHING,
-        }
-    }
-
-    /// Has the cancel wake this task.
-    fn register(&mut self, is_foreign: bool, waker: &Waker) {
-        let fresh = || Box::pin(Registered::new(self.token.clone()));
-        let registered = self.registered.get_or_insert_with(fresh);
-        let in_time = if self.is_foreign != is_foreign {
-            // The two kinds have different places in the list.
-            registered.as_mut().register_anew(waker, is_foreign)
-        } else {
-            registered.has(waker) || registered.as_mut().register(waker, is_foreign)
-        };
-        self.is_foreign = is_foreign;
-        if !in_time {
-            // Cancelled since the stream was polled.
-            waker.wake_by_ref();
-        }
-    }
-
-    /// After each poll: does it wait under a foreign waker?
-    fn set_foreign(&mut self, is_foreign: bool, waker: Option<&Waker>) {
-        if let (true, Some(waker)) = (is_foreign, waker) {
-            self.waiter.set(Kind::Foreign, true);
-            self.waiter.note(waker);
-        } else if self.waiter.is_some() {
-            if self.token.is_marked() {
-                note_got_out();
-            }
-            self.waiter.end();
-        }
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        self.set_foreign(false, None);
     }
 }
 
@@ -234,99 +82,13 @@ enum Stage {
     Over(Option<Cancelled>),
 }
 
-pin_project_lite::pin_project! {
-    /// The next item as a future, again and again.
-    struct Items<S> {
-        // `None` only when it has been taken out.
-        #[pin]
-        stream: Option<S>,
-        // What is pending in it. A guard would forget that with every item.
-        inside: Inside,
-        // What is ambient outside a frame that is only there for the guard.
-        outside: Option<Outside>,
-    }
-}
-
-/// The frame outside, as far as the stream can tell.
-struct Outside {
-    token: CancellationToken,
-    wakes: bool,
-}
-
-impl Outside {
-    /// Has another look: `this` is what was seen last time, and mostly still true.
-    fn look(this: &mut Option<Self>, cx: &Context<'_>) {
-        with_frame(|frame| {
-            let (token, wakes) = match frame {
-                Some(frame) => (frame.token(), frame.wakes(cx.waker())),
-                None => (const { &CancellationToken::never() }, true),
-            };
-            match this {
-                Some(seen) if seen.token == *token => seen.wakes = wakes,
-                _ => {
-                    let token = token.clone();
-                    *this = Some(Self { token, wakes });
-                }
-            }
-        });
-    }
-}
-
-/// Takes what is left pending in a poll, also if that panics, for the stream may be polled again.
-struct Keeping<'a> {
-    inside: &'a mut Inside,
-    waker: &'a Waker,
-    outside: Mark,
-}
-
-impl Drop for Keeping<'_> {
-    fn drop(&mut self) {
-        if is_noted_since(self.outside) {
-            self.inside.adopt_since(self.outside);
-            self.inside.note(self.waker);
-        }
-    }
-}
-
-impl<S: Stream> Future for Items<S> {
-    type Output = Option<S::Item>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let this = self.project();
-        let Some(stream) = this.stream.as_pin_mut() else {
-            return Poll::Ready(None);
-        };
-        if with_frame(|frame| frame.is_none()) {
-            return stream.poll_next(cx);
-        }
-        let _keeping = Keeping {
-            outside: this.inside.announce(),
-            waker: cx.waker(),
-            inside: this.inside,
-        };
-        match this.outside {
-            None => stream.poll_next(cx),
-            Some(outside) => {
-                // The very one: those inside tell it by where it is.
-                let waker = outside.wakes.then(|| cx.waker());
-                let frame = Frame::new(&outside.token, About::GIVEN, waker);
-                frame.enter(|| stream.poll_next(cx))
-            }
-        }
-    }
-}
-
 impl<S: Stream> UntilCancelled<S> {
     #[track_caller]
-    fn new(stream: S, token: Option<&CancellationToken>, end: StreamEnd) -> Self {
+    pub(super) fn new(stream: S, token: Option<&CancellationToken>, end: StreamEnd) -> Self {
         Self {
-            guard: guard(Items {
-                stream: Some(stream),
-                inside: Inside::NOTHING,
-                outside: None,
-            }),
+            guard: guard(Items::new(stream)),
             hold: Hold::new(),
-            own: token.map(Own::new),
+            own: token.cloned().map(Own::new),
             end,
             stage: Stage::Between { drained: 0 },
         }
@@ -334,7 +96,7 @@ impl<S: Stream> UntilCancelled<S> {
 
     /// Why the stream has ended, if a cancel ended it; `None` if it goes on or has come to its own end.
     ///
-    /// [`observed_at`](Cancelled::observed_at) is the line of [`until_cancelled`](StreamExt::until_cancelled). A
+    /// [`observed_at`](Cancelled::observed_at) is the line of [`until_cancelled`](crate::StreamExt::until_cancelled). A
     /// consumer that takes the stream, `collect` for one, can be given a reference instead, to ask afterwards:
     ///
     /// ```
@@ -363,7 +125,7 @@ impl<S: Stream> UntilCancelled<S> {
     /// cancel too, is still delivered. No chunk is empty.
     ///
     /// In an annotated function, mind that the code which the last chunk is delivered to is cancelled: write it in a
-    /// [shield](crate::shield()), or end the intake by a [token of its own](StreamExt::until_cancelled_by).
+    /// [shield](crate::shield()), or end the intake by a [token of its own](crate::StreamExt::until_cancelled_by).
     ///
     /// # Panics
     ///
@@ -398,10 +160,7 @@ impl<S> UntilCancelled<S> {
     /// The stream inside.
     #[must_use]
     pub fn get_ref(&self) -> &S {
-        match &self.guard.inner().stream {
-            Some(stream) => stream,
-            None => unreachable!("only `into_inner` takes it"),
-        }
+        self.guard.inner().get_ref()
     }
 
     /// The stream inside: to close a channel, for example. An item that is taken from it here passes by the policy.
@@ -472,7 +231,7 @@ fn poll_last<S: Stream>(
     stage: &mut Stage,
     cx: &mut Context<'_>,
 ) -> Poll<Option<S::Item>> {
-    *items.as_mut().project().outside = None;
+    items.as_mut().forget_outside();
     let item = ready!(items.poll(cx));
     let last = mem::replace(stage, Stage::Over(None));
     if let (Some(_), Stage::Last(cancelled)) = (&item, last) {
@@ -491,7 +250,7 @@ impl<S: Stream> Stream for UntilCancelled<S> {
             (Stage::Last(_), _) => poll_last(this.guard.inner_pin(), this.stage, cx),
             (_, None) => poll_item(this.guard, this.stage, *this.end, cx),
             (_, Some(own)) => {
-                Outside::look(this.guard.as_mut().inner_pin().project().outside, cx);
+                this.guard.as_mut().inner_pin().look_outside(cx);
                 // A frame for the guard alone: inside it, the stream is polled in what is outside again.
                 let frame = Frame::new(&own.token, About::GIVEN, Some(cx.waker()));
                 let poll = frame.enter(|| poll_item(this.guard, this.stage, *this.end, cx));
@@ -503,7 +262,7 @@ impl<S: Stream> Stream for UntilCancelled<S> {
                 } else {
                     own.set_foreign(false, None);
                     if matches!(this.stage, Stage::Over(_)) {
-                        own.registered = None;
+                        own.unregister();
                     }
                 }
                 poll
