@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::{Frame, Inside, mark, with_frame};
+use crate::context::{Frame, Inside, with_frame};
 use crate::pending::{Kind, Question, Waiter, got_out};
 use crate::primitive::Arc;
 use crate::starved::Starved;
@@ -57,7 +57,6 @@ impl Before {
     /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
     /// owner may have busy members to poll first, of which one like `FuturesUnordered` polls but a few at a time.
     pub(crate) fn poll<F: Future>(&mut self, mut inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let outside = self.inside.announce();
         self.got_out = got_out();
         let mut poll = self.poll_once(inner.as_mut(), cx);
         if self.cancelled && self.is_check_point {
@@ -67,17 +66,17 @@ impl Before {
                 poll = self.poll_once(inner.as_mut(), cx);
             }
             if poll.is_pending() && !with_frame(|frame| self.has(frame, Question::any(Kind::Hold))) {
-                let mark = mark();
+                let mark = self.inside.announce();
                 poll = self.starved.ask(inner, cx);
                 self.inside.adopt_since(mark);
             }
         }
-        self.inside.adopt_since(outside);
         poll
     }
 
     fn poll_once<F: Future>(&mut self, inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mark = mark();
+        // Each time, for it may be a keeper only since the poll before.
+        let mark = self.inside.announce();
         let poll = inner.poll(cx);
         self.inside.adopt_since(mark);
         poll

@@ -241,3 +241,22 @@ fn two_tasks_that_share_a_shield_and_wait_for_it_do_not_wake_each_other_for_ever
     let members = vec![function(true, shield, awaits)];
     check_up_to_a_wait(1, Members { per_poll: 1, members });
 }
+
+#[test]
+fn what_is_left_behind_in_a_poll_counts_in_the_next_one_of_the_same_check_point() {
+    // The scope polls twice at once, for a branch that has begun under the cancel has yet to see it.
+    let race = Race {
+        observed: false,
+        branches: vec![Yield(1)],
+    };
+    let value = Members {
+        per_poll: 1,
+        members: vec![Yield(1), race, Ready],
+    };
+    let awaits = vec![
+        guard(select(USE, Yield(1))),
+        Yield(1),
+        guard(within(Kind::Scope, guard(USE))),
+    ];
+    check(1, function(false, value, awaits));
+}
