@@ -62,7 +62,8 @@ async fn run(args: &Args) -> io::Result<bool> {
         );
         connections.drain(args.run_for, args.grace).await
     };
-    let (_, report) = tokio::join!(accept(listener, &connections), shutdown);
+    // Listens for the signal before the first connection is there.
+    let (report, _) = tokio::join!(shutdown, accept(listener, &connections));
     eprintln!("drain: {report}");
     Ok(report.is_clean())
 }

@@ -132,9 +132,7 @@ fn one_that_is_too_long_for_the_clock_never_passes_until_it_is_moved() {
         assert_eq!((limit.remaining(), limit.has_passed()), (None, false));
         let of_other = limit.clone();
         let (outcome, ()) = tokio::join!(
-            Scope::new()
-                .until(limit)
-                .run(async { Ok::<(), Cancelled>(guard(pending()).await?) }),
+            Scope::new().until(limit).run(async { guard(pending::<()>()).await }),
             async move {
                 tokio::time::sleep(HOUR).await;
                 assert!(of_other.reset() && of_other.remaining().is_none());
@@ -161,11 +159,7 @@ fn several_scopes_share_one_and_end_together() {
     paused_tokio().block_on(async {
         let start = tokio::time::Instant::now();
         let limit = Deadline::after(seconds(10));
-        let scope = |limit: &Deadline| {
-            Scope::new()
-                .until(limit)
-                .run(async { Ok::<(), Cancelled>(guard(pending()).await?) })
-        };
+        let scope = |limit: &Deadline| Scope::new().until(limit).run(async { guard(pending::<()>()).await });
         let (a, b, ()) = tokio::join!(scope(&limit), scope(&limit), async {
             tokio::time::sleep(seconds(9)).await;
             assert!(limit.reset());

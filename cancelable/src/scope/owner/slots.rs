@@ -104,18 +104,13 @@ mod tests {
         assert_eq!(slots.remove(a), Some('a'));
         let c = slots.insert('c');
         assert_eq!(c.at, a.at);
-        assert_eq!(
-            (slots.remove(a), slots.get_mut(a), slots.remove(Key::NOWHERE)),
-            (None, None, None)
-        );
-        assert_eq!(
-            (slots.len(), slots.get_mut(c), slots.iter_mut().count()),
-            (2, Some(&mut 'c'), 2)
-        );
-        assert_eq!(
-            (slots.remove(b), slots.remove(c), slots.remove(c)),
-            (Some('b'), Some('c'), None)
-        );
+        assert_eq!(slots.remove(a), None);
+        assert_eq!(slots.get_mut(a), None);
+        assert_eq!(slots.remove(Key::NOWHERE), None);
+        assert_eq!((slots.len(), slots.iter_mut().count()), (2, 2));
+        assert_eq!(slots.get_mut(c), Some(&mut 'c'));
+        assert_eq!((slots.remove(b), slots.remove(c)), (Some('b'), Some('c')));
+        assert_eq!(slots.remove(c), None);
         assert_eq!(slots.len(), 0);
     }
 
