@@ -3,10 +3,14 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+#[cfg(unix)]
+use cancelable::process;
 use cancelable::thread::{ABANDON_LIMIT, abandon, abandon_async, abandoned};
 use cancelable::{CancellationToken, Cancelled, check, current, thread};
 
@@ -141,6 +145,21 @@ fn what_a_call_that_was_left_behind_returns_is_dropped_also_if_that_panics() {
     end.send(()).unwrap();
     is_dropped.recv().unwrap();
     wait_until_none_is_left();
+}
+
+/// <https://github.com/tokio-rs/tokio/issues/2318>, <https://github.com/tokio-rs/tokio/issues/589>,
+/// <https://github.com/timescale/rsigma/pull/164>: a program in tokio's runtime that has read from standard input does not end before
+/// somebody presses Enter.
+#[test]
+#[cfg(unix)]
+fn a_program_that_waits_for_standard_input_ends_without_a_line() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_asks"));
+    let mut asks = process::tree(command.arg("50ms").stdin(Stdio::piped()))
+        .spawn()
+        .unwrap();
+    // Or else the wait would close it.
+    let _open = asks.stdin.take();
+    assert_eq!(asks.wait().unwrap().code(), Some(124));
 }
 
 /// As many as may run do, and are left behind; one more waits, with a scope that can still be cancelled, until one returns.

@@ -107,9 +107,9 @@ impl Supervised {
     }
 
     /// Waits for those that the child has left behind: until the end of the grace, and then a moment, in which the system ends
-    /// them. (Zombies that nobody reaps remain in the group for ever.)
+    /// them. (One that hangs in the system stays.)
     fn wait_for_rest(&self) {
-        const AT_MOST: Duration = Duration::from_millis(20);
+        const AT_MOST: Duration = Duration::from_millis(50);
         const AFTER_KILL: Duration = Duration::from_millis(500);
 
         let mut pause = Duration::from_millis(1);
