@@ -30,26 +30,24 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemMod) -> TokenStream {
 fn annotate(module: &mut ItemMod, options: &Options, sound: bool) {
     let items = module.content.iter_mut().flat_map(|(_, items)| items);
     for item in items {
+        let goes_on = match item {
+            Item::Fn(function) => !is_for_tests(&function.attrs),
+            Item::Impl(block) => goes_on(&mut block.attrs),
+            Item::Trait(declared) => goes_on(&mut declared.attrs),
+            Item::Mod(inner) => goes_on(&mut inner.attrs),
+            _ => false,
+        };
+        if !goes_on {
+            continue;
+        }
         match item {
-            Item::Fn(function) if !is_for_tests(&function.attrs) => {
+            Item::Fn(function) => {
                 let tokens = impl_block::one(&as_method(function.clone()), options, sound);
                 *item = Item::Verbatim(tokens);
             }
-            Item::Impl(block) => {
-                if goes_on(&mut block.attrs) {
-                    impl_block::annotate(block, options, sound);
-                }
-            }
-            Item::Trait(declared) => {
-                if goes_on(&mut declared.attrs) {
-                    annotate_trait(declared, options, sound);
-                }
-            }
-            Item::Mod(inner) => {
-                if goes_on(&mut inner.attrs) {
-                    annotate(inner, options, sound);
-                }
-            }
+            Item::Impl(block) => impl_block::annotate(block, options, sound),
+            Item::Trait(declared) => annotate_trait(declared, options, sound),
+            Item::Mod(inner) => annotate(inner, options, sound),
             _ => {}
         }
     }

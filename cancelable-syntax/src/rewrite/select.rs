@@ -66,7 +66,7 @@ impl Select {
                 } = *branch;
                 [Some(future), condition, Some(handler)]
             }
-            Branch::Otherwise { handler, .. } => [Some(handler), None, None],
+            Branch::Otherwise { handler, .. } => [Some(*handler), None, None],
         });
         branches.flatten().collect()
     }
@@ -77,7 +77,7 @@ enum Branch {
     /// `else`, `complete` or `default`: `WORD => HANDLER`
     Otherwise {
         word: Ident,
-        handler: Expr,
+        handler: Box<Expr>,
     },
 }
 
@@ -129,7 +129,7 @@ fn parse_branch(input: ParseStream<'_>) -> syn::Result<Branch> {
             input.parse::<Token![=>]>()?;
             return Ok(Branch::Otherwise {
                 word,
-                handler: parse_handler(input)?,
+                handler: Box::new(parse_handler(input)?),
             });
         }
     }

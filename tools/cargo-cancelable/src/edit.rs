@@ -31,8 +31,8 @@ impl Changed {
         let after = apply(&file.text, edits);
         (after != file.text).then(|| Changed {
             path: file.path.clone(),
-            before: file.text.clone(),
-            after,
+            before: format!("{}{}", file.prefix, file.text),
+            after: format!("{}{after}", file.prefix),
         })
     }
 
@@ -105,4 +105,61 @@ pub fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     }
     result.push_str(&text[done..]);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> File {
+        File::parse(Path::new("f.rs"), text.to_owned(), Vec::new()).expect("it parses")
+    }
+
+    fn with_attribute(text: &str) -> String {
+        let file = file(text);
+        let at = file.text.find("fn ").expect("there is a function");
+        let edit = insert_line(&file, at, "#[cancelable]");
+        Changed::of(&file, vec![edit.clone(), edit])
+            .expect("it changes something")
+            .after
+    }
+
+    #[test]
+    fn a_line_is_put_in_as_the_file_has_its_lines() {
+        assert_eq!(
+            with_attribute("mod m {\n    fn f() {}\n}\n"),
+            "mod m {\n    #[cancelable]\n    fn f() {}\n}\n"
+        );
+        assert_eq!(
+            with_attribute("mod m {\r\n\tfn f() {}\r\n}\r\n"),
+            "mod m {\r\n\t#[cancelable]\r\n\tfn f() {}\r\n}\r\n"
+        );
+        assert_eq!(
+            with_attribute("#[inline] fn f() {}"),
+            "#[inline] #[cancelable] fn f() {}"
+        );
+    }
+
+    #[test]
+    fn what_the_parser_does_not_see_is_kept() {
+        let text = "\u{feff}#!/usr/bin/env rustx\nfn f() {}\n";
+        assert_eq!(with_attribute(text), text.replace("fn", "#[cancelable]\nfn"));
+        let position = crate::source::Position::of(match &file(text).syntax.items[0] {
+            syn::Item::Fn(item) => item.sig.fn_token.span,
+            _ => unreachable!("it is a function"),
+        });
+        assert_eq!((position.line, position.column), (2, 1));
+    }
+
+    #[test]
+    fn what_is_removed_takes_its_line_along_or_the_space_behind_it() {
+        let removed = |text: &str| {
+            let file = file(text);
+            let start = file.text.find("#[a]").expect("it is there");
+            apply(&file.text, vec![remove(&file, start..start + 4)])
+        };
+        assert_eq!(removed("// b\n    #[a]\nfn f() {}\n"), "// b\nfn f() {}\n");
+        assert_eq!(removed("#[a] fn f() {}\n"), "fn f() {}\n");
+        assert_eq!(removed("#[a] // why\nfn f() {}\n"), "// why\nfn f() {}\n");
+    }
 }

@@ -35,7 +35,7 @@ pub struct Function<'a> {
     pub standing: Standing,
     /// The imports in it.
     pub local: Local,
-    /// Whether it is there for tests only.
+    /// Whether it is there for tests only, and nobody has asked for those.
     pub is_test: bool,
 }
 
@@ -140,6 +140,7 @@ pub fn all<'a>(package: &'a Package, names: &Names) -> Vec<Function<'a>> {
     let mut found = Vec::new();
     for file in &package.files {
         let mut finder = Finder {
+            with_tests: package.with_tests,
             file,
             names,
             module: file.module.clone(),
@@ -155,6 +156,7 @@ pub fn all<'a>(package: &'a Package, names: &Names) -> Vec<Function<'a>> {
 }
 
 struct Finder<'a, 'n> {
+    with_tests: bool,
     file: &'a File,
     names: &'n Names,
     module: Vec<String>,
@@ -173,7 +175,7 @@ impl<'a> Finder<'a, '_> {
     }
 
     fn function(&mut self, attrs: &'a [Attribute], head: Option<Span>, sig: &'a Signature, block: &'a Block) -> usize {
-        let is_test = self.is_test || is_for_tests(attrs);
+        let is_test = !self.with_tests && (self.is_test || is_for_tests(attrs));
         let own = self.attribute(attrs);
         let is_own = own.is_some();
         let says_skip = own.as_ref().is_some_and(|arguments| arguments.to_string() == "skip");

@@ -236,17 +236,20 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Whether what is given to this call runs where nobody knows of the context.
-    fn starts_apart(&self, expr: &Expr, function: usize) -> bool {
-        let path = match expr {
+    /// What this call in `from` is given, in bytes of the file, if that runs where the context is not known to be.
+    #[must_use]
+    pub fn apart(&self, expr: &Expr, from: usize) -> Option<Range<usize>> {
+        let (path, parentheses) = match expr {
             Expr::Call(call) => match &*call.func {
-                Expr::Path(path) => self.meaning(&path.path, function),
-                _ => return false,
+                Expr::Path(path) => (self.meaning(&path.path, from), &call.paren_token),
+                _ => return None,
             },
-            Expr::MethodCall(_) => String::new(),
-            _ => return false,
+            Expr::MethodCall(call) => (String::new(), &call.paren_token),
+            _ => return None,
         };
-        crate::spawns::bare(&path).is_some() || reading::runs_elsewhere(expr) && !path.starts_with("cancelable::")
+        let is_apart = crate::spawns::bare(&path).is_some()
+            || reading::runs_elsewhere(expr) && !path.starts_with("cancelable::") && !path.contains("TaskGroup");
+        is_apart.then(|| parentheses.span.join().byte_range())
     }
 
     /// What a function calls, once for each kind of place.
@@ -255,13 +258,7 @@ impl<'a> Index<'a> {
         let mut apart: Vec<Range<usize>> = Vec::new();
         self.walk(function, &mut |node, place| {
             let Node::Expr(expr) = node else { return };
-            if self.starts_apart(expr, function) {
-                apart.extend(match expr {
-                    Expr::Call(call) => Some(call.paren_token.span.join().byte_range()),
-                    Expr::MethodCall(call) => Some(call.paren_token.span.join().byte_range()),
-                    _ => None,
-                });
-            }
+            apart.extend(self.apart(expr, function));
             if place.is_shielded || place.is_skipped {
                 return;
             }

@@ -236,8 +236,12 @@ pub fn is_any_err(pat: &Pat) -> bool {
     match pat {
         Pat::TupleStruct(pat) => {
             let is_err = pat.path.segments.last().is_some_and(|last| last.ident == "Err");
-            is_err && matches!(pat.elems.first(), Some(Pat::Wild(_)) | Some(Pat::Rest(_)))
-                || is_err && matches!(pat.elems.first(), Some(Pat::Ident(name)) if name.subpat.is_none())
+            let takes_any = match pat.elems.first() {
+                Some(Pat::Wild(_) | Pat::Rest(_)) => true,
+                Some(Pat::Ident(name)) => name.subpat.is_none(),
+                _ => false,
+            };
+            is_err && takes_any
         }
         Pat::Paren(inner) => is_any_err(&inner.pat),
         _ => false,

@@ -105,6 +105,14 @@ fn the_exit_code_says_whether_something_was_found_and_whether_it_could_run() {
 }
 
 #[test]
+fn tests_are_read_if_that_is_asked_for() {
+    let folder = project(&format!("#[cfg(test)]\nmod tests {{\n{FAULTY}\n}}\n"));
+    assert_eq!(run(folder.path(), &["check"]).status.code(), Some(0));
+    let output = run(folder.path(), &["check", "--all-targets"]);
+    assert_eq!(said(&output).lines().count(), 2);
+}
+
+#[test]
 fn machines_get_a_line_for_each_finding() {
     let faulty = project(FAULTY);
     let output = said(&run(faulty.path(), &["check", "--json"]));

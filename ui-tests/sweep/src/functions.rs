@@ -46,7 +46,7 @@ impl Function {
             file: function.file.path.clone(),
             name: function.path(),
             lines: place.line..function.block.brace_token.span.close().end().line,
-            insert_at: function.head.byte_range().start,
+            insert_at: function.file.prefix.len() + function.head.byte_range().start,
             place: (place.line, place.column),
             has_room: has_room(&function.sig.output, room) && !survey::ends(function.sig),
             can_wait,
@@ -114,7 +114,7 @@ impl Sources {
             texts: package
                 .files
                 .into_iter()
-                .map(|file: source::File| (file.path, file.text))
+                .map(|file: source::File| (file.path, file.prefix + &file.text))
                 .collect(),
             functions: found,
             skipped: skipped.0,

@@ -2,7 +2,6 @@
 
 use super::body::Body;
 use crate::finding::Rule;
-use crate::spawns;
 use crate::syntax::{self, Exits, Waits};
 use crate::walk::{Ground, Node};
 use cancelable_syntax::reading;
@@ -19,13 +18,7 @@ pub(super) fn check(body: &mut Body<'_>) {
     let mut apart: Vec<std::ops::Range<usize>> = Vec::new();
     body.walk(&mut |node, place| {
         let Node::Expr(expr) = node else { return };
-        if let Expr::Call(call) = expr {
-            if let Expr::Path(path) = &*call.func {
-                if spawns::bare(&body.meaning(&path.path)).is_some() {
-                    apart.push(call.paren_token.span.join().byte_range());
-                }
-            }
-        }
+        apart.extend(body.index.apart(expr, body.id));
         let Some(keyword) = syntax::loop_keyword(expr) else {
             return;
         };

@@ -7,6 +7,7 @@ use crate::walk::{Ground, Node};
 use cancelable_syntax::reading;
 use proc_macro2::Span;
 use quote::ToTokens as _;
+use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, Item, Local, Macro, Pat, Stmt};
 
@@ -16,16 +17,23 @@ pub(super) fn check(body: &mut Body<'_>) {
         return;
     }
     let mut found: Vec<(Span, usize, bool)> = Vec::new();
+    // What is started apart, without the context, is cancelled by nobody.
+    let mut apart: Vec<std::ops::Range<usize>> = Vec::new();
     body.walk(&mut |node, place| {
+        if let Node::Expr(expr) = node {
+            apart.extend(body.index.apart(expr, body.id));
+            let start = expr.span().byte_range().start;
+            if apart.iter().any(|range| range.contains(&start)) {
+                return;
+            }
+        }
         if place.is_shielded || place.is_skipped {
             return;
         }
         match node {
             // No check point of its own puts it right.
-            Node::Expr(expr @ (Expr::Loop(_) | Expr::While(_))) if place.ground != Ground::Covered => {
-                if !asks(expr) {
-                    found.extend(swallowed(body, expr).map(|(span, callee)| (span, callee, false)));
-                }
+            Node::Expr(expr @ (Expr::Loop(_) | Expr::While(_))) if place.ground != Ground::Covered && !asks(expr) => {
+                found.extend(swallowed(body, expr).map(|(span, callee)| (span, callee, false)));
             }
             // The last attempt is followed by no check point.
             Node::Block(block) => found.extend(last_attempt(body, block)),

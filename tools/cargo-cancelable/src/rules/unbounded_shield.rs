@@ -23,10 +23,12 @@ pub(super) fn check(body: &mut Body<'_>) {
             Expr::MethodCall(call) if call.method == "timeout" && reading::is_shield(&call.receiver) => {
                 shields.bounded.insert(Position::of(call.receiver.span()));
             }
-            Expr::MethodCall(call) if call.method == "shielded" && call.args.is_empty() => {
-                if !shields.bounded.contains(&Position::of(expr.span())) {
-                    shields.found.push(call.method.span());
-                }
+            Expr::MethodCall(call)
+                if call.method == "shielded"
+                    && call.args.is_empty()
+                    && !shields.bounded.contains(&Position::of(expr.span())) =>
+            {
+                shields.found.push(call.method.span());
             }
             Expr::Call(call) => {
                 if let Expr::Path(path) = &*call.func {

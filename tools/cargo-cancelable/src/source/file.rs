@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 pub struct File {
     /// As it is shown.
     pub path: PathBuf,
-    /// Its text.
+    /// What the parser does not see: a byte order mark, a `#!` line.
+    pub prefix: String,
+    /// The text behind that, to which all ranges of bytes refer.
     pub text: String,
     /// What it declares. Items in the tokens of a `cfg_…! { }` stand where that call was.
     pub syntax: syn::File,
@@ -58,9 +60,16 @@ impl File {
     pub fn parse(path: &Path, text: String, module: Vec<String>) -> syn::Result<Self> {
         let mut syntax = syn::parse_file(&text)?;
         items::unfold(&mut syntax.items);
+        let mark = if text.starts_with('\u{feff}') {
+            '\u{feff}'.len_utf8()
+        } else {
+            0
+        };
+        let (prefix, text) = text.split_at(mark + syntax.shebang.as_ref().map_or(0, String::len));
         Ok(File {
             path: path.to_owned(),
-            text,
+            prefix: prefix.to_owned(),
+            text: text.to_owned(),
             syntax,
             module,
             root: 0,

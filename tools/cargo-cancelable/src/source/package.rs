@@ -25,6 +25,8 @@ pub struct Package {
     pub name: String,
     /// Those of its files that parse, in order of their paths.
     pub files: Vec<File>,
+    /// Whether what is there for tests only has been asked for.
+    pub with_tests: bool,
     /// Those that do not, and why: somebody's `include!`, or code that is half typed.
     pub unread: Vec<(PathBuf, String)>,
 }
@@ -89,6 +91,7 @@ impl Package {
     ) -> Result<Self, ReadError> {
         let mut package = Package {
             name: name.to_owned(),
+            with_tests: scope == Scope::All,
             ..Package::default()
         };
         let mut tests = BTreeSet::new();

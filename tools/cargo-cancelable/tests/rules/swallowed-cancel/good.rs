@@ -75,3 +75,14 @@ async fn pump(queue: &Queue) {
         queue.take_one().await.ok();
     }
 }
+
+#[cancelable]
+async fn start_apart(queue: Queue) -> Result<(), Cancelled> {
+    // cancelable: allow(bare-spawn) it is to outlive the caller
+    tokio::spawn(async move {
+        loop {
+            queue.take_one().await.ok();
+        }
+    });
+    Ok(())
+}
