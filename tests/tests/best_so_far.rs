@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cancelable::{
     CancellationToken, Cancelled, IteratorExt as _, ReasonKind, Scope, StreamEnd, StreamExt as _, cancelable, check,
-    current, guard, is_cancelled, sleep,
+    current, guard, is_cancelled,
 };
 use futures::{StreamExt as _, stream};
 use tests::{kind, on_every_runtime, poll_once};
@@ -140,7 +140,7 @@ async fn best(rounds: u32) -> Result<u32, Cancelled> {
     #[cancelable(break)]
     for round in 1..=rounds {
         best = round;
-        sleep(Duration::from_millis(10)).await?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(best)
 }
@@ -150,7 +150,6 @@ fn an_annotated_body_with_break_gives_its_best_under_a_paused_clock() {
     tests::paused_tokio().block_on(async {
         let limited = |limit| Scope::new().timeout(Duration::from_millis(limit)).run_anyway(best(100));
         assert_eq!(limited(10_000).await.unwrap(), 100);
-        let cut = limited(35).await;
-        assert!(cut.is_err() || cut.unwrap() == 4);
+        assert_eq!(limited(35).await.unwrap(), 4, "begun after 30 ms");
     });
 }
