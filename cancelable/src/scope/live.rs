@@ -1,7 +1,6 @@
 //! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
@@ -10,10 +9,10 @@ use super::origin::LOOKS;
 use crate::clock;
 use crate::context::{Inside, Polled};
 use crate::delay::Delay;
-use crate::pending::{Kind, Waiter, note_got_out};
+use crate::guard::Waits;
+use crate::pending::{Kind, note_got_out};
 use crate::runtime::Task;
-use crate::starved::PutOff;
-use crate::token::{CancellationToken, Registered};
+use crate::token::CancellationToken;
 
 /// A clock that was that of real time when a scope with a deadline began.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,10 +52,7 @@ pub(super) struct Live {
 pub(super) struct Exit {
     /// The token of a body that unwound when `registered` was with its stand-in.
     pub(super) unwound: Option<CancellationToken>,
-    /// How many polls in a row the runtime's budget has put a failure off.
-    pub(super) put_off: PutOff,
-    /// Woken by the holds that it waits for.
-    pub(super) waiter: Option<Arc<Waiter>>,
+    pub(super) waits: Waits,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }
@@ -81,14 +77,8 @@ impl Live {
     /// The usual end of a poll that began without a cancel and is pending: nothing begun or ended inside, and registered
     /// with this waker already. A cancel that came in its middle has woken that, so there will be another poll.
     #[inline]
-    pub(super) fn is_as_before(
-        &self,
-        polled: &Polled,
-        is_foreign: bool,
-        registered: &Registered<CancellationToken>,
-        cx: &Context<'_>,
-    ) -> bool {
-        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
+    pub(super) fn is_as_before(&self, polled: &Polled, is_foreign: bool, has_waker: bool) -> bool {
+        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && has_waker
     }
 
     /// The region is done; it had been cancelled, or not.
@@ -113,10 +103,6 @@ impl Live {
     /// The token of a body that unwound while the region had none to itself.
     pub(super) fn unwound(&self) -> Option<&CancellationToken> {
         self.exit.as_ref()?.unwound.as_ref()
-    }
-
-    pub(super) fn put_off(&self) -> Option<&PutOff> {
-        self.exit.as_ref().map(|exit| &exit.put_off)
     }
 
     pub(super) fn set_foreign(&mut self, is_foreign: bool, token: &CancellationToken) {
