@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::iter;
 use std::mem;
 use std::panic::Location;
 use std::ptr;
@@ -15,8 +14,9 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::late::LateToken;
-use super::notes::{self, Mark, Role, is_noted_since, mark};
+use super::notes::{self, Mark, Owner, Role, is_noted_since, mark};
 use super::probe;
+use crate::cause::Cause;
 use crate::clock::Glance;
 use crate::error::Cancelled;
 use crate::path::Path;
@@ -246,7 +246,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Of notes.
-    pub(super) fn owner(&self) -> usize {
+    pub(super) fn owner(&self) -> Owner {
         ptr::from_ref(self).addr()
     }
 
@@ -422,6 +422,12 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Why the frame's token is cancelled, if it is.
+    #[inline]
+    pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
+        if self.is_quiet() { None } else { self.token().cause() }
+    }
+
     /// Is the frame's token cancelled? Looks closer if it must.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled_at(&Glance::default())
@@ -441,19 +447,19 @@ impl<'a> Frame<'a> {
     }
 
     /// `what` was polled here with this waker and is pending; or, if it is loose, was let go of by the await in which it was polled.
-    fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
+    pub(super) fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
         let polls = what.polled();
         if waker.is_some_and(|waker| self.wakes(waker)) || self.is_ours() {
-            notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, is_loose });
+            notes::push(self.owner(), what, Role::Polled { polls, is_loose });
         } else {
             // Its task goes on without whoever drives it.
             what.nobodys(polls);
         }
     }
 
-    /// Says who keeps what is polled from now on, until what was noted since a mark from before is taken.
+    /// Says who keeps what is polled from now on, until it is noted itself, or what was noted since a mark from before is taken.
     pub(crate) fn announce(&self, keeper: &Arc<Pending>) {
-        notes::push(self.owner(), Arc::clone(keeper), Role::Keeper);
+        notes::push(self.owner(), keeper, Role::Keeper);
     }
 
     /// The await has ended in which what was polled since was polled.
@@ -628,7 +634,7 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
 
 /// What was polled in a frame that has been left. Unless somebody keeps it, it is the frame's outside.
 pub(crate) struct Polled {
-    owner: usize,
+    owner: Owner,
     since: Mark,
 }
 
@@ -639,12 +645,12 @@ impl Polled {
         !is_noted_since(self.since)
     }
 
-    /// What it is, the last first, for one who keeps it.
+    /// Of whom and since when, for one who keeps it.
     #[inline]
-    pub(super) fn take(self) -> impl Iterator<Item = (Arc<Pending>, u32, bool)> {
-        let (owner, since) = (self.owner, self.since);
+    pub(super) fn take(self) -> (Owner, Mark) {
+        let taken = (self.owner, self.since);
         mem::forget(self);
-        polled_since(owner, since)
+        taken
     }
 
     /// The scope is over in which it was polled.
@@ -660,11 +666,7 @@ impl Polled {
     fn hand_on(&self, is_over: bool) {
         with(|outer| match outer {
             Some(outer) => notes::give(self.owner, self.since, outer.owner(), is_over),
-            None => {
-                for (what, polls, _) in polled_since(self.owner, self.since) {
-                    what.nobodys(polls);
-                }
-            }
+            None => notes::take_since(self.owner, self.since, |what, polls, _| what.nobodys(polls)),
         });
     }
 }
@@ -676,15 +678,6 @@ impl Drop for Polled {
             self.hand_on(false);
         }
     }
-}
-
-/// Takes what of an owner's was polled since: each thing, how often it had been polled, and whether it was let go of.
-pub(super) fn polled_since(owner: usize, since: Mark) -> impl Iterator<Item = (Arc<Pending>, u32, bool)> {
-    let pop = move || notes::pop(owner, since);
-    iter::from_fn(pop).filter_map(|(what, role)| match role {
-        Role::Polled { polls, is_loose } => Some((what, polls, is_loose)),
-        Role::Keeper => None,
-    })
 }
 
 /// As [`with`], for code of this task: none, if the innermost frame is another one's.

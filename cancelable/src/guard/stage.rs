@@ -4,6 +4,7 @@
 //! of the guard is here and relies on one rule: *the pointer is null, one of the two marks, or a box of our own.*
 
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::ptr;
 
 /// It has no destructor of its own, for the sake of a guard that never needs one: the guard's, which it is part of, takes
@@ -61,30 +62,31 @@ impl<T> Stage<T> {
         self.word.addr() > Self::OVER.addr()
     }
 
-    pub(super) fn get_mut(&mut self) -> Option<&mut T> {
-        // SAFETY: a box of our own, by the rule, and borrowed mutably through `self`.
-        self.is_boxed().then(|| unsafe { &mut *self.word })
+    pub(super) fn get(&mut self) -> Option<Pin<&mut T>> {
+        // SAFETY: a box of our own, by the rule, and borrowed mutably through `self`. What is in it stays there until it is
+        // dropped: it is given out pinned only.
+        self.is_boxed().then(|| unsafe { Pin::new_unchecked(&mut *self.word) })
     }
 
-    pub(super) fn get_or_default(&mut self) -> &mut T
+    pub(super) fn get_or_default(&mut self) -> Pin<&mut T>
     where
         T: Default,
     {
         if !self.is_boxed() {
             self.word = Box::into_raw(Box::default());
         }
-        // SAFETY: as in `get_mut`.
-        unsafe { &mut *self.word }
+        // SAFETY: as in `get`.
+        unsafe { Pin::new_unchecked(&mut *self.word) }
     }
 
     /// Back to plain.
     #[inline]
-    pub(super) fn take(&mut self) -> Option<Box<T>> {
+    pub(super) fn take(&mut self) -> Option<Pin<Box<T>>> {
         if !self.is_boxed() {
             return None;
         }
         let boxed = std::mem::replace(&mut self.word, Self::STARTED);
         // SAFETY: it came from `Box::into_raw` in `get_or_default`, and the word has just forgotten it.
-        Some(unsafe { Box::from_raw(boxed) })
+        Some(Box::into_pin(unsafe { Box::from_raw(boxed) }))
     }
 }

@@ -10,11 +10,11 @@ use super::origin::LOOKS;
 use crate::clock;
 use crate::context::{Frame, Inside, LateToken, Polled, StandIn};
 use crate::delay::Delay;
-use crate::pending::{Kind, Waiter, note_got_out};
+use crate::guard::Waits;
+use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
 use crate::runtime::Task;
-use crate::starved::PutOff;
-use crate::token::{CancellationToken, Registered};
+use crate::token::CancellationToken;
 
 /// A clock that was that of real time when a scope with a deadline began.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,10 +60,7 @@ pub(super) struct Live {
 pub(super) struct Exit {
     /// The token of a body that unwound when `registered` was with its stand-in.
     pub(super) unwound: Option<CancellationToken>,
-    /// How many polls in a row the runtime's budget has put a failure off.
-    pub(super) put_off: PutOff,
-    /// Woken by the holds that it waits for.
-    pub(super) waiter: Option<std::sync::Arc<Waiter>>,
+    pub(super) waits: Waits,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }
@@ -91,14 +88,8 @@ impl Live {
     /// The usual end of a poll that began without a cancel and is pending: nothing begun or ended inside, and registered
     /// with this waker already. A cancel that came in its middle has woken that, so there will be another poll.
     #[inline]
-    pub(super) fn is_as_before(
-        &self,
-        polled: &Polled,
-        is_foreign: bool,
-        registered: &Registered<CancellationToken>,
-        cx: &Context<'_>,
-    ) -> bool {
-        let is_registered = self.rides.is_some() || registered.has(cx.waker());
+    pub(super) fn is_as_before(&self, polled: &Polled, is_foreign: bool, has_waker: bool) -> bool {
+        let is_registered = self.rides.is_some() || has_waker;
         polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && is_registered
     }
 
@@ -198,10 +189,6 @@ impl Live {
                 }
             }
         }
-    }
-
-    pub(super) fn put_off(&self) -> Option<&PutOff> {
-        self.exit.as_ref().map(|exit| &exit.put_off)
     }
 
     pub(super) fn set_foreign(&mut self, is_foreign: bool, token: &CancellationToken) {

@@ -25,7 +25,6 @@ use crate::guard::Before;
 use crate::pending::Kind;
 use crate::reason::CancelReason;
 use crate::runtime::Task;
-use crate::starved::Starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
 
@@ -235,7 +234,8 @@ impl<O: Origin, F: Future> Region<O, F> {
         let live = this.live;
         let registered = this.registered.into_ref();
         let token = registered.token();
-        if !registered.has(cx.waker()) {
+        let has_waker = registered.has(cx.waker());
+        if !has_waker {
             live.task = Task::current();
         }
         if live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
@@ -251,7 +251,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if live.is_as_before(&polled, is_foreign, &registered, cx) {
+        if live.is_as_before(&polled, is_foreign, has_waker) {
             return Poll::Pending;
         }
         self.pending(Before::default(), polled, is_foreign, cx)
@@ -282,30 +282,25 @@ impl<O: Origin, F: Future> Region<O, F> {
         if live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
             live.poll_deadline(token, cx);
         }
-        if let Some(waiter) = live.exit.as_ref().and_then(|exit| exit.waiter.as_ref()) {
-            waiter.rest();
-        }
         // Not `is_cancelled`, which would have the deadline watched by a thread: this task does.
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
-        let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
-        let mut before = Before {
-            cancelled,
-            foreign,
-            told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
-            is_check_point: live.nature.is_check_point,
-            starved: Starved::before(live.put_off(), cancelled && live.nature.is_check_point),
-            ..Before::uncancelled(live.inside.clone())
+        let mut before = if cancelled && live.nature.is_check_point {
+            let foreign = with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
+            let waits = live.exit.as_mut().map(|exit| mem::take(&mut exit.waits));
+            Before::cancelled(token, foreign, waits.unwrap_or_default())
+        } else {
+            Before::spared(cancelled)
         };
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
-        let (poll, polled) = live.nature.enter(&frame, token, || before.poll(body, cx));
-        live.inside = before.inside.clone();
+        let inside = &mut live.inside;
+        let (poll, polled) = live.nature.enter(&frame, token, || before.poll(inside, body, cx));
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !cancelled && live.is_as_before(&polled, is_foreign, &registered, cx) {
+        if !cancelled && live.is_as_before(&polled, is_foreign, registered.has(cx.waker())) {
             return Poll::Pending;
         }
         self.pending(before, polled, is_foreign, cx)
@@ -455,7 +450,9 @@ impl<O: Origin, F: Future> Region<O, F> {
                 self.finish();
                 Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered, cx) => Poll::Pending,
+            (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered.has(cx.waker())) => {
+                Poll::Pending
+            }
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
@@ -524,16 +521,11 @@ impl<O: Origin, F: Future> Region<O, F> {
             let is_forced = live.poll_grace(cx);
             if !is_forced {
                 let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-                before.waiter = live.exit.as_mut().and_then(|exit| exit.waiter.take());
-                let may_fail = frame.enter(|| before.may_fail(&cause, &frame, cx));
-                if before.waiter.is_some() {
-                    live.exit.get_or_insert_default().waiter = before.waiter.take();
-                }
-                if !may_fail {
-                    return Poll::Pending;
-                }
-                if let Some(put_off) = before.starved.puts_off(live.put_off(), cx) {
-                    live.exit.get_or_insert_default().put_off = put_off;
+                let may_fail = frame.enter(|| before.may_fail(&live.inside, &cause, &frame, cx));
+                if !may_fail || before.is_put_off(cx) {
+                    if before.waits.is_some() {
+                        live.exit.get_or_insert_default().waits = before.waits;
+                    }
                     return Poll::Pending;
                 }
             }
