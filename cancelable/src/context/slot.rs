@@ -95,6 +95,7 @@ impl<'a> Outlook<'a> {
     }
 
     /// With a deadline by the wall's clock.
+    #[inline]
     pub(crate) fn until(self, at: Instant) -> Self {
         Self {
             until: Some(self.until.map_or(at, |until| until.min(at))),
@@ -133,8 +134,7 @@ pub(crate) trait LazyToken {
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
     /// Has it still to be made, below the token of the frame outside?
     fn wants_outer(&self) -> bool;
-    /// For one who may never need it, and is polled in this frame with its waker. `None`: it has been made, or has to be. What the
-    /// frames outside have for that is there.
+    /// For one who may never need it, and is polled in this frame with its waker. `None`: it has been made, or has to be.
     fn late(&self, frame: &Frame<'_>) -> Option<Arc<LateToken>>;
     /// Has that still to be made, below what the frame outside has?
     fn wants_outer_late(&self, frame: &Frame<'_>) -> bool;
@@ -336,18 +336,15 @@ impl<'a> Frame<'a> {
     /// The frame's token, for one who may never need it, and is polled in here with the frame's waker. `None`: it has been made, or
     /// has to be.
     pub(crate) fn late(&self) -> Option<Arc<LateToken>> {
-        let TokenOf::Lazy(token) = self.token else {
-            return None;
-        };
-        if token.wants_outer_late(self) {
-            self.make_outer_late_tokens();
+        match self.token {
+            TokenOf::Made(_) => None,
+            TokenOf::Lazy(token) => token.late(self),
         }
-        token.late(self)
     }
 
     /// As [`make_outer_tokens`](Self::make_outer_tokens).
     #[cold]
-    fn make_outer_late_tokens(&self) {
+    pub(crate) fn make_outer_late_tokens(&self) {
         let mut unmade = Vec::new();
         let mut at = self.outer();
         while let Some(frame) = at {

@@ -15,9 +15,14 @@ pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>, 
 }
 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
-#[inline]
+#[inline(always)]
 pub(super) fn is_cancelled_at_once(origin: &impl Origin, frame: &Frame<'_>) -> bool {
-    origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked())
+    origin.is_needed_at_once() && is_cancelled_now(frame)
+}
+
+#[cold]
+fn is_cancelled_now(frame: &Frame<'_>) -> bool {
+    frame.enter(|| frame.token().is_marked())
 }
 
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
@@ -43,7 +48,7 @@ pub(super) fn enter_sync<R>(
     with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer, &glance);
-        let mut unmade = Unmade::new(origin, about, outer);
+        let mut unmade = Unmade::new(origin, about, outer, None);
         let frame = Frame::lazy(&unmade, unmade.state(), about, None).of(task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {

@@ -154,7 +154,7 @@ impl Live {
     /// clock.
     pub(super) fn rides_on(&mut self, late: &Arc<LateToken>, outer: &Frame<'_>) -> bool {
         let is_again = mem::replace(&mut self.rode_in, late.polls()) == late.polls();
-        outer.is_late(late) && !(is_again && !outer.is_clear(false))
+        outer.is_late(late) && (!is_again || outer.is_clear(false))
     }
 
     /// Does anybody ride on it?
@@ -178,8 +178,15 @@ impl Live {
     }
 
     /// It is over, and had no token when this poll began; `made` since. Ends that, or what those have, or may have, who ride.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_unmade(&mut self, made: Option<CancellationToken>) {
+        if made.is_some() || self.late.is_some() {
+            self.end_made(made);
+        }
+    }
+
+    #[inline(never)]
+    fn end_made(&mut self, made: Option<CancellationToken>) {
         let location = self.nature.location;
         match self.late.take() {
             Some(late) => LateToken::end(late, |token| end_token(token, location)),

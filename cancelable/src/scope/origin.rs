@@ -241,61 +241,66 @@ pub(super) struct Unmade<'a, O> {
 }
 
 impl<'a, O: Origin> Unmade<'a, O> {
-    /// Of a region that begins, or of a sync one.
-    #[inline]
-    pub(super) fn new(origin: &'a O, about: &'a About, outer: Option<&'a Frame<'_>>) -> Self {
-        let above = origin.above().outlook(outer);
+    /// Of a region that begins, with its place for what is shared with those who ride; or of a sync one.
+    #[inline(always)]
+    pub(super) fn new(
+        origin: &'a O,
+        about: &'a About,
+        outer: Option<&'a Frame<'_>>,
+        late: Option<&'a LateSlot>,
+    ) -> Self {
         Self {
             origin,
             about,
             standing: None,
-            outlook: above.and_then(|above| origin.outlook(above)),
+            outlook: match origin.above().outlook(outer) {
+                Some(above) => origin.outlook(above),
+                None => None,
+            },
             made: OnceCell::new(),
-            late: None,
+            late,
             looks: Cell::new(LOOKS),
         }
     }
 
     /// Of one that is dropped.
     pub(super) fn dropped(origin: &'a O, about: &'a About) -> Self {
-        Self {
-            looks: Cell::new(0),
-            ..Self::new(origin, about, None)
-        }
+        let unmade = Self::new(origin, about, None, None);
+        unmade.looks.set(0);
+        unmade
     }
 
     /// In a later poll than the first. Of what rides, this is the frame outside.
+    #[inline(always)]
     pub(super) fn pending(
         standing: Standing<'a>,
         outer: Option<&'a Frame<'_>>,
         origin: &'a O,
         about: &'a About,
+        late: &'a LateSlot,
         looks: u8,
     ) -> Self {
-        let above = match standing {
-            Standing::Waits(stand_in, _) => Some(Outlook::of(stand_in.state_ref())),
-            Standing::Rides(..) => outer.and_then(Frame::outlook),
+        let above = match (standing, outer) {
+            (Standing::Waits(stand_in, _), _) => Some(Outlook::of(stand_in.state_ref())),
+            (Standing::Rides(..), Some(outer)) => outer.outlook(),
+            (Standing::Rides(..), None) => None,
         };
         Self {
             origin,
             about,
             standing: Some(standing),
-            outlook: above.and_then(|above| origin.outlook(above)),
+            outlook: match above {
+                Some(above) => origin.outlook(above),
+                None => None,
+            },
             made: OnceCell::new(),
-            late: None,
+            late: Some(late),
             looks: Cell::new(looks),
         }
     }
 
-    /// With a place for what is shared with those who ride.
-    pub(super) fn with_late(self, late: &'a LateSlot) -> Self {
-        Self {
-            late: Some(late),
-            ..self
-        }
-    }
-
     /// What check points are to ask until there is a token.
+    #[inline]
     pub(super) fn state(&self) -> StateRef<'a> {
         self.outlook.map_or(StateRef::wants_attention(), Outlook::state)
     }
@@ -361,11 +366,15 @@ impl<O: Origin> LazyToken for Unmade<'_, O> {
             return Some(late);
         }
         let waker = frame.waker()?;
-        let rides = || frame.outer_of_same_poll()?.late();
+        let rides = || {
+            let outer = frame.outer_of_same_poll()?;
+            frame.make_outer_late_tokens();
+            outer.late()
+        };
         let parent = match self.standing {
             Some(Standing::Waits(stand_in, _)) => StandIn::Made(stand_in.clone()),
             Some(Standing::Rides(late, _)) => StandIn::Late(Arc::clone(late)),
-            None => match rides().filter(|_| may_ride(self.origin)) {
+            None => match may_ride(self.origin).then(rides).flatten() {
                 Some(late) => StandIn::Late(late),
                 None => StandIn::Made(self.origin.above().token(frame.outer())),
             },

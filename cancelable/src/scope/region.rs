@@ -424,7 +424,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             late.count_poll();
         }
         let late = Cell::from_mut(&mut live.late);
-        let mut unmade = Unmade::pending(standing, outer, origin, &live.nature.about, live.looks).with_late(late);
+        let mut unmade = Unmade::pending(standing, outer, origin, &live.nature.about, late, live.looks);
         let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker())).of(live.task);
         let unwinding = OnUnwind {
             frame: &frame,
@@ -574,11 +574,13 @@ impl<O: Origin, F: Future> Region<O, F> {
     ) -> Poll<R> {
         with_frame(|outer| {
             // Asking is dear; but a poll is its task's.
-            let task = match outer {
-                Some(outer) if outer.wakes(cx.waker()) => outer.task(),
-                _ => Task::current(),
+            let (task, outer) = match outer {
+                Some(frame) if frame.wakes(cx.waker()) => (frame.task(), outer),
+                _ => {
+                    let task = Task::current();
+                    (task, outer.filter(|outer| outer.task().is(task)))
+                }
             };
-            let outer = outer.filter(|outer| outer.task().is(task));
             let this = self.as_mut().parts();
             let (origin, live, mut body) = (this.origin, this.live, this.body);
             assert!(
@@ -591,7 +593,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             // Asked before the frame is made, which it may turn quiet.
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer, &glance);
             let late = Cell::from_mut(&mut live.late);
-            let mut unmade = Unmade::new(origin, &nature.about, outer).with_late(late);
+            let mut unmade = Unmade::new(origin, &nature.about, outer, Some(late));
             let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker())).of(task);
             let unwinding = OnUnwind {
                 frame: &frame,
