@@ -1,5 +1,8 @@
 //! A process group of Unix: a child, and those of its descendants that have not left it.
 //!
+//! (The crate `process-wrap` makes such groups, too. Its wait has the child borrowed, so that nobody can signal meanwhile; it signals
+//! groups whose leader it has reaped; and it does not wait for those that are not children of this process.)
+//!
 //! A number stands for a process or a group as long as one of them is there, zombies included. So a signal cannot reach strangers
 //! before the child has been reaped. After that the group is asked whether somebody is in it right before it is sent a signal. In
 //! between, all numbers of the system would have to be used up.

@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
     let patience = std::env::args().nth(1).expect("an argument");
     let patience = parse_duration(&patience).expect("a duration");
     let asked: Result<_, Cancelled> = cancel_scope!(timeout = patience, async {
-        Ok(thread::abandon_async(|| io::stdin().lines().next()).await?)
+        thread::abandon_async(|| io::stdin().lines().next()).await
     })
     .await;
     match asked {
