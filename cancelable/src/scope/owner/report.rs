@@ -5,6 +5,9 @@ use std::fmt;
 use super::info::TaskInfo;
 use crate::scope::group::TaskPanic;
 
+/// So many tasks are named in one line of text.
+const NAMED: usize = 8;
+
 /// What became of the tasks of a [`TaskOwner`](crate::TaskOwner) that was [drained](crate::TaskOwner::drain): of those that ran
 /// when the drain began, and of those that a second drain found.
 ///
@@ -107,8 +110,11 @@ impl fmt::Display for DrainReport {
                 tasks.len(),
                 if tasks.len() == 1 { one } else { many }
             )?;
-            for (i, task) in tasks.iter().enumerate() {
+            for (i, task) in tasks.iter().take(NAMED).enumerate() {
                 write!(f, "{}{task}", if i == 0 { "" } else { "; " })?;
+            }
+            if let more @ 1.. = tasks.len().saturating_sub(NAMED) {
+                write!(f, "; and {more} more")?;
             }
             f.write_str(")")?;
         }
