@@ -123,8 +123,10 @@ fn collect(folder: &Path, paths: &mut BTreeSet<PathBuf>) -> Result<(), ReadError
     while let Some(folder) = folders.pop() {
         let failed = |error| ReadError::Io(folder.clone(), error);
         for entry in fs::read_dir(&folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            // Not through a link, which may lead round in a circle.
+            if entry.file_type().map_err(failed)?.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 paths.insert(path);
