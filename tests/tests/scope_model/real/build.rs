@@ -1,7 +1,9 @@
 //! From a program to futures.
 
 use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -205,25 +207,42 @@ impl<'a> Build<'a> {
 
     fn race(&mut self, observed: bool, branches: &[Node]) -> Fut {
         let world = self.world;
+        let is_decided = Arc::new(AtomicBool::new(false));
         let mut branches = branches.iter().map(|branch| {
             self.next_id();
             let body = self.node(branch, observed);
-            let world = Arc::clone(world);
+            let (world, decides) = (Arc::clone(world), Arc::clone(&is_decided));
             async move {
                 if observed {
                     world.learn(&current());
                 }
-                body.await
+                let output = body.await;
+                decides.store(true, Ordering::Relaxed);
+                output
             }
         });
         // A tuple where there are two, to try that as well.
         if branches.len() == 2 {
             let both = (branches.next().unwrap(), branches.next().unwrap());
-            return Box::pin(at!(world, "race", race(both)));
+            return Box::pin(once_more(at!(world, "race", race(both)), is_decided));
         }
         let all: Vec<_> = branches.collect();
-        Box::pin(at!(world, "race", race(all)))
+        Box::pin(once_more(at!(world, "race", race(all)), is_decided))
     }
+}
+
+/// Has the race polled once more when it is decided, and pending. If its losers have tokens it does so by itself, and otherwise has
+/// no need to, for it has polled them again.
+async fn once_more<F: Future>(race: F, is_decided: Arc<AtomicBool>) -> F::Output {
+    let mut race = pin!(race);
+    poll_fn(|cx| {
+        let poll = race.as_mut().poll(cx);
+        if poll.is_pending() && is_decided.swap(false, Ordering::Relaxed) {
+            cx.waker().wake_by_ref();
+        }
+        poll
+    })
+    .await
 }
 
 #[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]

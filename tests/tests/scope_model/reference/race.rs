@@ -29,6 +29,7 @@ pub(super) fn race(
     world: &mut World,
     waker: usize,
 ) -> Option<Output> {
+    let is_old = winner.is_some();
     loop {
         let was_won = winner.is_some();
         let grace = world
@@ -58,6 +59,9 @@ pub(super) fn race(
             return branches[(*winner)?].ended.take()?;
         }
         if was_won || winner.is_none() {
+            if was_won && !is_old {
+                world.wake(waker);
+            }
             return None;
         }
         for branch in branches.iter_mut().filter(|branch| branch.ended.is_none()) {
