@@ -226,7 +226,7 @@ impl<F: Future> Guard<F> {
             Some(Ok(!frame.is_quiet() && frame.token().is_cancelled()))
         });
         let mut before = match is_cancelled {
-            None => return this.inner.poll(cx).map(Ok),
+            None => return self.poll_elsewhere(cx),
             Some(Err(cancelled)) => {
                 this.stage.end();
                 return Poll::Ready(Err(cancelled));
@@ -253,6 +253,22 @@ impl<F: Future> Guard<F> {
                 None => Poll::Pending,
             }),
         }
+    }
+
+    /// A poll where there is no scope, or in that of another task: the guard counts in none from then on. It stays registered, for
+    /// whoever shares it may still be where it was, and is to be woken.
+    #[cold]
+    fn poll_elsewhere(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
+        let this = self.project();
+        let poll = this.inner.poll(cx);
+        if poll.is_ready() {
+            leave(this.stage);
+        } else if let Some(special) = this.stage.get() {
+            special.project().inside.note(cx.waker());
+        } else {
+            this.stage.start();
+        }
+        poll.map(Ok)
     }
 
     /// The end of a pending poll that was not under a quiet token throughout, or not a usual one.

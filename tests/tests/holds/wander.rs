@@ -354,3 +354,74 @@ fn l12_the_last_item_of_a_stream_is_waited_for_where_the_stream_is_polled() {
     assert!(matches!(task_b.run(), Poll::Ready(Ok(Ok(())))));
     assert_eq!(log.all(), ["begun", "done"]);
 }
+
+/// Has something polled by code that is in no scope.
+type Elsewhere = fn(Boxed) -> Boxed;
+
+fn polled_once(mut future: Boxed) -> Boxed {
+    assert!(poll_once(&mut future).is_pending());
+    future
+}
+
+/// A task of its own, whose executor is driven in a scope that is cancelled.
+fn polled_in_a_driven_task(future: Boxed) -> Boxed {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let task = runtime.spawn(async move { polled_once(future) });
+    let token = CancellationToken::new();
+    token.cancel();
+    token.sync_scope(|| runtime.block_on(task)).unwrap()
+}
+
+const ELSEWHERE: [(&str, Elsewhere); 3] = [
+    ("in no scope", polled_once),
+    ("on another thread", |future| {
+        std::thread::spawn(move || polled_once(future)).join().unwrap()
+    }),
+    ("in another's task", polled_in_a_driven_task),
+];
+
+#[test]
+fn l12_a_guard_under_a_foreign_waker_that_is_polled_in_no_scope_does_not_count_where_it_was() {
+    for (name, polled_elsewhere) in ELSEWHERE {
+        let token = CancellationToken::new();
+        let place: Place = Arc::new(Mutex::new(Some(async { guard(pending::<Outcome>()).await? }.boxed())));
+        let (open, gate) = oneshot::channel::<()>();
+        let mut task = Driven::new(token.scope(async {
+            let begins = poll_fn(|_| {
+                let mut place = place.lock().unwrap();
+                assert!(poll_once(place.as_mut().unwrap()).is_pending());
+                Poll::Ready(())
+            });
+            guard(begins).await?;
+            gate.await.unwrap();
+            check()
+        }));
+        assert!(task.run().is_pending());
+        let guarded = place.lock().unwrap().take().unwrap();
+        let guarded = polled_elsewhere(guarded);
+        token.cancel();
+        open.send(()).unwrap();
+        assert!(
+            matches!(task.run(), Poll::Ready(Err(_))),
+            "{name}: the check is spared for it"
+        );
+        drop(guarded);
+    }
+}
+
+#[test]
+fn l10_a_guard_that_has_begun_in_no_scope_does_not_fail_before_it_is_polled_on() {
+    for (name, polled_elsewhere) in ELSEWHERE {
+        let (open, gate) = oneshot::channel::<()>();
+        let value = async move {
+            gate.await.unwrap();
+            Ok(())
+        };
+        let guarded = polled_elsewhere(async { guard(value).await? }.boxed());
+        open.send(()).unwrap();
+        let token = CancellationToken::new();
+        token.cancel();
+        let outcome = Driven::new(token.scope(guarded)).run();
+        assert!(matches!(outcome, Poll::Ready(Ok(()))), "{name}: {outcome:?}");
+    }
+}

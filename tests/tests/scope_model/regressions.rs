@@ -260,3 +260,55 @@ fn what_is_left_behind_in_a_poll_counts_in_the_next_one_of_the_same_check_point(
     ];
     check(1, function(false, value, awaits));
 }
+
+#[test]
+fn what_is_polled_in_no_scope_does_not_count_where_it_was() {
+    let awaits = vec![
+        guard(select(USE, Yield(0))),
+        Spawn(Box::new(guard(Use { which: 0, take: true }))),
+        Forever,
+    ];
+    let member = guard(function(false, guard(Yield(4)), awaits));
+    let keeps = function(
+        false,
+        within(Kind::Shield, Yield(0)),
+        vec![crowd(1, vec![member], TURN)],
+    );
+    check(3, within(Kind::Scope, keeps));
+}
+
+#[test]
+fn who_shares_what_another_polls_in_no_scope_is_woken_by_the_cancel() {
+    let turn = Turn {
+        guarded: false,
+        turns: 1,
+        ..TURN
+    };
+    let awaits = vec![
+        guard(select(USE, Yield(0))),
+        Spawn(Box::new(guard(USE))),
+        Members {
+            per_poll: 1,
+            members: vec![crowd(1, vec![finish(USE)], turn)],
+        },
+    ];
+    check(2, function(true, guard(Forever), awaits));
+}
+
+#[test]
+fn a_race_that_is_decided_polls_its_losers_by_itself() {
+    let races = vec![
+        Race {
+            observed: false,
+            branches: vec![Yield(2)],
+        },
+        Race {
+            observed: false,
+            branches: vec![finish(Forever), Node::Check],
+        },
+    ];
+    check_undisturbed(Members {
+        per_poll: 1,
+        members: races,
+    });
+}
