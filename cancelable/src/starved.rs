@@ -93,6 +93,11 @@ impl Starved {
         poll
     }
 
+    /// Is the future pending by itself, as far as this goes?
+    pub(crate) fn is_not(&self) -> bool {
+        self.why == Why::Own && !self.is_early
+    }
+
     /// Is the check point put off? Then the task is polled again. `before`: what it keeps of earlier polls, and of this one then.
     pub(crate) fn puts_off(&self, before: Option<&PutOff>, cx: &Context<'_>) -> Option<PutOff> {
         let polls = before.map_or(0, |before| before.polls);

@@ -18,4 +18,4 @@ pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use inside::Inside;
 pub(crate) use notes::{Mark, is_noted_since, mark};
-pub(crate) use slot::{About, Frame, LazyToken, Outside, Polled, with as with_frame, with_frame_of};
+pub(crate) use slot::{About, Frame, LazyToken, Outside, Polled, task_of, with as with_frame, with_frame_of};

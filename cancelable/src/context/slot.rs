@@ -53,6 +53,8 @@ pub(crate) struct About {
 impl About {
     /// Of a frame whose token was given.
     pub(crate) const GIVEN: &'static Self = &Self::nothing(Outside::Stranger);
+    /// Of the code round it, and nothing else.
+    pub(crate) const ROUND: &'static Self = &Self::nothing(Outside::Round);
     /// Of a shield.
     pub(crate) const SHIELD: &'static Self = &Self::nothing(Outside::Shielded);
 
@@ -535,6 +537,15 @@ pub(super) fn polled_since(owner: usize, since: Mark) -> impl Iterator<Item = (A
 #[inline]
 pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     with(|frame| f(frame.filter(|frame| frame.task.is(task))))
+}
+
+/// The task that is being polled with this waker. If the innermost frame's poll was given the very same, it is that one's.
+#[inline]
+pub(crate) fn task_of(waker: &Waker) -> Task {
+    with(|frame| match frame {
+        Some(frame) if frame.wakes(waker) => frame.task,
+        _ => Task::current(),
+    })
 }
 
 /// As [`Frame::note`], in the innermost frame.

@@ -3,141 +3,51 @@
 //! Whichever branch decides, the others are cancelled and driven to their end; nothing is dropped that could still get
 //! out by itself. A panic decides as well, and goes on when the others are out.
 
-use std::any::Any;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::nature::Nature;
-use super::origin::Child;
-use super::region::Region;
-use crate::context::{About, with_frame};
+use super::branch::{Branch, Here, Rule};
+use crate::context::{task_of, with_frame, with_frame_of};
+use crate::runtime::Task;
+use crate::token::CancellationToken;
 use crate::unwind::FirstPanic;
 
-/// Which outputs end the other branches. A type rather than a function pointer, whose higher-ranked signature keeps
-/// rustc from seeing that a spawned future is `Send` where outputs borrow.
-pub trait Rule<T> {
-    /// What has happened then, for those who are cancelled by it.
-    const DECIDED: &'static str;
-
-    fn decides(output: &T) -> bool;
-}
-
-pin_project_lite::pin_project! {
-    /// One future in a scope of its own, with a place for its output.
-    pub struct Branch<F: Future, U> {
-        #[pin]
-        region: Region<Child, F>,
-        state: State<F::Output>,
-        rule: PhantomData<U>,
-    }
-}
-
-enum State<T> {
-    Running,
-    /// Ended with this output.
-    Output(T),
-    /// Ended without: cancelled, superseded before it started, or panicked.
-    Over,
-}
-
-/// How a branch came out of one poll.
-#[derive(Debug)]
-pub enum Step {
-    Pending,
-    /// It has ended, now or in an earlier poll; with an output that decides, or not.
-    Ended {
-        decides: bool,
-    },
-    Panicked(Box<dyn Any + Send>),
-}
-
-/// A branch, whatever its future. Lent, never owned, so that the set of branches keeps its own auto traits.
-pub trait AnyBranch {
-    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step;
-    /// Another branch has decided; or else it has panicked.
-    fn supersede(self: Pin<&mut Self>, has_panicked: bool);
+/// What is done to each branch in turn, whatever its future.
+pub trait Visitor {
+    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>);
 }
 
 /// Several branches; numbered from 0 in order.
 pub trait Branches {
-    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>));
+    fn visit(self: Pin<&mut Self>, visitor: &mut impl Visitor);
 }
 
-impl<F: Future, U> Branch<F, U> {
-    pub(super) fn new(f: F, location: &'static Location<'static>) -> Self {
-        let nature = Nature {
-            // Not before it is superseded: a cancel from outside is for the check point outside to notice, for a branch
-            // that gave up would leave the whole without an output, and, where it has to finish, without an end.
-            is_check_point: false,
-            owns_token: true,
-            shields: false,
-            about: About::default(),
-            location,
-        };
-        Self {
-            region: Region::new(Child, nature, f),
-            state: State::Running,
-            rule: PhantomData,
-        }
+pin_project_lite::pin_project! {
+    /// A set of branches, and what has become of them.
+    pub struct Together<S>
+    where
+        S: Branches,
+    {
+        #[pin]
+        set: S,
+        decision: Decision,
+        location: &'static Location<'static>,
+        // What is ambient outside, once the branches are pending in there; if nothing is, the token that is never cancelled.
+        home: Option<CancellationToken>,
+        // Branches may have begun that have not ended.
+        is_running: bool,
     }
 
-    pub(super) fn take_output(self: Pin<&mut Self>) -> Option<F::Output> {
-        match std::mem::replace(self.project().state, State::Over) {
-            State::Output(output) => Some(output),
-            _ => None,
-        }
-    }
-}
-
-impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
-    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step {
-        let mut this = self.project();
-        match this.state {
-            State::Running => {}
-            State::Output(output) => {
-                return Step::Ended {
-                    decides: U::decides(output),
-                };
-            }
-            State::Over => return Step::Ended { decides: false },
-        }
-        // What a losing branch may take to get out is what the scope outside grants.
-        let grace = with_frame(|frame| frame.and_then(|frame| frame.grace()));
-        this.region.as_mut().set_grace(grace);
-        let region = this.region.as_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(cx, |result| result)));
-        match polled {
-            Ok(Poll::Pending) => Step::Pending,
-            Ok(Poll::Ready(Ok(output))) => {
-                let decides = U::decides(&output);
-                *this.state = State::Output(output);
-                Step::Ended { decides }
-            }
-            Ok(Poll::Ready(Err(_))) => {
-                *this.state = State::Over;
-                Step::Ended { decides: false }
-            }
-            Err(panic) => {
-                *this.state = State::Over;
-                Step::Panicked(panic)
-            }
-        }
-    }
-
-    fn supersede(self: Pin<&mut Self>, has_panicked: bool) {
-        if matches!(self.state, State::Running) {
-            let this = self.project();
-            let why = if has_panicked {
-                "another branch panicked"
-            } else {
-                U::DECIDED
-            };
-            if !this.region.supersede(why) {
-                *this.state = State::Over;
+    impl<S> PinnedDrop for Together<S>
+    where
+        S: Branches,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            if this.is_running {
+                this.abandon();
             }
         }
     }
@@ -145,8 +55,8 @@ impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
 
 /// Which branch decided the others' fate, or the panic that did.
 #[derive(Default)]
-pub(super) struct Decision {
-    pub(super) by: Option<usize>,
+struct Decision {
+    by: Option<usize>,
     panics: FirstPanic,
 }
 
@@ -154,49 +64,200 @@ impl Decision {
     fn is_made(&self) -> bool {
         self.by.is_some() || self.panics.has_panicked()
     }
+}
 
-    /// Polls all branches that have not ended; ready once all of them have, one way or another.
+impl<S: Branches> Together<S> {
+    pub(super) fn new(set: S, location: &'static Location<'static>) -> Self {
+        Self {
+            set,
+            decision: Decision::default(),
+            location,
+            home: None,
+            is_running: false,
+        }
+    }
+
+    pub(super) fn set(self: Pin<&mut Self>) -> Pin<&mut S> {
+        self.project().set
+    }
+
+    /// Polls all branches that have not ended; ready once all of them have, one way or another: with the number of the one that
+    /// decided.
     ///
     /// # Panics
     ///
     /// Resumes the first panic of a branch, when the others have ended.
-    pub(super) fn poll_all<B: Branches>(&mut self, mut branches: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let was_made = self.is_made();
-            let mut pending = false;
-            let mut number = 0;
-            branches.as_mut().visit(&mut |branch| {
-                if self.is_made() && !was_made {
-                    // Decided a moment ago: what has not started need not start.
-                    pending = true;
-                    return;
-                }
-                match branch.step(cx) {
-                    Step::Pending => pending = true,
-                    Step::Ended { decides } => {
-                        if decides && !self.is_made() {
-                            self.by = Some(number);
-                        }
-                    }
-                    Step::Panicked(panic) => self.panics.add(panic),
-                }
-                number += 1;
-            });
-            if !pending {
-                mem::take(&mut self.panics).resume();
-                return Poll::Ready(());
+    #[inline]
+    pub(super) fn poll_all(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let this = self.project();
+        let (mut set, decision) = (this.set, this.decision);
+        let task = task_of(cx.waker());
+        if let Some(home) = this.home {
+            if !is_at(home, cx) {
+                move_out(set.as_mut(), home, this.location);
             }
-            if was_made || !self.is_made() {
+        }
+        *this.is_running = true;
+        loop {
+            let was_made = decision.is_made();
+            let mut round = Round {
+                here: Here {
+                    task,
+                    location: this.location,
+                    has_panicked: decision.panics.has_panicked(),
+                },
+                cx: &mut *cx,
+                from: 0,
+                at: 0,
+                is_pending: false,
+                was_made,
+                decision: &mut *decision,
+            };
+            round.run(set.as_mut());
+            let here = round.here;
+            if !round.is_pending {
+                *this.is_running = false;
+                mem::take(&mut decision.panics).resume();
+                return Poll::Ready(decision.by);
+            }
+            if was_made || !decision.is_made() {
+                if this.home.is_none() {
+                    *this.home = Some(outside(task));
+                }
                 return Poll::Pending;
             }
             // Decided in this round: tell the others, and let those end now that can.
-            // (Wakers and callbacks are called, and if one panics the other branches are told all the same.)
-            let has_panicked = self.by.is_none();
-            branches
-                .as_mut()
-                .visit(&mut |branch| self.panics.run(|| branch.supersede(has_panicked)));
+            supersede(set.as_mut(), decision, here);
         }
     }
+
+    /// Dropped before all have ended.
+    #[cold]
+    fn abandon(self: Pin<&mut Self>) {
+        struct Abandon<'a> {
+            home: &'a CancellationToken,
+            location: &'static Location<'static>,
+            panics: FirstPanic,
+        }
+
+        impl Visitor for Abandon<'_> {
+            fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+                let (home, location) = (self.home, self.location);
+                self.panics.run(|| branch.abandon(home, location));
+            }
+        }
+
+        let this = self.project();
+        let nowhere = CancellationToken::never();
+        let mut abandon = Abandon {
+            home: this.home.as_ref().unwrap_or(&nowhere),
+            location: this.location,
+            panics: FirstPanic::default(),
+        };
+        this.set.visit(&mut abandon);
+        abandon.panics.resume();
+    }
+}
+
+/// The token of the frame outside.
+fn outside(task: Task) -> CancellationToken {
+    with_frame_of(task, |outer| {
+        outer.map_or(CancellationToken::never(), |outer| outer.token().clone())
+    })
+}
+
+/// Is this where `home` is ambient, and would a cancel of that have this poll repeated?
+fn is_at(home: &CancellationToken, cx: &Context<'_>) -> bool {
+    with_frame(|outer| match outer {
+        Some(outer) => outer.wakes(cx.waker()) && outer.token() == home,
+        None => *home == CancellationToken::never(),
+    })
+}
+
+/// One round of polls.
+struct Round<'a, 'c> {
+    here: Here,
+    cx: &'a mut Context<'c>,
+    /// The number of the first one to be polled.
+    from: usize,
+    /// The number of the next one.
+    at: usize,
+    is_pending: bool,
+    was_made: bool,
+    decision: &'a mut Decision,
+}
+
+impl Round<'_, '_> {
+    #[inline]
+    fn run<S: Branches>(&mut self, mut set: Pin<&mut S>) {
+        // What a branch that panics leaves half-done is its own, and is not polled again.
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| set.as_mut().visit(self))) {
+            self.decision.panics.add(panic);
+            (self.from, self.at) = (self.at, 0);
+        }
+    }
+}
+
+impl Visitor for Round<'_, '_> {
+    #[inline]
+    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+        let number = self.at;
+        self.at += 1;
+        if number < self.from {
+            return;
+        }
+        let is_made = self.decision.is_made();
+        if is_made && !self.was_made {
+            // Decided a moment ago: what has not started need not start.
+            self.is_pending = true;
+            return;
+        }
+        match branch.poll(self.here, self.cx) {
+            Poll::Pending => self.is_pending = true,
+            Poll::Ready(decides) => {
+                if decides && !is_made {
+                    self.decision.by = Some(number);
+                }
+            }
+        }
+    }
+}
+
+/// Tells the others that the decision is made. (Wakers and callbacks are called, and if one panics the other branches are told all the
+/// same.)
+fn supersede<S: Branches>(set: Pin<&mut S>, decision: &mut Decision, here: Here) {
+    struct Supersede<'a> {
+        here: Here,
+        panics: &'a mut FirstPanic,
+    }
+
+    impl Visitor for Supersede<'_> {
+        fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+            let here = self.here;
+            self.panics.run(|| branch.supersede(here));
+        }
+    }
+
+    let here = Here {
+        has_panicked: decision.by.is_none(),
+        ..here
+    };
+    let panics = &mut decision.panics;
+    set.visit(&mut Supersede { here, panics });
+}
+
+/// The branches are polled in another place than where they began.
+#[cold]
+fn move_out<S: Branches>(set: Pin<&mut S>, home: &CancellationToken, location: &'static Location<'static>) {
+    struct MoveOut<'a>(&'a CancellationToken, &'static Location<'static>);
+
+    impl Visitor for MoveOut<'_> {
+        fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+            branch.move_out(self.0, self.1);
+        }
+    }
+
+    set.visit(&mut MoveOut(home, location));
 }
 
 pin_project_lite::pin_project! {
@@ -214,14 +275,16 @@ pin_project_lite::pin_project! {
 pub struct Nil;
 
 impl Branches for Nil {
-    fn visit(self: Pin<&mut Self>, _: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {}
+    #[inline]
+    fn visit(self: Pin<&mut Self>, _: &mut impl Visitor) {}
 }
 
 impl<F: Future, U: Rule<F::Output>, R: Branches> Branches for Cons<F, U, R> {
-    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {
+    #[inline]
+    fn visit(self: Pin<&mut Self>, visitor: &mut impl Visitor) {
         let this = self.project();
-        f(this.head);
-        this.tail.visit(f);
+        visitor.visit(this.head);
+        this.tail.visit(visitor);
     }
 }
 
@@ -235,8 +298,8 @@ pub struct Many<F: Future, U> {
 }
 
 impl<F: Future, U> Many<F, U> {
-    pub(super) fn new(futures: impl IntoIterator<Item = F>, location: &'static Location<'static>) -> Self {
-        let branch = |future| Box::pin(Branch::new(future, location));
+    pub(super) fn new(futures: impl IntoIterator<Item = F>) -> Self {
+        let branch = |future| Box::pin(Branch::new(future));
         Self {
             branches: futures.into_iter().map(branch).collect(),
         }
@@ -244,9 +307,10 @@ impl<F: Future, U> Many<F, U> {
 }
 
 impl<F: Future, U: Rule<F::Output>> Branches for Many<F, U> {
-    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {
+    #[inline]
+    fn visit(self: Pin<&mut Self>, visitor: &mut impl Visitor) {
         for branch in &mut self.get_mut().branches {
-            f(branch.as_mut());
+            visitor.visit(branch.as_mut());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! holds after: the outer code's token is back, and whatever the scope started has been told to stop.
 
 mod ambient;
+mod branch;
 mod branches;
 mod enter;
 mod group;

@@ -161,6 +161,38 @@ impl Origin for Dropped {
     }
 }
 
+/// The token of a branch that has lost before it was made: cancelled, for whoever looks.
+pub(super) struct Superseded {
+    pub(super) why: &'static str,
+    pub(super) location: &'static Location<'static>,
+}
+
+impl Origin for Superseded {
+    fn is_below_outer(&self) -> bool {
+        true
+    }
+
+    fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
+        StateRef::wants_attention()
+    }
+
+    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
+        false
+    }
+
+    fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
+        true
+    }
+
+    fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
+        let token = Child.make(outer, about);
+        if !token.is_cancelled() {
+            token.cancel_with(CancelReason::superseded(self.why, None, self.location));
+        }
+        token
+    }
+}
+
 /// How often check points of one region look closer, at a deadline of its own or of what is outside, which takes a reading of the
 /// clock, before its token is made: that costs as much as a dozen of them, and is cheaper to ask by far.
 pub(super) const LOOKS: u8 = 8;

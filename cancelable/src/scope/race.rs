@@ -6,7 +6,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::branches::{Branch, Branches, Cons, Decision, Many, Nil, Rule};
+use super::branch::{Branch, Rule};
+use super::branches::{Branches, Cons, Many, Nil, Together};
 
 /// Runs several futures, takes the first output, and cancels the others, with kind
 /// [`Superseded`](crate::ReasonKind::Superseded), and *drives them to their end*: each unwinds as under any other cancel,
@@ -41,8 +42,7 @@ use super::branches::{Branch, Branches, Cons, Decision, Many, Nil, Rule};
 #[track_caller]
 pub fn race<B: IntoRace>(branches: B) -> Race<B::Set> {
     Race {
-        set: branches.into_set(Location::caller()),
-        decision: Decision::default(),
+        together: Together::new(branches.into_set(), Location::caller()),
     }
 }
 
@@ -51,10 +51,12 @@ pin_project_lite::pin_project! {
     // Generic over the set, not over what it was made from: the struct then says nothing of output types being equal,
     // which rustc could not prove again for a spawned future whose outputs borrow.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Race<S> {
+    pub struct Race<S>
+    where
+        S: Branches,
+    {
         #[pin]
-        set: S,
-        decision: Decision,
+        together: Together<S>,
     }
 }
 
@@ -62,9 +64,9 @@ impl<S: RaceSet> Future for Race<S> {
     type Output = S::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
-        let mut this = self.project();
-        ready!(this.decision.poll_all(this.set.as_mut(), cx));
-        match this.decision.by.and_then(|number| this.set.take(number)) {
+        let mut together = self.project().together;
+        let decided = ready!(together.as_mut().poll_all(cx));
+        match decided.and_then(|number| together.set().take(number)) {
             Some(output) => Poll::Ready(output),
             // All were cancelled from outside and had nothing to say: whoever cancelled ends us.
             None => Poll::Pending,
@@ -72,7 +74,7 @@ impl<S: RaceSet> Future for Race<S> {
     }
 }
 
-impl<S> fmt::Debug for Race<S> {
+impl<S: Branches> fmt::Debug for Race<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Race").finish_non_exhaustive()
     }
@@ -89,7 +91,7 @@ pub trait IntoRace: sealed::Sealed {
     #[doc(hidden)]
     type Set: RaceSet<Output = Self::Output>;
     #[doc(hidden)]
-    fn into_set(self, location: &'static Location<'static>) -> Self::Set;
+    fn into_set(self) -> Self::Set;
 }
 
 mod sealed {
@@ -155,8 +157,8 @@ impl<F: Future> IntoRace for Vec<F> {
     type Output = F::Output;
     type Set = Many<F, First>;
 
-    fn into_set(self, location: &'static Location<'static>) -> Many<F, First> {
-        Many::new(self, location)
+    fn into_set(self) -> Many<F, First> {
+        Many::new(self)
     }
 }
 
@@ -166,8 +168,8 @@ impl<F: Future, const N: usize> IntoRace for [F; N] {
     type Output = F::Output;
     type Set = Many<F, First>;
 
-    fn into_set(self, location: &'static Location<'static>) -> Many<F, First> {
-        Many::new(self, location)
+    fn into_set(self) -> Many<F, First> {
+        Many::new(self)
     }
 }
 
@@ -175,11 +177,11 @@ impl<F: Future, const N: usize> IntoRace for [F; N] {
 macro_rules! cons {
     (type $rule:ident;) => { Nil };
     (type $rule:ident; $first:ident $($rest:ident)*) => { Cons<$first, $rule, cons!(type $rule; $($rest)*)> };
-    (value $location:ident;) => { Nil };
-    (value $location:ident; $first:ident $($rest:ident)*) => {
+    (value;) => { Nil };
+    (value; $first:ident $($rest:ident)*) => {
         Cons {
-            head: Branch::new($first, $location),
-            tail: cons!(value $location; $($rest)*),
+            head: Branch::new($first),
+            tail: cons!(value; $($rest)*),
         }
     };
 }
@@ -193,9 +195,9 @@ macro_rules! race_tuple {
             type Output = T;
             type Set = cons!(type First; $($f)+);
 
-            fn into_set(self, location: &'static Location<'static>) -> Self::Set {
+            fn into_set(self) -> Self::Set {
                 let ($($value,)+) = self;
-                cons!(value location; $($value)+)
+                cons!(value; $($value)+)
             }
         }
     };

@@ -15,7 +15,7 @@ use super::live::{Exit, Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
 use super::place::clear;
-use super::state::State;
+use super::state::{HasState, LateState, State};
 use crate::clock;
 use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
@@ -30,18 +30,24 @@ use crate::unwind::FirstPanic;
 
 pin_project_lite::pin_project! {
     /// A body under a token that comes from `origin`.
-    pub(crate) struct Region<O, F> {
+    pub(crate) struct Region<O, F, S = State>
+    where
+        S: HasState,
+    {
         origin: O,
-        state: State,
+        state: S,
         // In place from the start; `None` once it is done.
         #[pin]
         body: Option<F>,
     }
 
-    impl<O, F> PinnedDrop for Region<O, F> {
+    impl<O, F, S> PinnedDrop for Region<O, F, S>
+    where
+        S: HasState,
+    {
         fn drop(this: Pin<&mut Self>) {
             // Otherwise it never was pending, or has cleaned up when it was done.
-            if this.state.live().is_begun {
+            if this.state.is_begun() {
                 this.abandon();
             }
         }
@@ -99,7 +105,30 @@ impl<O, F> Region<O, F> {
             body,
         }
     }
+}
 
+/// A region without a state, which whoever owns it polls and drops until it needs one.
+impl<O, F> Region<O, F, LateState> {
+    pub(super) fn stateless(origin: O, body: F) -> Self {
+        Self {
+            origin,
+            state: LateState::default(),
+            body: Some(body),
+        }
+    }
+
+    pub(super) fn has_state(&self) -> bool {
+        self.state.is_made()
+    }
+
+    /// The place for its state, and that of its body.
+    pub(super) fn places(self: Pin<&mut Self>) -> (&mut LateState, Pin<&mut Option<F>>) {
+        let this = self.project();
+        (this.state, this.body)
+    }
+}
+
+impl<O, F, S: HasState> Region<O, F, S> {
     fn parts(self: Pin<&mut Self>) -> Parts<'_, O, F> {
         let this = self.project();
         let (registered, live) = this.state.parts();
@@ -111,6 +140,11 @@ impl<O, F> Region<O, F> {
         }
     }
 
+    /// Has it been pending, and is it not over?
+    pub(super) fn is_begun(&self) -> bool {
+        self.state.is_begun()
+    }
+
     pub(super) fn origin(&self) -> &O {
         &self.origin
     }
@@ -119,8 +153,10 @@ impl<O, F> Region<O, F> {
         self.project().origin
     }
 
-    pub(super) fn set_grace(self: Pin<&mut Self>, grace: Option<Duration>) {
-        self.parts().live.nature.about.grace = grace;
+    /// Has it end when its token is cancelled, with its body or, after the grace, without.
+    pub(super) fn lose(self: Pin<&mut Self>, grace: Option<Duration>) {
+        let nature = &mut self.parts().live.nature;
+        (nature.is_check_point, nature.about.grace) = (true, grace);
     }
 
     /// Ends the grace of a cancelled region, if it has one or not: its body goes when it is pending again.
@@ -128,26 +164,17 @@ impl<O, F> Region<O, F> {
         self.parts().live.exit.get_or_insert_default().grace = Some(Delay::over());
     }
 
-    /// Cancels a running region's own token, and has it end with its body or without; one that has not started never will
-    /// (`false`).
-    pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) -> bool {
+    /// Cancels the token of a running region that has one.
+    pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) {
         let this = self.parts();
-        this.live.nature.is_check_point = true;
-        if this.live.is_begun {
-            // A branch has its token once it has been pending, or has unwound.
-            debug_assert!(!this.live.is_unmade || this.live.unwound().is_some());
-            let reason = CancelReason::superseded(why, None, this.live.nature.location);
-            let token = this.live.unwound().unwrap_or_else(|| this.registered.token());
-            token.cancel_with(reason);
-        } else {
-            clear(this.body);
-        }
-        this.live.is_begun
+        debug_assert!(!this.live.is_unmade);
+        let reason = CancelReason::superseded(why, None, this.live.nature.location);
+        this.registered.token().cancel_with(reason);
     }
 
     /// The region goes away: dropped, or done. Cancels first and drops the body after, so that a destructor that waits
     /// for the scope's threads does not wait for ever; and drops it within the region's frame.
-    fn abandon(self: Pin<&mut Self>) {
+    pub(super) fn abandon(self: Pin<&mut Self>) {
         let this = self.parts();
         let live = this.live;
         let mut body = this.body;
@@ -187,7 +214,7 @@ impl<O, F> Region<O, F> {
 }
 
 /// Polls a body; when it is done, its remains are dropped in here.
-fn poll_body<F: Future>(mut body: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+pub(super) fn poll_body<F: Future>(mut body: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
     let poll = running(body.as_mut()).poll(cx);
     if poll.is_ready() {
         clear(body);
@@ -195,14 +222,14 @@ fn poll_body<F: Future>(mut body: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> 
     poll
 }
 
-fn running<F>(body: Pin<&mut Option<F>>) -> Pin<&mut F> {
+pub(super) fn running<F>(body: Pin<&mut Option<F>>) -> Pin<&mut F> {
     match body.as_pin_mut() {
         Some(future) => future,
         None => unreachable!("the body is there"),
     }
 }
 
-impl<O: Origin, F: Future> Region<O, F> {
+impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
     /// Polls the body. `end` makes the caller's output; called where the result is, it leaves less to be moved and looked at on
     /// every poll.
     #[inline]
@@ -397,7 +424,7 @@ impl<O: Origin, F: Future> Region<O, F> {
 
     /// The less usual ends of a pending poll.
     #[inline(never)]
-    fn pending(
+    pub(super) fn pending(
         mut self: Pin<&mut Self>,
         before: Before,
         polled: Polled,
