@@ -97,6 +97,8 @@ pub(crate) struct Frame<'a> {
     /// In which it was entered. Those that are driven from within are not cancelled by it.
     task: Task,
     outer: Cell<*const Frame<'static>>,
+    /// Its state wants attention so that who asks first is noticed; then it is that of the frame outside.
+    is_unasked: Cell<bool>,
 }
 
 impl<'a> Frame<'a> {
@@ -126,6 +128,7 @@ impl<'a> Frame<'a> {
             waker,
             task: Task::ANY,
             outer: Cell::new(ptr::null()),
+            is_unasked: Cell::new(false),
         }
     }
 
@@ -133,6 +136,32 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     pub(crate) fn of(self, task: Task) -> Self {
         Self { task, ..self }
+    }
+
+    /// From now on, has nobody asked whether it is cancelled, or for its token? For one whose token is made below that of the frame
+    /// outside.
+    #[inline(always)]
+    pub(crate) fn await_question(&self) {
+        self.state.set(StateRef::wants_attention());
+        self.is_unasked.set(true);
+    }
+
+    /// Has nobody since?
+    #[inline(always)]
+    pub(crate) fn is_unasked(&self) -> bool {
+        self.is_unasked.get()
+    }
+
+    /// Somebody asks.
+    #[cold]
+    fn asked(&self) {
+        if self.is_unasked.take() {
+            let state = self.outer().map_or(StateRef::never(), |outer| {
+                outer.asked();
+                outer.state()
+            });
+            self.state.set(observed(state));
+        }
     }
 
     /// Is the code now running that of the frame's task? Those of others have no ambient token: they were started elsewhere, and run
@@ -236,6 +265,7 @@ impl<'a> Frame<'a> {
         match self.token {
             TokenOf::Made(token) => token,
             TokenOf::Lazy(token) => {
+                self.is_unasked.set(false);
                 if token.wants_outer() {
                     self.make_outer_tokens();
                 }
@@ -294,6 +324,12 @@ impl<'a> Frame<'a> {
     }
 
     fn looks_clear_at(&self, glance: Option<&Glance>) -> bool {
+        if self.is_unasked() {
+            self.asked();
+            if self.is_quiet() {
+                return true;
+            }
+        }
         match self.token {
             // An observer is to see every check point.
             TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(self.outer(), glance),
@@ -362,7 +398,7 @@ impl<'a> Frame<'a> {
 
     /// Has the cancel reached the frame outside, too, so that what is loose there goes when a check point fails here?
     fn is_cancelled_with(&self, outer: &Frame<'_>) -> bool {
-        let is_cancelled = || !outer.is_quiet() && outer.token().is_marked();
+        let is_cancelled = || outer.is_marked();
         match self.about.outside {
             Outside::Round => is_cancelled(),
             Outside::Shielded => false,
@@ -372,6 +408,17 @@ impl<'a> Frame<'a> {
                 is_cancelled() && causes().is_some_and(|(here, there)| Arc::ptr_eq(&here, &there))
             }
         }
+    }
+
+    /// Has a cancel reached the code round this frame, so that what is loose there goes with what ends here?
+    #[inline]
+    pub(crate) fn is_cancelled_round(&self) -> bool {
+        self.outer().is_some_and(Frame::is_marked)
+    }
+
+    /// Has its token been cancelled, as far as has been noticed?
+    fn is_marked(&self) -> bool {
+        !self.is_clear(true) && self.token().is_marked()
     }
 
     /// Will a cancel of this frame's token wake `waker`, without its being registered?

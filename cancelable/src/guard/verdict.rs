@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::{Frame, Inside, mark, with_frame};
+use crate::context::{Frame, Inside, Mark, mark, with_frame};
 use crate::pending::{Kind, Question, Waiter, got_out};
 use crate::primitive::Arc;
 use crate::starved::Starved;
@@ -59,7 +59,23 @@ impl Before {
     pub(crate) fn poll<F: Future>(&mut self, mut inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let outside = self.inside.announce();
         self.got_out = got_out();
-        let mut poll = self.poll_once(inner.as_mut(), cx);
+        let poll = self.poll_once(inner.as_mut(), cx);
+        self.poll_on(poll, outside, inner, cx)
+    }
+
+    /// The same, of what has been polled already, in another frame, and is pending.
+    pub(crate) fn go_on<F: Future>(&mut self, inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let outside = self.inside.announce();
+        self.poll_on(Poll::Pending, outside, inner, cx)
+    }
+
+    fn poll_on<F: Future>(
+        &mut self,
+        mut poll: Poll<F::Output>,
+        outside: Mark,
+        mut inner: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
         if self.cancelled && self.is_check_point {
             let mut patience = PATIENCE;
             while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(frame)) {

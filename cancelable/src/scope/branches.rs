@@ -5,25 +5,18 @@
 
 use std::future::Future;
 use std::mem;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::branch::{Branch, Here, Rule};
+use super::branch::{Branch, Rule};
+use super::region::Since;
+use super::round::{Branches, PANICKED, Round, Visitor};
 use crate::context::{task_of, with_frame, with_frame_of};
 use crate::runtime::Task;
+use crate::starved;
 use crate::token::CancellationToken;
 use crate::unwind::FirstPanic;
-
-/// What is done to each branch in turn, whatever its future.
-pub trait Visitor {
-    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>);
-}
-
-/// Several branches; numbered from 0 in order.
-pub trait Branches {
-    fn visit(self: Pin<&mut Self>, visitor: &mut impl Visitor);
-}
 
 pin_project_lite::pin_project! {
     /// A set of branches, and what has become of them.
@@ -34,9 +27,12 @@ pin_project_lite::pin_project! {
         #[pin]
         set: S,
         decision: Decision,
+        decided: &'static str,
         location: &'static Location<'static>,
         // What is ambient outside, once the branches are pending in there; if nothing is, the token that is never cancelled.
         home: Option<CancellationToken>,
+        // Branches may have been pending only because the task had used up its budget.
+        is_starved: bool,
         // Branches may have begun that have not ended.
         is_running: bool,
     }
@@ -60,19 +56,17 @@ struct Decision {
     panics: FirstPanic,
 }
 
-impl Decision {
-    fn is_made(&self) -> bool {
-        self.by.is_some() || self.panics.has_panicked()
-    }
-}
-
 impl<S: Branches> Together<S> {
-    pub(super) fn new(set: S, location: &'static Location<'static>) -> Self {
+    /// `decided`: what has happened when a branch decides, for those who are cancelled by it.
+    #[inline]
+    pub(super) fn new(set: S, decided: &'static str, location: &'static Location<'static>) -> Self {
         Self {
             set,
             decision: Decision::default(),
+            decided,
             location,
             home: None,
+            is_starved: false,
             is_running: false,
         }
     }
@@ -94,41 +88,43 @@ impl<S: Branches> Together<S> {
         let task = task_of(cx.waker());
         if let Some(home) = this.home {
             if !is_at(home, cx) {
-                move_out(set.as_mut(), home, this.location);
+                move_out(set.as_mut(), home, task, this.location);
             }
         }
+        let lost = match decision {
+            Decision { by: Some(_), .. } => Some(*this.decided),
+            Decision { panics, .. } if panics.has_panicked() => Some(PANICKED),
+            Decision { .. } => None,
+        };
         *this.is_running = true;
-        loop {
-            let was_made = decision.is_made();
-            let mut round = Round {
-                here: Here {
-                    task,
-                    location: this.location,
-                    has_panicked: decision.panics.has_panicked(),
-                },
-                cx: &mut *cx,
-                from: 0,
-                at: 0,
-                is_pending: false,
-                was_made,
-                decision: &mut *decision,
-            };
-            round.run(set.as_mut());
-            let here = round.here;
-            if !round.is_pending {
-                *this.is_running = false;
-                mem::take(&mut decision.panics).resume();
-                return Poll::Ready(decision.by);
+        let mut round = Round {
+            task,
+            location: this.location,
+            cx,
+            panics: &mut decision.panics,
+            decided: this.decided,
+            lost,
+            by: decision.by,
+            is_pending: false,
+            is_starved: *this.is_starved,
+            since: Since::now(),
+            from: 0,
+            at: 0,
+        };
+        let poll = round.run(set);
+        decision.by = round.by;
+        if poll.is_pending() {
+            *this.is_starved = starved::may_be();
+            if this.home.is_none() {
+                *this.home = Some(outside(task));
             }
-            if was_made || !decision.is_made() {
-                if this.home.is_none() {
-                    *this.home = Some(outside(task));
-                }
-                return Poll::Pending;
-            }
-            // Decided in this round: tell the others, and let those end now that can.
-            supersede(set.as_mut(), decision, here);
+            return Poll::Pending;
         }
+        *this.is_running = false;
+        if decision.panics.has_panicked() {
+            mem::take(&mut decision.panics).resume();
+        }
+        Poll::Ready(decision.by)
     }
 
     /// Dropped before all have ended.
@@ -174,90 +170,18 @@ fn is_at(home: &CancellationToken, cx: &Context<'_>) -> bool {
     })
 }
 
-/// One round of polls.
-struct Round<'a, 'c> {
-    here: Here,
-    cx: &'a mut Context<'c>,
-    /// The number of the first one to be polled.
-    from: usize,
-    /// The number of the next one.
-    at: usize,
-    is_pending: bool,
-    was_made: bool,
-    decision: &'a mut Decision,
-}
-
-impl Round<'_, '_> {
-    #[inline]
-    fn run<S: Branches>(&mut self, mut set: Pin<&mut S>) {
-        // What a branch that panics leaves half-done is its own, and is not polled again.
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| set.as_mut().visit(self))) {
-            self.decision.panics.add(panic);
-            (self.from, self.at) = (self.at, 0);
-        }
-    }
-}
-
-impl Visitor for Round<'_, '_> {
-    #[inline]
-    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
-        let number = self.at;
-        self.at += 1;
-        if number < self.from {
-            return;
-        }
-        let is_made = self.decision.is_made();
-        if is_made && !self.was_made {
-            // Decided a moment ago: what has not started need not start.
-            self.is_pending = true;
-            return;
-        }
-        match branch.poll(self.here, self.cx) {
-            Poll::Pending => self.is_pending = true,
-            Poll::Ready(decides) => {
-                if decides && !is_made {
-                    self.decision.by = Some(number);
-                }
-            }
-        }
-    }
-}
-
-/// Tells the others that the decision is made. (Wakers and callbacks are called, and if one panics the other branches are told all the
-/// same.)
-fn supersede<S: Branches>(set: Pin<&mut S>, decision: &mut Decision, here: Here) {
-    struct Supersede<'a> {
-        here: Here,
-        panics: &'a mut FirstPanic,
-    }
-
-    impl Visitor for Supersede<'_> {
-        fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
-            let here = self.here;
-            self.panics.run(|| branch.supersede(here));
-        }
-    }
-
-    let here = Here {
-        has_panicked: decision.by.is_none(),
-        ..here
-    };
-    let panics = &mut decision.panics;
-    set.visit(&mut Supersede { here, panics });
-}
-
 /// The branches are polled in another place than where they began.
 #[cold]
-fn move_out<S: Branches>(set: Pin<&mut S>, home: &CancellationToken, location: &'static Location<'static>) {
-    struct MoveOut<'a>(&'a CancellationToken, &'static Location<'static>);
+fn move_out<S: Branches>(set: Pin<&mut S>, home: &CancellationToken, task: Task, location: &'static Location<'static>) {
+    struct MoveOut<'a>(&'a CancellationToken, Task, &'static Location<'static>);
 
     impl Visitor for MoveOut<'_> {
         fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
-            branch.move_out(self.0, self.1);
+            branch.move_out(self.0, self.1, self.2);
         }
     }
 
-    set.visit(&mut MoveOut(home, location));
+    set.visit(&mut MoveOut(home, task, location));
 }
 
 pin_project_lite::pin_project! {

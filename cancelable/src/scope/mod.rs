@@ -19,6 +19,7 @@ mod place;
 mod plan;
 mod race;
 mod region;
+mod round;
 mod run;
 #[allow(unsafe_code, reason = "an auto trait, stated")]
 mod send;

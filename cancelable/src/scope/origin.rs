@@ -161,33 +161,37 @@ impl Origin for Dropped {
     }
 }
 
-/// The token of a branch that has lost before it was made: cancelled, for whoever looks.
-pub(super) struct Superseded {
-    pub(super) why: &'static str,
+/// The token of a branch that has no state. If it has lost, for this reason, it is cancelled, for whoever looks.
+pub(super) struct OfBranch {
+    pub(super) lost: Option<&'static str>,
     pub(super) location: &'static Location<'static>,
 }
 
-impl Origin for Superseded {
+impl Origin for OfBranch {
     fn is_below_outer(&self) -> bool {
         true
     }
 
-    fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        StateRef::wants_attention()
+    #[inline]
+    fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
+        match self.lost {
+            None => Child.state(outer),
+            Some(_) => StateRef::wants_attention(),
+        }
     }
 
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
-        false
+    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
+        self.lost.is_none() && Child.is_clear(outer, glance)
     }
 
-    fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
-        true
+    fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
+        self.lost.is_some() || Child.is_cancelled(outer)
     }
 
     fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
         let token = Child.make(outer, about);
-        if !token.is_cancelled() {
-            token.cancel_with(CancelReason::superseded(self.why, None, self.location));
+        if let (Some(why), false) = (self.lost, token.is_cancelled()) {
+            token.cancel_with(CancelReason::superseded(why, None, self.location));
         }
         token
     }

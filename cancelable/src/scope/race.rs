@@ -7,11 +7,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::branch::{Branch, Rule};
-use super::branches::{Branches, Cons, Many, Nil, Together};
+use super::branches::{Cons, Many, Nil, Together};
+use super::round::Branches;
 
 /// Runs several futures, takes the first output, and cancels the others, with kind
 /// [`Superseded`](crate::ReasonKind::Superseded), and *drives them to their end*: each unwinds as under any other cancel,
 /// its shields run, and only then does the race complete. Nothing is dropped half-way that could get out by itself.
+///
+/// A loser is polled once it has lost if it has ever asked whether it is cancelled: with an annotated function in it, an await under
+/// [`guard`](crate::guard()), a [`check`](crate::check()), a scope or shield, a call of [`current`](crate::current()). It is dropped when
+/// it is pending and nothing in it unwinds, is shielded or finishes. A loser that has not, plain code, is dropped where it waits, as
+/// tokio's `select!` would, and is not polled again, so it takes no message that nobody would get. (It is if tokio's budget for one
+/// poll was used up when it was pending, for then it may be ready. Told with the feature `tokio`.)
 ///
 /// Takes a tuple, an array or a `Vec` of futures with one output type, polled in that order; of two that are ready in
 /// the same poll the earlier one wins. Each branch runs in a scope of its own below the ambient one. A loser may take as
@@ -42,7 +49,11 @@ use super::branches::{Branches, Cons, Many, Nil, Together};
 #[track_caller]
 pub fn race<B: IntoRace>(branches: B) -> Race<B::Set> {
     Race {
-        together: Together::new(branches.into_set(), Location::caller()),
+        together: Together::new(
+            branches.into_set(),
+            "another branch of the race finished first",
+            Location::caller(),
+        ),
     }
 }
 
@@ -109,8 +120,6 @@ pub trait RaceSet: Branches {
 pub struct First;
 
 impl<T> Rule<T> for First {
-    const DECIDED: &'static str = "another branch of the race finished first";
-
     fn decides(_: &T) -> bool {
         true
     }

@@ -21,10 +21,10 @@ use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
-use crate::pending::Kind;
+use crate::pending::{Kind, got_out};
 use crate::reason::CancelReason;
 use crate::runtime::Task;
-use crate::starved::Starved;
+use crate::starved::{self, Starved};
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
 
@@ -73,6 +73,28 @@ impl Drop for OnUnwind<'_, '_> {
         }
         self.exit.get_or_insert_default().unwound = Some(token);
         (*self.is_begun, *self.is_unmade) = (true, true);
+    }
+}
+
+/// What there was when a poll began.
+#[derive(Clone, Copy)]
+pub(super) struct Since {
+    got_out: u32,
+    put_off: usize,
+}
+
+impl Since {
+    #[inline]
+    pub(super) fn now() -> Self {
+        Self {
+            got_out: got_out(),
+            put_off: starved::put_off_so_far(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn put_off(self) -> usize {
+        self.put_off
     }
 }
 
@@ -261,7 +283,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             live.task = Task::current();
         }
         if live.is_unmade || live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
-            let poll = self.as_mut().poll_with_care(cx, end);
+            let poll = self.as_mut().poll_with_care(None, cx, end);
             return self.followed(poll, cx);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
@@ -276,7 +298,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         if live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(Before::default(), polled, is_foreign, cx)
+        self.pending(Before::default(), Some(polled), is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -290,9 +312,12 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
     }
 
     /// A poll that has more to see to than the body: a token that may have to be made, a deadline, or a cancel.
+    ///
+    /// `since`: its body has been polled already, in another frame and under the same token, and is pending.
     #[inline(never)]
-    fn poll_with_care<R>(
+    pub(super) fn poll_with_care<R>(
         mut self: Pin<&mut Self>,
+        since: Option<Since>,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
@@ -322,8 +347,15 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             starved: Starved::before(live.put_off(), cancelled && live.nature.is_check_point),
             ..Before::uncancelled(live.inside.clone())
         };
+        if let Some(since) = since {
+            before.got_out = since.got_out;
+            before.starved = before.starved.since(since.put_off);
+        }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
-        let (poll, polled) = live.nature.enter(&frame, token, || before.poll(body, cx));
+        let (poll, polled) = live.nature.enter(&frame, token, || match since {
+            None => before.poll(body, cx),
+            Some(_) => before.go_on(body, cx),
+        });
         live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
             self.finish();
@@ -333,7 +365,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         if !cancelled && live.is_as_before(&polled, is_foreign, &registered, cx) {
             return Poll::Pending;
         }
-        self.pending(before, polled, is_foreign, cx)
+        self.pending(before, Some(polled), is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -409,7 +441,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
                 }
-                self.pending(Before::default(), polled, is_foreign, cx)
+                self.pending(Before::default(), Some(polled), is_foreign, cx)
                     .map(|cancelled| end(Err(cancelled)))
             }
         }
@@ -427,12 +459,14 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
     pub(super) fn pending(
         mut self: Pin<&mut Self>,
         before: Before,
-        polled: Polled,
+        polled: Option<Polled>,
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         let live = self.as_mut().parts().live;
-        live.inside.keep(polled);
+        if let Some(polled) = polled {
+            live.inside.keep(polled);
+        }
         if live.nature.shields {
             live.inside.set(Kind::Hold, true);
         }
@@ -589,7 +623,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
-                .pending(Before::default(), polled, is_foreign, cx)
+                .pending(Before::default(), Some(polled), is_foreign, cx)
                 .map(|cancelled| end(Err(cancelled)))
         })
     }

@@ -8,13 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::branch::{Branch, Rule};
-use super::branches::{Branches, Cons, Many, Nil, Together};
+use super::branches::{Cons, Many, Nil, Together};
 use super::race::cons;
+use super::round::Branches;
 
 /// Runs several futures that return `Result`s to their ends; the values of all, or the first error.
 ///
 /// The first error cancels the other branches, with kind [`Superseded`](crate::ReasonKind::Superseded), and drives them
-/// to their end, as [`race`](crate::race()) does with its losers, before it is returned. Takes a tuple, an array or a
+/// to their end, as [`race`](crate::race()) does with its losers (which says what that means for plain code), before it is returned. Takes a tuple, an array or a
 /// `Vec`; errors have one type. Of no branches at all: the empty value, at once.
 ///
 /// Every wake-up polls every branch that is still pending, so this is for a few branches, not for thousands.
@@ -44,7 +45,11 @@ use super::race::cons;
 #[track_caller]
 pub fn try_join<B: IntoTryJoin>(branches: B) -> TryJoin<B, B::Set> {
     TryJoin {
-        together: Together::new(branches.into_set(), Location::caller()),
+        together: Together::new(
+            branches.into_set(),
+            "another branch of the join failed",
+            Location::caller(),
+        ),
         made_from: PhantomData,
     }
 }
@@ -113,8 +118,6 @@ mod sealed {
 pub struct Failed;
 
 impl<T, E> Rule<Result<T, E>> for Failed {
-    const DECIDED: &'static str = "another branch of the join failed";
-
     fn decides(output: &Result<T, E>) -> bool {
         output.is_err()
     }
