@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::mem;
+use std::ops::ControlFlow;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -137,9 +138,10 @@ impl<S: Branches> Together<S> {
         }
 
         impl Visitor for Abandon<'_> {
-            fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+            fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
                 let (home, location) = (self.home, self.location);
                 self.panics.run(|| branch.abandon(home, location));
+                ControlFlow::Continue(())
             }
         }
 
@@ -150,7 +152,7 @@ impl<S: Branches> Together<S> {
             location: this.location,
             panics: FirstPanic::default(),
         };
-        this.set.visit(&mut abandon);
+        this.set.visit_all(&mut abandon);
         abandon.panics.resume();
     }
 }
@@ -176,12 +178,13 @@ fn move_out<S: Branches>(set: Pin<&mut S>, home: &CancellationToken, task: Task,
     struct MoveOut<'a>(&'a CancellationToken, Task, &'static Location<'static>);
 
     impl Visitor for MoveOut<'_> {
-        fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+        fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
             branch.move_out(self.0, self.1, self.2);
+            ControlFlow::Continue(())
         }
     }
 
-    set.visit(&mut MoveOut(home, task, location));
+    set.visit_all(&mut MoveOut(home, task, location));
 }
 
 pin_project_lite::pin_project! {
@@ -200,15 +203,19 @@ pub struct Nil;
 
 impl Branches for Nil {
     #[inline]
-    fn visit(self: Pin<&mut Self>, _: &mut impl Visitor) {}
+    fn visit(self: Pin<&mut Self>, _: usize, _: &mut impl Visitor) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 impl<F: Future, U: Rule<F::Output>, R: Branches> Branches for Cons<F, U, R> {
     #[inline]
-    fn visit(self: Pin<&mut Self>, visitor: &mut impl Visitor) {
+    fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()> {
         let this = self.project();
-        visitor.visit(this.head);
-        this.tail.visit(visitor);
+        if from == 0 {
+            visitor.visit(this.head)?;
+        }
+        this.tail.visit(from.saturating_sub(1), visitor)
     }
 }
 
@@ -232,9 +239,8 @@ impl<F: Future, U> Many<F, U> {
 
 impl<F: Future, U: Rule<F::Output>> Branches for Many<F, U> {
     #[inline]
-    fn visit(self: Pin<&mut Self>, visitor: &mut impl Visitor) {
-        for branch in &mut self.get_mut().branches {
-            visitor.visit(branch.as_mut());
-        }
+    fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()> {
+        let mut branches = self.get_mut().branches.iter_mut().skip(from);
+        branches.try_for_each(|branch| visitor.visit(branch.as_mut()))
     }
 }

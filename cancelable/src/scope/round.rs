@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::mem;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,14 +21,19 @@ use crate::starved;
 use crate::token::CancellationToken;
 use crate::unwind::FirstPanic;
 
-/// What is done to each branch in turn, whatever its future.
+/// What is done to each branch in turn, whatever its future, until it breaks off.
 pub trait Visitor {
-    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>);
+    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()>;
 }
 
 /// Several branches; numbered from 0 in order.
 pub trait Branches {
-    fn visit(self: Pin<&mut Self>, visitor: &mut impl Visitor);
+    fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()>;
+
+    fn visit_all(self: Pin<&mut Self>, visitor: &mut impl Visitor) {
+        let flow = self.visit(0, visitor);
+        debug_assert!(flow.is_continue());
+    }
 }
 
 /// One poll of all branches that have not ended.
@@ -57,10 +63,8 @@ pub(super) struct Round<'a, 'c> {
 /// What has happened when a branch panics.
 pub(super) const PANICKED: &str = "another branch panicked";
 
-/// Why those without a state leave their frame before all have had their turn.
+/// Why those without a state leave their frame for a moment.
 enum Stop {
-    /// One has decided.
-    Decided,
     /// For one that has a state.
     Whole,
     /// For what one has done in there: its token was made, or something was left pending inside. Is it pending?
@@ -122,8 +126,9 @@ impl Round<'_, '_> {
 
         impl Visitor for Supersede<'_> {
             #[inline]
-            fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+            fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
                 branch.supersede(self.why, self.panics);
+                ControlFlow::Continue(())
             }
         }
 
@@ -131,13 +136,13 @@ impl Round<'_, '_> {
         self.is_starved |= starved::may_be();
         (self.from, self.is_pending) = (0, false);
         let panics = &mut *self.panics;
-        set.visit(&mut Supersede { why, panics });
+        set.visit_all(&mut Supersede { why, panics });
     }
 
     /// Polls those without a state in one frame, until that has to be left, and sees to the reason. Is there more to do?
     #[inline]
     fn pass<S: Branches>(&mut self, mut set: Pin<&mut S>, unwound: &mut Option<CancellationToken>) -> bool {
-        self.at = 0;
+        self.at = self.from;
         let (task, location) = (self.task, self.location);
         with_frame_of(task, |outer| {
             let of_branch = OfBranch {
@@ -160,12 +165,12 @@ impl Round<'_, '_> {
                     mark: mark(),
                     stop: None,
                 };
-                set.as_mut().visit(&mut turns);
+                let _ = set.as_mut().visit(turns.round.from, &mut turns);
                 turns.stop
             });
             mem::forget(unwinding);
             match stop {
-                None | Some(Stop::Decided) => {
+                None => {
                     polled.let_go();
                     false
                 }
@@ -205,7 +210,7 @@ impl Round<'_, '_> {
                 };
                 self.at_last(set, changed);
             }
-            Stop::Changed(false) | Stop::Decided => {
+            Stop::Changed(false) => {
                 polled.let_go();
                 if let Some(token) = made {
                     end_token(&token, self.location);
@@ -218,12 +223,11 @@ impl Round<'_, '_> {
     #[cold]
     fn at_last<S: Branches>(&mut self, set: Pin<&mut S>, what: impl Act) {
         let number = self.at - 1;
-        set.visit(&mut AtLast {
+        let mut at_last = AtLast {
             round: self,
-            number,
-            at: 0,
             what: Some(what),
-        });
+        };
+        let _ = set.visit(number, &mut at_last);
     }
 
     /// The branch whose turn it is was polled.
@@ -267,18 +271,11 @@ struct Turns<'t, 'a, 'c, 'f> {
 
 impl Visitor for Turns<'_, '_, '_, '_> {
     #[inline(always)]
-    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
+    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
         let round = &mut *self.round;
-        if self.stop.is_some() {
-            return;
-        }
-        if round.at < round.from {
-            round.at += 1;
-            return;
-        }
         if branch.is_whole() {
             self.stop = Some(Stop::Whole);
-            return;
+            return ControlFlow::Break(());
         }
         round.at += 1;
         let poll = match round.lost {
@@ -296,9 +293,12 @@ impl Visitor for Turns<'_, '_, '_, '_> {
         let is_foreign = || is_pending && !self.frame.outer_wakes(round.cx.waker());
         if is_polled_again || self.unmade.made().is_some() || is_noted_since(self.mark) || is_foreign() {
             self.stop = Some(Stop::Changed(is_pending));
-        } else if round.is_decided() {
-            self.stop = Some(Stop::Decided);
+            return ControlFlow::Break(());
         }
+        if round.is_decided() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -309,19 +309,15 @@ trait Act {
 
 struct AtLast<'t, 'a, 'c, A> {
     round: &'t mut Round<'a, 'c>,
-    number: usize,
-    at: usize,
     what: Option<A>,
 }
 
 impl<A: Act> Visitor for AtLast<'_, '_, '_, A> {
-    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) {
-        if self.at == self.number {
-            if let Some(what) = self.what.take() {
-                what.act(branch, self.round);
-            }
+    fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
+        if let Some(what) = self.what.take() {
+            what.act(branch, self.round);
         }
-        self.at += 1;
+        ControlFlow::Break(())
     }
 }
 
