@@ -26,6 +26,9 @@ use crate::unwind::FirstPanic;
 /// Which outputs end the other branches. A type rather than a function pointer, whose higher-ranked signature keeps
 /// rustc from seeing that a spawned future is `Send` where outputs borrow.
 pub trait Rule<T> {
+    /// What has happened then, for those who are cancelled by it.
+    const DECIDED: &'static str;
+
     fn decides(output: &T) -> bool;
 }
 
@@ -122,24 +125,36 @@ impl<F: Future, U> Branch<F, U> {
         }
     }
 
-    /// Another branch has decided. What has not started need not start.
+    /// Another branch has decided. What has not started need not start. Has it to end?
     #[inline]
-    pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str, panics: &mut FirstPanic) {
+    pub(super) fn supersede(
+        self: Pin<&mut Self>,
+        why: &'static str,
+        is_starved: bool,
+        panics: &mut FirstPanic,
+    ) -> bool {
         let this = self.project();
-        match *this.stage {
-            Stage::Fresh => {
-                *this.stage = Stage::Over;
-                let (_, body) = this.region.places();
-                panics.run(|| clear(body));
+        let has_state = this.region.has_state();
+        let mut end = |region: Pin<&mut Region<_, _, _>>| {
+            let (_, body) = region.places();
+            panics.run(|| clear(body));
+            Stage::Over
+        };
+        *this.stage = match *this.stage {
+            Stage::Fresh => end(this.region),
+            // What has no destructor needs no frame to be dropped in.
+            Stage::Running if !has_state && !*this.has_asked && !is_starved && !mem::needs_drop::<F>() => {
+                end(this.region)
             }
             Stage::Running => {
-                *this.stage = Stage::Lost;
-                if this.region.has_state() {
+                if has_state {
                     panics.run(|| this.region.supersede(why));
                 }
+                Stage::Lost
             }
-            Stage::Lost | Stage::Over => {}
-        }
+            stage => stage,
+        };
+        *this.stage != Stage::Over
     }
 
     /// It is dropped by its owner: what is left of it goes inside its frame, where destructors see its token cancelled.
@@ -188,7 +203,7 @@ impl<F: Future, U: Rule<F::Output>> Branch<F, U> {
     #[inline(always)]
     pub(super) fn poll_lost(
         self: Pin<&mut Self>,
-        since: Since,
+        since: &mut Since,
         is_starved: bool,
         frame: &Frame<'_>,
         cx: &mut Context<'_>,
@@ -203,6 +218,7 @@ impl<F: Future, U: Rule<F::Output>> Branch<F, U> {
             clear(body);
             return Poll::Ready(false);
         }
+        *since = Since::now();
         let mark = mark();
         let mut poll = running(body.as_mut()).poll(cx);
         if poll.is_pending() && !is_noted_since(mark) {

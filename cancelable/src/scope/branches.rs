@@ -26,16 +26,8 @@ pin_project_lite::pin_project! {
         S: Branches,
     {
         #[pin]
-        set: S,
-        decision: Decision,
-        decided: &'static str,
-        location: &'static Location<'static>,
-        // What is ambient outside, once the branches are pending in there; if nothing is, the token that is never cancelled.
-        home: Option<CancellationToken>,
-        // Branches may have been pending only because the task had used up its budget.
-        is_starved: bool,
-        // Branches may have begun that have not ended.
-        is_running: bool,
+        pub(super) set: S,
+        pub(super) story: Story,
     }
 
     impl<S> PinnedDrop for Together<S>
@@ -43,35 +35,40 @@ pin_project_lite::pin_project! {
         S: Branches,
     {
         fn drop(this: Pin<&mut Self>) {
-            if this.is_running {
+            if this.story.is_running {
                 this.abandon();
             }
         }
     }
 }
 
-/// Which branch decided the others' fate, or the panic that did.
-#[derive(Default)]
-struct Decision {
-    by: Option<usize>,
+/// What has become of a set of branches.
+pub(super) struct Story {
+    by: Option<u32>,
     panics: FirstPanic,
+    location: &'static Location<'static>,
+    /// What is ambient outside, once the branches are pending in there; if nothing is, the token that is never cancelled.
+    home: Option<CancellationToken>,
+    /// Branches may have been pending only because the task had used up its budget.
+    is_starved: bool,
+    /// Branches may have begun that have not ended.
+    is_running: bool,
 }
 
-impl<S: Branches> Together<S> {
-    /// `decided`: what has happened when a branch decides, for those who are cancelled by it.
-    #[inline]
-    pub(super) fn new(set: S, decided: &'static str, location: &'static Location<'static>) -> Self {
+impl Story {
+    pub(super) fn new(location: &'static Location<'static>) -> Self {
         Self {
-            set,
-            decision: Decision::default(),
-            decided,
+            by: None,
+            panics: FirstPanic::default(),
             location,
             home: None,
             is_starved: false,
             is_running: false,
         }
     }
+}
 
+impl<S: Branches> Together<S> {
     pub(super) fn set(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().set
     }
@@ -85,47 +82,48 @@ impl<S: Branches> Together<S> {
     #[inline]
     pub(super) fn poll_all(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         let this = self.project();
-        let (mut set, decision) = (this.set, this.decision);
+        let (mut set, story) = (this.set, this.story);
         let task = task_of(cx.waker());
-        if let Some(home) = this.home {
+        if let Some(home) = &story.home {
             if !is_at(home, cx) {
-                move_out(set.as_mut(), home, task, this.location);
+                move_out(set.as_mut(), home, task, story.location);
             }
         }
-        let lost = match decision {
-            Decision { by: Some(_), .. } => Some(*this.decided),
-            Decision { panics, .. } if panics.has_panicked() => Some(PANICKED),
-            Decision { .. } => None,
+        let lost = match story.by {
+            Some(_) => Some(S::DECIDED),
+            None if story.panics.has_panicked() => Some(PANICKED),
+            None => None,
         };
-        *this.is_running = true;
+        story.is_running = true;
         let mut round = Round {
             task,
-            location: this.location,
+            location: story.location,
             cx,
-            panics: &mut decision.panics,
-            decided: this.decided,
+            panics: &mut story.panics,
             lost,
-            by: decision.by,
+            by: story.by.map(|by| by as usize),
             is_pending: false,
-            is_starved: *this.is_starved,
+            is_starved: story.is_starved,
             since: Since::now(),
             from: 0,
             at: 0,
         };
         let poll = round.run(set);
-        decision.by = round.by;
+        let by = round.by;
+        // (So many branches do not fit into memory that it would not fit.)
+        story.by = by.map(|by| by as u32);
         if poll.is_pending() {
-            *this.is_starved = starved::may_be();
-            if this.home.is_none() {
-                *this.home = Some(outside(task));
+            story.is_starved = starved::may_be();
+            if story.home.is_none() {
+                story.home = Some(outside(task));
             }
             return Poll::Pending;
         }
-        *this.is_running = false;
-        if decision.panics.has_panicked() {
-            mem::take(&mut decision.panics).resume();
+        story.is_running = false;
+        if story.panics.has_panicked() {
+            mem::take(&mut story.panics).resume();
         }
-        Poll::Ready(decision.by)
+        Poll::Ready(by)
     }
 
     /// Dropped before all have ended.
@@ -148,8 +146,8 @@ impl<S: Branches> Together<S> {
         let this = self.project();
         let nowhere = CancellationToken::never();
         let mut abandon = Abandon {
-            home: this.home.as_ref().unwrap_or(&nowhere),
-            location: this.location,
+            home: this.story.home.as_ref().unwrap_or(&nowhere),
+            location: this.story.location,
             panics: FirstPanic::default(),
         };
         this.set.visit_all(&mut abandon);
@@ -202,6 +200,8 @@ pin_project_lite::pin_project! {
 pub struct Nil;
 
 impl Branches for Nil {
+    const DECIDED: &'static str = "";
+
     #[inline]
     fn visit(self: Pin<&mut Self>, _: usize, _: &mut impl Visitor) -> ControlFlow<()> {
         ControlFlow::Continue(())
@@ -209,6 +209,8 @@ impl Branches for Nil {
 }
 
 impl<F: Future, U: Rule<F::Output>, R: Branches> Branches for Cons<F, U, R> {
+    const DECIDED: &'static str = U::DECIDED;
+
     #[inline]
     fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()> {
         let this = self.project();
@@ -238,6 +240,8 @@ impl<F: Future, U> Many<F, U> {
 }
 
 impl<F: Future, U: Rule<F::Output>> Branches for Many<F, U> {
+    const DECIDED: &'static str = U::DECIDED;
+
     #[inline]
     fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()> {
         let mut branches = self.get_mut().branches.iter_mut().skip(from);

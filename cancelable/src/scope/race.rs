@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::branch::{Branch, Rule};
-use super::branches::{Cons, Many, Nil, Together};
+use super::branches::{Cons, Many, Nil, Story, Together};
 use super::round::Branches;
 
 /// Runs several futures, takes the first output, and cancels the others, with kind
@@ -49,11 +49,10 @@ use super::round::Branches;
 #[track_caller]
 pub fn race<B: IntoRace>(branches: B) -> Race<B::Set> {
     Race {
-        together: Together::new(
-            branches.into_set(),
-            "another branch of the race finished first",
-            Location::caller(),
-        ),
+        together: Together {
+            set: branches.into_set(),
+            story: Story::new(Location::caller()),
+        },
     }
 }
 
@@ -120,6 +119,8 @@ pub trait RaceSet: Branches {
 pub struct First;
 
 impl<T> Rule<T> for First {
+    const DECIDED: &'static str = "another branch of the race finished first";
+
     fn decides(_: &T) -> bool {
         true
     }

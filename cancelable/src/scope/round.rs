@@ -28,6 +28,9 @@ pub trait Visitor {
 
 /// Several branches; numbered from 0 in order.
 pub trait Branches {
+    /// What has happened when one of them decides, for those who are cancelled by it.
+    const DECIDED: &'static str;
+
     fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()>;
 
     fn visit_all(self: Pin<&mut Self>, visitor: &mut impl Visitor) {
@@ -42,8 +45,6 @@ pub(super) struct Round<'a, 'c> {
     pub(super) location: &'static Location<'static>,
     pub(super) cx: &'a mut Context<'c>,
     pub(super) panics: &'a mut FirstPanic,
-    /// What has happened when a branch decides, for those who are cancelled by it.
-    pub(super) decided: &'static str,
     /// The decision is made, by this, and the others know. (Before, what has not started need not start.)
     pub(super) lost: Option<&'static str>,
     /// Which one has decided.
@@ -87,8 +88,10 @@ impl Round<'_, '_> {
                 self.at_last(set.as_mut(), Unwound { token });
             }
             if self.lost.is_none() {
-                let why = self.by.map_or(PANICKED, |_| self.decided);
-                self.lose(set.as_mut(), why);
+                let why = self.by.map_or(PANICKED, |_| S::DECIDED);
+                if !self.lose(set.as_mut(), why) {
+                    return Poll::Ready(());
+                }
             } else {
                 self.from = self.at;
             }
@@ -106,7 +109,9 @@ impl Round<'_, '_> {
                 return Poll::Pending;
             }
             // Tell the others, and let those end now that can.
-            self.lose(set.as_mut(), self.decided);
+            if !self.lose(set.as_mut(), S::DECIDED) {
+                return Poll::Ready(());
+            }
         }
     }
 
@@ -116,18 +121,20 @@ impl Round<'_, '_> {
     }
 
     /// Tells the others that the decision is made. (Wakers and callbacks are called, and if one panics the other branches are told all
-    /// the same.)
+    /// the same.) Is there one that has to end?
     #[inline]
-    fn lose<S: Branches>(&mut self, set: Pin<&mut S>, why: &'static str) {
+    fn lose<S: Branches>(&mut self, set: Pin<&mut S>, why: &'static str) -> bool {
         struct Supersede<'a> {
             why: &'static str,
+            is_starved: bool,
+            is_left: bool,
             panics: &'a mut FirstPanic,
         }
 
         impl Visitor for Supersede<'_> {
             #[inline]
             fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
-                branch.supersede(self.why, self.panics);
+                self.is_left |= branch.supersede(self.why, self.is_starved, self.panics);
                 ControlFlow::Continue(())
             }
         }
@@ -135,8 +142,14 @@ impl Round<'_, '_> {
         self.lost = Some(why);
         self.is_starved |= starved::may_be();
         (self.from, self.is_pending) = (0, false);
-        let panics = &mut *self.panics;
-        set.visit_all(&mut Supersede { why, panics });
+        let mut supersede = Supersede {
+            why,
+            is_starved: self.is_starved,
+            is_left: false,
+            panics: &mut *self.panics,
+        };
+        set.visit_all(&mut supersede);
+        supersede.is_left
     }
 
     /// Polls those without a state in one frame, until that has to be left, and sees to the reason. Is there more to do?
@@ -281,8 +294,8 @@ impl Visitor for Turns<'_, '_, '_, '_> {
         let poll = match round.lost {
             None => branch.poll_slim(self.frame, round.cx),
             Some(_) => {
-                round.since = Since::now();
-                branch.poll_lost(round.since, round.is_starved, self.frame, round.cx)
+                let since = &mut round.since;
+                branch.poll_lost(since, round.is_starved, self.frame, round.cx)
             }
         };
         let is_pending = poll.is_pending();

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::branch::{Branch, Rule};
-use super::branches::{Cons, Many, Nil, Together};
+use super::branches::{Cons, Many, Nil, Story, Together};
 use super::race::cons;
 use super::round::Branches;
 
@@ -45,11 +45,10 @@ use super::round::Branches;
 #[track_caller]
 pub fn try_join<B: IntoTryJoin>(branches: B) -> TryJoin<B, B::Set> {
     TryJoin {
-        together: Together::new(
-            branches.into_set(),
-            "another branch of the join failed",
-            Location::caller(),
-        ),
+        together: Together {
+            set: branches.into_set(),
+            story: Story::new(Location::caller()),
+        },
         made_from: PhantomData,
     }
 }
@@ -118,6 +117,8 @@ mod sealed {
 pub struct Failed;
 
 impl<T, E> Rule<Result<T, E>> for Failed {
+    const DECIDED: &'static str = "another branch of the join failed";
+
     fn decides(output: &Result<T, E>) -> bool {
         output.is_err()
     }
