@@ -1,51 +1,10 @@
 //! The attribute and the macros of `cancelable`; use them through that crate.
 //!
-//! # What expansions name
-//!
-//! Everything is in `cancelable::__private`:
-//!
-//! | path | what for |
-//! |---|---|
-//! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, `.cancelled()`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future)`, `.finish(future)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.finally(&scope)`, then `.run(future)` or `.run_sync(closure)`; `.race(tuple)`, `.try_join(tuple)`, `.shield(future)`, `.shield_sync(closure)`, `.shield_sync_timeout(duration, closure)`, `.duration(value)` and `.instant(value)` for options that may be an `Option` |
-//! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
-//! | `pin`, `Option`, `Lent` | `Lent::of(pin!(Some(future)))`: the body of a scope or shield, where it stays |
-//! | `GaveUp` | `::new()`, `.watch(lent)`, `.give_up(cancelled)`, `.or_give_up(future)`: leaves an `async` block without a value |
-//! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |
-//! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.go_on()` and `.next_piece()`: a `for` in pieces of n |
-//! | `from_cancelled::<R>` | a cancel as a value of the function's type |
-//! | `token_parameter::<T>`, `linked`, `CancellationToken` | the ambient token, of the type that a `#[token]` parameter has; a token or a reference to one as a token; its type |
-//! | `Stretch` | `::new()`, `.watch(lent)`, `.run(future)`, `.end(value)`, and what `GaveUp` has: a `#[cancelable(shield)]` |
-//! | `Either` | which branch of a `select!` was chosen |
-//! | `shield`, `shield_sync`, `shield_sync_timeout` | `shield!` |
-//! | `Duration`, `Result`, `ControlFlow`, `IntoIterator` | those of `core`, whatever the user calls so |
+//! What they do is in `cancelable-syntax`, which `cargo cancelable` reads code with, too.
 
 #![deny(missing_docs)]
 
-mod args;
-mod check;
-mod describe;
-mod diag;
-mod duration;
-mod ends;
-mod expand;
-mod function_like;
-mod half_typed;
-mod impl_block;
-mod item;
-mod lints;
-mod paths;
-mod plan;
-mod recover;
-mod rewrite;
-mod shape;
-#[cfg(test)]
-mod snapshots;
-mod tell;
-mod turns;
-mod twice;
-
-use diag::Errors;
-use item::Item;
+use cancelable_syntax::expand;
 use proc_macro::TokenStream;
 
 /// Makes a function cancelable: puts check points into it, which end it with an error once the ambient token is
@@ -87,7 +46,10 @@ use proc_macro::TokenStream;
 ///   `Box::pin(async { … })`, which is what `#[async_trait]` makes of an `async fn`;
 /// - on an `impl` block: every method is annotated whose return type is written as some `…Result` or as an `Option`, or
 ///   as a future of one. An `async` method of another type is an error, a sync or `const` one is left alone. On a
-///   method, `#[cancelable(skip)]` leaves it alone, and `#[cancelable(…)]` replaces the block's options.
+///   method, `#[cancelable(skip)]` leaves it alone, and `#[cancelable(…)]` replaces the block's options;
+/// - on an inline module, `mod name { … }`: its functions, the methods of its `impl` blocks, those of its traits that have a body, and
+///   the modules in it, by the same rules. `#[cancelable(skip)]` may stand on any of these. What is there for tests (`#[cfg(test)]`,
+///   `#[test]`), or is what the program starts with (`#[tokio::main]`), is left alone.
 ///
 /// It may stand above or below `#[tokio::main]`, `#[tokio::test]`, `#[tracing::instrument]` and `#[async_trait]`.
 ///
@@ -455,68 +417,29 @@ use proc_macro::TokenStream;
 /// ```
 #[proc_macro_attribute]
 pub fn cancelable(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    attribute(arguments.into(), item.into()).into()
+    expand::attribute(arguments.into(), item.into()).into()
 }
 
 #[doc(hidden)]
 #[proc_macro]
 pub fn cancel_scope(input: TokenStream) -> TokenStream {
-    function_like::cancel_scope(input.into()).into()
+    expand::cancel_scope(input.into()).into()
 }
 
 #[doc(hidden)]
 #[proc_macro]
 pub fn shield(input: TokenStream) -> TokenStream {
-    function_like::shield(input.into()).into()
+    expand::shield(input.into()).into()
 }
 
 #[doc(hidden)]
 #[proc_macro]
 pub fn race(input: TokenStream) -> TokenStream {
-    function_like::combine(input.into(), "race").into()
+    expand::race(input.into()).into()
 }
 
 #[doc(hidden)]
 #[proc_macro]
 pub fn try_join(input: TokenStream) -> TokenStream {
-    function_like::combine(input.into(), "try_join").into()
-}
-
-fn attribute(arguments: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
-    match item::parse(item.clone()) {
-        Item::Function(function) if twice::is_expanded(&function.block) => {
-            let mut errors = Errors::default();
-            errors.at(proc_macro2::Span::call_site(), twice::MESSAGE);
-            recover::untouched(&item, &errors)
-        }
-        Item::Function(function) => {
-            let mut errors = Errors::default();
-            let options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut errors);
-            match check::check(options, *function, errors) {
-                Ok(plan) => expand::expand(plan),
-                Err(refused) => match item::parse(item) {
-                    Item::Function(written) => recover::without_check_points(*written, &refused),
-                    _ => unreachable!("it was a function before"),
-                },
-            }
-        }
-        Item::Impl(block) => impl_block::expand(arguments, *block),
-        Item::Broken => {
-            let mut options = args::parse_all(arguments, args::ATTRIBUTE, args::HELPERS_ON_FN, &mut Errors::default());
-            recover::unread(item, &check::library(&mut options))
-        }
-        Item::Bodyless { name } => {
-            let mut errors = Errors::default();
-            errors.at(
-                name,
-                "this function has no body to put check points in; put the attribute on the functions that implement it",
-            );
-            recover::untouched(&item, &errors)
-        }
-        Item::Other { keyword, what } => {
-            let mut errors = Errors::default();
-            check::refuse_other(&arguments, keyword, what, &mut errors);
-            recover::untouched(&item, &errors)
-        }
-    }
+    expand::try_join(input.into()).into()
 }

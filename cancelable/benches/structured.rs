@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use cancelable::tokio::TaskGroup;
+use cancelable::tokio::{TaskGroup, TaskOwner};
 use cancelable::{CancellationToken, Cancelled, cancel_scope, cancelable, race, shield, try_join};
 use common::{HOUR, Once, poll_to_the_end};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -24,6 +24,7 @@ use measure::{Entry, best, counts, runtime, turns, within};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken as Theirs;
+use tokio_util::task::TaskTracker;
 
 /// Pending so many times, and wakes itself, as a member of a crowd must.
 struct Times(u32);
@@ -230,6 +231,37 @@ where
     }
 }
 
+/// Whose results nobody asks for.
+async fn tasks_of_an_owner<F>(runs: u32, at_once: u32, task: impl Fn() -> F)
+where
+    F: Future<Output = Result<u32, Cancelled>> + Send + 'static,
+{
+    let owner = TaskOwner::new();
+    for _ in 0..runs {
+        for _ in 0..at_once {
+            drop(owner.spawn(task()));
+        }
+        owner.wait().await;
+    }
+}
+
+/// Nor here.
+async fn tasks_of_a_tracker<F>(runs: u32, at_once: u32, parent: &Theirs, task: impl Fn() -> F)
+where
+    F: Future<Output = Result<u32, Cancelled>> + Send + 'static,
+{
+    let tracker = TaskTracker::new();
+    for _ in 0..runs {
+        for _ in 0..at_once {
+            let (token, task) = (parent.child_token(), task());
+            drop(tracker.spawn(async move { token.run_until_cancelled(task).await }));
+        }
+        tracker.close();
+        tracker.wait().await;
+        tracker.reopen();
+    }
+}
+
 async fn tasks_of_theirs<F>(runs: u32, at_once: u32, parent: &Theirs, task: impl Fn() -> F)
 where
     F: Future<Output = Result<u32, Cancelled>> + Send + 'static,
@@ -247,7 +279,7 @@ where
 }
 
 /// What is compared: ours, the other's, and how much of its time ours may take.
-const FIGURES: [(&str, &str, Option<f64>); 22] = [
+const FIGURES: [(&str, &str, Option<f64>); 25] = [
     ("2 scopes, pending once", "timeout + token", Some(0.6)),
     ("5 scopes, pending once", "timeout + token", Some(0.6)),
     ("race of 2, one pending", "select!", Some(1.3)),
@@ -264,6 +296,9 @@ const FIGURES: [(&str, &str, Option<f64>); 22] = [
     ("a task, joined", "JoinSet", Some(1.0)),
     ("a task, pending once, joined", "JoinSet", Some(1.0)),
     ("100 tasks, joined", "JoinSet", Some(1.0)),
+    ("a task of an owner", "JoinSet", Some(1.2)),
+    ("a task of an owner, pending once", "JoinSet", Some(1.3)),
+    ("100 tasks of an owner", "JoinSet", Some(1.2)),
     ("crowd of 100, one await", "run_until_cancelled", None),
     ("crowd of 100, one await", "plain", None),
     ("crowd of 100, in a loop", "run_until_cancelled", None),
@@ -366,6 +401,17 @@ fn main() {
         "a task, pending once, joined: JoinSet",
         runs => tasks_of_theirs(runs, 1, token, async || Ok(Times(1).await))
     );
+    awaited!("a task of an owner", runs => tasks_of_an_owner(runs, 1, || async { Ok(1) }));
+    awaited!("a task of an owner: JoinSet", runs => tasks_of_theirs(runs, 1, token, || async { Ok(1) }));
+    awaited!("a task of an owner: TaskTracker", runs => tasks_of_a_tracker(runs, 1, token, || async { Ok(1) }));
+    awaited!("a task of an owner, pending once", runs => tasks_of_an_owner(runs, 1, member));
+    awaited!(
+        "a task of an owner, pending once: JoinSet",
+        runs => tasks_of_theirs(runs, 1, token, async || Ok(Times(1).await))
+    );
+    awaited!("100 tasks of an owner", runs => tasks_of_an_owner(runs, 100, || async { Ok(1) }));
+    awaited!("100 tasks of an owner: JoinSet", runs => tasks_of_theirs(runs, 100, token, || async { Ok(1) }));
+    awaited!("100 tasks of an owner: TaskTracker", runs => tasks_of_a_tracker(runs, 100, token, || async { Ok(1) }));
     awaited!("100 tasks, joined", runs => tasks_of_ours(runs, 100, || async { Ok(1) }));
     awaited!("100 tasks, joined: JoinSet", runs => tasks_of_theirs(runs, 100, token, || async { Ok(1) }));
 

@@ -1,10 +1,12 @@
 //! One cancellation event, shared by every token it reached.
 
+use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::OnceLock;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::reason::{CancelReason, ReasonKind};
 use crate::rounds::{Round, Rounds};
 
@@ -15,18 +17,38 @@ pub(crate) struct Cause {
     reason: OnceLock<CancelReason>,
     kind: ReasonKind,
     location: &'static Location<'static>,
-    /// The deadline that passed, if that is what happened.
-    deadline: Option<Instant>,
+    /// The scope whose cancel it was, if it was one's and that has a name.
+    scope: Option<Cow<'static, str>>,
+    when: When,
     rounds: Rounds,
 }
 
+/// The moment of a cancel.
+#[derive(Clone, Copy)]
+enum When {
+    /// It was asked for then, by the wall's clock.
+    Asked(Instant),
+    /// This deadline had passed, which goes by a virtual clock or not.
+    Due { at: Instant, is_virtual: bool },
+}
+
 impl Cause {
-    pub(crate) fn new(reason: CancelReason, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(reason: CancelReason) -> Self {
+        Self::at(reason, When::Asked(Instant::now()))
+    }
+
+    /// Of a deadline that has passed.
+    pub(crate) fn due(reason: CancelReason, at: Instant, is_virtual: bool) -> Self {
+        Self::at(reason, When::Due { at, is_virtual })
+    }
+
+    fn at(reason: CancelReason, when: When) -> Self {
         Self {
             kind: reason.kind(),
             location: reason.location(),
             reason: OnceLock::from(reason),
-            deadline,
+            scope: None,
+            when,
             rounds: Rounds::new(),
         }
     }
@@ -37,19 +59,50 @@ impl Cause {
             reason: OnceLock::new(),
             kind,
             location,
-            deadline: None,
+            scope: None,
+            when: When::Asked(Instant::now()),
             rounds: Rounds::new(),
         }
     }
 
     pub(crate) fn reason(&self) -> &CancelReason {
-        self.reason
-            .get_or_init(|| CancelReason::plain(self.kind, self.location))
+        self.reason.get_or_init(|| {
+            let reason = CancelReason::plain(self.kind, self.location);
+            match &self.scope {
+                Some(scope) => reason.of_scope(scope.clone()),
+                None => reason,
+            }
+        })
+    }
+
+    /// It is the cancel of the scope that is called so. To be said before the cause is published.
+    pub(crate) fn sign(&mut self, scope: Cow<'static, str>) {
+        if let Some(reason) = self.reason.take() {
+            self.reason = OnceLock::from(reason.of_scope(scope.clone()));
+        }
+        self.scope = Some(scope);
+    }
+
+    /// The name of the scope whose cancel it was.
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// How long ago it was, by the clock that it goes by.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let (at, now) = match self.when {
+            When::Asked(at) | When::Due { at, is_virtual: false } => (at, Instant::now()),
+            When::Due { at, is_virtual: true } => (at, clock::now().at),
+        };
+        now.saturating_duration_since(at)
     }
 
     /// The deadline that passed, if that is what happened: tokens forget their own when they are cancelled.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        match self.when {
+            When::Asked(_) => None,
+            When::Due { at, .. } => Some(at),
+        }
     }
 
     /// Has everyone under a foreign waker been woken?

@@ -58,6 +58,11 @@ pub(crate) fn is_paused() -> bool {
 pub(crate) struct Glance(OnceCell<Instant>);
 
 impl Glance {
+    /// One that has been taken.
+    pub(crate) fn at(now: Instant) -> Self {
+        Self(OnceCell::from(now))
+    }
+
     pub(crate) fn now(&self) -> Instant {
         *self.0.get_or_init(Instant::now)
     }

@@ -1,15 +1,17 @@
 //! `Cancelled`, the error that a check point returns, and `FromCancelled`, how a return type makes room for it.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cause::Cause;
+use crate::path::{Path, ScopePath};
 use crate::primitive::Arc as Shared;
 use crate::reason::{CancelReason, ReasonKind};
+use crate::shown::Shown;
 
 /// The error of a check point that found its token cancelled.
 ///
@@ -40,20 +42,20 @@ pub struct Cancelled(Arc<Notice>);
 struct Notice {
     cause: Shared<Cause>,
     observed_at: &'static Location<'static>,
-    scope_name: Option<Cow<'static, str>>,
+    /// The named scopes round it.
+    path: Path,
+    latency: Duration,
     forced: bool,
 }
 
 impl Cancelled {
-    pub(crate) fn new(
-        cause: Shared<Cause>,
-        observed_at: &'static Location<'static>,
-        scope_name: Option<Cow<'static, str>>,
-    ) -> Self {
+    /// Noticed now.
+    pub(crate) fn new(cause: Shared<Cause>, observed_at: &'static Location<'static>, path: Path) -> Self {
         Self(Arc::new(Notice {
+            latency: cause.elapsed(),
             cause,
             observed_at,
-            scope_name,
+            path,
             forced: false,
         }))
     }
@@ -61,7 +63,7 @@ impl Cancelled {
     /// What becomes of a task, started at `location`, that its runtime dropped.
     pub(crate) fn dropped(location: &'static Location<'static>) -> Self {
         let cause = Cause::plain(ReasonKind::Dropped, location);
-        Self::new(Shared::new(cause), location, None)
+        Self::new(Shared::new(cause), location, Path::none())
     }
 
     /// The same error, marked as the end of a body that outstayed its grace.
@@ -103,7 +105,7 @@ impl Cancelled {
     }
 
     /// What a program that was cancelled exits with: 124 after a timeout, 128 + n after signal n, otherwise 1. Short for
-    /// [`reason().exit_code()`](CancelReason::exit_code), which has the table.
+    /// [`reason().exit_code()`](CancelReason::exit_code); [`StatusTable`](crate::StatusTable) has the table, with HTTP and gRPC.
     ///
     /// ```
     /// use cancelable::{Cancelled, cancelable};
@@ -138,11 +140,11 @@ impl Cancelled {
         self.0.observed_at
     }
 
-    /// The innermost named scope round the check point that noticed: where the code was, not whose cancel it was.
+    /// The name of the scope whose cancel it was, wherever it was noticed: the one whose timeout ran out, that was dropped, that the
+    /// signal or the source was given to, or whose token was cancelled. `None` if that was no scope (a token of one's own, a branch
+    /// of a race, a group), or one without a name.
     ///
-    /// If the timeout of an outer scope ends the work of an inner one, this is the name of the inner scope. The outer one's is in
-    /// the text of the [`reason`](Self::reason). To ask whether a particular scope's own cancel it was, compare tokens, with
-    /// [`belongs_to`](Self::belongs_to).
+    /// To ask whether a particular scope's own cancel it was, compare tokens, with [`belongs_to`](Self::belongs_to).
     ///
     /// ```
     /// use cancelable::{Cancelled, cancel_scope, cancelable, sleep};
@@ -156,13 +158,57 @@ impl Cancelled {
     /// # futures::executor::block_on(async {
     /// let handler = cancel_scope!(timeout = "50ms", name = "handler", async { query().await });
     /// let cancelled = handler.await.unwrap_err();
-    /// assert_eq!(cancelled.scope_name(), Some("query"));
+    /// assert_eq!(cancelled.scope_name(), Some("handler"));         // it is not the query that took too long
     /// assert_eq!(cancelled.reason().to_string(), "timed out after 50ms (scope \"handler\")");
     /// # });
     /// ```
     #[must_use]
     pub fn scope_name(&self) -> Option<&str> {
-        self.0.scope_name.as_deref()
+        self.0.cause.scope()
+    }
+
+    /// The named scopes round the check point that noticed, outermost first: where the code was. It leads through the tasks and
+    /// threads that were started with their scope, and, for what was [taken along](crate::propagate), through where that was.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope, cancel_scope, check, thread};
+    ///
+    /// fn load() -> Result<(), Cancelled> {
+    ///     cancel_scope!(name = "load", { loop { check()? } })
+    /// }
+    ///
+    /// let request = Scope::new().name("request").run_sync_with(|token| {
+    ///     let job = thread::spawn(load);
+    ///     token.cancel();
+    ///     job.join().unwrap()
+    /// });
+    /// let cancelled = request.unwrap_err();
+    /// assert_eq!(cancelled.scope_path().to_string(), "request > load");
+    /// assert_eq!(cancelled.scope_name(), Some("request"));
+    /// ```
+    #[must_use]
+    pub fn scope_path(&self) -> ScopePath<'_> {
+        self.0.path.scopes()
+    }
+
+    /// How long after the cancel it was noticed. For a timeout that is from its deadline on, whoever looked at the clock; and by the
+    /// clock that the deadline goes by.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let token = CancellationToken::new();
+    /// let before = Instant::now();
+    /// token.cancel();
+    /// std::thread::sleep(Duration::from_millis(5));                // the worker has better things to do than to check
+    /// let cancelled = token.check().unwrap_err();
+    /// assert!(cancelled.latency() >= Duration::from_millis(5));
+    /// assert!(cancelled.latency() <= before.elapsed());
+    /// ```
+    #[must_use]
+    pub fn latency(&self) -> Duration {
+        self.0.latency
     }
 
     /// Was the body dropped because it had not finished within its scope's grace, or by the time a second signal ended that?
@@ -176,17 +222,13 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.cause.reason();
         // "cancelled: cancelled on request" would stutter.
-        if reason.kind() == ReasonKind::Manual && reason.message().is_none() {
-            f.write_str("cancelled")?;
-        } else {
-            write!(f, "cancelled: {reason}")?;
+        match (reason.kind(), reason.message(), self.cause.scope()) {
+            (ReasonKind::Manual, None, None) => f.write_str("cancelled")?,
+            (ReasonKind::Manual, None, Some(scope)) => write!(f, "cancelled (scope {:?})", Shown(scope))?,
+            _ => write!(f, "cancelled: {reason}")?,
         }
-        write!(
-            f,
-            ", requested at {}, noticed at {}",
-            reason.location(),
-            self.observed_at
-        )?;
+        let (asked, noticed) = (reason.location(), self.observed_at);
+        write!(f, ", {} {asked}, noticed at {noticed}", reason.line())?;
         if self.forced {
             f.write_str(", dropped at the end of its grace")?;
         }
@@ -206,7 +248,9 @@ impl fmt::Debug for Notice {
         f.debug_struct("Cancelled")
             .field("reason", self.cause.reason())
             .field("observed_at", &format_args!("{}", self.observed_at))
-            .field("scope_name", &self.scope_name)
+            .field("scope_name", &self.cause.scope().map(Shown))
+            .field("scope_path", &self.path)
+            .field("latency", &self.latency)
             .field("was_forced", &self.forced)
             .finish()
     }

@@ -2,20 +2,26 @@
 
 pub use cancelable_macros::cancelable;
 
-pub use crate::context::{check, current, is_cancelled, propagate, propagate_fn, remaining};
+pub use crate::context::{Context, check, current, is_cancelled, propagate, propagate_fn, remaining};
 pub use crate::duration::{ParseDurationError, parse_duration};
 pub use crate::error::{Cancelled, FromCancelled};
 pub use crate::guard::{Checkpoint, Guard, checkpoint, guard};
-pub use crate::iter::{IteratorExt, UntilCancelledIter};
+pub use crate::iter::{IteratorExt, ScopedIter, TakeUntilCancelled, UntilCancelledIter};
+pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
-    CancelFutureExt, IntoRace, IntoTryJoin, Race, Scope, Scoped, Shield, ShieldWithTimeout, Source, Spawn,
-    SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
+    AbortHandle, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, Place, Race, Scope, Scoped, Shield,
+    ShieldWithTimeout, Sleep, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskHandle,
+    TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
     shield_sync, sleep, try_join,
 };
-pub use crate::sources::{All, Any, Condition, Sources, all, any, condition};
-pub use crate::stream::{Chunked, StreamEnd, StreamExt, UntilCancelled};
+pub use crate::sources::{
+    All, Any, Condition, Deadline, OnOutput, Sources, all, any, condition, memory_above, on_output,
+};
+pub use crate::status::{CancelStatus, StatusTable};
+pub use crate::stream::{Chunked, ScopedStream, StreamEnd, StreamExt, UntilCancelled, WithCancellationStream};
 pub use crate::token::{
     CancelCallback, CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
     WaitForCancellationFutureOwned, WithCancellationTokenFuture, WithCancellationTokenFutureOwned,
 };
+pub use crate::unwinding::{check_unwinding, unwinding};

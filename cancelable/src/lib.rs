@@ -35,7 +35,15 @@
 //! - [Features](#features)
 //! - [No glob imports](#no-glob-imports)
 #![cfg_attr(
-    all(feature = "tokio", feature = "signal", feature = "testing"),
+    all(
+        feature = "tokio",
+        feature = "signal",
+        feature = "net",
+        feature = "process",
+        feature = "rayon",
+        feature = "testing",
+        any(unix, windows)
+    ),
     doc = "- The guide: [getting started](_guide::getting_started), [concepts](_guide::concepts), \
            [clean-up](_guide::clean_up), [what is not cancelled](_guide::not_cancelled), and [all other pages](_guide)"
 )]
@@ -47,22 +55,33 @@
 //! | put check points into a function, or an `impl` | [`#[cancelable]`](macro@cancelable) |
 //! | open a scope | [`cancel_scope!`], `#[cancelable(scope)]`, or [`Scope`] without macros |
 //! | cancel from anywhere | [`CancellationToken`] |
-//! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`any`], [`all`] |
+//! | put a deadline off; an idle timeout | [`Deadline`] |
+//! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`memory_above`], [`on_output`], [`any`], [`all`] |
 //! | check by hand | [`check`], [`checkpoint`], [`guard`] |
+//! | leave a comparator, or what else cannot fail | [`unwinding`], [`check_unwinding`] |
+//! | take a scope to code that somebody else calls | [`Context`], [`propagate`], [`propagate_fn`] |
+//! | have the best so far, and no error | [`Scope::run_anyway_sync`], [`Scope::run_anyway`] |
 //! | keep clean-up from being cancelled | [`shield!`], [`fn@shield`], [`shield_sync`] |
 //! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
-//! | run several tasks | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`] |
+//! | run several tasks, and stop all with the first error | `cancelable::tokio::TaskGroup`, [`thread::TaskGroup`], [`thread::scope`](fn@thread::scope) |
+//! | own tasks that live long, and drain them | `cancelable::tokio::TaskOwner` |
 //! | wait on a plain thread | [`thread::block_on`], [`blocking_sleep`], [`CancellationToken::wait`] |
+//! | run a child process | `cancelable::process::tree` |
+//! | make a call that nobody can interrupt | [`thread::abandon`] |
+//! | have readers and writers check | [`io::checked`], `io::checked_async` |
+//! | accept connections on a plain thread | `cancelable::net::incoming` |
 //! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
 //! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |
+//! | answer a client, or exit | [`CancelReason::status`], [`StatusTable`] |
 //! | have a return type of your own | [`FromCancelled`] |
 //!
 //! # Starting tasks and threads
 //!
 //! A task or a thread has its own ambient token. Those started by [`thread::spawn`], `cancelable::tokio::spawn`,
 //! `cancelable::tokio::spawn_blocking` and the functions of `cancelable::smol` inherit that of their creator, and so do those of a
-//! group. Plain `std::thread::spawn`, `tokio::spawn` and `spawn_blocking` lose it: what they run is cancelled by nobody. Code that
-//! somebody else starts (rayon, a thread pool) takes the token along in a closure, by [`propagate`] or [`propagate_fn`].
+//! group, of [`thread::scope`](fn@thread::scope) and of `cancelable::rayon`. Plain `std::thread::spawn`, `tokio::spawn` and
+//! `spawn_blocking` lose it: what they run is cancelled by nobody. Code that somebody else starts (a thread pool, a callback) takes
+//! it along by a [`Context`], or wrapped in [`propagate`] or [`propagate_fn`].
 //!
 //! # Features
 //!
@@ -71,7 +90,11 @@
 //! | `tokio` | `cancelable::tokio`; time limits follow a paused clock |
 //! | `smol` | `cancelable::smol` |
 //! | `signal` | `cancelable::signal`: Ctrl-C and unix signals as sources |
+//! | `process` | `cancelable::process`: child processes that end with their scope, and all their descendants with them |
+//! | `net` | `cancelable::net`: accept loops of the standard library's listeners |
+//! | `enough` | a token is the `Stop` that codecs written for the crate `enough` ask |
 //! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
+//! | `rayon` | `cancelable::rayon`: jobs that have the scope, and parallel iterators that stop |
 //! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
 //! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
 //!
@@ -79,7 +102,7 @@
 //!
 //! # No glob imports
 //!
-//! `use cancelable::*` also imports the modules `tokio`, `smol` and `thread`, which then stand in the way of the crates of these names.
+//! `use cancelable::*` also imports the modules `tokio`, `smol`, `rayon` and `thread`, which then stand in the way of the crates of these names.
 //! [`use cancelable::prelude::*`](prelude) imports everything else.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -111,6 +134,10 @@ mod starved;
 
 mod duration;
 mod reason;
+mod shown;
+
+mod path;
+mod status;
 
 mod rounds;
 
@@ -120,6 +147,8 @@ mod error;
 mod token;
 
 mod context;
+
+mod unwinding;
 
 mod guard;
 
@@ -132,6 +161,12 @@ mod sources;
 mod stream;
 
 mod adapters;
+
+pub mod io;
+#[cfg(all(feature = "net", any(unix, windows)))]
+pub mod net;
+#[cfg(all(feature = "process", any(unix, windows)))]
+pub mod process;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -147,7 +182,16 @@ pub mod __private;
 mod items;
 pub mod prelude;
 
-#[cfg(all(any(doc, doctest), feature = "tokio", feature = "signal", feature = "testing"))]
+#[cfg(all(
+    any(doc, doctest),
+    any(unix, windows),
+    feature = "tokio",
+    feature = "signal",
+    feature = "net",
+    feature = "process",
+    feature = "rayon",
+    feature = "testing"
+))]
 pub mod _guide;
 
 /// The README, whose examples are tests.
@@ -157,6 +201,8 @@ mod readme {}
 
 pub use items::*;
 
+#[cfg(feature = "rayon")]
+pub use adapters::rayon;
 #[cfg(feature = "smol")]
 pub use adapters::smol;
 pub use adapters::thread;

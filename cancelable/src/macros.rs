@@ -60,7 +60,8 @@
 ///     sleep(Duration::from_secs(60)).await?;
 ///     Ok(200)
 /// });
-/// assert_eq!(request.await.unwrap_err().reason().to_string(), "the client has gone");
+/// let cancelled = request.await.unwrap_err();
+/// assert_eq!(cancelled.reason().to_string(), "the client has gone (scope \"GET /orders/7\")");
 /// assert!(!shutdown.is_cancelled());
 /// # });
 /// ```

@@ -11,7 +11,7 @@
 use std::cell::Cell;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc as Shared, Weak};
 use std::task::Waker;
 
@@ -79,6 +79,8 @@ fn new_place() -> Place {
 /// A hold, a foreign waiter, a keeper, or several of these in one.
 pub(crate) struct Pending {
     place: Place,
+    /// It is being polled, and among the notes of the thread that does so: for that one alone, and in no model.
+    is_announced: atomic::AtomicBool,
     state: Mutex<State>,
 }
 
@@ -171,12 +173,24 @@ struct Waiting {
     waiter: Weak<Waiter>,
     /// It has been woken once because the thing had moved, and not since.
     knows: bool,
+    /// How often the thing had been polled when it was found last.
+    found_at: u32,
 }
 
 impl State {
-    /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever.
-    fn moved(&mut self) -> Vec<Shared<Waiter>> {
-        let news = self.waiting.iter_mut().filter(|waiting| !waiting.knows);
+    /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever. If it
+    /// was adopted after so many polls, who has found it since the last of them has found it here.
+    #[inline]
+    fn moved(&mut self, adopted_at: Option<u32>) -> Vec<Shared<Waiter>> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        self.all_moved(adopted_at)
+    }
+
+    fn all_moved(&mut self, adopted_at: Option<u32>) -> Vec<Shared<Waiter>> {
+        let news = self.waiting.iter_mut();
+        let news = news.filter(|waiting| !waiting.knows && Some(waiting.found_at) != adopted_at);
         news.filter_map(|waiting| {
             let waiter = waiting.waiter.upgrade()?;
             waiting.knows = waiter.waits.load(Ordering::Acquire);
@@ -192,6 +206,15 @@ impl State {
     /// It may be back in a moment, from the poll that it is in; or, where it is now, be left by all.
     fn may_return_to(&self, keeper: Place, kind: Kind) -> bool {
         (self.within == ELSEWHERE && self.last == keeper) || (kind == Kind::Hold && self.before == keeper)
+    }
+
+    /// It is to be in the keeper's lists of all kinds of which it has some. In which is it not yet?
+    fn list(&mut self, keeper: Place) -> [bool; 2] {
+        if self.listed_in != keeper {
+            self.listed_in = keeper;
+            self.listed = [false; 2];
+        }
+        Kind::BOTH.map(|kind| self.has(kind) && !mem::replace(&mut self.listed[kind as usize], true))
     }
 
     /// It is no longer in this list of the keeper's.
@@ -304,6 +327,7 @@ impl Pending {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             place: new_place(),
+            is_announced: atomic::AtomicBool::new(false),
             state: Mutex::new(State {
                 is: [false; 2],
                 is_over: false,
@@ -326,6 +350,14 @@ impl Pending {
         self.place
     }
 
+    /// Is it announced as the keeper of what is polled from now on? Returns whether it was.
+    #[inline]
+    pub(crate) fn set_announced(&self, is_announced: bool) -> bool {
+        let was_announced = self.is_announced.load(Ordering::Relaxed);
+        self.is_announced.store(is_announced, Ordering::Relaxed);
+        was_announced
+    }
+
     /// It was polled, or let go of, here and now: whoever is outside adopts it. The number says that it has not been polled since.
     pub(crate) fn polled(&self) -> u32 {
         POLLS.set(POLLS.get().wrapping_add(1));
@@ -344,7 +376,7 @@ impl Pending {
     pub(crate) fn nobodys(&self, polls: u32) {
         let mut state = lock(&self.state);
         if state.polls == polls && state.within == ELSEWHERE {
-            let moved = state.moved();
+            let moved = state.moved(None);
             drop(state);
             wake(moved);
         }
@@ -356,38 +388,29 @@ impl Pending {
         if child.place() == here {
             return;
         }
-        let mut new = [false; 2];
         let mut news = Vec::new();
-        {
+        let new = {
             let mut child = lock(&child.state);
             if child.polls != polls {
                 return;
             }
-            let has_moved = child.last != here;
-            if has_moved {
-                child.before = child.last;
-            }
             child.within = here;
             child.is_loose = is_loose;
-            if child.listed_in != here {
-                child.listed_in = here;
-                child.listed = [false; 2];
+            let new = child.list(here);
+            if child.last != here {
+                child.before = child.last;
+                news = child.moved(Some(polls));
+            } else if new == [false; 2] {
+                // It has stayed where it was.
+                return;
             }
-            for kind in Kind::BOTH {
-                new[kind as usize] = child.has(kind) && !child.listed[kind as usize];
-                child.listed[kind as usize] |= child.has(kind);
-            }
-            if has_moved {
-                news = child.moved();
-            }
-        }
-        if new != [false; 2] {
-            for kind in Kind::BOTH {
-                if new[kind as usize] {
-                    let long = lock(&self.state).inside[kind as usize].push(Arc::clone(child));
-                    if let Some(long) = long {
-                        self.prune(kind, long);
-                    }
+            new
+        };
+        for kind in Kind::BOTH {
+            if new[kind as usize] {
+                let long = lock(&self.state).inside[kind as usize].push(Arc::clone(child));
+                if let Some(long) = long {
+                    self.prune(kind, long);
                 }
             }
         }
@@ -422,36 +445,40 @@ impl Pending {
         false
     }
 
-    /// Has it nothing inside, of what has been there?
-    pub(crate) fn is_empty(&self) -> bool {
-        let state = lock(&self.state);
-        state.inside.iter().all(|list| list.things.is_empty())
-    }
-
     /// Has it been polled just so often, and is there still a reason to know of it?
     pub(crate) fn is_current(&self, polls: u32) -> bool {
         let state = lock(&self.state);
         state.polls == polls && Kind::BOTH.into_iter().any(|kind| state.has(kind))
     }
 
-    /// It is of this kind from now on, or no longer.
+    /// It is of this kind from now on, or no longer. Who waits, waits for a hold.
     pub(crate) fn set(&self, kind: Kind, is: bool) {
         let mut state = lock(&self.state);
-        if mem::replace(&mut state.is[kind as usize], is) && !is {
+        let was = mem::replace(&mut state.is[kind as usize], is);
+        if kind == Kind::Hold && was && !is {
             Self::let_go(state);
         }
     }
 
-    /// Its future is done, or gone.
-    pub(crate) fn end(&self) {
+    /// Its future is done, or gone. Is anything in here of what has been inside?
+    pub(crate) fn end(&self) -> bool {
         let mut state = lock(&self.state);
         state.is = [false; 2];
         state.is_over = true;
+        let has_some = state.inside.iter().any(|list| !list.things.is_empty());
         Self::let_go(state);
+        has_some
     }
 
     /// Wakes who waits for it.
-    fn let_go(mut state: MutexGuard<'_, State>) {
+    #[inline]
+    fn let_go(state: MutexGuard<'_, State>) {
+        if !state.waiting.is_empty() {
+            Self::let_all_go(state);
+        }
+    }
+
+    fn let_all_go(mut state: MutexGuard<'_, State>) {
         let waiting = mem::take(&mut state.waiting);
         drop(state);
         wake(waiting.iter().filter_map(|waiting| waiting.waiter.upgrade()).collect());
@@ -496,7 +523,7 @@ impl Pending {
                 Look::Passed => false,
             };
             if found {
-                child.wait(here.place, question);
+                child.wait(question, |state| state.is_valid_in(here.place));
                 return true;
             }
         }
@@ -511,7 +538,11 @@ impl Pending {
         }
         let is = state.is[question.kind as usize];
         drop(state);
-        (is || self.has_inside(question.of(Of::All))) && self.counts(question)
+        let found = (is || self.has_inside(question.of(Of::All))) && self.counts(question);
+        if found {
+            self.wait(question, |state| state.polls == polls);
+        }
+        found
     }
 
     fn look(&self, keeper: Place, question: Question<'_>) -> Look {
@@ -582,22 +613,26 @@ impl Pending {
         }
     }
 
-    /// Has whoever asked woken when this has ended or moved.
-    fn wait(&self, keeper: Place, question: Question<'_>) {
+    /// Has whoever asked woken when this has ended or moved from where it was found.
+    fn wait(&self, question: Question<'_>, is_there: impl FnOnce(&State) -> bool) {
         let Some(waiter) = question.waiter else { return };
         waiter.waits.store(true, Ordering::Release);
         let mut state = lock(&self.state);
-        if !state.is_valid_in(keeper) || !state.has(question.kind) {
+        if !is_there(&state) || !state.has(question.kind) {
             // It has, a moment ago.
             drop(state);
             return waiter.waker.wake_by_ref();
         }
-        let is_same = |known: &Waiting| ptr::eq(known.waiter.as_ptr(), Shared::as_ptr(waiter));
-        if !state.waiting.iter().any(is_same) {
+        let found_at = state.polls;
+        let is_same = |known: &&mut Waiting| ptr::eq(known.waiter.as_ptr(), Shared::as_ptr(waiter));
+        if let Some(known) = state.waiting.iter_mut().find(is_same) {
+            known.found_at = found_at;
+        } else {
             state.waiting.retain(|known| known.waiter.strong_count() > 0);
             state.waiting.push(Waiting {
                 waiter: Shared::downgrade(waiter),
                 knows: false,
+                found_at,
             });
         }
     }
@@ -606,8 +641,11 @@ impl Pending {
 /// What was inside is nobody's here any more.
 impl Drop for Pending {
     fn drop(&mut self) {
-        let here = self.place();
         let inside = mem::take(&mut lock(&self.state).inside);
+        if inside.iter().all(|list| list.things.is_empty()) {
+            return;
+        }
+        let here = self.place();
         for child in inside.into_iter().flat_map(|list| list.things) {
             let waiting = {
                 let mut state = lock(&child.state);
@@ -615,17 +653,21 @@ impl Drop for Pending {
                     continue;
                 }
                 state.within = GONE;
-                state.moved()
+                state.moved(None)
             };
             wake(waiting);
         }
     }
 }
 
+#[inline]
 fn wake(waiting: Vec<Shared<Waiter>>) {
-    if waiting.is_empty() {
-        return;
+    if !waiting.is_empty() {
+        wake_all(waiting);
     }
+}
+
+fn wake_all(waiting: Vec<Shared<Waiter>>) {
     let mut panics = FirstPanic::default();
     for waiter in waiting {
         if waiter.waits.load(Ordering::Acquire) {

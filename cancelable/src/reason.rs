@@ -9,6 +9,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::shown::Shown;
 use crate::trampoline;
 
 /// The error carried by a reason of kind [`ReasonKind::Error`].
@@ -67,7 +68,7 @@ pub struct CancelReason(Arc<Inner>);
 struct Inner {
     detail: Detail,
     message: Option<Cow<'static, str>>,
-    /// The name of the scope whose own deadline passed.
+    /// The name of the scope that was cancelled for it. It belongs to the cancel: one value that cancels two scopes names each.
     scope: Option<Cow<'static, str>>,
     location: &'static Location<'static>,
 }
@@ -77,7 +78,11 @@ struct Inner {
 enum Detail {
     Manual,
     Timeout(Option<Duration>),
+    /// A signal, somebody says.
     Signal(i32),
+    /// One that was listened for.
+    #[cfg_attr(not(feature = "signal"), expect(dead_code, reason = "nobody listens"))]
+    Received(i32),
     Condition(Cow<'static, str>),
     /// A future that was a source.
     Completed,
@@ -180,18 +185,9 @@ impl CancelReason {
         Self::new(Detail::Error(CarriedError::new(error.into())), location)
     }
 
-    /// The timeout (`Some`) or absolute deadline (`None`) that was set at `location`, by the scope named `scope`.
-    pub(crate) fn timed_out(
-        after: Option<Duration>,
-        scope: Option<Cow<'static, str>>,
-        location: &'static Location<'static>,
-    ) -> Self {
-        Self(Arc::new(Inner {
-            detail: Detail::Timeout(after),
-            message: None,
-            scope,
-            location,
-        }))
+    /// The timeout (`Some`) or absolute deadline (`None`) that was set at `location`.
+    pub(crate) fn timed_out(after: Option<Duration>, location: &'static Location<'static>) -> Self {
+        Self::new(Detail::Timeout(after), location)
     }
 
     /// A condition that was set at `location`.
@@ -202,7 +198,22 @@ impl CancelReason {
     /// A signal that was listened for at `location`.
     #[cfg(feature = "signal")]
     pub(crate) fn signal_at(number: i32, location: &'static Location<'static>) -> Self {
-        Self::new(Detail::Signal(number), location)
+        Self::new(Detail::Received(number), location)
+    }
+
+    /// The same reason, for the cancel of the scope that is called so.
+    pub(crate) fn of_scope(mut self, name: Cow<'static, str>) -> Self {
+        Arc::make_mut(&mut self.0).scope = Some(name);
+        self
+    }
+
+    /// What its line has to do with it.
+    pub(crate) fn line(&self) -> &'static str {
+        match self.0.detail {
+            Detail::Received(_) => "listened for at",
+            Detail::Dropped | Detail::ScopeEnded | Detail::Superseded(_) => "begun at",
+            _ => "requested at",
+        }
     }
 
     /// A scope, a guard or a future that went away unfinished.
@@ -253,7 +264,7 @@ impl CancelReason {
         match self.0.detail {
             Detail::Manual => ReasonKind::Manual,
             Detail::Timeout(_) => ReasonKind::Timeout,
-            Detail::Signal(_) => ReasonKind::Signal,
+            Detail::Signal(_) | Detail::Received(_) => ReasonKind::Signal,
             Detail::Condition(_) | Detail::Completed => ReasonKind::Condition,
             Detail::Shutdown => ReasonKind::Shutdown,
             Detail::Error(_) => ReasonKind::Error,
@@ -274,33 +285,8 @@ impl CancelReason {
     #[must_use]
     pub fn signal_number(&self) -> Option<i32> {
         match self.0.detail {
-            Detail::Signal(number) => Some(number),
+            Detail::Signal(number) | Detail::Received(number) => Some(number),
             _ => None,
-        }
-    }
-
-    /// What a program that stopped for this reason exits with, by the conventions of shells and of coreutils' `timeout`:
-    ///
-    /// | kind | code |
-    /// |---|---|
-    /// | [`Timeout`](ReasonKind::Timeout) | 124 |
-    /// | [`Signal`](ReasonKind::Signal) number n | 128 + n: 130 for Ctrl-C, 143 for SIGTERM; 1 if n is not in 1 to 127 |
-    /// | every other | 1 |
-    ///
-    /// [`Cancelled::exit_code`](crate::Cancelled::exit_code) has an example with `main`.
-    ///
-    /// ```
-    /// use cancelable::CancelReason;
-    ///
-    /// assert_eq!(CancelReason::signal(2).exit_code(), 130);
-    /// assert_eq!(CancelReason::shutdown().exit_code(), 1);
-    /// ```
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self.0.detail {
-            Detail::Timeout(_) => 124,
-            Detail::Signal(number @ 1..=127) => 128 + number as u8,
-            _ => 1,
         }
     }
 
@@ -351,31 +337,31 @@ impl fmt::Display for CancelReason {
         let inner = &*self.0;
         match (&inner.detail, &inner.message) {
             // A message on a plain request says it all.
-            (Detail::Manual, Some(message)) => return f.write_str(message),
+            (Detail::Manual, Some(message)) => write!(f, "{}", Shown(message))?,
             (Detail::Manual, None) => f.write_str("cancelled on request")?,
             (Detail::Timeout(Some(Duration::ZERO)), _) => f.write_str("timed out at once")?,
             (Detail::Timeout(Some(after)), _) => write!(f, "timed out after {after:?}")?,
             (Detail::Timeout(None), _) => f.write_str("deadline passed")?,
-            (Detail::Signal(number), _) => match signal_name(*number) {
+            (Detail::Signal(number) | Detail::Received(number), _) => match signal_name(*number) {
                 Some(name) => write!(f, "received {name}")?,
                 None => write!(f, "received signal {number}")?,
             },
-            (Detail::Condition(name), _) => write!(f, "condition \"{name}\" came true")?,
+            (Detail::Condition(name), _) => write!(f, "condition {:?} came true", Shown(name))?,
             (Detail::Completed, _) => f.write_str("the future given to `until` has completed")?,
             (Detail::Shutdown, _) => f.write_str("shutting down")?,
-            (Detail::Error(error), _) => write!(f, "stopped by an error: {}", error.get())?,
+            (Detail::Error(error), _) => write!(f, "stopped by an error: {}", Shown(error.get()))?,
             (Detail::Dropped, _) => f.write_str("dropped before it finished")?,
             (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
             (Detail::Superseded(_), _) => f.write_str("superseded")?,
         }
         if let Some(scope) = &inner.scope {
-            write!(f, " (scope \"{scope}\")")?;
+            write!(f, " (scope {:?})", Shown(scope))?;
         }
-        if let Some(message) = &inner.message {
-            write!(f, ": {message}")?;
+        if let (Some(message), false) = (&inner.message, matches!(inner.detail, Detail::Manual)) {
+            write!(f, ": {}", Shown(message))?;
         }
         if let Detail::Superseded(Some(error)) = &inner.detail {
-            write!(f, ": {}", error.get())?;
+            write!(f, ": {}", Shown(error.get()))?;
         }
         Ok(())
     }

@@ -68,6 +68,7 @@ mod of_tokio {
         pub(crate) const ANY: Self = Self::Any;
 
         /// The one that is being polled by its runtime on this thread.
+        #[inline]
         pub(crate) fn current() -> Self {
             Self::This(try_id())
         }

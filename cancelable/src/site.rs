@@ -108,7 +108,7 @@ impl Site {
     /// is what notices.
     #[track_caller]
     pub fn enter_sync<R>(self, scope: Scope, body: impl FnOnce() -> R) -> R {
-        scope.enter_sync(body)
+        scope.run_anyway_sync(body)
     }
 
     /// As [`race`](crate::race()).
@@ -220,7 +220,7 @@ impl Finally {
         Scope::new()
             .detached()
             .timeout(self.grace)
-            .enter_sync(|| drop(clean_up()));
+            .run_anyway_sync(|| drop(clean_up()));
     }
 }
 

@@ -55,6 +55,13 @@ pub(crate) struct PutOff {
     late: Late,
 }
 
+impl PutOff {
+    /// Has the check point been put off?
+    pub(crate) fn is_some(&self) -> bool {
+        self.polls > 0 || self.late.is_some()
+    }
+}
+
 /// What a check point knows of its future's being starved, in one poll.
 #[derive(Default)]
 pub(crate) struct Starved {
@@ -66,19 +73,19 @@ pub(crate) struct Starved {
 }
 
 impl Starved {
-    /// The poll begins; if its check point `may_fail` in it, that is now to be found out.
-    pub(crate) fn before(put_off: Option<&PutOff>, may_fail: bool) -> Self {
-        let late = put_off.map_or_else(Late::default, |put_off| put_off.late.clone());
-        let mut starved = Self {
+    /// The poll begins; if its check point `may_fail` in it, that is now to be found out. `put_off`: what it keeps of earlier polls.
+    pub(crate) fn before(put_off: &PutOff, may_fail: bool) -> Self {
+        let mut late = put_off.late.clone();
+        let is_early = late.is_out();
+        if may_fail {
+            late.queue();
+        }
+        Self {
             put_off_before: PUT_OFF.get(),
             why: Why::Own,
-            is_early: late.is_out(),
+            is_early,
             late,
-        };
-        if may_fail {
-            starved.late.queue();
         }
-        starved
     }
 
     /// The poll began when so many had been [put off](put_off_so_far).
@@ -99,16 +106,15 @@ impl Starved {
         poll
     }
 
-    /// Is the check point put off? Then the task is polled again. `before`: what it keeps of earlier polls, and of this one then.
-    pub(crate) fn puts_off(&self, before: Option<&PutOff>, cx: &Context<'_>) -> Option<PutOff> {
-        let polls = before.map_or(0, |before| before.polls);
+    /// Is the check point put off? Then the task is polled again, and `put_off` says so to the next poll.
+    pub(crate) fn puts_off(&self, put_off: &mut PutOff, cx: &Context<'_>) -> bool {
         let polls = match self.why {
-            Why::Own if !self.is_early => return None,
-            Why::Own => polls,
+            Why::Own if !self.is_early => return false,
+            Why::Own => put_off.polls,
             // Its own bound is enough.
             Why::Inside => 0,
-            Why::Starved if polls >= POLLS => return None,
-            Why::Starved => polls + 1,
+            Why::Starved if put_off.polls >= POLLS => return false,
+            Why::Starved => put_off.polls + 1,
         };
         PUT_OFF.set(PUT_OFF.get().wrapping_add(1));
         match self.why {
@@ -117,7 +123,8 @@ impl Starved {
             Why::Inside | Why::Starved => cx.waker().wake_by_ref(),
         }
         let late = self.late.clone();
-        Some(PutOff { polls, late })
+        *put_off = PutOff { polls, late };
+        true
     }
 }
 
@@ -163,6 +170,10 @@ struct Late;
 impl Late {
     fn queue(&mut self) {}
 
+    fn is_some(&self) -> bool {
+        false
+    }
+
     fn is_out(&self) -> bool {
         false
     }
@@ -204,6 +215,10 @@ mod of_tokio {
             tickets.out.fetch_add(1, Ordering::Relaxed);
             let waker = Waker::from(Arc::new(Ticket(Arc::clone(tickets))));
             let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
+        }
+
+        pub(super) fn is_some(&self) -> bool {
+            self.0.is_some()
         }
 
         pub(super) fn is_out(&self) -> bool {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cancelable::{Cancelled, cancelable, parse_duration, propagate_fn, signal};
+use cancelable::rayon::ParallelIteratorExt as _;
+use cancelable::{Cancelled, cancelable, parse_duration, signal};
 use clap::Parser;
 use rayon::prelude::*;
 
@@ -45,18 +46,19 @@ fn main() -> ExitCode {
 
 #[cancelable(timeout = args.timeout, until = signal::ctrl_c())]
 fn search(args: &Args, found: &Found) -> Result<(), Cancelled> {
-    // rayon's threads know nothing of this scope; `propagate_fn` takes it to them. After the first error rayon begins
-    // with no other block, and it returns when those that run have ended.
+    // What is behind `until_cancelled` runs in this scope, on all threads. After a cancel none begins with another block, and this
+    // returns when those that run have ended.
     (0..args.blocks)
         .into_par_iter()
-        .try_for_each(propagate_fn(|block: u64| {
-            let primes = count_primes(block * 10_000)?;
+        .until_cancelled()
+        .try_for_each(|block| {
+            let primes = count_primes(block? * 10_000)?;
             found.primes.fetch_add(primes, Relaxed);
             if found.blocks.fetch_add(1, Relaxed) == 0 {
                 println!("the first block is done");
             }
             Ok(())
-        }))
+        })
 }
 
 /// Those of one block. When it is cancelled in the middle, the block does not count.

@@ -186,7 +186,12 @@ fn message(stderr: &str) -> [&str; 2] {
 fn verbose_message(stderr: &str) -> [&str; 4] {
     let line = stderr.lines().last().expect("a message");
     let line = line.strip_prefix("digest: cancelled: ").expect(line);
-    let (why, rest) = line.split_once(", requested at ").expect(line);
+    let asked = if line.starts_with("received ") {
+        ", listened for at "
+    } else {
+        ", requested at "
+    };
+    let (why, rest) = line.split_once(asked).expect(line);
     let (requested, rest) = rest.split_once(", noticed at ").expect(line);
     let (noticed, done) = rest.split_once("; ").expect(line);
     [why, requested, noticed, done]

@@ -7,7 +7,7 @@ mod watched;
 use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
@@ -96,16 +96,82 @@ fn assert_interrupted(name: &str, end: &End) {
 
 #[test]
 fn senseless_arguments_are_refused() {
-    for name in ["hello", "worker", "clean_up", "pipeline", "rayon_partial", "retry"] {
+    for name in [
+        "hello",
+        "worker",
+        "clean_up",
+        "limit",
+        "pipeline",
+        "rayon_partial",
+        "retry",
+        "drain",
+    ] {
         let (code, stdout, stderr) = run(name, &["--frobnicate"]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}");
         assert!(stderr.contains("unexpected argument"), "{name}: {stderr}");
     }
-    for name in ["hello", "worker", "clean_up", "rayon_partial", "retry"] {
+    for name in ["hello", "worker", "clean_up", "limit", "rayon_partial", "retry"] {
         let (code, _, stderr) = run(name, &["--timeout", "10"]);
         assert_eq!(code, Some(2), "{name}");
         assert!(stderr.contains("the unit is missing; write `10s`"), "{name}: {stderr}");
     }
+}
+
+/// Runs a script under `limit`.
+fn limited<'a>(options: &[&'a str], script: &'a str) -> Vec<&'a str> {
+    options.iter().copied().chain(["--", "sh", "-c", script]).collect()
+}
+
+/// None of the processes whose ids the script has printed is there, save as a zombie that the system has yet to reap.
+#[cfg(target_os = "linux")]
+fn assert_gone(said: &str) {
+    for id in said.split_whitespace() {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat"));
+        assert!(stat.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{stat:?}");
+    }
+}
+
+#[test]
+fn limit_exits_as_its_command_does() {
+    assert_eq!(
+        run("limit", &limited(&[], "echo built")),
+        (Some(0), "built\n".into(), String::new())
+    );
+    assert_eq!(run("limit", &limited(&[], "exit 3")).0, Some(3));
+    assert_eq!(run("limit", &limited(&[], "kill -9 $$")).0, Some(137));
+    let (code, _, stderr) = run("limit", &["--", "/no/such/command"]);
+    assert_eq!(code, Some(127));
+    assert!(
+        stderr.starts_with("limit: /no/such/command: cannot be started: "),
+        "{stderr}"
+    );
+}
+
+/// <https://github.com/watchexec/process-wrap/issues/6>: a tool that runs others, and is to be gone with all of them, so that none writes
+/// to the terminal any more.
+#[test]
+#[cfg(target_os = "linux")]
+fn limit_takes_the_whole_tree_along() {
+    let script = "sleep 1000 & sleep 1000 & echo $$ $(jobs -p); wait";
+    let (code, said, stderr) = run("limit", &limited(&["--timeout", "500ms"], script));
+    assert_eq!((code, stderr.as_str()), (Some(124), "limit: timed out after 500ms\n"));
+    assert_gone(&said);
+
+    let mut running = Running::start("limit", &limited(&[], script));
+    let said = running.line();
+    running.interrupt();
+    assert_interrupted("limit", &running.end());
+    assert_gone(&said);
+
+    // The output has an end only when nobody is left that could write.
+    let deaf = "trap 'echo asked' TERM; echo $$; while :; do sleep 1000 & wait; done";
+    let mut running = Running::start("limit", &limited(&["--grace", "10m"], deaf));
+    let said = running.line();
+    running.interrupt();
+    assert_eq!(running.line(), "asked\n");
+    running.interrupt();
+    assert_eq!(running.end().0, Some(130));
+    assert_gone(&said);
 }
 
 #[test]
@@ -261,4 +327,46 @@ fn retry_does_not_try_again_after_ctrl_c() {
     let _silent = listener.accept().unwrap();
     running.interrupt();
     assert_interrupted("retry", &running.end());
+}
+
+#[test]
+fn drain() {
+    let connect = |running: &mut Running| {
+        let line = running.line();
+        let address = line.trim_end().strip_prefix("listening on ").unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let mut lines = BufReader::new(client);
+        lines.get_mut().write_all(b"hello\n").unwrap();
+        let mut echoed = String::new();
+        lines.read_line(&mut echoed).unwrap();
+        assert_eq!(echoed, "hello\n");
+        lines
+    };
+    // One that is told to go, and goes.
+    let mut running = Running::start("drain", &["--run-for", "1ms"]);
+    let mut lines = connect(&mut running);
+    running.interrupt();
+    let mut goodbye = String::new();
+    lines.read_to_string(&mut goodbye).unwrap();
+    assert_eq!(goodbye, "the server is shutting down\n");
+    let (code, _, stderr) = running.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(
+        stderr,
+        "drain: received SIGINT: 1ms for 1 connections\ndrain: 1 task ended\n"
+    );
+
+    // One that goes by itself.
+    let mut running = Running::start("drain", &["--run-for", "1h"]);
+    let lines = connect(&mut running);
+    running.interrupt();
+    assert!(running.error_line().contains("received SIGINT"));
+    drop(lines);
+    let (code, _, stderr) = running.end();
+    // It may have gone before the drain began.
+    let clean = ["drain: 1 task ended\n", "drain: 0 tasks ended\n"];
+    assert!(
+        code == Some(0) && clean.contains(&stderr.as_str()),
+        "{code:?}: {stderr}"
+    );
 }

@@ -96,3 +96,105 @@ fn the_error_names_the_line_of_the_call() {
         (file!(), line)
     );
 }
+
+// Just the end -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn l22_one_that_just_ends_keeps_what_it_has_not_given_and_says_why() {
+    let token = CancellationToken::new();
+    let mut jobs = vec![1, 2, 3, 4].into_iter().take_until_cancelled();
+    token.sync_scope(|| {
+        assert_eq!(jobs.next(), Some(1));
+        assert_eq!(jobs.next_back(), Some(4));
+        assert!(jobs.cancelled().is_none());
+        token.cancel_with("enough");
+        assert_eq!((jobs.next(), jobs.next_back(), jobs.next()), (None, None, None));
+    });
+    assert_eq!(jobs.size_hint(), (0, Some(0)));
+    assert_eq!(jobs.cancelled().unwrap().reason().to_string(), "enough");
+    assert_eq!(jobs.into_inner().as_slice(), [2, 3]);
+}
+
+#[test]
+fn l22_one_that_has_come_to_its_end_was_not_cut() {
+    let token = CancellationToken::new();
+    token.sync_scope(|| {
+        let mut numbers = cancelling(&token, 3).take(3).take_until_cancelled();
+        assert_eq!(numbers.by_ref().collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(numbers.cancelled().is_none());
+    });
+}
+
+// In pieces -----------------------------------------------------------------------------------------------------------
+
+/// How many items come after the cancel, which is that of the `at`th.
+fn too_many(every: usize, at: u32, go_through: impl FnOnce(&mut dyn Iterator<Item = u32>, usize) -> u32) -> u32 {
+    let token = CancellationToken::new();
+    let mut numbers = cancelling(&token, at);
+    token.sync_scope(|| go_through(&mut numbers, every)) - at
+}
+
+#[test]
+fn every_n_items_it_is_asked_and_not_in_between_however_it_is_gone_through() {
+    let by_next = |numbers: &mut dyn Iterator<Item = u32>, every| {
+        let mut last = 0;
+        for number in numbers.until_cancelled().every(every) {
+            match number {
+                Ok(number) => last = number,
+                Err(_) => return last,
+            }
+        }
+        panic!("the error comes last")
+    };
+    let by_fold = |numbers: &mut dyn Iterator<Item = u32>, every| {
+        let (mut last, mut errors) = (0, 0);
+        numbers.until_cancelled().every(every).for_each(|number| match number {
+            Ok(number) => last = number,
+            Err(_) => errors += 1,
+        });
+        assert_eq!(errors, 1);
+        last
+    };
+    let silently = |numbers: &mut dyn Iterator<Item = u32>, every| {
+        numbers.take_until_cancelled().every(every).fold(0, |_, number| number)
+    };
+    let half_by_next = |numbers: &mut dyn Iterator<Item = u32>, every| {
+        let mut numbers = numbers.take_until_cancelled().every(every);
+        numbers.next();
+        numbers.fold(1, |_, number| number)
+    };
+    type Way = fn(&mut dyn Iterator<Item = u32>, usize) -> u32;
+    let ways: [Way; 4] = [by_next, by_fold, silently, half_by_next];
+    for way in ways {
+        assert_eq!(too_many(1, 7, way), 0);
+        assert_eq!(too_many(0, 7, way), 0, "0 counts as 1");
+        assert_eq!(too_many(10, 7, way), 3);
+        assert_eq!(too_many(10, 10, way), 0);
+        assert_eq!(too_many(10, 11, way), 9);
+    }
+}
+
+#[test]
+fn in_pieces_it_ends_where_the_iterator_does_and_stays_there() {
+    for every in [1, 2, 3, 4, usize::MAX] {
+        let mut numbers = (1..4).until_cancelled().every(every);
+        assert_eq!(numbers.by_ref().map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(numbers.next().is_none());
+        assert_eq!((1..4).take_until_cancelled().every(every).sum::<u32>(), 6);
+        assert_eq!((1..4).until_cancelled().every(every).count(), 3);
+    }
+}
+
+#[test]
+fn one_that_is_over_gives_nothing_to_whoever_takes_the_rest() {
+    let token = CancellationToken::new();
+    token.sync_scope(|| {
+        let mut numbers = cancelling(&token, 2).until_cancelled();
+        assert_eq!(numbers.by_ref().filter_map(Result::ok).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(numbers.fold(0, |n, _| n + 1), 0);
+    });
+    // One whose error has been taken stays over also where nothing is cancelled.
+    let mut one = [1, 2].into_iter().take_until_cancelled();
+    token.sync_scope(|| assert!(one.next().is_none()));
+    assert_eq!(one.count(), 0);
+}

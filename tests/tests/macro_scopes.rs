@@ -589,7 +589,7 @@ mod of_functions {
     #[test]
     fn a_scope_is_named_after_the_function() {
         let crawl = crawl().with_cancellation_after();
-        assert_eq!(block_on(crawl).unwrap_err().scope_name(), Some("crawl"));
+        assert_eq!(block_on(crawl).unwrap_err().scope_path().to_string(), "crawl");
         assert_eq!(r#loop().unwrap_err().scope_name(), Some("loop"));
     }
 
@@ -640,7 +640,7 @@ mod of_functions {
             shutdown: CancellationToken::new(),
         };
         let error = block_on(service.serve().with_cancellation_after()).unwrap_err();
-        assert_eq!(error.scope_name(), Some("serve"));
+        assert_eq!(error.scope_path().to_string(), "serve");
         service.shutdown.cancel();
         assert!(
             block_on(service.until_shutdown())

@@ -587,7 +587,7 @@ mod impl_blocks {
                 cancelable::current()
                     .check()
                     .err()
-                    .and_then(|c| c.scope_name().map(str::to_owned)),
+                    .map(|cancelled| cancelled.scope_path().to_string()),
                 None
             );
             Ok(ready(n).await)

@@ -682,7 +682,8 @@ fn l15_the_effective_deadline_is_the_earliest_and_the_error_names_its_scope() {
             .await;
         let error = outer.unwrap_err();
         assert!(error.is_timeout());
-        assert_eq!(error.scope_name(), Some("inner"), "where it was noticed");
+        assert_eq!(error.scope_name(), Some("outer"), "whose deadline it was");
+        assert_eq!(error.scope_path().to_string(), "outer > inner", "where it was noticed");
         assert!(
             error.to_string().contains("timed out after 10ms (scope \"outer\")"),
             "{error}"

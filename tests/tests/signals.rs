@@ -149,6 +149,43 @@ fn the_first_signal_asks_and_the_second_ends_the_grace() {
     });
 }
 
+/// The terminal sends one Ctrl-C, and a wrapper passes its own on.
+#[test]
+fn an_echo_does_not_count_also_when_nobody_listens_any_more() {
+    on_every_runtime("echo", |mut process| {
+        process.says("body runs");
+        process.is_sent(Signal::INT);
+        process.says("body asked: received SIGINT");
+        process.is_sent(Signal::INT);
+        process.is_sent(Signal::INT);
+        // Of another number it is no echo.
+        process.is_sent(Signal::TERM);
+        process.says("body dropped");
+        process.may_go_on();
+        process.says("scope forced: received SIGINT");
+        process.says("nobody listens");
+        process.is_sent(Signal::INT);
+        process.may_go_on();
+        process.says("over");
+    });
+}
+
+#[test]
+fn of_several_that_listen_the_shortest_echo_counts() {
+    let mut process = Process::start(&["echo of two"]);
+    process.says("body runs");
+    process.is_sent(Signal::INT);
+    process.says("body asked");
+    process.is_sent(Signal::INT);
+    process.dies_of(Signal::INT);
+}
+
+#[test]
+fn ctrl_c_has_an_echo_and_other_signals_have_none() {
+    assert!(format!("{:?}", signal::ctrl_c()).contains("echo: 200ms"));
+    assert!(format!("{:?}", signal::unix([SIGINT]).unwrap()).contains("echo: 0ns"));
+}
+
 #[test]
 fn a_third_signal_has_its_default_action() {
     on_every_runtime("grace", |mut process| {

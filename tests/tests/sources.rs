@@ -10,7 +10,7 @@ use std::time::Duration;
 use cancelable::testing::{Clock, CountingWaker};
 use cancelable::{
     CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, Source, all, any, blocking_sleep, cancel_scope,
-    check, condition, current, guard, remaining, sleep,
+    check, condition, current, guard, memory_above, on_output, remaining, sleep,
 };
 use tests::{DropFlag, on_every_runtime, poll_once, poll_with};
 
@@ -564,4 +564,72 @@ fn a_source_that_is_late_changes_nothing() {
         spin()
     });
     assert_eq!(outcome.unwrap_err().reason().to_string(), "first");
+}
+
+// Outputs, and memory -------------------------------------------------------------------------------------------------
+
+#[test]
+fn an_output_says_whether_to_cancel_and_why() {
+    type Said = Result<&'static str, futures::channel::oneshot::Canceled>;
+    fn stop(said: Said) -> Option<CancelReason> {
+        Some(CancelReason::manual().with_message(said.ok()?))
+    }
+
+    on_every_runtime(|| async {
+        let (sender, said) = futures::channel::oneshot::channel();
+        let outcome: Outcome = Scope::new()
+            .until(on_output(said, stop))
+            .run(async move {
+                sender.send("the operator").unwrap();
+                guard(pending()).await?
+            })
+            .await;
+        let cancelled = outcome.unwrap_err();
+        assert_eq!(cancelled.reason().to_string(), "the operator");
+        assert_eq!(cancelled.reason().location().file(), file!());
+    });
+
+    // Of one that says no, the scope goes on, whenever that is.
+    let (sender, said) = futures::channel::oneshot::channel();
+    let has_said_no = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&has_said_no);
+    let no = on_output(said, move |said: Said| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        stop(said)
+    });
+    let outcome: Outcome = Scope::new().until(no).run_sync(|| {
+        drop(sender);
+        while has_said_no.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        check()
+    });
+    assert!(outcome.is_ok());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn more_memory_than_the_limit_cancels() {
+    let limit = 1 << 40;
+    let outcome: Outcome = Scope::new().until(memory_above(limit).unwrap()).run_sync(check);
+    assert!(outcome.is_ok());
+    let held = vec![1_u8; 8 << 20];
+    let outcome: Outcome = Scope::new().until(memory_above(8 << 20).unwrap()).run_sync(spin);
+    let cancelled = outcome.unwrap_err();
+    assert_eq!(cancelled.kind(), ReasonKind::Condition);
+    assert_eq!(
+        cancelled.reason().to_string(),
+        "condition \"memory above 8 MiB\" came true"
+    );
+    assert_eq!(cancelled.reason().location().file(), file!());
+    assert!(held.iter().all(|byte| *byte == 1));
+    for (limit, text) in [
+        (0, "0 bytes"),
+        (1025, "1025 bytes"),
+        (3 << 30, "3 GiB"),
+        (1536 << 10, "1536 KiB"),
+    ] {
+        let source = format!("{:?}", memory_above(limit).unwrap());
+        assert!(source.contains(&format!("memory above {text}")), "{source}");
+    }
 }

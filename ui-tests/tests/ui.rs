@@ -8,7 +8,7 @@
 //! statement that is in nobody's hands.
 //!
 //! What must compile is in the other suites here, in hostile surroundings, below other attributes, and under strict
-//! lints; expansions are in `expand/`, and compared by the unit tests of `cancelable-macros`.
+//! lints; expansions are in `expand/`, and compared by the unit tests of `cancelable-syntax`.
 
 use std::process::Command;
 

@@ -1,5 +1,10 @@
 //! Other people's threads and runtimes.
 
+mod abandon;
+#[cfg(feature = "enough")]
+mod enough;
+#[cfg(feature = "rayon")]
+pub mod rayon;
 #[cfg(feature = "smol")]
 pub mod smol;
 pub mod thread;

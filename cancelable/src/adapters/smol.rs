@@ -37,7 +37,7 @@ use std::future::Future;
 
 use smol::Task;
 
-use crate::context::propagate;
+use crate::context::propagate_apart;
 use crate::scope::{self, CancelFutureExt as _, Spawn, SpawnBlocking};
 
 /// Spawns a task on smol's global executor that has the ambient token of this code.
@@ -87,7 +87,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    smol::unblock(propagate(f))
+    smol::unblock(propagate_apart(f))
 }
 
 /// smol's global executor; what [`TaskGroup`] is on.
@@ -135,3 +135,22 @@ pub type TaskGroup<T, E> = scope::TaskGroup<T, E, Smol>;
 
 /// Starts tasks in a [`TaskGroup`] from elsewhere. See [`Spawner`](crate::Spawner).
 pub type Spawner<T, E> = scope::Spawner<T, E, Smol>;
+
+/// Owns tasks of smol that live long.
+///
+/// It is the general [`cancelable::TaskOwner`](crate::TaskOwner) with its runtime filled in; its methods are on that page. In a
+/// program with smol, import this one: `use cancelable::smol::TaskOwner`. (For a `LocalExecutor`, implement
+/// [`SpawnLocal`](crate::SpawnLocal) for a type that has one.)
+///
+/// ```
+/// use cancelable::{sleep, smol::TaskOwner};
+/// use std::time::Duration;
+///
+/// # smol::block_on(async {
+/// let tasks = TaskOwner::new();
+/// tasks.spawn(async { sleep(Duration::from_secs(3600)).await });
+/// let report = tasks.cancel_and_wait(Duration::from_secs(1)).await;
+/// assert!(report.is_clean());
+/// # });
+/// ```
+pub type TaskOwner = scope::TaskOwner<Smol>;

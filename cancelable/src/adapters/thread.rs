@@ -62,17 +62,25 @@
 //! token.cancel();
 //! assert!(worker.join().unwrap().is_err());
 //! ```
+//!
+//! What nobody can wake, a `read_line` of standard input for one, is [left behind](abandon).
+
+mod scope;
 
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::io;
+use std::panic::Location;
 use std::thread;
 
-use crate::context::{current, propagate};
+use self::scope::run_body;
+pub use self::scope::{Scope, ScopedJoinHandle, scope};
+pub use super::abandon::{ABANDON_LIMIT, abandon, abandon_async, abandoned};
+use crate::context::{current, propagate_apart};
 use crate::error::Cancelled;
 use crate::park;
 use crate::primitive::Arc;
-use crate::scope::{GroupShared, Scope, TaskError, WithCancellation, run_blocking};
+use crate::scope::{self as scopes, GroupShared, TaskError, WithCancellation, run_blocking};
 use crate::token::CancellationToken;
 
 /// Starts a thread that has the ambient token of this one: its check points notice when the scope is cancelled, dropped
@@ -100,15 +108,113 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let over = CancellationToken::new();
-    let at_end = over.clone().drop_guard();
-    let f = propagate(f);
-    JoinHandle {
-        thread: thread::spawn(move || {
+    Builder::new().spawn(f).expect("failed to spawn thread")
+}
+
+/// A thread with a name, or a stack of another size: [`std::thread::Builder`], for threads that inherit the scope.
+///
+/// ```
+/// use cancelable::{CancellationToken, current, thread::Builder};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let token = CancellationToken::new();
+/// let worker = token.sync_scope(|| Builder::new().name("worker").stack_size(128 * 1024).spawn(current))?;
+/// assert_eq!(worker.thread().name(), Some("worker"));
+/// assert_eq!(worker.join().unwrap(), token);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "it starts no thread by itself"]
+pub struct Builder {
+    name: Option<String>,
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// One without a name, and with a stack of the usual size.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the thread, for its panics and for debuggers. (For the name that errors tell of, name the [scope](crate::Scope::name).)
+    pub fn name(self, name: impl Into<String>) -> Self {
+        let name = Some(name.into());
+        Self { name, ..self }
+    }
+
+    /// The size of the thread's stack, in bytes. The system may round it up.
+    pub fn stack_size(self, bytes: usize) -> Self {
+        let stack_size = Some(bytes);
+        Self { stack_size, ..self }
+    }
+
+    fn into_std(self) -> thread::Builder {
+        let mut builder = thread::Builder::new();
+        if let Some(name) = self.name {
+            builder = builder.name(name);
+        }
+        if let Some(bytes) = self.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        builder
+    }
+
+    /// As [`spawn`].
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread to give.
+    ///
+    /// # Panics
+    ///
+    /// If the name has a null byte in it.
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let over = CancellationToken::new();
+        let at_end = over.clone().drop_guard();
+        let f = propagate_apart(f);
+        let thread = self.into_std().spawn(move || {
             let _at_end = at_end;
             f()
-        }),
-        over,
+        })?;
+        Ok(JoinHandle { thread, over })
+    }
+
+    /// As [`Scope::spawn`], for a thread of a [`scope()`].
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread to give. The scope goes on without it.
+    ///
+    /// # Panics
+    ///
+    /// If the name has a null byte in it.
+    ///
+    /// ```
+    /// use cancelable::thread::{self, Builder};
+    ///
+    /// let name: std::io::Result<Option<String>> = thread::scope(|s| {
+    ///     let worker = Builder::new().name("worker").spawn_scoped(s, || Ok(std::thread::current().name().map(str::to_owned)))?;
+    ///     worker.join()
+    /// });
+    /// assert_eq!(name.unwrap().as_deref(), Some("worker"));
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, 'env, F, T, E>(
+        self,
+        scope: &Scope<'scope, 'env, E>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T, E>>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+        T: Send + 'scope,
+        E: From<Cancelled> + Send + 'static,
+    {
+        scope.spawn_with(self.into_std(), f)
     }
 }
 
@@ -301,10 +407,17 @@ impl<T, E> TaskGroup<T, E> {
     #[must_use]
     #[track_caller]
     pub fn new() -> Self {
-        Self::below(current().child_token(), Location::caller())
+        Self::with(current().child_token(), Location::caller())
     }
 
-    fn below(token: CancellationToken, location: &'static Location<'static>) -> Self {
+    /// An empty group below this token, whatever the ambient one is.
+    #[must_use]
+    #[track_caller]
+    pub fn below(parent: &CancellationToken) -> Self {
+        Self::with(parent.child_token(), Location::caller())
+    }
+
+    fn with(token: CancellationToken, location: &'static Location<'static>) -> Self {
         Self {
             shared: GroupShared::new(token, location),
         }
@@ -338,17 +451,10 @@ impl<T, E> TaskGroup<T, E> {
         E: From<Cancelled>,
     {
         let location = Location::caller();
-        Scope::new().run_sync_with(|token| {
-            let mut group = Self::below(token.clone(), location);
+        scopes::Scope::new().run_sync_with(|token| {
+            let mut group = Self::with(token.clone(), location);
             let shared = Arc::clone(&group.shared);
-            let body = catch_unwind(AssertUnwindSafe(|| body(&mut group)));
-            let mut leaving = shared.body_over(body);
-            loop {
-                park::block_on(poll_fn(|cx| shared.poll_idle(cx)));
-                if leaving.is_over(&shared) {
-                    return leaving.settle();
-                }
-            }
+            run_body(&shared, || body(&mut group))
         })
     }
 

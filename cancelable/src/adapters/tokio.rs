@@ -32,7 +32,9 @@
 //! |---|---|
 //! | `tokio::spawn` | [`spawn`] |
 //! | `tokio::task::spawn_blocking` | [`spawn_blocking`] |
-//! | `JoinSet` | [`TaskGroup`] |
+//! | `tokio::task::spawn_local` | [`TaskOwner::spawn_local`](crate::TaskOwner::spawn_local), [`TaskGroup::spawn_local`](crate::TaskGroup::spawn_local) |
+//! | `JoinSet` | [`TaskGroup`] for fork and join, [`TaskOwner`] for tasks that live long |
+//! | tokio-util's `TaskTracker` | [`TaskOwner`] |
 //! | `tokio::time::timeout` | [`cancel_scope!(timeout = …)`](crate::cancel_scope), which also reaches workers and lets code clean up |
 //! | `tokio::time::sleep(d).await` | the same in an annotated function, elsewhere [`sleep`](crate::sleep()) |
 //!
@@ -56,8 +58,8 @@ use std::future::Future;
 
 use tokio::task::{self, JoinHandle};
 
-use crate::context::propagate;
-use crate::scope::{self, CancelFutureExt as _, Spawn, SpawnBlocking};
+use crate::context::propagate_apart;
+use crate::scope::{self, CancelFutureExt as _, Spawn, SpawnBlocking, SpawnLocal};
 
 /// Spawns a task that has the ambient token of this code.
 ///
@@ -118,7 +120,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    task::spawn_blocking(propagate(f))
+    task::spawn_blocking(propagate_apart(f))
 }
 
 /// The runtime that the code now running is in; what [`TaskGroup`] is on.
@@ -140,6 +142,16 @@ impl SpawnBlocking for Tokio {
         F: FnOnce() + Send + 'static,
     {
         task::spawn_blocking(task);
+    }
+}
+
+/// Tasks stay on this thread: in a `LocalSet`, or a `LocalRuntime`.
+impl SpawnLocal for Tokio {
+    fn spawn_local<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        task::spawn_local(task);
     }
 }
 
@@ -166,3 +178,21 @@ pub type TaskGroup<T, E> = scope::TaskGroup<T, E, Tokio>;
 
 /// Starts tasks in a [`TaskGroup`] from elsewhere. See [`Spawner`](crate::Spawner).
 pub type Spawner<T, E> = scope::Spawner<T, E, Tokio>;
+
+/// Owns tasks of tokio that live long: a `TaskTracker` that cancels, drains and reports.
+///
+/// It is the general [`cancelable::TaskOwner`](crate::TaskOwner) with its runtime filled in; its methods are on that page. In a
+/// program with tokio, import this one: `use cancelable::tokio::TaskOwner`.
+///
+/// ```
+/// use cancelable::{sleep, tokio::TaskOwner};
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let tasks = TaskOwner::new();
+/// tasks.spawn(async { sleep(Duration::from_secs(3600)).await });
+/// let report = tasks.cancel_and_wait(Duration::from_secs(1)).await;
+/// assert!(report.is_clean());
+/// # });
+/// ```
+pub type TaskOwner = scope::TaskOwner<Tokio>;

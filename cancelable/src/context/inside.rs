@@ -1,9 +1,9 @@
 //! What is pending inside a check point, as the check point keeps it from poll to poll.
 
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use super::notes::{Mark, is_noted_since, mark};
-use super::slot::{Polled, note, polled_since, with};
+use super::notes::{self, Mark, Owner, is_noted_since, mark};
+use super::slot::{Frame, Polled, note, with};
 use crate::pending::{Kind, Pending, Question};
 use crate::primitive::Arc;
 
@@ -42,7 +42,8 @@ impl Inside {
         }
     }
 
-    /// Says that it keeps what is polled in the innermost frame from now on. Returns what to take that back with.
+    /// Says that it keeps what is polled in the innermost frame from now on, until it is noted itself. Returns what to take that
+    /// back with if it is not.
     pub(crate) fn announce(&self) -> Mark {
         let mark = mark();
         if let Some(keeper) = &self.0 {
@@ -55,7 +56,18 @@ impl Inside {
         mark
     }
 
-    /// Takes what was polled in the innermost frame since, and takes an announcement back.
+    /// Polls what is in the check point, and takes what was polled in there. If it is pending, the check point is to be noted in the
+    /// same frame, or to [withdraw](Self::withdraw) its announcement.
+    #[inline]
+    pub(crate) fn poll<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        let outside = self.announce();
+        let mark = mark();
+        let poll = poll();
+        self.adopt_since(if poll.is_pending() { mark } else { outside });
+        poll
+    }
+
+    /// Takes what was polled in the innermost frame since, and an announcement back that was made since.
     #[inline]
     pub(crate) fn adopt_since(&mut self, mark: Mark) {
         if is_noted_since(mark) {
@@ -63,11 +75,11 @@ impl Inside {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn adopt(&mut self, mark: Mark) {
         with(|frame| {
             if let Some(frame) = frame {
-                self.take_in(polled_since(frame.owner(), mark));
+                self.take_in(frame.owner(), mark);
             }
         });
     }
@@ -76,15 +88,15 @@ impl Inside {
     #[inline]
     pub(crate) fn keep(&mut self, polled: Polled) {
         if !polled.is_empty() {
-            self.take_in(polled.take());
+            let (owner, since) = polled.take();
+            self.take_in(owner, since);
         }
     }
 
-    #[cold]
-    fn take_in(&mut self, polled: impl Iterator<Item = (Arc<Pending>, u32, bool)>) {
-        for (what, polls, is_loose) in polled {
+    fn take_in(&mut self, owner: Owner, since: Mark) {
+        notes::take_since(owner, since, |what, polls, is_loose| {
             self.keeper().adopt(&what, polls, is_loose);
-        }
+        });
     }
 
     /// Is a check point spared that does not wait, and whose failure would drop all this?
@@ -99,11 +111,25 @@ impl Inside {
         }
     }
 
+    /// The same, for one that is in this frame. The note takes the place of its announcement.
+    pub(crate) fn note_in(&self, frame: &Frame<'_>, waker: &Waker) {
+        if let Some(keeper) = &self.0 {
+            frame.note(keeper, Some(waker), false);
+        }
+    }
+
+    /// Takes its announcement back. It is not going to be noted.
+    #[cold]
+    pub(crate) fn withdraw(&self) {
+        if let Some(keeper) = &self.0 {
+            notes::withdraw(keeper);
+        }
+    }
+
     /// The check point is done, or dropped. What lives on inside is somebody else's: as a rule of the code round it.
     pub(crate) fn end(&mut self) {
         if let Some(keeper) = self.0.take() {
-            keeper.end();
-            if keeper.is_empty() {
+            if !keeper.end() {
                 return;
             }
             let has = |kind| keeper.has_inside(Question::any(kind));

@@ -7,15 +7,17 @@
 mod carry;
 mod current;
 mod inside;
+mod late;
 mod notes;
 pub(crate) mod probe;
 #[allow(unsafe_code, reason = "frames on the stack; see the head of the file")]
 mod slot;
 
-pub(crate) use carry::Carried;
-pub use carry::{propagate, propagate_fn};
+pub(crate) use carry::propagate_apart;
+pub use carry::{Context, propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use inside::Inside;
+pub(crate) use late::{Due, LateToken, StandIn};
 pub(crate) use notes::{Mark, is_noted_since, mark};
-pub(crate) use slot::{About, Frame, LazyToken, Outside, Polled, task_of, with as with_frame, with_frame_of};
+pub(crate) use slot::{About, Frame, LazyToken, Outlook, Outside, Polled, task_of, with as with_frame, with_frame_of};

@@ -5,7 +5,6 @@
 //! after its poll, whether there is something new: that is all it asks for.
 
 use std::cell::{Cell, RefCell};
-use std::mem;
 
 use crate::pending::Pending;
 use crate::primitive::Arc;
@@ -59,32 +58,53 @@ pub(super) fn are_none() -> bool {
 }
 
 /// On a thread that ends nobody is left to ask.
+#[inline(always)]
 fn with<R>(f: impl FnOnce(&mut Vec<Note>) -> R) -> Option<R> {
     NOTES.try_with(|notes| f(&mut notes.borrow_mut())).ok()
 }
 
-pub(super) fn push(owner: Owner, what: Arc<Pending>, role: Role) {
+pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
+    let is_announced = matches!(role, Role::Keeper);
+    let was_announced = what.set_announced(is_announced);
+    let mut is_long = false;
+    with(|notes| {
+        if let Some(same) = notes.last_mut().filter(|last| last.is_about(owner, what)) {
+            // What the last one says does not count any more. An announcement is as new as what takes its place.
+            if is_announced || !matches!(same.role, Role::Keeper) {
+                same.number = next_number();
+            }
+            same.role = role;
+            return;
+        }
+        if was_announced {
+            remove_announcement(notes, what);
+        }
+        let number = next_number();
+        notes.push(Note {
+            number,
+            owner,
+            what: Arc::clone(what),
+            role,
+        });
+        is_long = notes.len() > ROOM.get();
+    });
+    if is_long {
+        tidy();
+    }
+}
+
+#[inline(always)]
+fn next_number() -> u64 {
     let number = WRITTEN.get() + 1;
     WRITTEN.set(number);
-    let note = Note {
-        number,
-        owner,
-        what,
-        role,
-    };
-    let removed = with(|notes| {
-        // What the last one says of the same thing does not count any more.
-        let is_same = |last: &Note| last.owner == owner && Arc::ptr_eq(&last.what, &note.what);
-        if notes.last().is_some_and(is_same) {
-            let last = notes.len() - 1;
-            return (Some(mem::replace(&mut notes[last], note)), Vec::new());
-        }
-        notes.push(note);
-        let is_long = notes.len() > ROOM.get();
-        (None, if is_long { outdated(notes) } else { Vec::new() })
-    });
+    number
+}
+
+#[cold]
+fn tidy() {
+    let outdated = with(outdated);
     // Outside the list: this may run wakers.
-    drop(removed);
+    drop(outdated);
 }
 
 /// A poll that goes on for long has polled the same things again and again.
@@ -100,20 +120,59 @@ fn outdated(notes: &mut Vec<Note>) -> Vec<Note> {
     outdated
 }
 
-/// Takes the last one of this owner's that was written since.
-pub(super) fn pop(owner: Owner, mark: Mark) -> Option<(Arc<Pending>, Role)> {
-    with(|notes| {
-        let since = |note: &Note| note.number > mark.0;
-        let note = match notes.last() {
-            Some(last) if since(last) && last.owner == owner => notes.pop()?,
-            Some(last) if since(last) => {
-                let at = notes.iter().rposition(|note| note.owner == owner && since(note))?;
-                notes.remove(at)
+/// Takes those of this owner's that were written since, the last first, and hands those to `f` that are about what was polled: each
+/// thing, how often it had been polled, and whether it was let go of.
+#[inline(always)]
+pub(super) fn take_since(owner: Owner, mark: Mark, mut f: impl FnMut(Arc<Pending>, u32, bool)) {
+    // One at a time, for `f` may run wakers.
+    while let Some(note) = pop(owner, mark) {
+        match note.role {
+            Role::Polled { polls, is_loose } => f(note.what, polls, is_loose),
+            Role::Keeper => {
+                note.what.set_announced(false);
             }
-            _ => return None,
-        };
-        Some((note.what, note.role))
-    })?
+        }
+        if note.number == mark.0 + 1 {
+            return;
+        }
+    }
+}
+
+/// Takes the last one of this owner's that was written since.
+#[inline(always)]
+fn pop(owner: Owner, mark: Mark) -> Option<Note> {
+    let mut taken = None;
+    with(|notes| match notes.last() {
+        Some(last) if last.number <= mark.0 => {}
+        Some(last) if last.owner == owner => taken = notes.pop(),
+        Some(_) => taken = take_from_between(notes, owner, mark),
+        None => {}
+    });
+    taken
+}
+
+/// Takes the announcement of a keeper back.
+pub(super) fn withdraw(keeper: &Arc<Pending>) {
+    if keeper.set_announced(false) {
+        with(|notes| remove_announcement(notes, keeper));
+    }
+}
+
+/// (Drops but one of two references.)
+#[cold]
+fn remove_announcement(notes: &mut Vec<Note>, keeper: &Arc<Pending>) {
+    let is_it = |note: &Note| matches!(note.role, Role::Keeper) && Arc::ptr_eq(&note.what, keeper);
+    if let Some(at) = notes.iter().rposition(is_it) {
+        notes.remove(at);
+    }
+}
+
+/// The last ones are of another frame's, in which a coroutine has suspended.
+#[cold]
+fn take_from_between(notes: &mut Vec<Note>, owner: Owner, mark: Mark) -> Option<Note> {
+    let is_since = |note: &Note| note.owner == owner && note.number > mark.0;
+    let at = notes.iter().rposition(is_since)?;
+    Some(notes.remove(at))
 }
 
 /// Says of those written since that the await is over in which they were polled.
@@ -132,6 +191,11 @@ pub(super) fn give(owner: Owner, mark: Mark, to: Owner, is_over: bool) {
 }
 
 impl Note {
+    #[inline]
+    fn is_about(&self, owner: Owner, what: &Arc<Pending>) -> bool {
+        self.owner == owner && Arc::ptr_eq(&self.what, what)
+    }
+
     fn loosen(&mut self) {
         if let Role::Polled { is_loose, .. } = &mut self.role {
             *is_loose = true;

@@ -7,17 +7,19 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::iter;
 use std::mem;
 use std::panic::Location;
 use std::ptr;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::notes::{self, Mark, Role, is_noted_since, mark};
+use super::late::LateToken;
+use super::notes::{self, Mark, Owner, Role, is_noted_since, mark};
 use super::probe;
+use crate::cause::Cause;
 use crate::clock::Glance;
 use crate::error::Cancelled;
+use crate::path::Path;
 use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
 use crate::runtime::Task;
@@ -44,10 +46,15 @@ pub(crate) enum Outside {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
     pub(crate) outside: Outside,
-    /// For error messages.
+    /// Of the scope.
     pub(crate) name: Option<Cow<'static, str>>,
+    /// The named scopes where its token was taken along, if it was.
+    pub(crate) above: Path,
     /// How long what is cancelled in here may take to get out.
     pub(crate) grace: Option<Duration>,
+    /// Does somebody outside catch those who leave by unwinding? `None`: that is for the frame outside to say, whatever it is to
+    /// this one, for it is passed on the way.
+    pub(crate) catches: Option<bool>,
 }
 
 impl About {
@@ -63,8 +70,63 @@ impl About {
         Self {
             outside,
             name: None,
+            above: Path::none(),
             grace: None,
+            catches: None,
         }
+    }
+}
+
+/// Until when a token that has not been made is certainly not cancelled: as long as this state is quiet, and this moment has not
+/// come.
+#[derive(Clone, Copy)]
+pub(crate) struct Outlook<'a> {
+    state: StateRef<'a>,
+    until: Option<Instant>,
+}
+
+impl<'a> Outlook<'a> {
+    /// Below nothing.
+    pub(crate) fn bright() -> Self {
+        Self::of(StateRef::never())
+    }
+
+    /// Below a token.
+    pub(crate) fn of(state: StateRef<'a>) -> Self {
+        Self { state, until: None }
+    }
+
+    /// With a deadline by the wall's clock.
+    #[inline]
+    pub(crate) fn until(self, at: Instant) -> Self {
+        Self {
+            until: Some(self.until.map_or(at, |until| until.min(at))),
+            ..self
+        }
+    }
+
+    /// Does it end by this moment, if that comes?
+    pub(crate) fn ends_by(&self, at: Instant) -> bool {
+        self.until.is_some_and(|until| until <= at)
+    }
+
+    /// What check points ask who have this.
+    #[inline]
+    pub(crate) fn state(self) -> StateRef<'a> {
+        match self.until {
+            None => self.state,
+            Some(_) => StateRef::wants_attention(),
+        }
+    }
+
+    /// With a glance at the clock, if there is to be one.
+    #[inline]
+    pub(crate) fn is_clear(&self, glance: Option<&Glance>) -> bool {
+        self.state.is_quiet()
+            && match (self.until, glance) {
+                (Some(until), Some(glance)) => glance.now() < until,
+                _ => true,
+            }
     }
 }
 
@@ -74,9 +136,19 @@ pub(crate) trait LazyToken {
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
     /// Has it still to be made, below the token of the frame outside?
     fn wants_outer(&self) -> bool;
+    /// For one who may never need it, and is polled in this frame with its waker. `None`: it has been made, or has to be.
+    fn late(&self, frame: &Frame<'_>) -> Option<Arc<LateToken>>;
+    /// Has that still to be made, below what the frame outside has?
+    fn wants_outer_late(&self, frame: &Frame<'_>) -> bool;
+    /// Is this what it is, and has not been made so far?
+    fn is_late(&self, late: &Arc<LateToken>) -> bool;
+    /// If somebody rides, they are to look.
+    fn wake_riders(&self);
     /// Can it be told, without having the token made, that it would not be cancelled? With a glance at the clock, if there is
     /// to be one.
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
+    fn is_clear(&self, glance: Option<&Glance>) -> bool;
+    /// Until when that can be told. `None`: it cannot.
+    fn outlook(&self) -> Option<Outlook<'_>>;
 }
 
 /// The token of a frame, now or when it is needed.
@@ -156,11 +228,13 @@ impl<'a> Frame<'a> {
     #[cold]
     fn asked(&self) {
         if self.is_unasked.take() {
-            let state = self.outer().map_or(StateRef::never(), |outer| {
+            if let Some(outer) = self.outer() {
                 outer.asked();
-                outer.state()
-            });
-            self.state.set(observed(state));
+            }
+            if let TokenOf::Lazy(token) = self.token {
+                let state = token.outlook().map_or(StateRef::wants_attention(), Outlook::state);
+                self.state.set(observed(state));
+            }
         }
     }
 
@@ -205,7 +279,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Of notes.
-    pub(super) fn owner(&self) -> usize {
+    pub(super) fn owner(&self) -> Owner {
         ptr::from_ref(self).addr()
     }
 
@@ -251,7 +325,7 @@ impl<'a> Frame<'a> {
 
     /// The frame that this one was entered in, or what has taken its place since; `None` before that, too.
     #[inline]
-    fn outer(&self) -> Option<&Frame<'a>> {
+    pub(crate) fn outer(&self) -> Option<&Frame<'a>> {
         let outer: *const Frame<'a> = self.outer.get().cast();
         // SAFETY: set by `enter` of this frame, and what was entered outside it is so still, for it lies further down this thread's
         // stack; or, if this one has been put aside with a coroutine's stack, it is a frame that has not been left, for whichever is
@@ -293,10 +367,58 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// What check points of this frame ask.
-    #[inline(always)]
-    pub(crate) fn state(&self) -> StateRef<'a> {
-        self.state.get()
+    /// The frame's token, for one who may never need it, and is polled in here with the frame's waker. `None`: it has been made, or
+    /// has to be.
+    pub(crate) fn late(&self) -> Option<Arc<LateToken>> {
+        match self.token {
+            TokenOf::Made(_) => None,
+            TokenOf::Lazy(token) => token.late(self),
+        }
+    }
+
+    /// As [`make_outer_tokens`](Self::make_outer_tokens).
+    #[cold]
+    pub(crate) fn make_outer_late_tokens(&self) {
+        let mut unmade = Vec::new();
+        let mut at = self.outer();
+        while let Some(frame) = at {
+            match frame.token {
+                TokenOf::Lazy(token) if token.wants_outer_late(frame) => unmade.push((token, frame)),
+                _ => break,
+            }
+            at = frame.outer();
+        }
+        for (token, frame) in unmade.into_iter().rev() {
+            drop(token.late(frame));
+        }
+    }
+
+    /// Is this what the frame has in the place of a token?
+    pub(crate) fn is_late(&self, late: &Arc<LateToken>) -> bool {
+        matches!(self.token, TokenOf::Lazy(token) if token.is_late(late))
+    }
+
+    /// The frame's body unwinds: who rides is to look.
+    #[cold]
+    pub(crate) fn wake_riders(&self) {
+        if let TokenOf::Lazy(token) = self.token {
+            token.wake_riders();
+        }
+    }
+
+    /// Of the poll that it was entered in.
+    pub(crate) fn waker(&self) -> Option<&'a Waker> {
+        self.waker
+    }
+
+    /// The frame that this one was entered in, if it is of the same poll: who wakes that one's task wakes this one's.
+    pub(crate) fn outer_of_same_poll(&self) -> Option<&Frame<'a>> {
+        let waker = self.waker?;
+        self.outer().filter(|outer| outer.wakes(waker))
+    }
+
+    pub(crate) fn task(&self) -> Task {
+        self.task
     }
 
     /// Neither cancelled nor in want of a closer look: the fast path of every check point.
@@ -332,30 +454,51 @@ impl<'a> Frame<'a> {
         }
         match self.token {
             // An observer is to see every check point.
-            TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(self.outer(), glance),
+            TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(glance),
             TokenOf::Made(_) => false,
         }
     }
 
+    /// Why the frame's token is cancelled, if it is.
+    #[inline]
+    pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
+        if self.is_quiet() { None } else { self.token().cause() }
+    }
+
     /// Is the frame's token cancelled? Looks closer if it must.
     pub(crate) fn is_cancelled(&self) -> bool {
-        !self.is_clear(false) && self.token().is_cancelled()
+        self.is_cancelled_at(&Glance::default())
+    }
+
+    /// The same, for one who may have looked at the clock.
+    pub(crate) fn is_cancelled_at(&self, glance: &Glance) -> bool {
+        !self.is_clear_at(Some(glance)) && self.token().is_cancelled()
+    }
+
+    /// Until when what hangs below this frame is certainly not cancelled from outside. `None`: that cannot be told.
+    pub(crate) fn outlook(&self) -> Option<Outlook<'a>> {
+        // What hangs below it asks for it.
+        self.asked();
+        match self.token {
+            TokenOf::Made(token) => Some(Outlook::of(token.state_ref())),
+            TokenOf::Lazy(token) => token.outlook(),
+        }
     }
 
     /// `what` was polled here with this waker and is pending; or, if it is loose, was let go of by the await in which it was polled.
-    fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
+    pub(super) fn note(&self, what: &Arc<Pending>, waker: Option<&Waker>, is_loose: bool) {
         let polls = what.polled();
         if waker.is_some_and(|waker| self.wakes(waker)) || self.is_ours() {
-            notes::push(self.owner(), Arc::clone(what), Role::Polled { polls, is_loose });
+            notes::push(self.owner(), what, Role::Polled { polls, is_loose });
         } else {
             // Its task goes on without whoever drives it.
             what.nobodys(polls);
         }
     }
 
-    /// Says who keeps what is polled from now on, until what was noted since a mark from before is taken.
+    /// Says who keeps what is polled from now on, until it is noted itself, or what was noted since a mark from before is taken.
     pub(crate) fn announce(&self, keeper: &Arc<Pending>) {
-        notes::push(self.owner(), Arc::clone(keeper), Role::Keeper);
+        notes::push(self.owner(), keeper, Role::Keeper);
     }
 
     /// The await has ended in which what was polled since was polled.
@@ -470,17 +613,37 @@ impl<'a> Frame<'a> {
     /// The error of a check point that has found this frame's token cancelled.
     pub(crate) fn cancelled(&self, location: &'static Location<'static>) -> Option<Cancelled> {
         let cause = self.token().cause()?;
-        Some(Cancelled::new(cause, location, self.scope_name()))
+        Some(Cancelled::new(cause, location, self.path()))
     }
 
-    /// The name of the innermost named scope round this frame.
-    pub(crate) fn scope_name(&self) -> Option<Cow<'static, str>> {
-        self.find(|frame| frame.about.name.clone())
+    /// The named scopes round this frame.
+    pub(crate) fn path(&self) -> Path {
+        let mut names = Vec::new();
+        let mut at = Some(self);
+        let mut above = Path::EMPTY;
+        while let Some(frame) = at {
+            names.extend(frame.about.name.as_ref());
+            above = &frame.about.above;
+            at = frame.outer().filter(|_| frame.about.outside != Outside::Stranger);
+        }
+        names.into_iter().rev().cloned().fold(above.clone(), Path::and)
     }
 
     /// The grace of the innermost scope that has one.
     pub(crate) fn grace(&self) -> Option<Duration> {
         self.find(|frame| frame.about.grace)
+    }
+
+    /// May a check point here leave by unwinding?
+    pub(crate) fn catches(&self) -> bool {
+        let mut frame = self;
+        loop {
+            match (frame.about.catches, frame.outer()) {
+                (Some(catches), _) => return catches,
+                (None, Some(outer)) => frame = outer,
+                (None, None) => return false,
+            }
+        }
     }
 
     /// Looks from this frame outwards for one that has what is asked for.
@@ -521,7 +684,7 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
 
 /// What was polled in a frame that has been left. Unless somebody keeps it, it is the frame's outside.
 pub(crate) struct Polled {
-    owner: usize,
+    owner: Owner,
     since: Mark,
 }
 
@@ -532,12 +695,12 @@ impl Polled {
         !is_noted_since(self.since)
     }
 
-    /// What it is, the last first, for one who keeps it.
+    /// Of whom and since when, for one who keeps it.
     #[inline]
-    pub(super) fn take(self) -> impl Iterator<Item = (Arc<Pending>, u32, bool)> {
-        let (owner, since) = (self.owner, self.since);
+    pub(super) fn take(self) -> (Owner, Mark) {
+        let taken = (self.owner, self.since);
         mem::forget(self);
-        polled_since(owner, since)
+        taken
     }
 
     /// The scope is over in which it was polled.
@@ -553,11 +716,7 @@ impl Polled {
     fn hand_on(&self, is_over: bool) {
         with(|outer| match outer {
             Some(outer) => notes::give(self.owner, self.since, outer.owner(), is_over),
-            None => {
-                for (what, polls, _) in polled_since(self.owner, self.since) {
-                    what.nobodys(polls);
-                }
-            }
+            None => notes::take_since(self.owner, self.since, |what, polls, _| what.nobodys(polls)),
         });
     }
 }
@@ -569,15 +728,6 @@ impl Drop for Polled {
             self.hand_on(false);
         }
     }
-}
-
-/// Takes what of an owner's was polled since: each thing, how often it had been polled, and whether it was let go of.
-pub(super) fn polled_since(owner: usize, since: Mark) -> impl Iterator<Item = (Arc<Pending>, u32, bool)> {
-    let pop = move || notes::pop(owner, since);
-    iter::from_fn(pop).filter_map(|(what, role)| match role {
-        Role::Polled { polls, is_loose } => Some((what, polls, is_loose)),
-        Role::Keeper => None,
-    })
 }
 
 /// As [`with`], for code of this task: none, if the innermost frame is another one's.

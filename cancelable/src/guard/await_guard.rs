@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use futures_core::future::FusedFuture;
+
 use super::stage::Stage;
-use super::verdict::Before;
+use super::verdict::{Before, Waits};
+use crate::cause::Cause;
 use crate::context::{Frame, Inside, Mark, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
-use crate::pending::{Kind, Waiter, note_got_out};
-use crate::starved::{PutOff, Starved};
+use crate::pending::{Kind, note_got_out};
+use crate::primitive::Arc;
 use crate::token::{CancellationToken, Registered};
 
 /// Guards a future with the ambient token: what the `.await` of an annotated function does.
@@ -106,49 +109,59 @@ pin_project_lite::pin_project! {
 #[cold]
 fn leave(stage: &mut Stage<Special>) {
     if let Some(mut special) = stage.take() {
-        special.unregister();
-        special.inside.end();
+        special.as_mut().end();
     }
 }
 
-/// What few guards need: things pending inside, or a registration of their own.
-#[derive(Default)]
-struct Special {
-    inside: Inside,
-    /// Under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
-    own: Option<Pin<Box<Registered<CancellationToken>>>>,
-    /// How many polls in a row the runtime's budget has put a failure off.
-    put_off: PutOff,
-    /// Woken by the holds that it waits for.
-    waiter: Option<Arc<Waiter>>,
+pin_project_lite::pin_project! {
+    /// What few guards need: things pending inside, or a registration of their own.
+    #[derive(Default)]
+    struct Special {
+        inside: Inside,
+        // Under a waker that is not the scope's. It may outlive a poll, so it keeps its token.
+        #[pin]
+        own: Option<Registered<CancellationToken>>,
+        waits: Waits,
+    }
 }
 
 impl Special {
     /// Registers `waker` with the frame's token; `false` if that is cancelled by now. Counts in any case: it is under this
     /// waker that the guard has to be polled before what is outside may drop it.
-    fn register(&mut self, frame: &Frame<'_>, waker: &Waker) -> bool {
-        if let Some(own) = &mut self.own {
-            if own.token() == frame.token() {
-                return own.has(waker) || own.as_mut().register(waker, true);
+    fn register(mut self: Pin<&mut Self>, frame: &Frame<'_>, waker: &Waker) -> bool {
+        let token = frame.token();
+        if let Some(own) = self.as_mut().project().own.as_pin_mut() {
+            if own.token() == token {
+                return own.has(waker) || own.register(waker, true);
             }
         }
-        self.unregister();
-        let mut own = Box::pin(Registered::new(frame.token().clone()));
-        let in_time = own.as_mut().register(waker, true);
-        self.inside.set(Kind::Foreign, true);
-        self.own = Some(own);
-        in_time
+        self.as_mut().unregister();
+        let mut this = self.project();
+        this.inside.set(Kind::Foreign, true);
+        this.own.set(Some(Registered::new(token.clone())));
+        this.own.as_pin_mut().is_some_and(|own| own.register(waker, true))
     }
 
-    fn unregister(&mut self) {
-        if let Some(own) = self.own.take() {
+    fn unregister(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        if let Some(own) = this.own.as_ref().as_pin_ref() {
             if own.token().is_marked() {
                 note_got_out();
             }
-            self.inside.set(Kind::Foreign, false);
+            this.inside.set(Kind::Foreign, false);
             // The waker with it, which is user code, and so the last thing.
-            drop(own);
+            this.own.set(None);
         }
+    }
+
+    /// The guard is done, or goes away. What is registered goes with this, after it.
+    fn end(self: Pin<&mut Self>) {
+        let this = self.project();
+        let own = this.own.as_ref().as_pin_ref();
+        if own.is_some_and(|own| own.token().is_marked()) {
+            note_got_out();
+        }
+        this.inside.end();
     }
 }
 
@@ -180,6 +193,13 @@ impl<F: Future> Future for Guard<F> {
     }
 }
 
+/// For a future that knows its end (`guard(future.fuse())`), as `futures::select!` asks; the guard knows its own.
+impl<F: FusedFuture> FusedFuture for Guard<F> {
+    fn is_terminated(&self) -> bool {
+        self.stage.is_over() || self.inner.is_terminated()
+    }
+}
+
 /// The await is over in which these were polled.
 #[cold]
 fn loosen_since(mark: Mark) {
@@ -195,7 +215,7 @@ impl<F: Future> Guard<F> {
     #[cold]
     fn poll_with_care(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
         let this = self.as_mut().project();
-        let before = with_frame(|frame| {
+        let is_cancelled = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
             if this.stage.is_fresh() {
                 if let Some(cancelled) = frame.notice(this.location) {
@@ -203,36 +223,33 @@ impl<F: Future> Guard<F> {
                 }
                 this.stage.start();
             }
-            let kept = this.stage.get_mut();
-            if let Some(waiter) = kept.as_ref().and_then(|kept| kept.waiter.as_ref()) {
-                waiter.rest();
-            }
-            let cancelled = frame.token().is_cancelled();
-            let foreign = !frame.wakes(cx.waker());
-            Some(Ok(Before {
-                cancelled,
-                foreign,
-                told: Before::is_told(frame.token(), foreign),
-                is_check_point: true,
-                starved: Starved::before(kept.as_ref().map(|kept| &kept.put_off), cancelled),
-                ..Before::uncancelled(kept.map_or(Inside::NOTHING, |kept| kept.inside.clone()))
-            }))
+            Some(Ok(!frame.is_quiet() && frame.token().is_cancelled()))
         });
-        let mut before = match before {
+        let mut before = match is_cancelled {
             None => return this.inner.poll(cx).map(Ok),
-            Some(Err(cancelled)) => return Poll::Ready(Err(cancelled)),
-            Some(Ok(before)) => before,
+            Some(Err(cancelled)) => {
+                this.stage.end();
+                return Poll::Ready(Err(cancelled));
+            }
+            Some(Ok(false)) => Before::default(),
+            Some(Ok(true)) => with_frame(|frame| before_cancelled(this.stage, frame, cx)),
         };
-        match before.poll(this.inner, cx) {
+        let mut new = Inside::NOTHING;
+        let inside = match this.stage.get() {
+            Some(special) => special.project().inside,
+            None => &mut new,
+        };
+        let poll = before.poll(inside, this.inner, cx);
+        if new.is_some() {
+            *this.stage.get_or_default().project().inside = new;
+        }
+        match poll {
             Poll::Ready(output) => {
-                if let Some(mut special) = this.stage.take() {
-                    special.unregister();
-                }
-                before.inside.end();
+                leave(this.stage);
                 Poll::Ready(Ok(output))
             }
             Poll::Pending => with_frame(|frame| match frame {
-                Some(frame) => self.pending(frame, before, cx).map(Err),
+                Some(frame) => self.pending(frame, &mut before, cx).map(Err),
                 None => Poll::Pending,
             }),
         }
@@ -241,7 +258,7 @@ impl<F: Future> Guard<F> {
     /// The end of a pending poll that was not under a quiet token throughout, or not a usual one.
     #[inline(never)]
     fn pending_unless_usual(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         mark: Mark,
         was_fresh: bool,
         cx: &mut Context<'_>,
@@ -260,66 +277,75 @@ impl<F: Future> Guard<F> {
             }
             let mut inside = Inside::NOTHING;
             inside.adopt_since(mark);
-            self.pending(frame, Before::uncancelled(inside), cx)
+            if inside.is_some() {
+                *self.as_mut().project().stage.get_or_default().project().inside = inside;
+            }
+            self.pending(frame, &mut Before::default(), cx)
         })
     }
 
-    #[cold]
-    fn pending(self: Pin<&mut Self>, frame: &Frame<'_>, mut before: Before, cx: &mut Context<'_>) -> Poll<Cancelled> {
+    #[inline(never)]
+    fn pending(self: Pin<&mut Self>, frame: &Frame<'_>, before: &mut Before, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.project();
-        if before.inside.is_some() {
-            this.stage.get_or_default().inside = before.inside.clone();
-        }
-        let poll = pending(this.stage, frame, &mut before, this.location, cx);
-        if let (Poll::Pending, Some(special)) = (&poll, this.stage.get_mut()) {
-            special.inside.note(cx.waker());
-        }
-        poll
-    }
-}
-
-/// The rare ends of a pending poll: cancelled, something inside, or a waker that is not the scope's.
-fn pending(
-    stage: &mut Stage<Special>,
-    frame: &Frame<'_>,
-    before: &mut Before,
-    location: &'static Location<'static>,
-    cx: &mut Context<'_>,
-) -> Poll<Cancelled> {
-    if let Some(cause) = frame.token().cause() {
-        before.waiter = stage.get_mut().and_then(|special| special.waiter.take());
-        let may_fail = before.may_fail(&cause, frame, cx);
-        if before.waiter.is_some() {
-            stage.get_or_default().waiter = before.waiter.take();
-        }
-        if may_fail {
-            let put_off = stage.get_mut().map(|special| &special.put_off);
-            if let Some(put_off) = before.starved.puts_off(put_off, cx) {
-                stage.get_or_default().put_off = put_off;
-                return Poll::Pending;
-            }
-            leave(stage);
-            if let Some(cancelled) = frame.fail(location) {
+        if let Some(cause) = frame.cause() {
+            if let Some(cancelled) = pending_cancelled(this.stage, frame, before, &cause, this.location, cx) {
                 return Poll::Ready(cancelled);
             }
         } else if !frame.wakes(cx.waker()) {
-            // One that was spared when it began, and waits, counts as well.
-            let special = stage.get_or_default();
-            if !before.cancelled || special.own.is_none() {
-                special.register(frame, cx.waker());
+            if !this.stage.get_or_default().register(frame, cx.waker()) {
+                // Cancelled since: what is inside has not seen it in this poll, so let it, at once.
+                cx.waker().wake_by_ref();
             }
-        }
-        return Poll::Pending;
-    }
-    if frame.wakes(cx.waker()) {
-        if let Some(special) = stage.get_mut() {
+        } else if let Some(special) = this.stage.get() {
             special.unregister();
         }
-    } else if !stage.get_or_default().register(frame, cx.waker()) {
-        // Cancelled since: what is inside has not seen it in this poll, so let it, at once.
-        cx.waker().wake_by_ref();
+        if let Some(special) = this.stage.get() {
+            special.project().inside.note_in(frame, cx.waker());
+        }
+        Poll::Pending
     }
-    Poll::Pending
+}
+
+/// What is known when a poll under a cancelled token begins.
+#[cold]
+fn before_cancelled(stage: &mut Stage<Special>, frame: Option<&Frame<'_>>, cx: &Context<'_>) -> Before {
+    let waits = stage.get().map(|special| mem::take(special.project().waits));
+    frame.map_or_else(Before::default, |frame| {
+        Before::cancelled(frame.token(), !frame.wakes(cx.waker()), waits.unwrap_or_default())
+    })
+}
+
+/// A poll has ended pending under a cancelled token: the error, unless it waits.
+#[cold]
+fn pending_cancelled(
+    stage: &mut Stage<Special>,
+    frame: &Frame<'_>,
+    before: &mut Before,
+    cause: &Arc<Cause>,
+    location: &'static Location<'static>,
+    cx: &mut Context<'_>,
+) -> Option<Cancelled> {
+    let inside = match stage.get() {
+        Some(special) => &*special.project().inside,
+        None => const { &Inside::NOTHING },
+    };
+    if before.may_fail(inside, cause, frame, cx) {
+        if !before.is_put_off(cx) {
+            inside.withdraw();
+            leave(stage);
+            return frame.fail(location).inspect(|_| stage.end());
+        }
+    } else if !frame.wakes(cx.waker()) {
+        // One that was spared when it began, and waits, counts as well.
+        let special = stage.get_or_default();
+        if !before.cancelled || special.own.is_none() {
+            special.register(frame, cx.waker());
+        }
+    }
+    if before.waits.is_some() {
+        *stage.get_or_default().project().waits = mem::take(&mut before.waits);
+    }
+    None
 }
 
 impl<F: fmt::Debug> fmt::Debug for Guard<F> {

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::context::{Inside, is_noted_since, mark, with_frame};
+use crate::context::{Inside, is_noted_since, with_frame};
 use crate::error::Cancelled;
 use crate::pending::Kind;
 
@@ -54,14 +54,13 @@ impl<F: Future> Future for Finish<F> {
             *this.started = true;
         }
         let announced = this.hold.0.announce();
-        let mark = mark();
         let poll = this.inner.poll(cx).map(Ok);
-        if this.hold.0.is_some() {
+        if poll.is_pending() || this.hold.0.is_some() {
             this.hold.0.adopt_since(announced);
-        } else if poll.is_ready() {
+        } else if is_noted_since(announced) {
             with_frame(|frame| {
-                if let Some(frame) = frame.filter(|_| is_noted_since(mark)) {
-                    frame.loosen_since(mark);
+                if let Some(frame) = frame {
+                    frame.loosen_since(announced);
                 }
             });
         }

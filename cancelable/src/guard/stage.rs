@@ -1,9 +1,10 @@
 //! The one word of state that a guard adds to a future, besides its location.
 //!
-//! `Fresh`, `Started`, or a box with what is rarely needed; an `enum` of these would take two words. All the unsafe code
-//! of the guard is here and relies on one rule: *the pointer is null, the `STARTED` mark, or a box of our own.*
+//! `Fresh`, `Started`, `Over`, or a box with what is rarely needed; an `enum` of these would take two words. All the unsafe code
+//! of the guard is here and relies on one rule: *the pointer is null, one of the two marks, or a box of our own.*
 
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::ptr;
 
 /// It has no destructor of its own, for the sake of a guard that never needs one: the guard's, which it is part of, takes
@@ -19,9 +20,10 @@ unsafe impl<T: Send> Send for Stage<T> {}
 unsafe impl<T: Sync> Sync for Stage<T> {}
 
 impl<T> Stage<T> {
-    /// Not a valid address for a `T`, which is aligned.
+    /// Not valid addresses for a `T`, which is aligned.
     const STARTED: *mut T = ptr::without_provenance_mut(1);
-    const ALIGNED: () = assert!(align_of::<T>() > 1);
+    const OVER: *mut T = ptr::without_provenance_mut(2);
+    const ALIGNED: () = assert!(align_of::<T>() > 2);
 
     pub(super) const fn fresh() -> Self {
         let () = Self::ALIGNED;
@@ -43,37 +45,48 @@ impl<T> Stage<T> {
         self.word = Self::STARTED;
     }
 
+    /// For one that is not boxed: it has failed.
+    pub(super) fn end(&mut self) {
+        debug_assert!(!self.is_boxed(), "the box would be leaked");
+        self.word = Self::OVER;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.word == Self::OVER
+    }
+
     /// Does it have more than a started future?
     #[inline(always)]
     pub(super) fn is_boxed(&self) -> bool {
-        // One comparison for both marks.
-        self.word.addr() > Self::STARTED.addr()
+        // One comparison for all marks.
+        self.word.addr() > Self::OVER.addr()
     }
 
-    pub(super) fn get_mut(&mut self) -> Option<&mut T> {
-        // SAFETY: a box of our own, by the rule, and borrowed mutably through `self`.
-        self.is_boxed().then(|| unsafe { &mut *self.word })
+    pub(super) fn get(&mut self) -> Option<Pin<&mut T>> {
+        // SAFETY: a box of our own, by the rule, and borrowed mutably through `self`. What is in it stays there until it is
+        // dropped: it is given out pinned only.
+        self.is_boxed().then(|| unsafe { Pin::new_unchecked(&mut *self.word) })
     }
 
-    pub(super) fn get_or_default(&mut self) -> &mut T
+    pub(super) fn get_or_default(&mut self) -> Pin<&mut T>
     where
         T: Default,
     {
         if !self.is_boxed() {
             self.word = Box::into_raw(Box::default());
         }
-        // SAFETY: as in `get_mut`.
-        unsafe { &mut *self.word }
+        // SAFETY: as in `get`.
+        unsafe { Pin::new_unchecked(&mut *self.word) }
     }
 
     /// Back to plain.
     #[inline]
-    pub(super) fn take(&mut self) -> Option<Box<T>> {
+    pub(super) fn take(&mut self) -> Option<Pin<Box<T>>> {
         if !self.is_boxed() {
             return None;
         }
         let boxed = std::mem::replace(&mut self.word, Self::STARTED);
         // SAFETY: it came from `Box::into_raw` in `get_or_default`, and the word has just forgotten it.
-        Some(unsafe { Box::from_raw(boxed) })
+        Some(Box::into_pin(unsafe { Box::from_raw(boxed) }))
     }
 }

@@ -7,41 +7,72 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
-use crate::context::{Frame, Inside, Mark, mark, with_frame};
+use crate::context::{Frame, Inside, with_frame};
 use crate::pending::{Kind, Question, Waiter, got_out};
 use crate::primitive::Arc;
-use crate::starved::Starved;
+use crate::starved::{PutOff, Starved};
 use crate::token::CancellationToken;
 
 /// How many polls that move nothing it takes to be sure that nobody inside will be polled any more. A bound, for there may
 /// be busy code in there that never ends.
 const PATIENCE: usize = 32;
 
-/// What a check point knew when its poll began; by default, that its token was not cancelled and nothing was inside.
+/// What a check point keeps from poll to poll while it is cancelled, and waits.
+#[derive(Default)]
+pub(crate) struct Waits {
+    /// How many polls in a row the runtime's budget has put a failure off.
+    put_off: PutOff,
+    /// What the holds wake for which it waits: with it goes what they know of it.
+    waiter: Option<std::sync::Arc<Waiter>>,
+}
+
+impl Waits {
+    /// Is there something to keep?
+    pub(crate) fn is_some(&self) -> bool {
+        self.waiter.is_some() || self.put_off.is_some()
+    }
+}
+
+/// What a check point knew when its poll began; by default, that its token was not cancelled.
 #[derive(Default)]
 pub(crate) struct Before {
     /// The token was cancelled.
     pub(crate) cancelled: bool,
+    /// It fails, if it may.
+    may_fail: bool,
     /// The check point is polled under a waker that is not its scope's.
     pub(crate) foreign: bool,
     /// Everyone under a foreign waker had been woken; those that waited for others as well, if it is not foreign itself.
     pub(crate) told: bool,
-    /// What is pending inside.
-    pub(crate) inside: Inside,
-    /// What holds have woken, whom this check point waits for: with it goes what they know of it.
-    pub(crate) waiter: Option<std::sync::Arc<Waiter>>,
     /// How many foreign waiters had got out.
-    pub(crate) got_out: u32,
-    /// It fails, if its token is cancelled and it may.
-    pub(crate) is_check_point: bool,
-    pub(crate) starved: Starved,
+    got_out: u32,
+    starved: Starved,
+    /// As the last poll left it, and to be kept for the next one.
+    pub(crate) waits: Waits,
 }
 
 impl Before {
-    /// The poll began without a cancel.
-    pub(crate) fn uncancelled(inside: Inside) -> Self {
+    /// The poll of a check point begins whose token is cancelled.
+    #[cold]
+    pub(crate) fn cancelled(token: &CancellationToken, foreign: bool, waits: Waits) -> Self {
+        if let Some(waiter) = &waits.waiter {
+            waiter.rest();
+        }
         Self {
-            inside,
+            cancelled: true,
+            may_fail: true,
+            foreign,
+            told: Self::is_told(token, foreign),
+            got_out: got_out(),
+            starved: Starved::before(&waits.put_off, true),
+            waits,
+        }
+    }
+
+    /// The poll begins of what does not fail, `cancelled` or not.
+    pub(crate) fn spared(cancelled: bool) -> Self {
+        Self {
+            cancelled,
             ..Self::default()
         }
     }
@@ -56,75 +87,98 @@ impl Before {
 
     /// Polls what is inside; and again, at once, if that moved nothing though check points in there have been told: their
     /// owner may have busy members to poll first, of which one like `FuturesUnordered` polls but a few at a time.
-    pub(crate) fn poll<F: Future>(&mut self, mut inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let outside = self.inside.announce();
-        self.got_out = got_out();
-        let poll = self.poll_once(inner.as_mut(), cx);
-        self.poll_on(poll, outside, inner, cx)
-    }
-
-    /// The same, of what has been polled already, in another frame, and is pending.
-    pub(crate) fn go_on<F: Future>(&mut self, inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let outside = self.inside.announce();
-        self.poll_on(Poll::Pending, outside, inner, cx)
-    }
-
-    fn poll_on<F: Future>(
+    ///
+    /// If it is pending it is to be noted, or its announcement taken back.
+    pub(crate) fn poll<F: Future>(
         &mut self,
-        mut poll: Poll<F::Output>,
-        outside: Mark,
+        inside: &mut Inside,
         mut inner: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        if self.cancelled && self.is_check_point {
-            let mut patience = PATIENCE;
-            while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(frame)) {
-                patience -= 1;
-                poll = self.poll_once(inner.as_mut(), cx);
-            }
-            if poll.is_pending() && !with_frame(|frame| self.has(frame, Question::any(Kind::Hold))) {
-                let mark = mark();
-                poll = self.starved.ask(inner, cx);
-                self.inside.adopt_since(mark);
-            }
+        let poll = inside.poll(|| inner.as_mut().poll(cx));
+        if poll.is_pending() && self.may_fail {
+            return self.poll_again(inside, inner, cx);
         }
-        self.inside.adopt_since(outside);
         poll
     }
 
-    fn poll_once<F: Future>(&mut self, inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mark = mark();
-        let poll = inner.poll(cx);
-        self.inside.adopt_since(mark);
-        poll
+    /// The same, of what has been polled already, in another frame, and is pending.
+    pub(crate) fn go_on<F: Future>(
+        &mut self,
+        inside: &mut Inside,
+        inner: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        if self.may_fail {
+            self.poll_again(inside, inner, cx)
+        } else {
+            Poll::Pending
+        }
     }
 
-    /// Is something of this kind inside, or loose where a failure would drop it as well?
-    fn has(&self, frame: Option<&Frame<'_>>, question: Question<'_>) -> bool {
-        let own = self.inside.get().map(|keeper| keeper.place());
-        self.inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question, own))
+    /// The poll began when so many foreign waiters had got out, and so many had been [put off](crate::starved::put_off_so_far).
+    pub(crate) fn since(self, got_out: u32, put_off: usize) -> Self {
+        Self {
+            got_out,
+            starved: self.starved.since(put_off),
+            ..self
+        }
+    }
+
+    #[inline(never)]
+    fn poll_again<F: Future>(
+        &mut self,
+        inside: &mut Inside,
+        mut inner: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let mut poll = Poll::Pending;
+        let mut patience = PATIENCE;
+        while poll.is_pending() && patience > 0 && with_frame(|frame| self.is_stuck(inside, frame)) {
+            patience -= 1;
+            // Each time, for it may be a keeper only since the poll before.
+            let mark = inside.announce();
+            poll = inner.as_mut().poll(cx);
+            inside.adopt_since(mark);
+        }
+        if poll.is_pending() && !with_frame(|frame| has(inside, frame, Question::any(Kind::Hold))) {
+            let mark = inside.announce();
+            poll = self.starved.ask(inner, cx);
+            inside.adopt_since(mark);
+        }
+        if poll.is_ready() {
+            inside.withdraw();
+        }
+        poll
     }
 
     /// Is there somebody left inside who has been told, is not held, and does not get out?
-    fn is_stuck(&self, frame: Option<&Frame<'_>>) -> bool {
+    fn is_stuck(&self, inside: &Inside, frame: Option<&Frame<'_>>) -> bool {
         self.told
             && self.got_out == got_out()
-            && !self.has(frame, Question::any(Kind::Hold))
-            && self.has(frame, Question::any(Kind::Foreign))
+            && !has(inside, frame, Question::any(Kind::Hold))
+            && has(inside, frame, Question::any(Kind::Foreign))
     }
 
     /// May the check point drop its pending future and fail? If not, it will be woken when that may have changed.
-    pub(crate) fn may_fail(&mut self, cause: &Arc<Cause>, frame: &Frame<'_>, cx: &Context<'_>) -> bool {
+    #[cold]
+    pub(crate) fn may_fail(
+        &mut self,
+        inside: &Inside,
+        cause: &Arc<Cause>,
+        frame: &Frame<'_>,
+        cx: &Context<'_>,
+    ) -> bool {
         if !self.cancelled {
             // It came in the middle of the poll: what had been polled by then has not seen it.
             cx.waker().wake_by_ref();
             return false;
         }
-        if self.is_held(frame, cx.waker()) {
+        if self.is_held(inside, frame, cx.waker()) {
             // A shield or a finishing await is on its way; it wakes this task when it gets on.
             return false;
         }
-        if !self.has(Some(frame), Question::any(Kind::Foreign)) {
+        if !has(inside, Some(frame), Question::any(Kind::Foreign)) {
             return true;
         }
         // Some check points inside wait under wakers of their own.
@@ -142,16 +196,21 @@ impl Before {
         true
     }
 
+    /// Is a check point that may fail put off because of the runtime's budget? Then the task is polled again.
+    pub(crate) fn is_put_off(&mut self, cx: &Context<'_>) -> bool {
+        self.starved.puts_off(&mut self.waits.put_off, cx)
+    }
+
     /// Is there a hold? Then the task is woken when that has ended or moved.
-    fn is_held(&mut self, frame: &Frame<'_>, waker: &Waker) -> bool {
-        if !self.has(Some(frame), Question::any(Kind::Hold)) {
-            self.waiter = None;
+    fn is_held(&mut self, inside: &Inside, frame: &Frame<'_>, waker: &Waker) -> bool {
+        if !has(inside, Some(frame), Question::any(Kind::Hold)) {
+            self.waits.waiter = None;
             return false;
         }
-        let kept = self.waiter.take().filter(|kept| kept.will_wake(waker));
+        let kept = self.waits.waiter.take().filter(|kept| kept.will_wake(waker));
         let waiter = kept.unwrap_or_else(|| Waiter::new(waker));
-        let is_held = self.has(Some(frame), Question::waiting(Kind::Hold, &waiter));
-        self.waiter = Some(waiter);
+        let is_held = has(inside, Some(frame), Question::waiting(Kind::Hold, &waiter));
+        self.waits.waiter = Some(waiter);
         is_held
     }
 
@@ -165,4 +224,10 @@ impl Before {
             waker.wake_by_ref();
         }
     }
+}
+
+/// Is something of this kind inside, or loose where a failure would drop it as well?
+fn has(inside: &Inside, frame: Option<&Frame<'_>>, question: Question<'_>) -> bool {
+    let own = inside.get().map(|keeper| keeper.place());
+    inside.has(question) || frame.is_some_and(|frame| frame.has_loose(question, own))
 }

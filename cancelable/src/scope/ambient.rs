@@ -6,16 +6,18 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_core::future::FusedFuture;
+
 use super::nature::Nature;
 use super::origin::Existing;
 use super::region::Region;
 use super::shield::{Shield, shield};
-use crate::context::Carried;
+use crate::context;
 use crate::error::Cancelled;
 use crate::token::{CancellationToken, WithCancellationTokenFuture, WithCancellationTokenFutureOwned};
 
 pin_project_lite::pin_project! {
-    /// A future under a token; made by [`CancellationToken::scope`] and
+    /// A future under a token; made by [`CancellationToken::scope`], [`Context::scope`](crate::Context::scope) and
     /// [`in_current_scope`](CancelFutureExt::in_current_scope).
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
@@ -32,6 +34,12 @@ impl<F: Future> Future for Scoped<F> {
             Ok(output) => output,
             Err(_) => unreachable!("a token made ambient is no check point by itself"),
         })
+    }
+}
+
+impl<F: Future> FusedFuture for Scoped<F> {
+    fn is_terminated(&self) -> bool {
+        self.region.is_over()
     }
 }
 
@@ -73,6 +81,31 @@ impl CancellationToken {
     }
 }
 
+impl context::Context {
+    /// Makes this context the ambient one whenever `f` is polled or dropped; what
+    /// [`in_current_scope`](CancelFutureExt::in_current_scope) does with the ambient one.
+    ///
+    /// It is no check point by itself, as [`CancellationToken::scope`] is none.
+    ///
+    /// ```
+    /// use cancelable::{CancellationToken, Context, check};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let token = CancellationToken::new();
+    /// let context = token.sync_scope(Context::current);
+    /// token.cancel();
+    /// assert!(context.scope(async { check() }).await.is_err());
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn scope<F: Future>(self, f: F) -> Scoped<F> {
+        let (token, nature) = Nature::carried(self, Location::caller());
+        Scoped {
+            region: Region::new(Existing(token), nature, f),
+        }
+    }
+}
+
 pin_project_lite::pin_project! {
     /// A future that a token ends; made by [`with_cancellation`](CancelFutureExt::with_cancellation).
     #[must_use = "futures do nothing unless polled"]
@@ -102,6 +135,12 @@ impl<F: Future> Future for WithCancellation<F> {
     }
 }
 
+impl<F: Future> FusedFuture for WithCancellation<F> {
+    fn is_terminated(&self) -> bool {
+        self.region.is_over()
+    }
+}
+
 impl<F> fmt::Debug for WithCancellation<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WithCancellation").finish_non_exhaustive()
@@ -125,7 +164,8 @@ pub trait CancelFutureExt: Future {
     where
         Self: Sized,
     {
-        let (token, nature) = Nature::carried(Carried::from_here(), Location::caller());
+        // Not by `Context::scope`: that would be one more place of the future on the stack.
+        let (token, nature) = Nature::carried(context::Context::current(), Location::caller());
         Scoped {
             region: Region::new(Existing(token), nature, self),
         }

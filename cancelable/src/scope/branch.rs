@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::nature::Nature;
-use super::origin::{Child, Dropped, Origin, Unmade};
+use super::origin::{Child, Dropped, Unmade};
 use super::place::clear;
 use super::region::{Region, Since, poll_body, running};
 use super::state::LateState;
-use crate::context::{About, Frame, Outside, Polled, is_noted_since, mark, with_frame};
+use crate::context::{About, Frame, Outside, Polled, StandIn, is_noted_since, mark, with_frame};
 use crate::guard::Before;
 use crate::runtime::Task;
 use crate::starved;
@@ -114,14 +114,9 @@ impl<F: Future, U> Branch<F, U> {
 
     /// It is polled in another place than before, or under another waker: its token is made, as if it had been from the start, and
     /// it registers with that.
-    pub(super) fn move_out(
-        self: Pin<&mut Self>,
-        home: &CancellationToken,
-        task: Task,
-        location: &'static Location<'static>,
-    ) {
+    pub(super) fn move_out(self: Pin<&mut Self>, home: &StandIn, task: Task, location: &'static Location<'static>) {
         if self.stage == Stage::Running && !self.is_whole() {
-            self.begin(home.child_token(), None, task, location);
+            self.begin(home.token().child_token(), None, task, location);
         }
     }
 
@@ -158,7 +153,7 @@ impl<F: Future, U> Branch<F, U> {
     }
 
     /// It is dropped by its owner: what is left of it goes inside its frame, where destructors see its token cancelled.
-    pub(super) fn abandon(self: Pin<&mut Self>, home: &CancellationToken, location: &'static Location<'static>) {
+    pub(super) fn abandon(self: Pin<&mut Self>, home: &StandIn, location: &'static Location<'static>) {
         let this = self.project();
         let stage = mem::replace(this.stage, Stage::Over);
         if this.region.is_begun() {
@@ -166,9 +161,9 @@ impl<F: Future, U> Branch<F, U> {
         } else if matches!(stage, Stage::Running | Stage::Lost) {
             let stand_in = home.clone();
             let dropped = Dropped { stand_in, location };
-            let unmade = Unmade::new(&dropped, About::ROUND, 0);
+            let unmade = Unmade::dropped(&dropped, About::ROUND);
             let (_, body) = this.region.places();
-            Frame::lazy(&unmade, dropped.state(None), About::ROUND, None).enter(|| clear(body));
+            Frame::lazy(&unmade, unmade.state(), About::ROUND, None).enter(|| clear(body));
         }
     }
 }

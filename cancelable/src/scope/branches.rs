@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use super::branch::{Branch, Rule};
 use super::region::Since;
 use super::round::{Branches, PANICKED, Round, Visitor};
-use crate::context::{task_of, with_frame, with_frame_of};
+use crate::context::{StandIn, task_of, with_frame, with_frame_of};
 use crate::runtime::Task;
 use crate::starved;
 use crate::token::CancellationToken;
@@ -48,7 +48,7 @@ pub(super) struct Story {
     panics: FirstPanic,
     location: &'static Location<'static>,
     /// What is ambient outside, once the branches are pending in there; if nothing is, the token that is never cancelled.
-    home: Option<CancellationToken>,
+    home: Option<StandIn>,
     /// Branches may have been pending only because the task had used up its budget.
     is_starved: bool,
     /// Branches may have begun that have not ended.
@@ -115,7 +115,7 @@ impl<S: Branches> Together<S> {
         if poll.is_pending() {
             story.is_starved = starved::may_be();
             if story.home.is_none() {
-                story.home = Some(outside(task));
+                story.home = Some(outside(task, cx));
             }
             return Poll::Pending;
         }
@@ -130,7 +130,7 @@ impl<S: Branches> Together<S> {
     #[cold]
     fn abandon(self: Pin<&mut Self>) {
         struct Abandon<'a> {
-            home: &'a CancellationToken,
+            home: &'a StandIn,
             location: &'static Location<'static>,
             panics: FirstPanic,
         }
@@ -144,7 +144,7 @@ impl<S: Branches> Together<S> {
         }
 
         let this = self.project();
-        let nowhere = CancellationToken::never();
+        let nowhere = StandIn::Made(CancellationToken::never());
         let mut abandon = Abandon {
             home: this.story.home.as_ref().unwrap_or(&nowhere),
             location: this.story.location,
@@ -155,25 +155,34 @@ impl<S: Branches> Together<S> {
     }
 }
 
-/// The token of the frame outside.
-fn outside(task: Task) -> CancellationToken {
+/// What is ambient outside. It has this task woken, if that polls with this waker; else its token is made.
+fn outside(task: Task, cx: &Context<'_>) -> StandIn {
     with_frame_of(task, |outer| {
-        outer.map_or(CancellationToken::never(), |outer| outer.token().clone())
+        let Some(outer) = outer else {
+            return StandIn::Made(CancellationToken::never());
+        };
+        let late = if outer.wakes(cx.waker()) { outer.late() } else { None };
+        late.map_or_else(|| StandIn::Made(outer.token().clone()), StandIn::Late)
     })
 }
 
 /// Is this where `home` is ambient, and would a cancel of that have this poll repeated?
-fn is_at(home: &CancellationToken, cx: &Context<'_>) -> bool {
-    with_frame(|outer| match outer {
-        Some(outer) => outer.wakes(cx.waker()) && outer.token() == home,
-        None => *home == CancellationToken::never(),
+fn is_at(home: &StandIn, cx: &Context<'_>) -> bool {
+    with_frame(|outer| match (outer, home) {
+        (Some(outer), StandIn::Made(home)) => outer.wakes(cx.waker()) && outer.token() == home,
+        (Some(outer), StandIn::Late(late)) => {
+            // The token may have been made meanwhile.
+            let is_it = outer.is_late(late) || late.made().is_some_and(|home| *outer.token() == home);
+            outer.wakes(cx.waker()) && is_it
+        }
+        (None, home) => matches!(home, StandIn::Made(home) if *home == CancellationToken::never()),
     })
 }
 
 /// The branches are polled in another place than where they began.
 #[cold]
-fn move_out<S: Branches>(set: Pin<&mut S>, home: &CancellationToken, task: Task, location: &'static Location<'static>) {
-    struct MoveOut<'a>(&'a CancellationToken, Task, &'static Location<'static>);
+fn move_out<S: Branches>(set: Pin<&mut S>, home: &StandIn, task: Task, location: &'static Location<'static>) {
+    struct MoveOut<'a>(&'a StandIn, Task, &'static Location<'static>);
 
     impl Visitor for MoveOut<'_> {
         fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {

@@ -4,19 +4,25 @@ use std::mem;
 use std::panic::Location;
 
 use super::nature::{abandon_token, end_token};
-use super::origin::{LOOKS, Origin, Unmade};
+use super::origin::{Origin, Unmade};
+use crate::clock::Glance;
 use crate::context::{About, Frame, probe, with_frame_of};
 use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
-pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>) -> bool {
-    origin.is_cancelled(outer) || probe::is_watched()
+pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+    origin.is_cancelled(outer, glance) || probe::is_watched()
 }
 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
-#[inline]
+#[inline(always)]
 pub(super) fn is_cancelled_at_once(origin: &impl Origin, frame: &Frame<'_>) -> bool {
-    origin.is_needed_at_once() && frame.enter(|| frame.token().is_marked())
+    origin.is_needed_at_once() && is_cancelled_now(frame)
+}
+
+#[cold]
+fn is_cancelled_now(frame: &Frame<'_>) -> bool {
+    frame.enter(|| frame.token().is_marked())
 }
 
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
@@ -37,13 +43,13 @@ pub(super) fn enter_sync<R>(
         }
     }
 
-    origin.begin();
+    let glance = origin.begin();
     let task = Task::current();
     with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
-        let is_cancelled = starts_cancelled(origin, outer);
-        let mut unmade = Unmade::new(origin, about, LOOKS);
-        let frame = Frame::lazy(&unmade, origin.state(outer), about, None).of(task);
+        let is_cancelled = starts_cancelled(origin, outer, &glance);
+        let mut unmade = Unmade::new(origin, about, outer, None);
+        let frame = Frame::lazy(&unmade, unmade.state(), about, None).of(task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {
             let unwinding = OnUnwind(&unmade, location);

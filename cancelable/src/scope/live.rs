@@ -1,19 +1,20 @@
 //! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
 
+use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
-use super::nature::Nature;
+use super::nature::{Nature, end_token};
 use super::origin::LOOKS;
 use crate::clock;
-use crate::context::{Inside, Polled};
+use crate::context::{Frame, Inside, LateToken, Polled, StandIn};
 use crate::delay::Delay;
-use crate::pending::{Kind, Waiter, note_got_out};
+use crate::guard::Waits;
+use crate::pending::{Kind, note_got_out};
+use crate::primitive::Arc;
 use crate::runtime::Task;
-use crate::starved::PutOff;
-use crate::token::{CancellationToken, Registered};
+use crate::token::CancellationToken;
 
 /// A clock that was that of real time when a scope with a deadline began.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,12 @@ pub(super) struct Live {
     pub(super) is_foreign: bool,
     /// What is pending inside; and the region, if it is a hold or foreign.
     pub(super) inside: Inside,
+    /// What it rides on, if it does; then it is registered with nothing.
+    pub(super) rides: Option<Arc<LateToken>>,
+    /// In which poll of that it was polled last.
+    pub(super) rode_in: u32,
+    /// Its own token for those who ride on it, or did. There is none once the token has been made, and those have been told.
+    pub(super) late: Option<Arc<LateToken>>,
     /// The token's own deadline, if this task is the one that watches it.
     pub(super) deadline: Option<Delay>,
     /// Whether the runtime's clock has to be looked at for it.
@@ -53,10 +60,7 @@ pub(super) struct Live {
 pub(super) struct Exit {
     /// The token of a body that unwound when `registered` was with its stand-in.
     pub(super) unwound: Option<CancellationToken>,
-    /// How many polls in a row the runtime's budget has put a failure off.
-    pub(super) put_off: PutOff,
-    /// Woken by the holds that it waits for.
-    pub(super) waiter: Option<Arc<Waiter>>,
+    pub(super) waits: Waits,
     /// Running since the cancel was seen, if there is a grace; over, if a source has ended it.
     pub(super) grace: Option<Delay>,
 }
@@ -72,6 +76,9 @@ impl Live {
             looks: LOOKS,
             is_foreign: false,
             inside: Inside::NOTHING,
+            rides: None,
+            rode_in: 0,
+            late: None,
             deadline: None,
             pausable: Pausable::No,
             exit: None,
@@ -81,14 +88,9 @@ impl Live {
     /// The usual end of a poll that began without a cancel and is pending: nothing begun or ended inside, and registered
     /// with this waker already. A cancel that came in its middle has woken that, so there will be another poll.
     #[inline]
-    pub(super) fn is_as_before(
-        &self,
-        polled: &Polled,
-        is_foreign: bool,
-        registered: &Registered<CancellationToken>,
-        cx: &Context<'_>,
-    ) -> bool {
-        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && registered.has(cx.waker())
+    pub(super) fn is_as_before(&self, polled: &Polled, is_foreign: bool, has_waker: bool) -> bool {
+        let is_registered = self.rides.is_some() || has_waker;
+        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && is_registered
     }
 
     /// The region is done; it had been cancelled, or not.
@@ -105,6 +107,7 @@ impl Live {
     /// As it was made, once it has [left](Self::leave) and `registered` has no token.
     pub(super) fn reset(&mut self) {
         debug_assert!(!self.is_foreign && !self.inside.is_some());
+        (self.rides, self.late) = (None, None);
         (self.deadline, self.pausable) = (None, Pausable::No);
         self.exit = None;
         (self.is_begun, self.is_unmade, self.looks) = (false, false, LOOKS);
@@ -115,8 +118,84 @@ impl Live {
         self.exit.as_ref()?.unwound.as_ref()
     }
 
-    pub(super) fn put_off(&self) -> Option<&PutOff> {
-        self.exit.as_ref().map(|exit| &exit.put_off)
+    /// What its token would be below, of which it rides or is `registered` with it.
+    pub(super) fn stand_in(&self, registered: &CancellationToken) -> StandIn {
+        match &self.rides {
+            Some(late) => StandIn::Late(Arc::clone(late)),
+            None => StandIn::Made(registered.clone()),
+        }
+    }
+
+    /// Rides on the frame outside from now on, if that is of the same poll and has no token.
+    pub(super) fn ride(
+        &mut self,
+        outer: Option<&Frame<'_>>,
+        deadline: Option<(Instant, bool)>,
+        cx: &Context<'_>,
+    ) -> bool {
+        let Some(outer) = outer.filter(|outer| outer.wakes(cx.waker())) else {
+            return false;
+        };
+        let Some(late) = outer.late() else {
+            return false;
+        };
+        self.rode_in = late.polls();
+        self.rides = Some(late);
+        if let Some((at, is_virtual)) = deadline {
+            // It need not be woken when what is outside is over by then.
+            if !outer.outlook().is_some_and(|outlook| outlook.ends_by(at)) {
+                Delay::arm(&mut self.deadline, at, is_virtual, cx.waker());
+            }
+        }
+        true
+    }
+
+    /// Does it ride on, in a poll of this frame outside? If it is polled more than once in there, nobody else may get to look at the
+    /// clock.
+    pub(super) fn rides_on(&mut self, late: &Arc<LateToken>, outer: &Frame<'_>) -> bool {
+        let is_again = mem::replace(&mut self.rode_in, late.polls()) == late.polls();
+        outer.is_late(late) && (!is_again || outer.is_clear(false))
+    }
+
+    /// Does anybody ride on it?
+    pub(super) fn is_ridden(&mut self) -> bool {
+        self.late.as_mut().is_some_and(LateToken::is_shared)
+    }
+
+    /// The token that it has in common with those who ride, or rode: if it has been made, or may be.
+    pub(super) fn late_token(&mut self) -> Option<CancellationToken> {
+        let is_ridden = self.is_ridden();
+        let late = self.late.as_ref()?;
+        if is_ridden { Some(late.token()) } else { late.made() }
+    }
+
+    /// It is no longer what they ride on.
+    #[inline]
+    pub(super) fn let_riders_go(&mut self) {
+        if let Some(late) = self.late.take() {
+            LateToken::let_go(late);
+        }
+    }
+
+    /// It is over, and had no token when this poll began; `made` since. Ends that, or what those have, or may have, who ride.
+    #[inline(always)]
+    pub(super) fn end_unmade(&mut self, made: Option<CancellationToken>) {
+        if made.is_some() || self.late.is_some() {
+            self.end_made(made);
+        }
+    }
+
+    #[inline(never)]
+    fn end_made(&mut self, made: Option<CancellationToken>) {
+        let location = self.nature.location;
+        match self.late.take() {
+            Some(late) => LateToken::end(late, |token| end_token(token, location)),
+            None => {
+                if let (Some(token), true) = (made, self.nature.owns_token) {
+                    end_token(&token, location);
+                }
+            }
+        }
     }
 
     pub(super) fn set_foreign(&mut self, is_foreign: bool, token: &CancellationToken) {
@@ -163,9 +242,7 @@ impl Live {
                     return;
                 }
                 self.deadline = None;
-                if let Some(reason) = token.deadline_reason() {
-                    token.expire(reason);
-                }
+                token.expire();
             }
         }
     }

@@ -6,6 +6,7 @@
 mod ambient;
 mod branch;
 mod branches;
+mod catch;
 mod enter;
 mod group;
 mod lent;
@@ -14,6 +15,7 @@ mod live;
 mod nature;
 mod options;
 mod origin;
+mod owner;
 #[allow(unsafe_code, reason = "drops a pinned body in place")]
 mod place;
 mod plan;
@@ -29,17 +31,19 @@ mod source;
 #[allow(unsafe_code, reason = "keeps memory for states; see the head of the file")]
 mod state;
 mod try_join;
+mod wait;
 
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
 pub(crate) use group::{Shared as GroupShared, run_blocking};
-pub use group::{Spawn, SpawnBlocking, Spawner, TaskError, TaskGroup, TaskPanic};
+pub use group::{Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskPanic};
 pub use lent::Lent;
 pub use options::Scope;
+pub use owner::{AbortHandle, DrainReport, Place, TaskHandle, TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder};
 pub use race::{IntoRace, Race, race};
 pub use run::Run;
 pub(crate) use shield::shield_sync_timeout;
 pub use shield::{Shield, ShieldWithTimeout, shield, shield_sync};
-pub use sleep::{blocking_sleep, sleep};
+pub use sleep::{Sleep, blocking_sleep, sleep};
 pub use source::Source;
 pub(crate) use source::{Begun, Fired, Watch};
 pub use try_join::{IntoTryJoin, TryJoin, try_join};

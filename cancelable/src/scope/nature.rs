@@ -3,7 +3,7 @@
 use std::mem;
 use std::panic::Location;
 
-use crate::context::{About, Carried, Frame, Outside, Polled};
+use crate::context::{About, Context, Frame, Outside, Polled};
 use crate::reason::ReasonKind;
 use crate::token::CancellationToken;
 
@@ -50,8 +50,8 @@ impl Nature {
         }
     }
 
-    pub(crate) fn carried(carried: Carried, location: &'static Location<'static>) -> (CancellationToken, Self) {
-        let (token, about) = carried.into_parts();
+    pub(crate) fn carried(context: Context, location: &'static Location<'static>) -> (CancellationToken, Self) {
+        let (token, about) = context.into_parts();
         (
             token,
             Self {

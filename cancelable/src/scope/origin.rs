@@ -11,50 +11,106 @@ use std::panic::Location;
 use std::time::Instant;
 
 use crate::clock::Glance;
-use crate::context::{About, Frame, LazyToken};
+use crate::context::{About, Due, Frame, LateToken, LazyToken, Outlook, StandIn};
 use crate::delay::Delay;
+use crate::primitive::Arc;
 use crate::reason::CancelReason;
-use crate::token::{CancellationToken, StateRef};
+use crate::token::{CancellationToken, ChildOptions, StateRef};
+
+/// What a region's token is made below.
+#[derive(Clone, Copy)]
+pub(crate) enum Above<'a> {
+    /// The token of the frame outside, if there is one.
+    Outer,
+    Given(&'a CancellationToken),
+    Nothing,
+}
+
+impl<'a> Above<'a> {
+    /// This token; that of the frame outside is made for it.
+    fn token(self, outer: Option<&Frame<'_>>) -> CancellationToken {
+        match self {
+            Self::Outer => outer.map_or(CancellationToken::never(), |outer| outer.token().clone()),
+            Self::Given(token) => token.clone(),
+            Self::Nothing => CancellationToken::never(),
+        }
+    }
+
+    /// This token, to wait for. Whoever hangs on a token relies on its deadline being watched; one that no thread can watch has to be
+    /// asked for.
+    pub(super) fn stand_in(self, outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
+        let token = self.token(outer);
+        (!token.attend()).then_some(token)
+    }
+
+    #[inline]
+    fn outlook(self, outer: Option<&'a Frame<'_>>) -> Option<Outlook<'a>> {
+        match self {
+            Self::Outer => outer.map_or_else(|| Some(Outlook::bright()), Frame::outlook),
+            Self::Given(token) => Some(Outlook::of(token.state_ref())),
+            Self::Nothing => Some(Outlook::bright()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_cancelled(self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+        match self {
+            Self::Outer => outer.is_some_and(|outer| outer.is_cancelled_at(glance)),
+            Self::Given(token) => token.is_cancelled(),
+            Self::Nothing => false,
+        }
+    }
+}
 
 /// How a region gets its token.
 pub(crate) trait Origin: Send {
-    /// The region begins: what counts from then on counts from now.
-    fn begin(&self) {}
-    /// What to ask until there is a token.
-    fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f>;
-    /// Can it be told, without having the token made, that it would not be cancelled?
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool;
-    /// The same, of its own deadline alone.
-    fn is_ahead(&self, _glance: Option<&Glance>) -> bool {
-        true
+    /// The region begins: what counts from then on counts from now, which may have been read from the wall's clock.
+    fn begin(&self) -> Glance {
+        Glance::default()
+    }
+    fn above(&self) -> Above<'_>;
+    /// Until when a token that is not made is certainly not cancelled, if what it would be below is not until then. `None`: that
+    /// cannot be told.
+    fn outlook<'f>(&self, above: Outlook<'f>) -> Option<Outlook<'f>> {
+        Some(above)
     }
     /// Is there no waiting until somebody needs the token?
     fn is_needed_at_once(&self) -> bool {
         false
     }
     /// Would the token be cancelled from the start?
-    fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool;
-    /// Is it made below the token of the frame outside?
-    fn is_below_outer(&self) -> bool {
-        false
+    fn is_cancelled(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+        self.above().is_cancelled(outer, glance)
+    }
+    /// What the token is to know and to do, besides being below another.
+    fn options(&self, _about: &About) -> ChildOptions {
+        ChildOptions::default()
     }
     /// Makes the token of a region that is called so.
-    fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken;
+    fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
+        match (self.above(), outer) {
+            (Above::Outer, Some(outer)) => self.make_below(outer.token(), about),
+            (above, outer) => self.make_below(&above.token(outer), about),
+        }
+    }
+    /// The same, below its stand-in.
+    fn make_below(&self, stand_in: &CancellationToken, about: &About) -> CancellationToken {
+        stand_in.child_with(self.options(about))
+    }
     /// The token has been made, and is where everybody finds it: has what is watched on its behalf watched from now on.
     fn begun(&self, _token: &CancellationToken) {}
-
-    /// What the task of a pending region may wait for, instead of having its token made: the parent. The region keeps it,
-    /// and asks the three below from then on. `None`: the token is needed.
-    fn stand_in(&self, _outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
+    /// What the task of a pending region may wait for, instead of having its token made: what that would be below. `None`: the token
+    /// is needed.
+    fn stand_in(&self, outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
+        self.above().stand_in(outer)
+    }
+    /// May it be made by others, from anywhere?
+    fn may_be_late(&self) -> bool {
+        true
+    }
+    /// With this deadline then.
+    fn late_due(&self) -> Option<Due> {
         None
-    }
-    /// As [`state`](Self::state), below the stand-in.
-    fn state_below<'f>(&'f self, stand_in: &'f CancellationToken) -> StateRef<'f> {
-        stand_in.state_ref()
-    }
-    /// As [`make`](Self::make), below the stand-in.
-    fn make_below(&self, stand_in: &CancellationToken, _about: &About) -> CancellationToken {
-        stand_in.child_token()
     }
     /// When the token would be cancelled by itself, and whether by a virtual clock.
     fn deadline(&self) -> Option<(Instant, bool)> {
@@ -62,28 +118,17 @@ pub(crate) trait Origin: Send {
     }
 }
 
+/// May a pending region ride on the frame outside?
+pub(super) fn may_ride(origin: &impl Origin) -> bool {
+    matches!(origin.above(), Above::Outer) && origin.may_be_late()
+}
+
 /// A token of its own, below nothing: a shield's.
 pub(super) struct Root;
 
 impl Origin for Root {
-    fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        StateRef::never()
-    }
-
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
-        true
-    }
-
-    fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
-        false
-    }
-
-    fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
-        CancellationToken::new()
-    }
-
-    fn stand_in(&self, _: Option<&Frame<'_>>) -> Option<CancellationToken> {
-        Some(CancellationToken::never())
+    fn above(&self) -> Above<'_> {
+        Above::Nothing
     }
 }
 
@@ -91,24 +136,8 @@ impl Origin for Root {
 pub(super) struct Child;
 
 impl Origin for Child {
-    fn is_below_outer(&self) -> bool {
-        true
-    }
-
-    fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        outer.map_or(StateRef::never(), Frame::state)
-    }
-
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
-        outer.is_none_or(|outer| outer.is_clear_at(glance))
-    }
-
-    fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
-        outer.is_some_and(Frame::is_cancelled)
-    }
-
-    fn make(&self, outer: Option<&Frame<'_>>, _: &About) -> CancellationToken {
-        outer.map_or_else(CancellationToken::new, |outer| outer.token().child_token())
+    fn above(&self) -> Above<'_> {
+        Above::Outer
     }
 }
 
@@ -116,48 +145,55 @@ impl Origin for Child {
 pub(super) struct Existing(pub(super) CancellationToken);
 
 impl Origin for Existing {
-    fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        self.0.state_ref()
-    }
-
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
-        self.0.is_quiet()
-    }
-
-    fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
-        self.0.is_cancelled()
+    fn above(&self) -> Above<'_> {
+        Above::Given(&self.0)
     }
 
     fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
         self.0.clone()
     }
+
+    fn stand_in(&self, _: Option<&Frame<'_>>) -> Option<CancellationToken> {
+        None
+    }
+
+    fn may_be_late(&self) -> bool {
+        false
+    }
 }
 
 /// The token of a region that is dropped before it was made: cancelled, for whoever looks.
 pub(super) struct Dropped {
-    pub(super) stand_in: CancellationToken,
+    pub(super) stand_in: StandIn,
     pub(super) location: &'static Location<'static>,
 }
 
 impl Origin for Dropped {
-    fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        StateRef::wants_attention()
+    fn above(&self) -> Above<'_> {
+        Above::Nothing
     }
 
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
-        false
+    fn outlook<'f>(&self, _: Outlook<'f>) -> Option<Outlook<'f>> {
+        None
     }
 
-    fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
+    fn is_cancelled(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
         true
     }
 
-    fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
-        let token = self.stand_in.child_token();
+    fn make(&self, _: Option<&Frame<'_>>, about: &About) -> CancellationToken {
+        let token = self.stand_in.token().child_with(ChildOptions {
+            name: about.name.clone(),
+            ..ChildOptions::default()
+        });
         if !token.is_cancelled() {
             token.cancel_with(CancelReason::dropped_at(self.location));
         }
         token
+    }
+
+    fn may_be_late(&self) -> bool {
+        false
     }
 }
 
@@ -168,24 +204,17 @@ pub(super) struct OfBranch {
 }
 
 impl Origin for OfBranch {
-    fn is_below_outer(&self) -> bool {
-        true
+    fn above(&self) -> Above<'_> {
+        Above::Outer
     }
 
     #[inline]
-    fn state<'f>(&'f self, outer: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        match self.lost {
-            None => Child.state(outer),
-            Some(_) => StateRef::wants_attention(),
-        }
+    fn outlook<'f>(&self, above: Outlook<'f>) -> Option<Outlook<'f>> {
+        self.lost.is_none().then_some(above)
     }
 
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
-        self.lost.is_none() && Child.is_clear(outer, glance)
-    }
-
-    fn is_cancelled(&self, outer: Option<&Frame<'_>>) -> bool {
-        self.lost.is_some() || Child.is_cancelled(outer)
+    fn is_cancelled(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+        self.lost.is_some() || self.above().is_cancelled(outer, glance)
     }
 
     fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
@@ -195,45 +224,118 @@ impl Origin for OfBranch {
         }
         token
     }
+
+    fn may_be_late(&self) -> bool {
+        false
+    }
 }
 
 /// How often check points of one region look closer, at a deadline of its own or of what is outside, which takes a reading of the
 /// clock, before its token is made: that costs as much as a dozen of them, and is cheaper to ask by far.
 pub(super) const LOOKS: u8 = 8;
 
+/// What a pending region has in the place of its token.
+#[derive(Clone, Copy)]
+pub(super) enum Standing<'a> {
+    /// What it is registered with; and its alarm.
+    Waits(&'a CancellationToken, Option<&'a Delay>),
+    /// What it rides on; and its alarm, if it has one of its own.
+    Rides(&'a Arc<LateToken>, Option<&'a Delay>),
+}
+
+impl<'a> Standing<'a> {
+    fn alarm(self) -> Option<&'a Delay> {
+        match self {
+            Self::Waits(_, alarm) | Self::Rides(_, alarm) => alarm,
+        }
+    }
+}
+
+/// A region's place for what is shared with those who ride on it.
+pub(super) type LateSlot = Cell<Option<Arc<LateToken>>>;
+
+fn shared(slot: &LateSlot) -> Option<Arc<LateToken>> {
+    let late = slot.take();
+    slot.set(late.clone());
+    late
+}
+
 /// The token of a region that has not needed one so far, for the length of a poll.
 pub(super) struct Unmade<'a, O> {
     origin: &'a O,
     about: &'a About,
-    below: Option<Below<'a>>,
+    /// In a later poll than the first.
+    standing: Option<Standing<'a>>,
+    outlook: Option<Outlook<'a>>,
     made: OnceCell<CancellationToken>,
+    /// If there is something in it, the token is made through that.
+    late: Option<&'a LateSlot>,
     looks: Cell<u8>,
 }
 
-/// What a pending region has in the place of its token.
-#[derive(Clone, Copy)]
-pub(super) struct Below<'a> {
-    pub(super) stand_in: &'a CancellationToken,
-    pub(super) deadline: Option<&'a Delay>,
-}
-
 impl<'a, O: Origin> Unmade<'a, O> {
-    pub(super) fn new(origin: &'a O, about: &'a About, looks: u8) -> Self {
+    /// Of a region that begins, with its place for what is shared with those who ride; or of a sync one.
+    #[inline(always)]
+    pub(super) fn new(
+        origin: &'a O,
+        about: &'a About,
+        outer: Option<&'a Frame<'_>>,
+        late: Option<&'a LateSlot>,
+    ) -> Self {
         Self {
             origin,
             about,
-            below: None,
+            standing: None,
+            outlook: match origin.above().outlook(outer) {
+                Some(above) => origin.outlook(above),
+                None => None,
+            },
             made: OnceCell::new(),
+            late,
+            looks: Cell::new(LOOKS),
+        }
+    }
+
+    /// Of one that is dropped.
+    pub(super) fn dropped(origin: &'a O, about: &'a About) -> Self {
+        let unmade = Self::new(origin, about, None, None);
+        unmade.looks.set(0);
+        unmade
+    }
+
+    /// In a later poll than the first. Of what rides, this is the frame outside.
+    #[inline(always)]
+    pub(super) fn pending(
+        standing: Standing<'a>,
+        outer: Option<&'a Frame<'_>>,
+        origin: &'a O,
+        about: &'a About,
+        late: &'a LateSlot,
+        looks: u8,
+    ) -> Self {
+        let above = match (standing, outer) {
+            (Standing::Waits(stand_in, _), _) => Some(Outlook::of(stand_in.state_ref())),
+            (Standing::Rides(..), Some(outer)) => outer.outlook(),
+            (Standing::Rides(..), None) => None,
+        };
+        Self {
+            origin,
+            about,
+            standing: Some(standing),
+            outlook: match above {
+                Some(above) => origin.outlook(above),
+                None => None,
+            },
+            made: OnceCell::new(),
+            late: Some(late),
             looks: Cell::new(looks),
         }
     }
 
-    /// In a later poll than the first.
-    pub(super) fn below(below: Below<'a>, origin: &'a O, about: &'a About, looks: u8) -> Self {
-        Self {
-            below: Some(below),
-            ..Self::new(origin, about, looks)
-        }
+    /// What check points are to ask until there is a token.
+    #[inline]
+    pub(super) fn state(&self) -> StateRef<'a> {
+        self.outlook.map_or(StateRef::wants_attention(), Outlook::state)
     }
 
     /// How often check points may look closer in later polls.
@@ -256,6 +358,10 @@ impl<'a, O: Origin> Unmade<'a, O> {
     pub(super) fn take_made(&mut self) -> Option<CancellationToken> {
         self.made.take()
     }
+
+    fn known_late(&self) -> Option<Arc<LateToken>> {
+        self.late.and_then(shared)
+    }
 }
 
 impl<O: Origin> LazyToken for Unmade<'_, O> {
@@ -265,9 +371,11 @@ impl<O: Origin> LazyToken for Unmade<'_, O> {
         }
         // Deadlines outside may turn out to have passed, which runs callbacks and wakers, and these may ask for this very
         // token: then it is there by the time we come back, and ours, which nobody has seen, goes.
-        let token = match self.below {
-            Some(below) => self.origin.make_below(below.stand_in, self.about),
-            None => self.origin.make(outer, self.about),
+        let token = match (self.known_late(), self.standing) {
+            (Some(late), _) => late.token(),
+            (None, Some(Standing::Waits(stand_in, _))) => self.origin.make_below(stand_in, self.about),
+            (None, Some(Standing::Rides(late, _))) => self.origin.make_below(&late.token(), self.about),
+            (None, None) => self.origin.make(outer, self.about),
         };
         let is_ours = self.made.set(token).is_ok();
         let token = self.made.get_or_init(|| unreachable!("it has just been set"));
@@ -278,20 +386,77 @@ impl<O: Origin> LazyToken for Unmade<'_, O> {
     }
 
     fn wants_outer(&self) -> bool {
-        self.made.get().is_none() && self.below.is_none() && self.origin.is_below_outer()
+        let is_first = self.made.get().is_none() && self.standing.is_none();
+        is_first && matches!(self.origin.above(), Above::Outer) && self.known_late().is_none()
     }
 
-    fn is_clear(&self, outer: Option<&Frame<'_>>, glance: Option<&Glance>) -> bool {
+    fn late(&self, frame: &Frame<'_>) -> Option<Arc<LateToken>> {
+        let slot = self.late?;
+        if self.made.get().is_some() || !self.origin.may_be_late() {
+            return None;
+        }
+        if let Some(late) = shared(slot) {
+            return Some(late);
+        }
+        let waker = frame.waker()?;
+        let rides = || {
+            let outer = frame.outer_of_same_poll()?;
+            frame.make_outer_late_tokens();
+            outer.late()
+        };
+        let parent = match self.standing {
+            Some(Standing::Waits(stand_in, _)) => StandIn::Made(stand_in.clone()),
+            Some(Standing::Rides(late, _)) => StandIn::Late(Arc::clone(late)),
+            None => match may_ride(self.origin).then(rides).flatten() {
+                Some(late) => StandIn::Late(late),
+                None => StandIn::Made(self.origin.above().token(frame.outer())),
+            },
+        };
+        let late = Arc::new(LateToken::new(
+            parent,
+            self.about.name.clone(),
+            self.origin.late_due(),
+            waker,
+        ));
+        // Making a token outside may have had ours made meanwhile.
+        if self.made.get().is_some() {
+            return None;
+        }
+        slot.set(Some(Arc::clone(&late)));
+        Some(late)
+    }
+
+    fn wants_outer_late(&self, frame: &Frame<'_>) -> bool {
+        let is_first = self.made.get().is_none() && self.standing.is_none();
+        is_first && may_ride(self.origin) && frame.outer_of_same_poll().is_some() && self.known_late().is_none()
+    }
+
+    fn is_late(&self, late: &Arc<LateToken>) -> bool {
+        let is_own = |own: Arc<LateToken>| Arc::ptr_eq(&own, late);
+        !late.is_made() && self.known_late().is_some_and(is_own)
+    }
+
+    fn wake_riders(&self) {
+        if let Some(slot) = self.late {
+            if let Some(late) = slot.take() {
+                LateToken::let_go(late);
+            }
+        }
+    }
+
+    fn is_clear(&self, glance: Option<&Glance>) -> bool {
         if self.made.get().is_some() || (glance.is_some() && !self.may_look()) {
             return false;
         }
-        match self.below {
-            Some(below) => {
-                let is_ahead = below.deadline.is_none_or(Delay::is_quiet);
-                // What the timer's thread has seen is not all there is to see: that may be busy with others.
-                is_ahead && below.stand_in.is_quiet() && glance.is_none_or(|_| self.origin.is_ahead(glance))
-            }
-            None => self.origin.is_clear(outer, glance),
+        // What the timer's thread has seen is not all there is to see: that may be busy with others.
+        let alarm = self.standing.and_then(Standing::alarm);
+        alarm.is_none_or(Delay::is_quiet) && self.outlook.is_some_and(|outlook| outlook.is_clear(glance))
+    }
+
+    fn outlook(&self) -> Option<Outlook<'_>> {
+        match self.made.get() {
+            Some(token) => Some(Outlook::of(token.state_ref())),
+            None => self.outlook,
         }
     }
 }

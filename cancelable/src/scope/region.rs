@@ -4,6 +4,7 @@
 //! stands in for that, whenever it returns pending under a new waker, which is what spares the check points inside from
 //! registering; and, if it is a check point itself, it fails as they do.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use super::enter::{is_cancelled_at_once, starts_cancelled};
 use super::live::{Exit, Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
-use super::origin::{Below, Dropped, LOOKS, Origin, Unmade};
+use super::origin::{Dropped, Origin, Standing, Unmade, may_ride};
 use super::place::clear;
 use super::state::{HasState, LateState, State};
 use crate::clock;
@@ -24,7 +25,7 @@ use crate::guard::Before;
 use crate::pending::{Kind, got_out};
 use crate::reason::CancelReason;
 use crate::runtime::Task;
-use crate::starved::{self, Starved};
+use crate::starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
 
@@ -71,6 +72,9 @@ impl Drop for OnUnwind<'_, '_> {
         if self.nature.owns_token {
             abandon_token(&token, self.nature.location);
         }
+        let mut panics = FirstPanic::default();
+        panics.run(|| self.frame.wake_riders());
+        panics.resume();
         self.exit.get_or_insert_default().unwound = Some(token);
         (*self.is_begun, *self.is_unmade) = (true, true);
     }
@@ -167,6 +171,11 @@ impl<O, F, S: HasState> Region<O, F, S> {
         self.state.is_begun()
     }
 
+    /// Is it not to be polled any more?
+    pub(super) fn is_over(&self) -> bool {
+        self.body.is_none()
+    }
+
     pub(super) fn origin(&self) -> &O {
         &self.origin
     }
@@ -208,14 +217,23 @@ impl<O, F, S: HasState> Region<O, F, S> {
         });
         let is_running = body.is_some();
         let was_cancelled = registered.token().is_marked();
+        if live.is_unmade && live.unwound().is_none() {
+            // Those who ride are to find it cancelled.
+            panics.run(|| {
+                if let Some(token) = live.late_token() {
+                    live.is_unmade = false;
+                    registered.as_mut().adopt(token);
+                }
+            });
+        }
         let token = live.unwound().unwrap_or_else(|| registered.token());
         if live.is_unmade && live.unwound().is_none() {
             if is_running {
                 // Destructors may ask for it, and see it cancelled.
-                let (stand_in, location) = (token.clone(), live.nature.location);
+                let (stand_in, location) = (live.stand_in(token), live.nature.location);
                 let dropped = Dropped { stand_in, location };
-                let unmade = Unmade::new(&dropped, &live.nature.about, 0);
-                let frame = Frame::lazy(&unmade, dropped.state(None), &live.nature.about, None);
+                let unmade = Unmade::dropped(&dropped, &live.nature.about);
+                let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, None);
                 panics.run(|| {
                     frame.enter(|| clear(body.as_mut()));
                 });
@@ -228,6 +246,7 @@ impl<O, F, S: HasState> Region<O, F, S> {
                 Frame::new(token, &live.nature.about, None).enter(|| clear(body.as_mut()));
             });
         }
+        panics.run(|| live.let_riders_go());
         panics.run(|| live.leave(was_cancelled));
         panics.run(|| registered.as_mut().adopt(CancellationToken::never()));
         panics.run(|| live.reset());
@@ -274,6 +293,10 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
+        if self.state.live().is_unmade {
+            let poll = self.as_mut().poll_unmade(cx, end);
+            return self.followed(poll, cx);
+        }
         let this = self.as_mut().parts();
         let live = this.live;
         let registered = this.registered.into_ref();
@@ -282,7 +305,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         if !has_waker {
             live.task = Task::current();
         }
-        if live.is_unmade || live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
+        if live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
             let poll = self.as_mut().poll_with_care(None, cx, end);
             return self.followed(poll, cx);
         }
@@ -295,7 +318,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if live.is_as_before(&polled, is_foreign, &registered, cx) {
+        if live.is_as_before(&polled, is_foreign, has_waker) {
             return Poll::Pending;
         }
         self.pending(Before::default(), Some(polled), is_foreign, cx)
@@ -321,9 +344,6 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.state.live().is_unmade && !self.as_mut().is_made(cx) {
-            return self.poll_unmade(cx, end);
-        }
         let this = self.as_mut().parts();
         let live = this.live;
         let body = running(this.body);
@@ -332,84 +352,136 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         if live.deadline.as_ref().is_some_and(|deadline| !deadline.is_quiet()) {
             live.poll_deadline(token, cx);
         }
-        if let Some(waiter) = live.exit.as_ref().and_then(|exit| exit.waiter.as_ref()) {
-            waiter.rest();
-        }
         // Not `is_cancelled`, which would have the deadline watched by a thread: this task does.
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
-        let foreign = cancelled && with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
-        let mut before = Before {
-            cancelled,
-            foreign,
-            told: cancelled && live.nature.is_check_point && Before::is_told(token, foreign),
-            is_check_point: live.nature.is_check_point,
-            starved: Starved::before(live.put_off(), cancelled && live.nature.is_check_point),
-            ..Before::uncancelled(live.inside.clone())
+        let mut before = if cancelled && live.nature.is_check_point {
+            let foreign = with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
+            let waits = live.exit.as_mut().map(|exit| mem::take(&mut exit.waits));
+            Before::cancelled(token, foreign, waits.unwrap_or_default())
+        } else {
+            Before::spared(cancelled)
         };
         if let Some(since) = since {
-            before.got_out = since.got_out;
-            before.starved = before.starved.since(since.put_off);
+            before = before.since(since.got_out, since.put_off);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
+        let inside = &mut live.inside;
         let (poll, polled) = live.nature.enter(&frame, token, || match since {
-            None => before.poll(body, cx),
-            Some(_) => before.go_on(body, cx),
+            None => before.poll(inside, body, cx),
+            Some(_) => before.go_on(inside, body, cx),
         });
-        live.inside = before.inside.clone();
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(end(Ok(output)));
         }
         let is_foreign = !frame.outer_wakes(cx.waker());
-        if !cancelled && live.is_as_before(&polled, is_foreign, &registered, cx) {
+        if !cancelled && live.is_as_before(&polled, is_foreign, registered.has(cx.waker())) {
             return Poll::Pending;
         }
         self.pending(before, Some(polled), is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
-    /// Does the region need its token before this poll? Then it is made.
-    fn is_made(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
-        let this = self.as_mut().parts();
-        let (origin, live) = (this.origin, this.live);
-        let stand_in = this.registered.as_ref().get_ref().token();
-        let token = match live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
-            // It panicked in the poll before, and is polled all the same.
-            Some(token) => token,
-            None if stand_in.is_marked() || live.has_deadline_come(cx) => {
-                origin.make_below(stand_in, &live.nature.about)
+    /// A later poll than the first while nobody has needed the token.
+    #[inline(never)]
+    fn poll_unmade<R>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
+    ) -> Poll<R> {
+        with_frame(|outer| {
+            let outer = outer.filter(|outer| outer.wakes(cx.waker()));
+            if self.as_mut().is_made(outer, cx) {
+                self.poll_with_care(None, cx, end)
+            } else {
+                self.poll_without_token(outer, cx, end)
             }
-            None => return false,
+        })
+    }
+
+    /// Does the region need its token before this poll? Then it is made. Another one's may have been, for who rides.
+    fn is_made(mut self: Pin<&mut Self>, outer: Option<&Frame<'_>>, cx: &mut Context<'_>) -> bool {
+        let must_make = self.as_mut().has_moved(outer, cx);
+        let this = self.as_mut().parts();
+        let live = this.live;
+        if let Some(token) = live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
+            // It panicked in the poll before, and is polled all the same.
+            self.as_mut().settle(token);
+            let this = self.parts();
+            this.origin.begun(this.registered.token());
+            return true;
+        }
+        let is_made = live.late.as_ref().is_some_and(|late| late.is_made());
+        let needs = must_make || is_made || this.registered.token().is_marked() || live.has_deadline_come(cx);
+        if needs {
+            self.make();
+        }
+        needs
+    }
+
+    /// Is this another poll than that under whose waker it was last pending? Then it rides no longer, and nobody rides on it. `true`:
+    /// and the token is needed.
+    fn has_moved(self: Pin<&mut Self>, outer: Option<&Frame<'_>>, cx: &mut Context<'_>) -> bool {
+        let this = self.parts();
+        let live = this.live;
+        let late = match live.rides.take() {
+            Some(late) if outer.is_some_and(|outer| live.rides_on(&late, outer)) => {
+                live.rides = Some(late);
+                return false;
+            }
+            None if this.registered.has(cx.waker()) => return false,
+            late => late,
+        };
+        live.task = Task::current();
+        let mut is_needed = live.is_ridden();
+        if !is_needed {
+            live.late = None;
+        }
+        if let Some(late) = late {
+            let stand_in = late.token();
+            // One that no thread can watch has to be asked for.
+            is_needed |= stand_in.attend();
+            this.registered.adopt(stand_in);
+            // It is to wake this waker from now on. (If it rode without an alarm, it ends with its stand-in, before its time.)
+            live.poll_deadline(&CancellationToken::never(), cx);
+        }
+        is_needed
+    }
+
+    /// Makes the token of a pending region, or takes it from those who ride.
+    fn make(mut self: Pin<&mut Self>) {
+        let this = self.as_mut().parts();
+        let (live, origin) = (this.live, this.origin);
+        let token = match (&live.late, live.stand_in(this.registered.as_ref().get_ref().token())) {
+            (Some(late), _) => late.token(),
+            (None, stand_in) => origin.make_below(&stand_in.token(), &live.nature.about),
         };
         self.as_mut().settle(token);
         let this = self.parts();
         this.origin.begun(this.registered.token());
-        true
     }
 
-    /// A poll while nobody has needed the token.
-    fn poll_unmade<R>(
+    /// A later poll in which the token is made only if somebody needs it.
+    fn poll_without_token<R>(
         mut self: Pin<&mut Self>,
+        outer: Option<&Frame<'_>>,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         let this = self.as_mut().parts();
         let (origin, live) = (this.origin, this.live);
         let registered = this.registered.as_ref().get_ref();
-        let stand_in = registered.token();
-        let below = Below {
-            stand_in,
-            deadline: live.deadline.as_ref(),
+        let standing = match &live.rides {
+            Some(late) => Standing::Rides(late, live.deadline.as_ref()),
+            None => Standing::Waits(registered.token(), live.deadline.as_ref()),
         };
-        let mut unmade = Unmade::below(below, origin, &live.nature.about, live.looks);
-        let frame = Frame::lazy(
-            &unmade,
-            origin.state_below(stand_in),
-            &live.nature.about,
-            Some(cx.waker()),
-        )
-        .of(live.task);
+        if let Some(late) = &live.late {
+            late.count_poll();
+        }
+        let late = Cell::from_mut(&mut live.late);
+        let mut unmade = Unmade::pending(standing, outer, origin, &live.nature.about, late, live.looks);
+        let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker())).of(live.task);
         let unwinding = OnUnwind {
             frame: &frame,
             nature: &live.nature,
@@ -429,14 +501,14 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         live.looks = unmade.looks();
         match (poll, unmade.take_made()) {
             (Poll::Ready(output), made) => {
-                if let (Some(token), true) = (made, live.nature.owns_token) {
-                    end_token(&token, live.nature.location);
-                }
+                live.end_unmade(made);
                 live.inside.keep(polled);
                 self.finish();
                 Poll::Ready(end(Ok(output)))
             }
-            (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered, cx) => Poll::Pending,
+            (Poll::Pending, None) if live.is_as_before(&polled, is_foreign, registered.has(cx.waker())) => {
+                Poll::Pending
+            }
             (Poll::Pending, made) => {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
@@ -450,7 +522,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
     /// The token has been made: it is what the region waits for from now on.
     fn settle(self: Pin<&mut Self>, token: CancellationToken) {
         let this = self.parts();
-        this.live.is_unmade = false;
+        (this.live.is_unmade, this.live.rides) = (false, None);
         this.registered.adopt(token);
     }
 
@@ -486,6 +558,13 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         let this = self.as_mut().parts();
         let live = this.live;
         let mut registered = this.registered;
+        if live.rides.is_some() {
+            // It is woken with what is outside.
+            return Poll::Pending;
+        }
+        if !live.is_unmade {
+            live.let_riders_go();
+        }
         let token = registered.token();
         if let Some(cause) = token.marked_cause() {
             if !before.cancelled {
@@ -500,16 +579,11 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             let is_forced = live.poll_grace(cx);
             if !is_forced {
                 let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
-                before.waiter = live.exit.as_mut().and_then(|exit| exit.waiter.take());
-                let may_fail = frame.enter(|| before.may_fail(&cause, &frame, cx));
-                if before.waiter.is_some() {
-                    live.exit.get_or_insert_default().waiter = before.waiter.take();
-                }
-                if !may_fail {
-                    return Poll::Pending;
-                }
-                if let Some(put_off) = before.starved.puts_off(live.put_off(), cx) {
-                    live.exit.get_or_insert_default().put_off = put_off;
+                let may_fail = frame.enter(|| before.may_fail(&live.inside, &cause, &frame, cx));
+                if !may_fail || before.is_put_off(cx) {
+                    if before.waits.is_some() {
+                        live.exit.get_or_insert_default().waits = before.waits;
+                    }
                     return Poll::Pending;
                 }
             }
@@ -556,8 +630,15 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        let task = Task::current();
-        with_frame_of(task, |outer| {
+        with_frame(|outer| {
+            // Asking is dear; but a poll is its task's.
+            let (task, outer) = match outer {
+                Some(frame) if frame.wakes(cx.waker()) => (frame.task(), outer),
+                _ => {
+                    let task = Task::current();
+                    (task, outer.filter(|outer| outer.task().is(task)))
+                }
+            };
             let this = self.as_mut().parts();
             let (origin, live, mut body) = (this.origin, this.live, this.body);
             assert!(
@@ -565,12 +646,13 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
                 "a scope, shield or ambient future was polled after it had completed"
             );
             live.task = task;
-            origin.begin();
+            let glance = origin.begin();
             let nature = &live.nature;
             // Asked before the frame is made, which it may turn quiet.
-            let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer);
-            let mut unmade = Unmade::new(origin, &nature.about, LOOKS);
-            let frame = Frame::lazy(&unmade, origin.state(outer), &nature.about, Some(cx.waker())).of(task);
+            let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer, &glance);
+            let late = Cell::from_mut(&mut live.late);
+            let mut unmade = Unmade::new(origin, &nature.about, outer, Some(late));
+            let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker())).of(task);
             let unwinding = OnUnwind {
                 frame: &frame,
                 nature,
@@ -591,34 +673,40 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             }
             let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));
             mem::forget(unwinding);
+            let is_foreign = !frame.outer_wakes(cx.waker());
+            live.looks = unmade.looks();
+            let made = unmade.take_made();
             if let Poll::Ready(output) = poll {
-                if let Some(token) = unmade.take_made() {
-                    if nature.owns_token {
-                        end_token(&token, nature.location);
-                    }
-                }
+                live.end_unmade(made);
                 polled.let_go();
                 return Poll::Ready(end(Ok(output)));
             }
-            let is_foreign = !frame.outer_wakes(cx.waker());
-            live.looks = unmade.looks();
             // From here on the region's drop sees to the body, wherever this gets stuck: making a token may run callbacks, and
             // a waker may panic when it is cloned.
             live.is_begun = true;
             live.is_unmade = true;
-            live.pausable = match origin.deadline() {
+            let deadline = origin.deadline();
+            live.pausable = match deadline {
                 Some((at, false)) if clock::may_be_paused() => Pausable::Running(at),
                 _ => Pausable::No,
             };
-            if let Some(token) = unmade.take_made() {
+            // (Another look at the frame: if a coroutine has suspended in there, the one before may be gone.)
+            if let Some(token) = made {
                 self.as_mut().settle(token);
+            } else if may_ride(origin) && with_frame(|outer| live.ride(outer, deadline, cx)) {
+                if polled.is_empty() {
+                    return Poll::Pending;
+                }
             } else if let Some(stand_in) = with_frame_of(task, |outer| origin.stand_in(outer)) {
                 this.registered.adopt(stand_in);
-                if let Some((at, is_virtual)) = origin.deadline() {
+                if let Some((at, is_virtual)) = deadline {
                     Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
                 }
             } else {
-                let token = with_frame_of(task, |outer| origin.make(outer, &nature.about));
+                let token = with_frame_of(task, |outer| match &live.late {
+                    Some(late) => late.token(),
+                    None => origin.make(outer, &live.nature.about),
+                });
                 self.as_mut().settle(token);
             }
             // Had it been cancelled when the poll began, there would have been none.
@@ -642,6 +730,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             if live.nature.owns_token {
                 end_token(token, live.nature.location);
             }
+            live.let_riders_go();
         }
         live.leave(was_cancelled);
         registered.as_mut().adopt(CancellationToken::never());

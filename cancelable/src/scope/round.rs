@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use super::branch::{Branch, Rule};
 use super::nature::{abandon_token, end_token};
-use super::origin::{LOOKS, OfBranch, Origin, Unmade};
+use super::origin::{OfBranch, Origin, Unmade};
 use super::region::Since;
 use crate::context::{About, Frame, Mark, Polled, is_noted_since, mark, with_frame_of};
 use crate::runtime::Task;
@@ -162,9 +162,8 @@ impl Round<'_, '_> {
                 lost: self.lost,
                 location,
             };
-            let mut unmade = Unmade::new(&of_branch, About::ROUND, LOOKS);
-            let state = of_branch.state(outer);
-            let frame = Frame::lazy(&unmade, state, About::ROUND, Some(self.cx.waker())).of(task);
+            let mut unmade = Unmade::new(&of_branch, About::ROUND, outer, None);
+            let frame = Frame::lazy(&unmade, unmade.state(), About::ROUND, Some(self.cx.waker())).of(task);
             let unwinding = OnUnwind {
                 frame: &frame,
                 location,

@@ -6,6 +6,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_core::future::FusedFuture;
+
 use super::enter::enter_sync;
 use super::nature::Nature;
 use super::options::Scope;
@@ -27,9 +29,9 @@ pin_project_lite::pin_project! {
 }
 
 impl<F, O> Run<F, O> {
-    fn new(scope: Scope, location: &'static Location<'static>, body: F, otherwise: O) -> Self {
+    fn new(scope: Scope, is_check_point: bool, location: &'static Location<'static>, body: F, otherwise: O) -> Self {
         let nature = Nature {
-            is_check_point: true,
+            is_check_point,
             owns_token: true,
             shields: false,
             about: scope.about,
@@ -55,6 +57,16 @@ where
         } else {
             self.poll_body(cx)
         }
+    }
+}
+
+impl<F, O> FusedFuture for Run<F, O>
+where
+    F: Future,
+    O: Fn(Cancelled) -> F::Output,
+{
+    fn is_terminated(&self) -> bool {
+        self.region.is_over()
     }
 }
 
@@ -146,11 +158,39 @@ impl Scope {
     ///
     /// A panic of the body passes through; the token is then cancelled with kind `Dropped`.
     #[track_caller]
-    pub fn run<F: Future>(self, f: F) -> impl Future<Output = F::Output>
+    pub fn run<F: Future>(self, f: F) -> impl FusedFuture<Output = F::Output>
     where
         F::Output: FromCancelled,
     {
         self.run_or(f, FromCancelled::from_cancelled)
+    }
+
+    /// Runs a future in this scope, whatever it returns, and also if the scope is cancelled before it begins: for the best so far.
+    ///
+    /// The body is polled in any case, also behind its deadline, and what it returns counts. The scope itself does not cut it:
+    /// check points inside notice the cancel, or nothing does, and then the body goes on to its end, or until a check point outside
+    /// fails. So it knows no [grace](Self::grace). See [`run_anyway_sync`](Self::run_anyway_sync).
+    ///
+    /// ```
+    /// use cancelable::{Scope, StreamEnd, StreamExt as _};
+    /// use futures::{StreamExt as _, stream};
+    /// use std::time::Duration;
+    ///
+    /// # futures::executor::block_on(async {
+    /// // As many rows as come within 5 ms, and no error.
+    /// let rows = stream::iter(1..4).chain(stream::pending());
+    /// let rows = Scope::new()
+    ///     .timeout(Duration::from_millis(5))
+    ///     .run_anyway(rows.until_cancelled(StreamEnd::Now).collect::<Vec<u32>>())
+    ///     .await;
+    /// assert_eq!(rows, [1, 2, 3]);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn run_anyway<F: Future>(self, f: F) -> impl FusedFuture<Output = F::Output> {
+        Run::new(self, false, Location::caller(), f, |_| {
+            unreachable!("a scope that runs its body anyway is no check point")
+        })
     }
 
     /// As [`run`](Self::run), with what to return if there is no value of the body's.
@@ -160,7 +200,7 @@ impl Scope {
         F: Future,
         O: Fn(Cancelled) -> F::Output,
     {
-        Run::new(self, Location::caller(), f, otherwise)
+        Run::new(self, true, Location::caller(), f, otherwise)
     }
 
     /// As [`run`](Self::run), handing the scope's token to the body.
@@ -179,7 +219,7 @@ impl Scope {
     /// # });
     /// ```
     #[track_caller]
-    pub fn run_with<F, Fut>(self, f: F) -> impl Future<Output = Fut::Output>
+    pub fn run_with<F, Fut>(self, f: F) -> impl FusedFuture<Output = Fut::Output>
     where
         F: FnOnce(CancellationToken) -> Fut,
         Fut: Future,
@@ -238,9 +278,29 @@ impl Scope {
         })
     }
 
-    /// Runs a closure of any type, also in a scope that is cancelled already: its first check point is what notices.
+    /// Runs a closure in this scope, whatever it returns, and also if the scope is cancelled before it begins: for the best so far.
+    ///
+    /// The body begins in any case, also behind its deadline, and what it returns counts. Check points inside notice the cancel;
+    /// [`is_cancelled`](crate::is_cancelled()) and [`take_until_cancelled`](crate::IteratorExt::take_until_cancelled) notice without an
+    /// error. The limit is that of this body alone: what follows it is not cancelled by it.
+    ///
+    /// ```
+    /// use cancelable::{IteratorExt as _, Scope, check};
+    /// use std::time::Duration;
+    ///
+    /// /// The best of what there is time for; of the first one at least.
+    /// fn best(candidates: impl Iterator<Item = u64>, limit: Duration) -> Option<u64> {
+    ///     let mut candidates = candidates.fuse();
+    ///     let first = candidates.next()?;
+    ///     Scope::new().timeout(limit).run_anyway_sync(|| candidates.take_until_cancelled().fold(first, u64::max)).into()
+    /// }
+    ///
+    /// assert!(best(0.., Duration::from_millis(5)) > Some(0));
+    /// assert_eq!(best([3, 5, 4].into_iter(), Duration::ZERO), Some(3));
+    /// assert!(check().is_ok(), "the limit was that of the search");
+    /// ```
     #[track_caller]
-    pub(crate) fn enter_sync<R>(self, f: impl FnOnce() -> R) -> R {
+    pub fn run_anyway_sync<R>(self, f: impl FnOnce() -> R) -> R {
         self.enter_sync_at(Location::caller(), |_, _| f())
     }
 

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_core::future::FusedFuture;
+
 use super::enter::enter_sync;
 use super::nature::Nature;
 use super::options::Scope;
@@ -165,6 +167,18 @@ pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
 #[track_caller]
 pub(crate) fn shield_sync_timeout<T: FromCancelled>(after: impl Into<Option<Duration>>, f: impl FnOnce() -> T) -> T {
     Scope::new().detached().timeout(after).run_sync(f)
+}
+
+impl<F: Future> FusedFuture for Shield<F> {
+    fn is_terminated(&self) -> bool {
+        self.region.is_over()
+    }
+}
+
+impl<F: Future<Output: FromCancelled>> FusedFuture for ShieldWithTimeout<F> {
+    fn is_terminated(&self) -> bool {
+        self.region.is_over()
+    }
 }
 
 impl<F> fmt::Debug for Shield<F> {

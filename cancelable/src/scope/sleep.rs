@@ -1,16 +1,17 @@
 //! Sleeping until a moment or a cancel, whichever comes first.
 
+use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::context::{check, current, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
-use crate::guard::guard;
+use crate::guard::{Guard, guard};
 use crate::park::block_on;
 
 /// Sleeps for `d`, or until the ambient token is cancelled. On any runtime, or none: the library's timer thread wakes the
@@ -43,23 +44,125 @@ use crate::park::block_on;
 /// # });
 /// ```
 #[track_caller]
-pub fn sleep(d: Duration) -> impl Future<Output = Result<(), Cancelled>> + Send {
-    guard(Sleep { after: d, delay: None })
+pub fn sleep(d: Duration) -> Sleep {
+    Sleep {
+        guard: guard(Timer {
+            after: Some(d),
+            at: None,
+            delay: None,
+        }),
+    }
 }
 
-/// The time counts from the first poll.
-struct Sleep {
-    after: Duration,
-    delay: Option<Delay>,
+/// Made by [`sleep`]: a future that can be kept and moved, as tokio's of that name.
+///
+/// ```
+/// use cancelable::{Cancelled, Sleep, cancelable, sleep};
+/// use std::{pin::pin, time::Duration};
+///
+/// /// Waits until nothing has come for so long.
+/// #[cancelable]
+/// async fn settled(news: flume::Receiver<u32>, quiet: Duration) -> Result<u32, Cancelled> {
+///     let mut last = 0;
+///     let mut is_quiet = pin!(sleep(quiet));
+///     loop {
+///         tokio::select! {
+///             biased;
+///             Ok(n) = news.recv_async() => {
+///                 last = n;
+///                 is_quiet.as_mut().reset(quiet);
+///             }
+///             over = &mut is_quiet => return over.map(|()| last),
+///         }
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let (sender, news) = flume::unbounded();
+/// sender.send(1).unwrap();
+/// sender.send(2).unwrap();
+/// assert_eq!(settled(news, Duration::from_millis(1)).await.unwrap(), 2);
+/// # });
+/// ```
+#[must_use = "futures do nothing unless polled"]
+pub struct Sleep {
+    guard: Guard<Timer>,
+}
+
+impl Sleep {
+    /// When it is over. `None` before the first poll, from which the time counts, and if that is too far away for the clock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.guard.inner().at
+    }
+
+    /// Is the time up? Not before the first poll.
+    #[must_use]
+    pub fn is_elapsed(&self) -> bool {
+        self.deadline().is_some_and(|at| at <= clock::now().at)
+    }
+
+    /// Begins anew: `d` from its next poll on, whether it was over or not.
+    ///
+    /// Its error is then that of the line of this call.
+    #[track_caller]
+    pub fn reset(mut self: Pin<&mut Self>, d: Duration) {
+        self.set(sleep(d));
+    }
+
+    /// Begins anew, and is over at this moment of the clock in force where it is polled.
+    ///
+    /// Its error is then that of the line of this call.
+    #[track_caller]
+    pub fn reset_to(mut self: Pin<&mut Self>, at: Instant) {
+        let timer = Timer {
+            after: None,
+            at: Some(at),
+            delay: None,
+        };
+        self.set(Self { guard: guard(timer) });
+    }
 }
 
 impl Future for Sleep {
+    type Output = Result<(), Cancelled>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.guard).poll(cx)
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Timer {
+    /// To be counted from the first poll.
+    after: Option<Duration>,
+    at: Option<Instant>,
+    delay: Option<Delay>,
+}
+
+impl Future for Timer {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let after = this.after;
-        Pin::new(this.delay.get_or_insert_with(|| Delay::after(after))).poll(cx)
+        if this.delay.is_none() {
+            let now = clock::now();
+            if let Some(after) = this.after {
+                this.at = now.at.checked_add(after);
+            }
+            this.delay = Some(this.at.map_or(Delay::Never, |at| Delay::until(at, now.is_virtual)));
+        }
+        match &mut this.delay {
+            Some(delay) => Pin::new(delay).poll(cx),
+            None => Poll::Pending,
+        }
     }
 }
 

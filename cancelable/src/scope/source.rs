@@ -17,7 +17,8 @@ use crate::watcher::{self, Vigil};
 
 /// Something that may cancel a scope, given to [`Scope::until`](crate::Scope::until) or `until = …`.
 ///
-/// Sources are tokens, futures (whatever their output, which is dropped), [conditions](crate::condition()),
+/// Sources are tokens, futures (whatever their output, unless [`on_output`](crate::on_output) looks at it), [conditions](crate::condition()),
+/// [deadlines that move](crate::Deadline), a [limit on memory](crate::memory_above),
 #[cfg_attr(feature = "signal", doc = "[signals](crate::signal),")]
 #[cfg_attr(not(feature = "signal"), doc = "signals (feature `signal`),")]
 /// [`any`](crate::any()) and [`all`](crate::all()) of several, and types of your own.

@@ -1,9 +1,9 @@
 //! What a token knows of its deadline.
 
-use std::borrow::Cow;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use crate::cause::Cause;
 use crate::reason::CancelReason;
 use crate::timer::Alarm;
 
@@ -12,8 +12,6 @@ pub(crate) struct Deadline {
     pub(crate) at: Instant,
     /// The timeout it was set as, if it was.
     pub(crate) after: Option<Duration>,
-    /// The name of the scope it belongs to.
-    pub(crate) scope: Option<Cow<'static, str>>,
     /// The line that set it.
     pub(crate) location: &'static Location<'static>,
     /// It goes by a clock of the runtime's (tokio's, paused), not by real time; the scope watches it itself.
@@ -42,7 +40,6 @@ impl Deadline {
         Self {
             at,
             after,
-            scope: None,
             location,
             is_virtual: false,
             watch: Watch::Nobody,
@@ -56,7 +53,9 @@ impl Deadline {
         }
     }
 
-    pub(super) fn reason(&self) -> CancelReason {
-        CancelReason::timed_out(self.after, self.scope.clone(), self.location)
+    /// Of the cancel when it has passed.
+    pub(super) fn cause(&self) -> Cause {
+        let reason = CancelReason::timed_out(self.after, self.location);
+        Cause::due(reason, self.at, self.is_virtual)
     }
 }

@@ -7,10 +7,8 @@ use std::task::{Wake, Waker};
 use super::deadline::Deadline;
 use super::notify::cancel;
 use super::tree::{Handle, WeakHandle};
-use crate::cause::Cause;
 use crate::fork;
 use crate::primitive;
-use crate::reason::CancelReason;
 
 /// Have there been deadlines that no thread watched, when it should have?
 static WERE_UNWATCHED: AtomicBool = AtomicBool::new(false);
@@ -31,23 +29,12 @@ pub(super) fn is_unwatched(node: &Handle) {
     }
 }
 
-/// Cancels a node because of its deadline.
-pub(super) fn expire(node: &Handle, reason: CancelReason) {
-    let own = node.with_extras(|extras| extras.deadline.as_ref().map(|deadline| deadline.at));
-    cancel(node, primitive::Arc::new(Cause::new(reason, own.flatten())));
-}
-
-/// The same, for the deadline that it has.
-pub(super) fn expire_now(node: &Handle) {
-    if let Some(reason) = deadline_reason(node) {
-        expire(node, reason);
+/// Cancels a node because of its deadline, which has passed.
+pub(super) fn expire(node: &Handle) {
+    let cause = node.with_extras(|extras| extras.deadline.as_ref().map(Deadline::cause));
+    if let Some(cause) = cause.flatten() {
+        cancel(node, primitive::Arc::new(cause));
     }
-}
-
-/// The reason to cancel with when the node's own deadline has passed.
-pub(super) fn deadline_reason(node: &Handle) -> Option<CancelReason> {
-    node.with_extras(|extras| extras.deadline.as_ref().map(Deadline::reason))
-        .flatten()
 }
 
 /// Cancels a token when its deadline passes: what the timer wakes. It does not keep the token alive.
@@ -67,7 +54,7 @@ impl Wake for Expiry {
             // Its time may not have come, and if it has, nothing of the user's may run here.
             is_unwatched(&node);
         } else {
-            expire_now(&node);
+            expire(&node);
         }
     }
 }

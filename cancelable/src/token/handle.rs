@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
-use std::time::Instant;
 
 use super::deadline::Deadline;
 use super::notify::cancel;
@@ -13,8 +12,10 @@ use super::tree::{Extras, Handle};
 use super::watch::{attend, is_blind};
 use crate::cause::Cause;
 use crate::error::Cancelled;
+use crate::path::Path;
 use crate::primitive::Arc;
 use crate::reason::{CancelReason, ReasonKind};
+use crate::shown::Shown;
 
 /// A handle on a node of the cancellation tree: ask it, wait for it, hang children on it, cancel it.
 ///
@@ -157,12 +158,7 @@ impl CancellationToken {
     /// As [`cancel`](Self::cancel).
     #[track_caller]
     pub fn cancel_with(&self, reason: impl Into<CancelReason>) -> bool {
-        self.cancel_for(reason.into(), None)
-    }
-
-    /// Cancels for this reason, or for this deadline.
-    pub(super) fn cancel_for(&self, reason: CancelReason, deadline: Option<Instant>) -> bool {
-        cancel(&self.node, Arc::new(Cause::new(reason, deadline)))
+        cancel(&self.node, Arc::new(Cause::new(reason.into())))
     }
 
     /// Cancels for a reason of a kind that knows no more than its line.
@@ -233,11 +229,17 @@ impl CancellationToken {
         self.check_slow(Location::caller())
     }
 
+    /// As [`check`](Self::check), which is said to be at `location`.
+    #[cfg(any(feature = "process", feature = "tokio", feature = "smol"))]
+    pub(crate) fn check_at(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
+        self.check_slow(location)
+    }
+
     #[cold]
     fn check_slow(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
         self.attend();
         match self.node.cause() {
-            Some(cause) => Err(Cancelled::new(cause, location, None)),
+            Some(cause) => Err(Cancelled::new(cause, location, Path::none())),
             None => Ok(()),
         }
     }
@@ -359,7 +361,7 @@ impl fmt::Debug for CancellationToken {
         let reason = self.node.cause().map(|cause| cause.reason().clone());
         let mut f = f.debug_struct("CancellationToken");
         if let Some(name) = name {
-            f.field("name", &name);
+            f.field("name", &Shown(name));
         }
         f.field("is_cancelled", &reason.is_some());
         match reason {

@@ -42,23 +42,31 @@ pin_project_lite::pin_project! {
 /// It is that of the clone which is kept, not of the waker that was cloned: the two may differ, and the latter may be gone,
 /// and its address given to another. The clone is alive as long as it is registered. Once it has been notified the token is
 /// cancelled, and nobody compares any more.
+///
+/// A clone of the same data may have another table, though: the compiler makes copies of constants, as of that of tokio's
+/// `block_on`. As long as the clone is alive, those data are the same task's, whichever of the two tables they come with.
 #[derive(Clone, Copy)]
 struct WakerId {
     data: usize,
     vtable: &'static RawWakerVTable,
+    /// Of the waker that was cloned, if the clone has the same data.
+    given: &'static RawWakerVTable,
 }
 
 impl WakerId {
-    fn of(waker: &Waker) -> Self {
+    fn of(clone: &Waker, waker: &Waker) -> Self {
+        let has_same_data = clone.data() == waker.data();
         Self {
-            data: waker.data().addr(),
-            vtable: waker.vtable(),
+            data: clone.data().addr(),
+            vtable: clone.vtable(),
+            given: if has_same_data { waker.vtable() } else { clone.vtable() },
         }
     }
 
     #[inline]
     fn is(self, waker: &Waker) -> bool {
-        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
+        let is_its = |vtable| ptr::eq(vtable, waker.vtable());
+        self.data == waker.data().addr() && (is_its(self.given) || is_its(self.vtable))
     }
 }
 
@@ -118,13 +126,13 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     /// registered, or the token is cancelled. Without a thread also if a callback of the token does, which is cancelled then.
     pub(crate) fn register(mut self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
         // Cloned outside the lock, and what it replaces is dropped outside: wakers are user code.
-        self.as_mut().put(waker.clone(), foreign) && self.looks_after(waker)
+        self.as_mut().put(waker.clone(), waker, foreign) && self.looks_after(waker)
     }
 
     /// As [`register`](Self::register), for a thread that blocks and looks at the clock by itself: `waker` is woken by the cancel
     /// and by nothing else.
     pub(super) fn register_thread(self: Pin<&mut Self>, waker: &Waker) -> bool {
-        self.put(waker.clone(), false)
+        self.put(waker.clone(), waker, false)
     }
 
     /// As [`register`](Self::register), for a waker that is woken in the other round than the one before: that is taken back
@@ -132,7 +140,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
     pub(crate) fn register_anew(mut self: Pin<&mut Self>, waker: &Waker, foreign: bool) -> bool {
         let clone = waker.clone();
         let (_, before) = self.as_mut().take_out();
-        let in_time = self.as_mut().put(clone, foreign);
+        let in_time = self.as_mut().put(clone, waker, foreign);
         drop(before);
         in_time && self.looks_after(waker)
     }
@@ -158,14 +166,14 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
         true
     }
 
-    fn put(self: Pin<&mut Self>, waker: Waker, foreign: bool) -> bool {
+    fn put(self: Pin<&mut Self>, clone: Waker, waker: &Waker, foreign: bool) -> bool {
         let this = self.project();
         let token: &CancellationToken = (*this.token).borrow();
         let node = &token.node;
         let waiter = this.waiter.into_ref().get_ref();
-        let id = WakerId::of(&waker);
+        let id = WakerId::of(&clone, waker);
         if waiter.is_linked() {
-            let notify = Notify::Wake { waker, foreign };
+            let notify = Notify::Wake { waker: clone, foreign };
             // SAFETY: ours, and if it still is in a list, it is in this node's.
             let replaced = unsafe { node.relist(waiter, notify) };
             let in_time = replaced.is_ok();
@@ -174,7 +182,7 @@ impl<T: Borrow<CancellationToken>> Registered<T> {
             return in_time;
         }
         // SAFETY: the waiter is this pinned struct's own, and has just been found in no list (W3), so its entry is ours (W2).
-        let replaced = unsafe { waiter.replace_waker(waker, foreign) };
+        let replaced = unsafe { waiter.replace_waker(clone, foreign) };
         // SAFETY: pinned, in no list, and taken out before it is dropped (`PinnedDrop`); `token` keeps the node (W1).
         let in_time = unsafe { node.enlist(waiter) };
         *this.kept = in_time.then_some(id);

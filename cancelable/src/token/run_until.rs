@@ -61,7 +61,7 @@ impl<F: Future, C: Waits> Future for RunUntil<F, C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         let mut this = self.project();
-        let mut starved = Starved::before(Some(this.put_off), this.cancelled.is_marked());
+        let mut starved = Starved::before(this.put_off, this.cancelled.is_marked());
         if let Poll::Ready(output) = this.future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
@@ -69,12 +69,10 @@ impl<F: Future, C: Waits> Future for RunUntil<F, C> {
         if let Poll::Ready(output) = starved.ask(this.future, cx) {
             return Poll::Ready(Some(output));
         }
-        match starved.puts_off(Some(this.put_off), cx) {
-            None => Poll::Ready(None),
-            Some(polls) => {
-                *this.put_off = polls;
-                Poll::Pending
-            }
+        if starved.puts_off(this.put_off, cx) {
+            Poll::Pending
+        } else {
+            Poll::Ready(None)
         }
     }
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::deadline::{Deadline, Watch};
 use super::effective::effective_deadline;
-use super::expiry::{self, is_unwatched};
+use super::expiry::{expire, is_unwatched};
 use super::handle::CancellationToken;
+use super::notify::cancel;
 use super::watch::watch_by_thread;
 use crate::clock;
-use crate::reason::CancelReason;
+use crate::primitive::Arc;
 
 impl CancellationToken {
     /// Cancels the token when `after` has passed, with kind [`Timeout`](crate::ReasonKind::Timeout).
@@ -52,7 +53,7 @@ impl CancellationToken {
 
     fn set_deadline(&self, deadline: Deadline) {
         if deadline.at <= Instant::now() {
-            self.cancel_for(deadline.reason(), Some(deadline.at));
+            cancel(&self.node, Arc::new(deadline.cause()));
             return;
         }
         let at = deadline.at;
@@ -111,13 +112,8 @@ impl CancellationToken {
             .flatten()
     }
 
-    /// The reason to cancel with when the token's own deadline has passed.
-    pub(crate) fn deadline_reason(&self) -> Option<CancelReason> {
-        expiry::deadline_reason(&self.node)
-    }
-
-    /// Cancels because of its deadline.
-    pub(crate) fn expire(&self, reason: CancelReason) {
-        expiry::expire(&self.node, reason);
+    /// Cancels because of its deadline, which has passed.
+    pub(crate) fn expire(&self) {
+        expire(&self.node);
     }
 }

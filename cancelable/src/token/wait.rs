@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use futures_core::future::FusedFuture;
+
 use super::handle::CancellationToken;
 use super::registered::Registered;
 use crate::primitive::{AtomicBool, Ordering, Thread, current_thread, park, park_timeout};
@@ -20,6 +22,7 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         registered: Registered<T>,
+        is_over: bool,
     }
 }
 
@@ -27,16 +30,23 @@ impl<T: Borrow<CancellationToken>> Wait<T> {
     fn new(token: T) -> Self {
         Self {
             registered: Registered::new(token),
+            is_over: false,
         }
     }
 
     fn poll_cancelled(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.registered.token().is_cancelled() {
+        let poll = Self::poll_registered(this.registered, cx);
+        *this.is_over = poll.is_ready();
+        poll
+    }
+
+    fn poll_registered(registered: Pin<&mut Registered<T>>, cx: &Context<'_>) -> Poll<()> {
+        if registered.token().is_cancelled() {
             return Poll::Ready(());
         }
         // If it is registered already, and the cancel came since the question above, that wakes this waker.
-        if this.registered.has(cx.waker()) || this.registered.register(cx.waker(), false) {
+        if registered.has(cx.waker()) || registered.register(cx.waker(), false) {
             Poll::Pending
         } else {
             Poll::Ready(())
@@ -66,6 +76,13 @@ macro_rules! wait_future {
 
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
                 self.project().wait.poll_cancelled(cx)
+            }
+        }
+
+        /// Terminated once it has completed, and not before it has been polled: so a `futures::select!` runs its branch, once.
+        impl<$($lifetime)?> FusedFuture for $name<$($lifetime)?> {
+            fn is_terminated(&self) -> bool {
+                self.wait.is_over
             }
         }
 

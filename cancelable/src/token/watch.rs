@@ -5,10 +5,9 @@ use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use super::deadline::Watch;
-use super::expiry::{Expiry, expire, expire_now, were_unwatched};
+use super::expiry::{Expiry, expire, were_unwatched};
 use super::tree::Handle;
 use crate::clock;
-use crate::reason::CancelReason;
 use crate::timer;
 
 /// Sees to it that every deadline of this node and its ancestors is watched, and cancels those that have passed. `true` if some
@@ -70,7 +69,7 @@ fn look_everywhere(node: &Handle) -> bool {
 /// What a look at the deadlines has found, to be done outside the lock.
 enum Chore {
     Arm(Handle, Instant),
-    Expire(Handle, CancelReason),
+    Expire(Handle),
 }
 
 /// Looks at the deadlines of this node and its ancestors, and notes what these are linked to. `true` if one of them has to be
@@ -92,7 +91,7 @@ fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
             }
             has_lost_thread = true;
             if let (true, Some(node)) = (deadline.at <= Instant::now(), node.try_clone()) {
-                chores.push(Chore::Expire(node, deadline.reason()));
+                chores.push(Chore::Expire(node));
             }
             return;
         }
@@ -101,7 +100,7 @@ fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
         // A token that has just been dropped takes its deadline along.
         let Some(node) = node.try_clone() else { return };
         if deadline.is_virtual == now.is_virtual && deadline.at <= now.at {
-            chores.push(Chore::Expire(node, deadline.reason()));
+            chores.push(Chore::Expire(node));
         } else if !deadline.is_virtual {
             chores.push(Chore::Arm(node, deadline.at));
         }
@@ -113,10 +112,10 @@ fn look_upwards(node: &Handle, mut sources: Option<&mut Vec<Handle>>) -> bool {
                 // Without a thread: here and now, if it is time, and again later.
                 keep_looking = true;
                 if at <= Instant::now() {
-                    expire_now(&node);
+                    expire(&node);
                 }
             }
-            Chore::Expire(node, reason) => expire(&node, reason),
+            Chore::Expire(node) => expire(&node),
         }
     }
     // The next thread watches what the lost one did.

@@ -68,6 +68,7 @@ impl Report {
     /// # Errors
     ///
     /// Those of writing.
+    // cancelable: allow(unannotated-callee) lines that are due are written, whatever comes
     pub fn record(&self, place: usize, name: &OsStr, sum: Option<Sum>) -> io::Result<()> {
         let line = sum.map(|sum| line(&sum, name));
         self.progress.finished_one(line.is_some());

@@ -24,7 +24,7 @@ mod signalled {
     use std::thread;
     use std::time::Duration;
 
-    use cancelable::signal::{SIGINT, SIGTERM, SIGUSR1, ctrl_c, unix};
+    use cancelable::signal::{self, SIGINT, SIGTERM, SIGUSR1, Signals, unix};
     use cancelable::{
         CancelReason, CancellationToken, Cancelled, Scope, Source as _, all, any, cancel_scope, check, current, guard,
         shield,
@@ -40,6 +40,12 @@ mod signalled {
         writeln!(stdout, "{what}")
             .and_then(|()| stdout.flush())
             .expect("somebody listens");
+    }
+
+    /// Of which each signal counts, however fast they come.
+    #[track_caller]
+    fn ctrl_c() -> Signals {
+        signal::ctrl_c().echo(Duration::ZERO)
     }
 
     static LINES: OnceLock<Mutex<Receiver<()>>> = OnceLock::new();
@@ -136,6 +142,28 @@ mod signalled {
                     cancel_scope!(until = ctrl_c(), async { slow("body").await }).await,
                 );
             }),
+            ["echo", name] => runtime(name).run(async {
+                let scope = Scope::new()
+                    .until(signal::ctrl_c().echo(HOUR))
+                    .until(unix([SIGTERM]).unwrap());
+                say_outcome("scope", scope.grace(HOUR).run(slow("body")).await);
+                say("nobody listens");
+                wait();
+            }),
+            ["echo of two"] => {
+                let outcome: Outcome = Scope::new().until(signal::ctrl_c().echo(HOUR)).run_sync(|| {
+                    // Counts each.
+                    let other = Scope::new().until(ctrl_c());
+                    other.run_sync(|| {
+                        say("body runs");
+                        while check().is_ok() {}
+                        say("body asked");
+                        wait();
+                        Ok::<_, Cancelled>(())
+                    })
+                });
+                say_outcome("scope", outcome);
+            }
             ["sync"] => {
                 let outcome: Outcome = Scope::new().until(ctrl_c()).run_sync(|| {
                     say("body runs");

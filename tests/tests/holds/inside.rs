@@ -52,6 +52,32 @@ fn l12_checks_of_a_scope_whose_own_cancel_it_is_do_not_wait_for_a_hold_of_the_co
 }
 
 #[test]
+fn l12_a_hold_is_held_when_the_finish_is_given_up_that_has_polled_it() {
+    #[cancelable]
+    async fn finishes(hold: &mut Boxed) -> Outcome {
+        #[cancelable(finish)]
+        hold.await
+    }
+    let (token, log) = (CancellationToken::new(), Log::default());
+    let (end_turn, turn) = oneshot::channel::<()>();
+    let (open, gate) = oneshot::channel();
+    let mut hold = shielded(log.clone(), gate);
+    let mut task = Driven::new(token.scope(async move {
+        assert!(futures::poll!(pin!(finishes(&mut hold))).is_pending());
+        guard(turn).await.map(drop)?;
+        hold.await
+    }));
+    assert!(task.run().is_pending());
+    token.cancel();
+    assert!(task.run().is_pending(), "{:?}", log.all());
+    end_turn.send(()).unwrap();
+    assert!(task.run().is_pending());
+    open.send(()).unwrap();
+    assert!(matches!(task.run(), Poll::Ready(Ok(()))));
+    assert_eq!(log.all(), ["begun", "done"]);
+}
+
+#[test]
 fn l12_a_scope_inside_waits_for_a_hold_outside_if_the_cancel_has_reached_that() {
     let (token, log) = (CancellationToken::new(), Log::default());
     let (end_turn, turn) = oneshot::channel::<()>();

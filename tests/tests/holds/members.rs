@@ -244,3 +244,29 @@ fn l12_a_member_that_has_moved_to_another_task_holds_up_that_one_and_not_the_fir
     );
     assert_eq!(log.all(), ["unwound"]);
 }
+
+#[test]
+fn l12_a_member_that_begins_beside_a_hold_is_woken_by_its_end() {
+    // It begins in the very poll in which the hold was polled, and which the cancel falls into.
+    let (token, log) = (CancellationToken::new(), Log::default());
+    let (end_turn, turn) = oneshot::channel::<()>();
+    let (open, gate) = oneshot::channel();
+    let mut hold = shielded(log.clone(), gate);
+    let cancels = token.clone();
+    let holds = async move {
+        begin(&mut hold).await;
+        cancels.cancel();
+        guard(turn).await.map(drop)?;
+        hold.await
+    };
+    // In the order in which they are given.
+    let members = [holds.boxed(), unwinds(log.clone(), oneshot::channel().1)];
+    let crowd = future::join_all(members.map(|member| FuturesUnordered::from_iter([member]).into_future()));
+    let mut task = Driven::new(token.scope(async move { guard(crowd).await.map(drop) }));
+    assert!(task.run().is_pending());
+    end_turn.send(()).unwrap();
+    assert!(task.run().is_pending(), "{:?}", log.all());
+    open.send(()).unwrap();
+    assert!(task.run().is_ready());
+    assert_eq!(log.all(), ["begun", "done", "unwound"]);
+}

@@ -24,7 +24,8 @@ mod real;
 mod reference;
 mod regressions;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -34,19 +35,21 @@ use tests::Runtime;
 use beside::{run_beside, run_by_hand, run_in_wakers, run_on};
 use canceller::Canceller;
 use pair::run;
-use program::{actions, orderly_program, program, program_with_values};
+use program::{Action, Node, actions, orderly_program, program, program_with_coroutines, program_with_values};
+use reference::Happening;
 
-/// `PROPTEST_CASES` says how many, for a run at length.
+/// `PROPTEST_CASES` says how many, for a run at length, and `PROPTEST_RNG_SEED` which ones.
 fn config(cases: u32) -> ProptestConfig {
     let at_length = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());
+    let default = ProptestConfig::default();
     ProptestConfig {
         cases: at_length.unwrap_or(cases),
         // The same ones in every run, unless they are asked for.
-        rng_seed: at_length.map_or(RngSeed::Fixed(0), |_: u32| RngSeed::Random),
+        rng_seed: at_length.map_or(RngSeed::Fixed(0), |_: u32| default.rng_seed),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..default
     }
 }
 
@@ -69,26 +72,54 @@ proptest! {
     }
 }
 
-#[test]
-fn programs_with_values_do_what_the_laws_say() {
+/// Runs programs that are open now and then, and that are there for these things to happen.
+fn run_all(programs: impl Strategy<Value = (Node, Vec<(usize, Action)>)>, happenings: &[Happening]) {
     let [all, open, outlived] = [const { Cell::new(0) }; 3];
+    let happened = RefCell::new(BTreeMap::new());
     let count = |cell: &Cell<usize>, is: bool| cell.set(cell.get() + usize::from(is));
-    proptest!(config(10_000), |((node, actions) in program_with_values())| {
+    proptest!(config(10_000), |((node, actions) in programs)| {
         let outcome = run(&node, &actions);
         count(&all, true);
         count(&open, outcome.is_open);
         count(&outlived, outcome.outlived);
+        for happening in outcome.happened {
+            *happened.borrow_mut().entry(happening).or_insert(0) += 1;
+        }
     });
+    let (all, open, outlived) = (all.get(), open.get(), outlived.get());
+    let happened = happened.into_inner();
+    println!("{all} programs, {open} open, {outlived} with something that outlives an await; {happened:?}");
     // Otherwise they show little. Of a few programs, chance might have it so.
-    if all.get() >= 1_000 {
-        assert!(open.get() * 6 < all.get(), "{} of {} are open", open.get(), all.get());
-        assert!(
-            outlived.get() * 20 > all.get(),
-            "{} of {} have such futures",
-            outlived.get(),
-            all.get()
-        );
+    if all >= 1_000 {
+        assert!(open * 6 < all && outlived * 20 > all);
+        for happening in happenings {
+            let count = happened.get(happening).copied().unwrap_or(0);
+            assert!(count * 500 > all, "{happening:?}: {count} of {all}");
+        }
     }
+}
+
+#[test]
+fn programs_with_values_do_what_the_laws_say() {
+    use Happening::*;
+    let happenings = [
+        ByReference,
+        Shared,
+        CrowdInALoop,
+        EndedInAnotherScope,
+        EndedInAnotherTask,
+        ExecutorInAScope,
+    ];
+    run_all(program_with_values(), &happenings);
+}
+
+#[test]
+#[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn programs_with_coroutines_do_what_the_laws_say() {
+    run_all(
+        program_with_coroutines(),
+        &[Happening::Coroutine, Happening::CoroutineInAScope],
+    );
 }
 
 #[test]

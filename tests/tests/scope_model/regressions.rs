@@ -1,6 +1,6 @@
 //! Programs that have failed, as the test prints them, made shorter by a few names.
 
-use crate::beside::run_in_wakers;
+use crate::beside::{run_by_hand, run_in_wakers};
 use crate::pair::run;
 use crate::program::Node::*;
 use crate::program::{Action, Kind, Node, Turn, plain};
@@ -55,6 +55,11 @@ fn check(polls: usize, body: Node) {
 fn check_up_to_a_wait(polls: usize, body: Node) {
     let outcome = run(&within(Kind::WithCancellation(0), body), &[(polls, Action::Cancel(0))]);
     assert!(outcome.is_open && outcome.outlived);
+}
+
+/// The same for a program that is [orderly](crate::program::orderly_program).
+fn check_orderly(polls: usize, body: Node) {
+    run_by_hand(&within(Kind::WithCancellation(0), body), polls);
 }
 
 /// The same, cancelled by the program.
@@ -143,24 +148,115 @@ fn who_is_loose_does_not_wait_for_itself_where_a_waker_polls() {
 }
 
 #[test]
-fn tmp_on() {
-    use super::beside::*;
-    let max = usize::MAX;
-    let turn = Turn { turns: max, ..TURN };
-    let node = within(
-        Kind::WithCancellation(0),
-        crowd(
-            2,
-            vec![
-                function(false, within(Kind::Shield, Join(vec![Yield(1)])), vec![guard(USE)]),
-                Cancel(0),
-                guard(Forever),
-            ],
-            turn,
-        ),
+fn a_member_does_not_wait_for_what_another_has_inside() {
+    let inner = crowd(2, vec![finish(Forever), guard(Check)], TURN);
+    let turn = Turn {
+        guarded: false,
+        turns: 1,
+        ..TURN
+    };
+    check(2, crowd(1, vec![guard(Forever), finish(inner)], turn));
+}
+
+#[test]
+fn what_a_finish_has_polled_first_is_not_cut_when_that_is_dropped() {
+    let turn = Turn {
+        guarded: false,
+        turns: 1,
+        ..TURN
+    };
+    let awaits = vec![
+        crowd(1, vec![finish(Yield(4)), finish(USE)], turn),
+        guard(within(Kind::Scope, guard(USE))),
+    ];
+    check(2, function(false, finish(Forever), awaits));
+}
+
+#[test]
+fn who_begins_to_wait_in_the_poll_in_which_a_hold_was_polled_is_woken_by_its_end() {
+    let cancels = guard(Seq(vec![Cancel(0), Yield(1)]));
+    let awaits = vec![guard(select(USE, Yield(0))), guard(Yield(1)), guard(USE)];
+    let holds = Own {
+        shared: false,
+        value: Box::new(within(Kind::Shield, cancels)),
+        body: Box::new(Seq(awaits)),
+    };
+    let turn = Turn {
+        guarded: false,
+        turns: usize::MAX,
+        ..TURN
+    };
+    check_orderly(0, crowd(0, vec![holds, guard(Forever)], turn));
+}
+
+#[test]
+fn who_has_found_a_hold_that_has_just_been_left_is_not_woken_for_that() {
+    let shields = vec![within(Kind::Shield, Forever), within(Kind::Shield, Yield(1))];
+    let inner = Members {
+        per_poll: 1,
+        members: vec![Yield(3), crowd(2, shields, TURN)],
+    };
+    let turn = Turn { turns: 3, ..TURN };
+    check(5, crowd(1, vec![guard(Yield(3)), finish(Yield(1)), inner], turn));
+}
+
+#[test]
+fn who_was_spared_when_it_began_gets_out_as_well() {
+    let turn = Turn {
+        tick: Some(2),
+        turns: 4,
+        ..TURN
+    };
+    let awaits = vec![
+        crowd(1, vec![finish(Forever)], turn),
+        within(Kind::Ambient(0), Yield(1)),
+    ];
+    let member = function(false, within(Kind::Shield, Ready), awaits);
+    check(
+        1,
+        Members {
+            per_poll: 1,
+            members: vec![member],
+        },
     );
-    for n in 0..3 {
-        println!("polls {n}");
-        run_by_hand(&node, n);
-    }
+}
+
+#[test]
+fn two_tasks_that_share_a_shield_and_wait_for_it_do_not_wake_each_other_for_ever() {
+    // In one it is polled under a waker of its own, in the other under no scope.
+    let shield = guard(guard(Own {
+        shared: false,
+        value: Box::new(within(Kind::Shield, Forever)),
+        body: Box::new(USE),
+    }));
+    let turn = Turn {
+        guarded: false,
+        turns: 1,
+        ..TURN
+    };
+    let awaits = vec![
+        guard(select(USE, Spawn(Box::new(USE)))),
+        guard(select(USE, crowd(1, vec![finish(Forever)], turn))),
+    ];
+    let members = vec![function(true, shield, awaits)];
+    check_up_to_a_wait(1, Members { per_poll: 1, members });
+}
+
+#[test]
+fn what_is_left_behind_in_a_poll_counts_in_the_next_one_of_the_same_check_point() {
+    // The scope polls twice at once, for a branch that has begun under the cancel has yet to see it.
+    let race = Race {
+        observed: false,
+        branches: vec![Yield(1)],
+    };
+    let value = Members {
+        per_poll: 1,
+        members: vec![Yield(1), race, Ready],
+    };
+    let awaits = vec![
+        guard(select(USE, Yield(1))),
+        Yield(1),
+        guard(within(Kind::Scope, guard(USE))),
+    ];
+    check(1, function(false, value, awaits));
 }

@@ -1,8 +1,19 @@
-//! Not a function, but it may have some.
+//! A module in which an `async` function cannot be cancelable. The others are.
 
-use cancelable::cancelable;
+use cancelable::{Cancelled, cancelable};
 
 #[cancelable]
-mod work {}
+mod work {
+    use super::Cancelled;
 
-fn main() {}
+    pub async fn close() {}
+
+    pub fn run() -> Result<(), Cancelled> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let _ = work::run();
+    let _ = work::close();
+}

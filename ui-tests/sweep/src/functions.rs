@@ -1,17 +1,18 @@
-//! Finds the functions of a crate and says what attribute each takes, from its source text alone.
+//! Says of each function of a crate what attribute it takes. Which functions there are, the library of `cargo cancelable` says.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use cancelable_syntax::survey;
+use cargo_cancelable::functions;
+use cargo_cancelable::source::{self, Names, Package, Position, Scope};
+use cargo_cancelable::walk::{self, Node};
 use proc_macro2::{TokenStream, TokenTree};
-use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{
-    Block, Expr, GenericArgument, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, PathArguments, PathSegment,
-    ReturnType, Signature, TraitItemFn, Type, Visibility,
-};
+use syn::{Expr, GenericArgument, PathArguments, PathSegment, ReturnType, TraitItemFn, Type};
 
 /// A function that the contract says can be annotated.
 pub struct Function {
@@ -33,6 +34,25 @@ pub struct Function {
 }
 
 impl Function {
+    fn of(function: &functions::Function<'_>, room: &BTreeMap<String, String>) -> Self {
+        let place = Position::of(function.head);
+        let mut can_wait = false;
+        walk::walk(function.block, None, &mut |node, _| {
+            let waits =
+                |expr: &Expr| matches!(expr, Expr::Await(_) | Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_));
+            can_wait |= matches!(node, Node::Expr(expr) if waits(expr));
+        });
+        Function {
+            file: function.file.path.clone(),
+            name: function.path(),
+            lines: place.line..function.block.brace_token.span.close().end().line,
+            insert_at: function.file.prefix.len() + function.head.byte_range().start,
+            place: (place.line, place.column),
+            has_room: has_room(&function.sig.output, room) && !survey::ends(function.sig),
+            can_wait,
+        }
+    }
+
     /// How the list of pins and the report name it.
     pub fn id(&self) -> String {
         format!("{}:{} {}", self.file.display(), self.lines.start, self.name)
@@ -53,7 +73,6 @@ impl Function {
 }
 
 /// The sources of one crate.
-#[derive(Default)]
 pub struct Sources {
     texts: BTreeMap<PathBuf, String>,
     pub functions: Vec<Function>,
@@ -76,40 +95,31 @@ pub const PROBE: &str = "cancelable_sweep_probe";
 
 impl Sources {
     /// Reads `src/` of the crate at `root`. `room` names types that have, or will be given, `From<Cancelled>`.
-    pub fn read(root: &Path, room: &BTreeMap<String, String>) -> std::io::Result<Self> {
-        let mut sources = Sources::default();
-        let mut folders = vec![root.join("src")];
-        let mut files = Vec::new();
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder)? {
-                let path = entry?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    files.push(path);
-                }
+    pub fn read(root: &Path, room: &BTreeMap<String, String>) -> io::Result<Self> {
+        let roots = ["src/lib.rs", "src/main.rs"].map(|name| root.join(name));
+        let roots: Vec<PathBuf> = roots.into_iter().filter(|root| root.exists()).collect();
+        let package = Package::read("swept", root, &roots, root, Scope::All).map_err(io::Error::other)?;
+        let names = Names::of(&package);
+        let mut skipped = Skipped::default();
+        package.files.iter().for_each(|file| skipped.visit_file(&file.syntax));
+        let mut found = Vec::new();
+        for function in functions::all(&package, &names) {
+            match function.sig.output {
+                _ if function.sig.constness.is_some() => skipped.add("is a `const fn`", 1),
+                ReturnType::Type(_, ref ty) if matches!(**ty, Type::Never(_)) => skipped.add("returns `!`", 1),
+                _ => found.push(Function::of(&function, room)),
             }
         }
-        files.sort();
-        for path in files {
-            let text = fs::read_to_string(&path)?;
-            let file = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            match syn::parse_file(&text) {
-                Ok(parsed) => {
-                    let mut finder = Finder {
-                        file: &file,
-                        text: &text,
-                        room,
-                        within: Vec::new(),
-                        sources: &mut sources,
-                    };
-                    finder.visit_file(&parsed);
-                }
-                Err(_) => sources.unparsed.push(file.clone()),
-            }
-            sources.texts.insert(file, text);
-        }
-        Ok(sources)
+        Ok(Sources {
+            texts: package
+                .files
+                .into_iter()
+                .map(|file: source::File| (file.path, file.prefix + &file.text))
+                .collect(),
+            functions: found,
+            skipped: skipped.0,
+            unparsed: package.unread.into_iter().map(|(file, _)| file).collect(),
+        })
     }
 
     /// Writes the files to `root`, with a mark before each of `chosen`; leaves those alone that stay the same.
@@ -137,107 +147,30 @@ impl Sources {
     }
 }
 
-struct Finder<'a> {
-    file: &'a Path,
-    text: &'a str,
-    room: &'a BTreeMap<String, String>,
-    within: Vec<String>,
-    sources: &'a mut Sources,
-}
+/// What is no function with a body, by reason.
+#[derive(Default)]
+struct Skipped(BTreeMap<&'static str, usize>);
 
-impl Finder<'_> {
-    fn inside(&mut self, name: String, visit: impl FnOnce(&mut Self)) {
-        self.within.push(name);
-        visit(self);
-        self.within.pop();
-    }
-
-    fn function(&mut self, before: Option<proc_macro2::Span>, sig: &Signature, body: Option<&Block>) {
-        let reason = match (body, &sig.output) {
-            (None, _) => Some("has no body"),
-            _ if sig.constness.is_some() => Some("is a `const fn`"),
-            (_, ReturnType::Type(_, ty)) if matches!(**ty, Type::Never(_)) => Some("returns `!`"),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            *self.sources.skipped.entry(reason).or_default() += 1;
-            return;
+impl Skipped {
+    fn add(&mut self, reason: &'static str, count: usize) {
+        if count > 0 {
+            *self.0.entry(reason).or_default() += count;
         }
-        let head = before.unwrap_or_else(|| sig.span());
-        let start = head.byte_range().start;
-        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let column = self.text[line_start..start].chars().count() + 1;
-        let mut name = self.within.clone();
-        name.push(sig.ident.to_string());
-        let end = body.map_or(head.start().line, |body| body.brace_token.span.close().end().line);
-        self.sources.functions.push(Function {
-            file: self.file.to_owned(),
-            name: name.join("::"),
-            lines: head.start().line..end,
-            insert_at: start,
-            place: (head.start().line, column),
-            has_room: has_room(&sig.output, self.room) && !ENDS.iter().any(|name| sig.ident == name),
-            can_wait: body.is_some_and(can_wait),
-        });
     }
 }
 
-/// Where a function begins, behind its attributes.
-fn head(vis: &Visibility, defaultness: Option<proc_macro2::Span>) -> Option<proc_macro2::Span> {
-    match vis {
-        Visibility::Inherited => defaultness,
-        vis => Some(vis.span()),
-    }
-}
-
-impl<'ast> Visit<'ast> for Finder<'_> {
-    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        self.function(head(&item.vis, None), &item.sig, Some(&item.block));
-        self.inside(item.sig.ident.to_string(), |this| visit::visit_item_fn(this, item));
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
-        let default = item.modifiers.defaultness.as_ref().map(|default| default.span());
-        self.function(head(&item.vis, default), &item.sig, Some(&item.block));
-        self.inside(item.sig.ident.to_string(), |this| visit::visit_impl_item_fn(this, item));
-    }
-
+impl<'ast> Visit<'ast> for Skipped {
     fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
-        self.function(None, &item.sig, item.default.as_ref());
-        self.inside(item.sig.ident.to_string(), |this| {
-            visit::visit_trait_item_fn(this, item)
-        });
+        self.add("has no body", usize::from(item.default.is_none()));
+        visit::visit_trait_item_fn(self, item);
     }
 
-    fn visit_foreign_item_fn(&mut self, item: &'ast syn::ForeignItemFn) {
-        self.function(None, &item.sig, None);
-    }
-
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        self.inside(item.ident.to_string(), |this| visit::visit_item_mod(this, item));
-    }
-
-    fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
-        let name = match &*item.self_ty {
-            Type::Path(path) => path
-                .path
-                .segments
-                .last()
-                .map_or("impl".to_owned(), |last| last.ident.to_string()),
-            _ => "impl".to_owned(),
-        };
-        self.inside(name, |this| visit::visit_item_impl(this, item));
-    }
-
-    fn visit_item_trait(&mut self, item: &'ast ItemTrait) {
-        self.inside(item.ident.to_string(), |this| visit::visit_item_trait(this, item));
+    fn visit_foreign_item_fn(&mut self, _: &'ast syn::ForeignItemFn) {
+        self.add("has no body", 1);
     }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
-        let hidden = functions_in(item.tokens.clone());
-        if hidden > 0 {
-            *self.sources.skipped.entry("is in a macro's tokens").or_default() += hidden;
-        }
+        self.add("is in a macro's tokens", functions_in(item.tokens.clone()));
     }
 }
 
@@ -258,24 +191,6 @@ fn functions_in(tokens: TokenStream) -> usize {
     }
     count
 }
-
-fn can_wait(body: &Block) -> bool {
-    struct Waits(bool);
-    impl Visit<'_> for Waits {
-        fn visit_expr(&mut self, expr: &Expr) {
-            self.0 |= matches!(expr, Expr::Await(_) | Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_));
-            visit::visit_expr(self, expr);
-        }
-
-        fn visit_item(&mut self, _: &Item) {}
-    }
-    let mut waits = Waits(false);
-    waits.visit_block(body);
-    waits.0
-}
-
-/// The `Option`s of these mean that nothing is left, and say nothing of a cancel.
-const ENDS: [&str; 7] = ["next", "next_back", "nth", "nth_back", "next_if", "peek", "peek_mut"];
 
 /// Whether a return type says `Cancelled` out of the box: an `Option`, or a `Result` whose error is known to.
 fn has_room(output: &ReturnType, room: &BTreeMap<String, String>) -> bool {

@@ -44,7 +44,7 @@ pub fn read() -> Result<Vec<Pin>, String> {
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let own = packages
         .iter()
-        .find(|package| package["source"].is_null())
+        .find(|package| package["source"].is_null() && package["name"] == env!("CARGO_PKG_NAME"))
         .ok_or("cargo metadata: no package of our own")?;
     let pinned = own["dependencies"]
         .as_array()

@@ -12,6 +12,6 @@ mod tasks;
 
 pub use outcome::{TaskError, TaskPanic};
 pub(crate) use shared::Shared;
-pub use spawn::{Spawn, SpawnBlocking};
+pub use spawn::{Spawn, SpawnBlocking, SpawnLocal};
 pub(crate) use task::run_blocking;
 pub use tasks::{Spawner, TaskGroup};

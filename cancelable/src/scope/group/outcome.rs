@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::Cancelled;
 use crate::reason::CancelReason;
+use crate::shown::Shown;
 
 /// Why a task of a group has no value.
 ///
@@ -113,7 +114,7 @@ struct Inner {
 }
 
 impl TaskPanic {
-    pub(super) fn new(payload: Box<dyn Any + Send>, spawned_at: &'static Location<'static>) -> Self {
+    pub(in crate::scope) fn new(payload: Box<dyn Any + Send>, spawned_at: &'static Location<'static>) -> Self {
         let message = payload
             .downcast_ref::<&str>()
             .copied()
@@ -161,7 +162,7 @@ impl fmt::Display for TaskPanic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the task spawned at {} panicked", self.spawned_at())?;
         match self.message() {
-            Some(message) => write!(f, ": {message}"),
+            Some(message) => write!(f, ": {}", Shown(message)),
             None => Ok(()),
         }
     }

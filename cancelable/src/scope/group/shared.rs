@@ -8,25 +8,21 @@
 //! Errors are the user's, so it cannot be told from one whether it follows from another. What can be told is the order: once
 //! the owner has taken the first failure, a later error is put down to it.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::task::{Context, Poll, Waker};
 
 use super::outcome::{TaskError, TaskPanic};
-use crate::context::{About, Carried};
+use crate::context::{self, About};
 use crate::error::Cancelled;
-use crate::guard::Hold;
 use crate::primitive::{Arc, Mutex, lock};
 use crate::reason::{CancelReason, ReasonKind};
+use crate::scope::catch::Caught;
 use crate::scope::nature::end_token;
 use crate::scope::options::Scope;
 use crate::token::CancellationToken;
 use crate::unwind::{FirstPanic, caught};
-
-/// How a closure or a future came out that may have panicked.
-pub(crate) type Caught<T> = Result<T, Box<dyn Any + Send>>;
 
 pub(crate) struct Shared<T, E> {
     token: CancellationToken,
@@ -62,7 +58,7 @@ struct Ended<T, E> {
 impl<T, E> Shared<T, E> {
     /// A group whose tasks run under `token`, in the scope that is now ambient.
     pub(crate) fn new(token: CancellationToken, location: &'static Location<'static>) -> Arc<Self> {
-        let (_, about) = Carried::from_here().into_parts();
+        let (_, about) = context::Context::current().into_parts();
         Arc::new(Self {
             token,
             about,
@@ -218,10 +214,14 @@ impl<T, E> Shared<T, E> {
         self.poll(cx, |state| (state.running == 0).then_some(()))
     }
 
-    /// Holds outer check points off while the tasks get out of the way of a cancel: their errors are the innermost.
-    pub(crate) fn hold<R>(&self, hold: &mut Hold, poll: Poll<R>, waker: &Waker) -> Poll<R> {
-        hold.set(poll.is_pending() && self.token.is_cancelled(), waker);
-        poll
+    /// The first failure that has not been taken; a panic comes before any error.
+    pub(crate) fn take_failure(&self) -> Option<TaskError<E>> {
+        let mut state = lock(&self.state);
+        let mut ended = Vec::from(mem::take(&mut state.ended));
+        let failure = take_failure(&mut ended, false);
+        state.ended = VecDeque::from(ended);
+        state.is_failure_taken |= failure.is_some();
+        failure
     }
 
     /// All values that have not been taken, in order of spawning; or the first failure, where a panic comes first.
@@ -346,7 +346,7 @@ fn take_failure<T, E>(ended: &mut Vec<Ended<T, E>>, is_failure_taken: bool) -> O
         .iter()
         .position(panicked)
         .or_else(|| ended.iter().position(failed))?;
-    ended.swap_remove(at).result.err()
+    ended.remove(at).result.err()
 }
 
 /// One task, from its own point of view.
@@ -369,6 +369,25 @@ impl<T, E: From<Cancelled> + 'static> Member<T, E> {
 
     pub(super) fn spawned_at(&self) -> &'static Location<'static> {
         self.spawned_at
+    }
+
+    /// Runs the task, which is a closure, in its scope on this thread.
+    pub(crate) fn run(self, f: impl FnOnce() -> Result<T, E>) {
+        let (scope, location) = (self.shared.task_scope(), self.spawned_at);
+        let result = catch_unwind(AssertUnwindSafe(|| scope.run_sync_at(location, |_| f())));
+        self.end(result);
+    }
+
+    /// There is no thread for it: it was never there.
+    pub(crate) fn withdraw(mut self) {
+        self.has_ended = true;
+        let mut state = lock(&self.shared.state);
+        state.running -= 1;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// The task has ended, and nothing of it is left.

@@ -39,3 +39,35 @@ pub trait SpawnBlocking: Spawn {
     where
         F: FnOnce() + Send + 'static;
 }
+
+/// A runtime that starts tasks on the thread of the one who spawns them, where they stay: they need not be `Send`. tokio's
+/// `LocalSet` and `LocalRuntime`, and all runtimes that keep a thread for each core.
+///
+/// ```
+/// use cancelable::{SpawnLocal, TaskOwner};
+/// use futures::{executor::{LocalPool, LocalSpawner}, task::LocalSpawnExt as _};
+/// use std::rc::Rc;
+///
+/// #[derive(Clone)]
+/// struct Local(LocalSpawner);
+///
+/// impl SpawnLocal for Local {
+///     fn spawn_local<F: Future<Output = ()> + 'static>(&self, task: F) {
+///         self.0.spawn_local(task).expect("the pool is there");
+///     }
+/// }
+///
+/// let mut pool = LocalPool::new();
+/// let tasks = TaskOwner::on(Local(pool.spawner()));
+/// let here = Rc::new(7);
+/// let task = tasks.spawn_local(async move { *here });
+/// assert_eq!(pool.run_until(task).unwrap(), 7);
+/// ```
+///
+/// compio in three lines: `compio::runtime::spawn(task).detach()` is the body of `spawn_local`.
+pub trait SpawnLocal {
+    /// Starts a task, and lets go of it, as [`Spawn::spawn`] does.
+    fn spawn_local<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + 'static;
+}

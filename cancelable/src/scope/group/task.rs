@@ -1,19 +1,19 @@
 //! One task of a group, as a runtime or a thread runs it: the work, and after it the report of how it ended.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::shared::{Caught, Member, Shared};
-use crate::clock::Glance;
-use crate::context::{About, Frame};
+use super::shared::{Member, Shared};
+use crate::context::About;
 use crate::error::{Cancelled, FromCancelled};
 use crate::primitive::Arc;
+use crate::scope::catch::catch_poll;
 use crate::scope::nature::Nature;
-use crate::scope::origin::Origin;
+use crate::scope::origin::{Above, Origin};
 use crate::scope::region::Region;
-use crate::token::{CancellationToken, ChildOptions, StateRef};
+use crate::token::{CancellationToken, ChildOptions};
 
 pin_project_lite::pin_project! {
     /// A task that is a future: a scope below the group's token, and the report. Runtimes move it several times before it lies
@@ -73,63 +73,15 @@ where
 struct ChildOf(CancellationToken);
 
 impl Origin for ChildOf {
-    fn state<'f>(&'f self, _: Option<&'f Frame<'_>>) -> StateRef<'f> {
-        self.0.state_ref()
+    fn above(&self) -> Above<'_> {
+        Above::Given(&self.0)
     }
 
-    fn is_clear(&self, _: Option<&Frame<'_>>, _: Option<&Glance>) -> bool {
-        self.0.is_quiet()
-    }
-
-    fn is_cancelled(&self, _: Option<&Frame<'_>>) -> bool {
-        self.0.is_cancelled()
-    }
-
-    fn make(&self, _: Option<&Frame<'_>>, about: &About) -> CancellationToken {
-        self.make_below(&self.0, about)
-    }
-
-    fn make_below(&self, parent: &CancellationToken, about: &About) -> CancellationToken {
-        parent.child_with(ChildOptions {
+    fn options(&self, about: &About) -> ChildOptions {
+        ChildOptions {
             name: about.name.clone(),
             ..ChildOptions::default()
-        })
-    }
-
-    fn stand_in(&self, _: Option<&Frame<'_>>) -> Option<CancellationToken> {
-        // Whoever hangs on a token relies on its deadline being watched.
-        (!self.0.attend()).then(|| self.0.clone())
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A future whose panic is a value.
-    pub(super) struct CatchUnwind<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F> CatchUnwind<F> {
-    pub(super) fn new(future: F) -> Self {
-        Self { future }
-    }
-}
-
-impl<F: Future> Future for CatchUnwind<F> {
-    type Output = Caught<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        catch_poll(|| future.poll(cx))
-    }
-}
-
-/// A future that has panicked is not polled again; what else it reached, its owner sees by the panic.
-fn catch_poll<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Caught<T>> {
-    match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
+        }
     }
 }
 
@@ -139,11 +91,6 @@ pub(crate) fn run_blocking<T, E: From<Cancelled> + 'static>(
     shared: Arc<Shared<T, E>>,
     f: impl FnOnce() -> Result<T, E>,
 ) -> impl FnOnce() {
-    let location = Location::caller();
-    let member: Member<T, E> = shared.enlist(location);
-    let scope = shared.task_scope();
-    move || {
-        let result = catch_unwind(AssertUnwindSafe(|| scope.run_sync_at(location, |_| f())));
-        member.end(result);
-    }
+    let member = shared.enlist(Location::caller());
+    move || member.run(f)
 }

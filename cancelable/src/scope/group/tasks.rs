@@ -11,14 +11,15 @@ use futures_core::stream::Stream;
 
 use super::outcome::TaskError;
 use super::shared::Shared;
-use super::spawn::{Spawn, SpawnBlocking};
-use super::task::{CatchUnwind, Task, run_blocking};
+use super::spawn::{Spawn, SpawnBlocking, SpawnLocal};
+use super::task::{Task, run_blocking};
 use crate::context::current;
 use crate::error::{Cancelled, FromCancelled};
-use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
 use crate::scope::ambient::WithCancellation;
+use crate::scope::catch::CatchUnwind;
 use crate::scope::options::Scope;
+use crate::scope::wait::{Awaited, Wait};
 use crate::token::CancellationToken;
 
 /// Tasks that belong together: they inherit the scope, the first failure cancels the others, and their owner hears of
@@ -75,7 +76,7 @@ pub struct TaskGroup<T, E, S> {
 }
 
 /// The wait for an item of the stream.
-type Item<T, E> = Wait<Arc<Shared<T, E>>, T, E, Next<T, E>>;
+type Item<T, E> = Wait<Asked<Arc<Shared<T, E>>, T, E, Next<T, E>>>;
 
 /// What a group yields.
 type Next<T, E> = Option<Result<T, TaskError<E>>>;
@@ -116,6 +117,13 @@ impl<T, E, S: Default> TaskGroup<T, E, S> {
     #[track_caller]
     pub fn new() -> Self {
         Self::on(S::default())
+    }
+
+    /// An empty group below this token, whatever the ambient one is: for an object that outlives the scope it is made in.
+    #[must_use]
+    #[track_caller]
+    pub fn below(parent: &CancellationToken) -> Self {
+        Self::with(parent.child_token(), S::default(), Location::caller())
     }
 
     /// Runs `body` with a group, and waits for all tasks of the group before it returns, whichever way that is.
@@ -180,10 +188,10 @@ impl<T, E, S> TaskGroup<T, E, S> {
     #[must_use]
     #[track_caller]
     pub fn on(runtime: S) -> Self {
-        Self::below(current().child_token(), runtime, Location::caller())
+        Self::with(current().child_token(), runtime, Location::caller())
     }
 
-    fn below(token: CancellationToken, on: S, location: &'static Location<'static>) -> Self {
+    fn with(token: CancellationToken, on: S, location: &'static Location<'static>) -> Self {
         Self {
             spawner: Spawner {
                 shared: Shared::new(token, location),
@@ -206,7 +214,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
     {
         let location = Location::caller();
         Scope::new().run_with(move |token| async move {
-            let mut group = Self::below(token.clone(), runtime, location);
+            let mut group = Self::with(token.clone(), runtime, location);
             let shared = Arc::clone(&group.spawner.shared);
             let body = async { body(&mut group).await };
             let body = CatchUnwind::new(WithCancellation::at(body, token, location));
@@ -215,7 +223,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
                 .map(|body| body.unwrap_or_else(FromCancelled::from_cancelled));
             let mut leaving = shared.body_over(body);
             loop {
-                Wait::new(&*shared, Shared::poll_idle).await;
+                wait(&*shared, Shared::poll_idle).await;
                 if leaving.is_over(&shared) {
                     return leaving.settle();
                 }
@@ -238,6 +246,23 @@ impl<T, E, S> TaskGroup<T, E, S> {
         S: Spawn,
     {
         self.spawner.spawn(future);
+    }
+
+    /// Starts a task that stays on this thread and need not be `Send`: see [`SpawnLocal`].
+    ///
+    /// # Panics
+    ///
+    /// As the runtime's own `spawn_local` does; tokio's outside a `LocalSet`.
+    #[track_caller]
+    pub fn spawn_local<F>(&self, future: F)
+    where
+        F: Future<Output = Result<T, E>> + 'static,
+        T: 'static,
+        E: From<Cancelled> + 'static,
+        S: SpawnLocal,
+    {
+        let member = self.spawner.shared.enlist(Location::caller());
+        self.spawner.on.spawn_local(Task::new(future, member));
     }
 
     /// Runs a closure on one of the runtime's threads for blocking work.
@@ -277,7 +302,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
     /// Dropping it loses nothing.
     pub async fn next(&mut self) -> Option<Result<T, TaskError<E>>> {
         self.item = None;
-        Wait::new(&*self.spawner.shared, Shared::poll_next).await
+        wait(&*self.spawner.shared, Shared::poll_next).await
     }
 
     /// Waits for all tasks, and gives their values in order of spawning; without those that [`next`](Self::next) took.
@@ -293,7 +318,7 @@ impl<T, E, S> TaskGroup<T, E, S> {
     pub async fn join(&mut self) -> Result<Vec<T>, TaskError<E>> {
         self.item = None;
         let shared = &*self.spawner.shared;
-        Wait::new(shared, Shared::poll_idle).await;
+        wait(shared, Shared::poll_idle).await;
         shared.take_all()
     }
 
@@ -316,68 +341,32 @@ impl<T, E, S> TaskGroup<T, E, S> {
     }
 }
 
-/// Waits for something of a group.
-///
-/// As a check point does, except that it never fails: under a waker that is not its scope's it is registered, so that
-/// check points outside have it polled after a cancel before they may drop it. By then it holds them off; or, if the cancel
-/// is none of the group's, they may.
-struct Wait<P, T, E, R> {
-    guard: Guard<Poller<P, T, E, R>>,
-    /// The guard has seen such a cancel.
-    is_told: bool,
-}
-
-struct Poller<P, T, E, R> {
+/// Something of a group to wait for.
+struct Asked<P, T, E, R> {
     /// Owned or borrowed.
     shared: P,
     poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>,
-    hold: Hold,
 }
 
-impl<P, T, E, R> Wait<P, T, E, R>
+fn wait<P, T, E, R>(shared: P, poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>) -> Wait<Asked<P, T, E, R>>
 where
     P: Deref<Target = Shared<T, E>> + Unpin,
 {
-    fn new(shared: P, poll: fn(&Shared<T, E>, &Context<'_>) -> Poll<R>) -> Self {
-        let mut guard = guard(Poller {
-            shared,
-            poll,
-            hold: Hold::new(),
-        });
-        Pin::new(&mut guard).go_on();
-        Self { guard, is_told: false }
-    }
+    Wait::new(Asked { shared, poll })
 }
 
-impl<P, T, E, R> Future for Wait<P, T, E, R>
+impl<P, T, E, R> Awaited for Asked<P, T, E, R>
 where
     P: Deref<Target = Shared<T, E>> + Unpin,
 {
     type Output = R;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        if self.is_told {
-            return Pin::new(self.guard.inner_mut()).poll(cx);
-        }
-        match Pin::new(&mut self.guard).poll(cx) {
-            Poll::Ready(Ok(output)) => return Poll::Ready(output),
-            Poll::Ready(Err(_)) => self.is_told = true,
-            Poll::Pending => {}
-        }
-        Poll::Pending
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<R> {
+        (self.poll)(&self.shared, cx)
     }
-}
 
-impl<P, T, E, R> Future for Poller<P, T, E, R>
-where
-    P: Deref<Target = Shared<T, E>> + Unpin,
-{
-    type Output = R;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let this = &mut *self;
-        this.shared
-            .hold(&mut this.hold, (this.poll)(&this.shared, cx), cx.waker())
+    fn token(&self) -> &CancellationToken {
+        self.shared.token()
     }
 }
 
@@ -450,7 +439,7 @@ impl<T, E, S: Unpin> Stream for TaskGroup<T, E, S> {
         let shared = &this.spawner.shared;
         let item = this
             .item
-            .get_or_insert_with(|| Wait::new(Arc::clone(shared), Shared::poll_next));
+            .get_or_insert_with(|| wait(Arc::clone(shared), Shared::poll_next));
         let poll = Pin::new(item).poll(cx);
         if poll.is_ready() {
             this.item = None;

@@ -1,5 +1,6 @@
 //! What only shows from inside: a task that has listed its failure and not got on to cancelling the others.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;

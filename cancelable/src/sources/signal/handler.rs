@@ -1,7 +1,7 @@
 //! The signal handler, and the few calls of the system that it needs: all of signals that is unsafe.
 //!
 //! A handler runs in the middle of anything, so it may call only what is async-signal-safe. [`arrived`] does with loads and
-//! stores of atomics, `getpid`, `sem_post`, and the default action of `signal-hook`, which promises to be so. It takes no
+//! stores of atomics, `getpid`, `clock_gettime`, `sem_post`, and the default action of `signal-hook`, which promises to be so. It takes no
 //! lock, allocates nothing and cannot panic.
 //!
 //! A forked child inherits the handler, but not the thread that it notifies. So the handler looks whether the state it finds
@@ -98,6 +98,9 @@ fn arrived(number: i32) {
     let (Some(process), Ok(index)) = (current(), usize::try_from(number)) else {
         return default_action::act_in_handler(number);
     };
+    if process.listeners.is_echo(index) {
+        return;
+    }
     if process.listeners.is_default_in_force(index) {
         default_action::act_in_handler(number);
     }

@@ -4,15 +4,20 @@
 //! put by for its members. The next one is one too many: it is left to its default action, and so is one for which there
 //! is no listener. Both are known beforehand, which lets the handler act ([`Listeners::is_default_in_force`]). A signal put by that no
 //! listener got to before it went away is left to the default action as well.
+//!
+//! One key press may be two signals: the terminal sends one to all in the foreground, and a wrapper passes its own on. The second is
+//! the first one's echo, and nothing comes of it. It may come when whoever heard the first has ended, and is no reason for
+//! the process to die then. So when an echo is to be expected is kept by number, and not with a listener.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use super::default_action;
 use super::owner::Owner;
@@ -84,6 +89,8 @@ enum Key {
 struct Listener {
     signals: Set,
     group: Key,
+    /// For so long what comes after a signal is its echo, in nanoseconds.
+    echo: u64,
     /// What has arrived and it has not got to.
     put_by: VecDeque<Arc<Arrival>>,
     waker: Option<Waker>,
@@ -112,6 +119,20 @@ pub(super) struct Listeners {
     table: Mutex<Table>,
     /// Written under the lock.
     default_is_in_force: Defaults,
+    echoes: Echoes,
+}
+
+/// By number, in nanoseconds.
+struct Echoes {
+    began: Instant,
+    /// How long a signal has echoes: for those who listen, the shortest that one of them knows. Written under the lock.
+    last: [AtomicU64; BOUND],
+    /// Until when what arrives is an echo, since we began.
+    until: [AtomicU64; BOUND],
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Listeners {
@@ -125,9 +146,34 @@ impl Listeners {
                 next: 0,
                 listening: [0; BOUND],
                 impatient: [0; BOUND],
+                echoes: BTreeMap::new(),
             }),
             default_is_in_force: [const { AtomicBool::new(true) }; BOUND],
+            echoes: Echoes {
+                began: Instant::now(),
+                last: [const { AtomicU64::new(0) }; BOUND],
+                until: [const { AtomicU64::new(0) }; BOUND],
+            },
         }
+    }
+
+    /// Is the signal of this number that has just arrived the echo of another one? If not, what comes next may be its echo.
+    /// Async-signal-safe: atomics, and the system's monotonic clock.
+    #[cfg_attr(not(any(unix, windows)), allow(dead_code, reason = "no signal ever arrives"))]
+    pub(super) fn is_echo(&self, index: usize) -> bool {
+        let until = self.echoes.until[index].load(Ordering::SeqCst);
+        let lasts = self.echoes.last[index].load(Ordering::SeqCst);
+        if (until, lasts) == (0, 0) {
+            return false;
+        }
+        let now = nanoseconds(self.echoes.began.elapsed());
+        if now < until {
+            return true;
+        }
+        let next = if lasts == 0 { 0 } else { now.saturating_add(lasts) };
+        let set = self.echoes.until[index].compare_exchange(until, next, Ordering::SeqCst, Ordering::SeqCst);
+        // Of two at the same moment on two threads one is first.
+        lasts != 0 && set.is_err()
     }
 
     /// Shall the handler act as the signal of this number does by default? Async-signal-safe.
@@ -191,7 +237,8 @@ impl Listeners {
 
     /// Begins to listen until the first of the two is dropped: for one signal; or, for a scope, of which all listeners
     /// count together, for two.
-    pub(super) fn listen(&'static self, signals: Set, scope: Option<usize>) -> (Listening, Ear) {
+    pub(super) fn listen(&'static self, signals: Set, echo: Duration, scope: Option<usize>) -> (Listening, Ear) {
+        let echo = nanoseconds(echo);
         let mut table = self.lock();
         let id = table.next;
         table.next += 1;
@@ -207,11 +254,13 @@ impl Listeners {
             Listener {
                 signals,
                 group: key,
+                echo,
                 put_by: VecDeque::new(),
                 waker: None,
             },
         );
         table.count(signals, &self.default_is_in_force, is_out_of_patience, |n| n + 1);
+        table.count_echoes(signals, echo, &self.echoes, |n| n + 1);
         let listeners = self;
         (Listening { listeners, id }, Ear { listeners, id })
     }
@@ -226,6 +275,8 @@ struct Table {
     listening: [u32; BOUND],
     /// And how many of these are out of patience.
     impatient: [u32; BOUND],
+    /// By number and by how long an echo lasts for them: how many listen.
+    echoes: BTreeMap<(usize, u64), u32>,
 }
 
 impl Table {
@@ -237,6 +288,21 @@ impl Table {
                 self.impatient[index] = change(self.impatient[index]);
             }
             self.decide(index, defaults);
+        }
+    }
+
+    /// Adds a listener to those that know of echoes, or takes it out.
+    fn count_echoes(&mut self, signals: Set, echo: u64, echoes: &Echoes, change: impl Fn(u32) -> u32) {
+        for index in signals.indices() {
+            let count = change(self.echoes.get(&(index, echo)).copied().unwrap_or(0));
+            if count == 0 {
+                self.echoes.remove(&(index, echo));
+            } else {
+                self.echoes.insert((index, echo), count);
+            }
+            let shortest = self.echoes.range((index, 0)..=(index, u64::MAX)).next();
+            let shortest = shortest.map_or(0, |(&(_, echo), _)| echo);
+            echoes.last[index].store(shortest, Ordering::SeqCst);
         }
     }
 
@@ -289,6 +355,7 @@ impl Drop for Listening {
             }
             let defaults = &self.listeners.default_is_in_force;
             table.count(listener.signals, defaults, is_out_of_patience, |n| n - 1);
+            table.count_echoes(listener.signals, listener.echo, &self.listeners.echoes, |n| n - 1);
         }
         drop(table);
         drop(gone);
@@ -354,7 +421,7 @@ mod tests {
     fn l23_locks_held_at_the_fork_do_not_hold_up_the_child() {
         let process = current_or_new();
         let source = signal::unix([SIGUSR2]).unwrap();
-        let begun = process.listeners.listen(source.set.clone().unwrap(), None);
+        let begun = process.listeners.listen(source.set.clone().unwrap(), source.echo, None);
         // As other threads may hold them; here it is this one.
         let held = (process.listeners.lock(), process.has_thread.lock().unwrap());
         // SAFETY: the child has this thread only. It uses the library, and memory, which the system sees to.

@@ -36,6 +36,13 @@
 //! Several signals of one source, or several sources of one scope, count together: SIGTERM after Ctrl-C is the second
 //! signal. A signal counts once for nested scopes, and for one scope that listens twice.
 //!
+//! # Echoes
+//!
+//! One Ctrl-C may be two signals: the terminal sends SIGINT to all in the foreground, and a wrapper (`npm run`, `make`, a shell script)
+//! passes the one it got on. Counted as two, they would end the grace at once. So [`ctrl_c`] takes what comes within 200 milliseconds as
+//! one: nothing comes of the echo, also if nobody listens any more by then. [`echo`](Signals::echo) sets it, also for [`unix`], which
+//! counts each. Of several that listen for a signal at the same time, the shortest counts.
+//!
 //! # Without a scope
 //!
 //! A scope round a server would cancel every request at the first signal. To stop accepting, and let the requests that run come
@@ -109,6 +116,7 @@ mod system;
 use std::fmt;
 use std::future::ready;
 use std::panic::Location;
+use std::time::Duration;
 
 pub use error::SignalError;
 #[cfg(unix)]
@@ -140,8 +148,11 @@ use listeners::{Ear, Listening, Set};
 /// ```
 #[track_caller]
 pub fn ctrl_c() -> Signals {
-    Signals::install(&[listeners::INTERRUPT])
+    Signals::install(&[listeners::INTERRUPT], ECHO)
 }
+
+/// So long after a Ctrl-C comes no other, from a person.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// Any of these signals, by number. Unix only. See the [module](self) for what the first, the second and the third do.
 ///
@@ -163,7 +174,7 @@ pub fn ctrl_c() -> Signals {
 ///     signal_hook::low_level::raise(signal::SIGTERM).unwrap(); // as `kill` would
 ///     loop { check()? }
 /// });
-/// assert!(outcome.unwrap_err().to_string().starts_with("cancelled: received SIGTERM, requested at "));
+/// assert!(outcome.unwrap_err().to_string().starts_with("cancelled: received SIGTERM, listened for at "));
 ///
 /// assert_eq!(signal::unix([9]).unwrap_err().to_string(), "SIGKILL cannot be handled by a process");
 /// # Ok::<(), signal::SignalError>(())
@@ -172,7 +183,7 @@ pub fn ctrl_c() -> Signals {
 #[track_caller]
 pub fn unix(signals: impl IntoIterator<Item = i32>) -> Result<Signals, SignalError> {
     let numbers: Vec<i32> = signals.into_iter().collect();
-    let signals = Signals::install(&numbers);
+    let signals = Signals::install(&numbers, Duration::ZERO);
     match signals.set {
         Ok(_) => Ok(signals),
         Err(error) => Err(error),
@@ -184,16 +195,40 @@ pub fn unix(signals: impl IntoIterator<Item = i32>) -> Result<Signals, SignalErr
 #[must_use = "signals are listened for by scopes that are told of them"]
 pub struct Signals {
     set: Result<Set, SignalError>,
+    echo: Duration,
     location: &'static Location<'static>,
 }
 
 impl Signals {
     #[track_caller]
-    fn install(numbers: &[i32]) -> Self {
+    fn install(numbers: &[i32], echo: Duration) -> Self {
         Self {
             set: install(numbers),
+            echo,
             location: Location::caller(),
         }
+    }
+
+    /// For how long after a signal another one of the same number is its [echo](crate::signal#echoes), and not counted. Zero: each counts.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancel_scope, check, signal};
+    /// use std::time::Duration;
+    ///
+    /// # #[cfg(unix)] {
+    /// let stop = signal::unix([signal::SIGINT, signal::SIGTERM])?.echo(Duration::from_secs(1));
+    /// let outcome: Result<(), Cancelled> = cancel_scope!(until = stop, {
+    ///     signal_hook::low_level::raise(signal::SIGINT).unwrap();
+    ///     signal_hook::low_level::raise(signal::SIGINT).unwrap(); // by a wrapper; or else it would end the process
+    ///     loop { check()? }
+    /// });
+    /// assert_eq!(outcome.unwrap_err().exit_code(), 130);
+    /// # }
+    /// # Ok::<(), signal::SignalError>(())
+    /// ```
+    pub fn echo(mut self, within: Duration) -> Self {
+        self.echo = within;
+        self
     }
 }
 
@@ -214,7 +249,9 @@ impl Signals {
     /// Begins to listen; for a scope, if it is told which. What was there when the source was made may be gone: it may have
     /// been made by the parent of this process, and somebody else may have taken the handler away.
     fn listen(self, scope: Option<usize>) -> Result<(Listening, Ear), CancelReason> {
-        let listening = self.set.and_then(|set| Ok(system::install(set)?.listen(set, scope)));
+        let listening = self
+            .set
+            .and_then(|set| Ok(system::install(set)?.listen(set, self.echo, scope)));
         listening.map_err(|error| CancelReason::error_at(error, self.location))
     }
 }
@@ -260,7 +297,11 @@ impl Source for Signals {
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.set {
-            Ok(set) => f.debug_tuple("Signals").field(set).finish(),
+            Ok(set) => f
+                .debug_struct("Signals")
+                .field("set", set)
+                .field("echo", &self.echo)
+                .finish(),
             Err(error) => f.debug_tuple("Signals").field(error).finish(),
         }
     }

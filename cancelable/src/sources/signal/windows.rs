@@ -23,8 +23,12 @@ pub(super) fn install(_signals: Set) -> Result<&'static Listeners, SignalError> 
     let listeners = LISTENERS.get_or_init(|| Listeners::of(Owner::current()));
     let mut is_installed = IS_INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if !*is_installed {
-        ctrlc::set_handler(|| listeners.hear(INTERRUPT))
-            .map_err(|error| SignalError::system(INTERRUPT, io::Error::other(error)))?;
+        let heard = || {
+            if !listeners.is_echo(INTERRUPT as usize) {
+                listeners.hear(INTERRUPT);
+            }
+        };
+        ctrlc::set_handler(heard).map_err(|error| SignalError::system(INTERRUPT, io::Error::other(error)))?;
         default_action::take_charge(INTERRUPT);
         *is_installed = true;
     }

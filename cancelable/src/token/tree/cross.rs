@@ -31,7 +31,7 @@ impl Handle {
     ///
     /// Nobody has been notified when this returns: that is in `notify.rs`.
     #[inline(always)]
-    pub(in crate::token) fn mark(&self, cause: Arc<Cause>) -> Marked {
+    pub(in crate::token) fn mark(&self, mut cause: Arc<Cause>) -> Marked {
         if self.is_never() {
             return Marked::Before;
         }
@@ -42,6 +42,7 @@ impl Handle {
         }
         if state.is_crossed() {
             // Or claimed by somebody else, who has to be done before this returns.
+            self.sign(&lock, &mut cause);
             drop(lock);
             let mut harvest = Box::default();
             return if mark_across(self, &cause, &mut harvest) {
@@ -56,9 +57,24 @@ impl Handle {
                 let (first, has_more) = mark_alone(&lock, self, state, cause);
                 return Marked::Alone { first, has_more };
             }
+            self.sign(&lock, &mut cause);
             let mut harvest = Box::default();
             mark_locked(&lock, self, &cause, false, &mut harvest);
             Marked::All(harvest, cause)
+        }
+    }
+}
+
+impl Handle {
+    /// Whose cancel it is, if this token has a name.
+    fn sign(&self, _lock: &TreeLock, cause: &mut Arc<Cause>) {
+        // SAFETY: the lock is that of this node's tree (T3).
+        let extras = unsafe { (*self.node().extras()).as_deref() };
+        if let Some(name) = extras.and_then(|extras| extras.name.as_ref()) {
+            match Arc::get_mut(cause) {
+                Some(cause) => cause.sign(name.clone()),
+                None => unreachable!("nobody has been given it"),
+            }
         }
     }
 }

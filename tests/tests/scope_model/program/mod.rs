@@ -7,7 +7,7 @@ mod written;
 use cancelable::ReasonKind;
 
 pub(crate) use orderly::orderly_program;
-pub(crate) use random::{actions, program, program_with_values};
+pub(crate) use random::{actions, program, program_with_coroutines, program_with_values};
 
 /// Tokens that are there before a program runs: the second is a child of the first, the third on its own.
 pub(crate) const GIVEN: usize = 3;
@@ -55,7 +55,7 @@ pub(crate) enum Node {
         body: Box<Node>,
     },
     /// Awaits a future that a body round this node owns, counted from the inside; `take`: moves it in here first, so that it is
-    /// dropped with this await. Where there is none, or no longer, it is ready.
+    /// dropped with this await; a shared one stays, for others may have clones. Where there is none, or no longer, it is ready.
     Use {
         which: usize,
         take: bool,
@@ -68,6 +68,12 @@ pub(crate) enum Node {
     },
     /// An executor that each poll runs until it is stalled, under a waker that wakes nobody else.
     Executor(Box<Node>),
+    /// A stackful coroutine, resumed by each poll; `inside`: suspended in a sync scope of the first given token, after which what is the
+    /// ambient token is anybody's guess, as documented.
+    Coroutine {
+        inside: bool,
+        body: Box<Node>,
+    },
     /// A task of its own, outside all scopes, that nobody waits for.
     Spawn(Box<Node>),
 }
@@ -198,6 +204,7 @@ impl Node {
             | Self::Swallow(a)
             | Self::In(_, a)
             | Self::Executor(a)
+            | Self::Coroutine { body: a, .. }
             | Self::Spawn(a) => a.number(next_id, see),
             Self::Select(a, b) | Self::Parked(a, b) | Self::Own { value: a, body: b, .. } => {
                 a.number(next_id, see);

@@ -42,6 +42,26 @@ pub(crate) fn program() -> impl Strategy<Value = Node> {
 /// Programs with futures that outlive an await, wander, or are driven by somebody else; and what is done to them: nearly always
 /// a cancel while they run.
 pub(crate) fn program_with_values() -> impl Strategy<Value = (Node, Vec<(usize, Action)>)> {
+    with_values(1, |body| Just(Node::Executor(body)).boxed())
+}
+
+/// The same with coroutines in place of executors.
+pub(crate) fn program_with_coroutines() -> impl Strategy<Value = (Node, Vec<(usize, Action)>)> {
+    with_values(8, |body| {
+        let inside = prop::bool::weighted(0.1);
+        let coroutine = inside.prop_map(move |inside| Node::Coroutine {
+            inside,
+            body: body.clone(),
+        });
+        coroutine.boxed()
+    })
+}
+
+/// `driven`: awaits somebody who runs the body, and how many there are.
+fn with_values(
+    weight: u32,
+    driven: fn(Box<Node>) -> BoxedStrategy<Node>,
+) -> impl Strategy<Value = (Node, Vec<(usize, Action)>)> {
     let tree = leaf().prop_recursive(2, 8, 3, |node| one_round(&node));
     let leaf = prop_oneof![
         3 => (0_usize..6).prop_map(Node::Yield),
@@ -50,12 +70,12 @@ pub(crate) fn program_with_values() -> impl Strategy<Value = (Node, Vec<(usize, 
         3 => (0_usize..2, prop::bool::weighted(0.1)).prop_map(|(which, take)| Node::Use { which, take }),
         1 => tree,
     ];
-    let node = leaf.prop_recursive(3, 20, 3, |node| {
+    let node = leaf.prop_recursive(3, 20, 3, move |node| {
         let boxed = || node.clone().prop_map(Box::new);
         prop_oneof![
             8 => one_round(&node),
             16 => outlived(&node),
-            1 => boxed().prop_map(Node::Executor),
+            weight => boxed().prop_flat_map(driven),
             1 => boxed().prop_map(Node::Spawn),
         ]
     });
@@ -154,13 +174,31 @@ fn function(node: &BoxedStrategy<Node>) -> BoxedStrategy<Node> {
         2 => use_it().prop_map(Node::Guard),
         1 => use_it().prop_map(Node::Finish),
         1 => use_it().prop_map(|value| *value),
+        1 => ended_in_a_task(),
         1 => (region(), use_it()).prop_map(|(region, value)| {
             Node::Guard(Box::new(Node::In(region, Box::new(Node::Guard(value)))))
         }),
         4 => node.clone(),
     ]
     .boxed();
-    prop_oneof![1 => node.clone(), 12 => vec(one_await, 2..6).prop_map(Node::Seq)].boxed()
+    let handed_on = (a_while(), ended_in_a_task(), node.clone()).prop_map(|(tick, task, then)| {
+        let use_it = Box::new(Node::Use { which: 0, take: false });
+        Node::Seq(vec![Node::Guard(Box::new(Node::Select(use_it, tick))), task, then])
+    });
+    prop_oneof![1 => node.clone(), 12 => vec(one_await, 2..6).prop_map(Node::Seq), 2 => handed_on].boxed()
+}
+
+/// A task that awaits the future to its end, as a rule under a token.
+fn ended_in_a_task() -> impl Strategy<Value = Node> {
+    (any::<bool>(), prop::bool::weighted(0.7)).prop_map(|(take, is_cancelled)| {
+        let value = Node::Guard(Box::new(Node::Use { which: 0, take }));
+        let task = if is_cancelled {
+            Node::In(plain(Kind::WithCancellation(0)), Box::new(value))
+        } else {
+            value
+        };
+        Node::Spawn(Box::new(task))
+    })
 }
 
 fn turn() -> impl Strategy<Value = Turn> {

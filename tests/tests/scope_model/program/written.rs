@@ -41,6 +41,9 @@ impl Debug for Node {
                 "Crowd {{ per_poll: {per_poll}, members: vec!{members:?}, turn: {turn:?} }}"
             ),
             Self::Executor(a) => write!(f, "Executor(Box::new({a:?}))"),
+            Self::Coroutine { inside, body } => {
+                write!(f, "Coroutine {{ inside: {inside}, body: Box::new({body:?}) }}")
+            }
             Self::Spawn(a) => write!(f, "Spawn(Box::new({a:?}))"),
         }
     }

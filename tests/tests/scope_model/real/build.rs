@@ -189,6 +189,10 @@ impl<'a> Build<'a> {
                 })
             }
             Node::Executor(inner) => Box::pin(run_until_stalled(self.node(inner, observed))),
+            Node::Coroutine { inside, body } => {
+                let (body, inside) = (self.node(body, observed), inside.then(|| world.given(0)));
+                coroutine(body, inside)
+            }
             Node::Spawn(inner) => {
                 let inner = self.node(inner, observed);
                 Box::pin(async move {
@@ -220,6 +224,16 @@ impl<'a> Build<'a> {
         let all: Vec<_> = branches.collect();
         Box::pin(at!(world, "race", race(all)))
     }
+}
+
+#[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn coroutine(body: Fut, inside: Option<CancellationToken>) -> Fut {
+    Box::pin(super::coroutine::in_coroutine(body, inside))
+}
+
+#[cfg(not(all(unix, any(target_arch = "x86_64", target_arch = "aarch64"))))]
+fn coroutine(_: Fut, _: Option<CancellationToken>) -> Fut {
+    unreachable!("there are no programs with coroutines on this platform")
 }
 
 /// The loop over a crowd.

@@ -1,6 +1,8 @@
 //! The same programs, made of the library.
 
 mod build;
+#[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod coroutine;
 mod executor;
 mod members;
 mod values;
@@ -116,7 +118,7 @@ impl World {
             message: error.reason().message().map(Into::into),
             belongs_to: (0..known.len()).filter(|&at| error.belongs_to(&known[at])).collect(),
             noticed_by: self.sort(error.observed_at()),
-            scope_name: error.scope_name().map(Into::into),
+            scope_name: error.scope_path().iter().next_back().map(Into::into),
             forced: error.was_forced(),
         }
     }

@@ -13,7 +13,7 @@ use super::{Fut, Output};
 pub(super) struct Value {
     shared: Option<Arc<Waiting>>,
     state: Mutex<State>,
-    /// Those who wait for the one who has it.
+    /// The one who has it, and those who wait for that one.
     waiting: Waiting,
 }
 
@@ -84,7 +84,7 @@ impl Value {
 
     fn take(&self) -> bool {
         let mut state = self.state.lock().unwrap();
-        let takes = state.future.is_some() && state.user.is_none() && !state.is_taken;
+        let takes = self.shared.is_none() && state.future.is_some() && state.user.is_none() && !state.is_taken;
         state.is_taken |= takes;
         takes
     }
@@ -99,9 +99,9 @@ impl Value {
                 return Poll::Ready(Ok(()));
             }
             if self.shared.is_none() {
+                // Who has it, too: its owner may drop it.
+                self.waiting.insert(id, cx);
                 if state.user.is_some_and(|user| user != id) {
-                    drop(state);
-                    self.waiting.insert(id, cx);
                     return Poll::Pending;
                 }
                 state.user = Some(id);

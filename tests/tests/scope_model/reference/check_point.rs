@@ -186,7 +186,8 @@ impl Guard {
             inner.abandon(world);
             return world.notice("guard").map(Err);
         }
-        let foreign = world.is_foreign(point) || (!before.cancelled && foreign);
+        // One that was spared when it began, and waits, is no other.
+        let foreign = foreign || world.is_foreign(point);
         world.set_thing(point, false, foreign, token);
         None
     }

@@ -2,7 +2,7 @@
 
 use super::check_point::Guard;
 use super::places::Role;
-use super::world::World;
+use super::world::{Happening, World};
 use super::{Awaited, Output, Task};
 use crate::program::Turn;
 
@@ -158,6 +158,9 @@ impl Turns {
                 Ok(Item::Output(_) | Item::Tick) => {}
             }
             self.turns += 1;
+            if self.members.members.iter().any(|member| !member.is_over) {
+                world.happened.insert(Happening::CrowdInALoop);
+            }
             self.tick = self.turn.tick;
             self.guard = Guard::default();
         };

@@ -18,7 +18,7 @@ use places::Role;
 use race::{Branch, race};
 use stretch::Stretch;
 use values::Using;
-pub(crate) use world::World;
+pub(crate) use world::{Happening, World};
 
 type Output = Result<(), Notice>;
 
@@ -85,6 +85,11 @@ enum Doing {
     Crowd(Turns),
     Executor {
         inner: Box<Task>,
+        waker: Option<usize>,
+    },
+    Coroutine {
+        body: Box<Task>,
+        inside: bool,
         waker: Option<usize>,
     },
     Spawn(Option<Box<Task>>),
@@ -174,6 +179,11 @@ impl Build<'_> {
             )),
             Node::Executor(inner) => Doing::Executor {
                 inner: self.boxed(inner, observed),
+                waker: None,
+            },
+            Node::Coroutine { inside, body } => Doing::Coroutine {
+                body: self.boxed(body, observed),
+                inside: *inside,
                 waker: None,
             },
             Node::Spawn(inner) => Doing::Spawn(Some(self.boxed(inner, observed))),
@@ -298,14 +308,35 @@ impl Task {
             Doing::Use(Some(using)) => using.poll(world, waker),
             Doing::Crowd(turns) => turns.poll(world, waker),
             Doing::Executor { inner, waker } => {
-                let own = *waker.get_or_insert_with(|| world.new_waker());
+                if !world.frames.is_empty() {
+                    world.happened.insert(Happening::ExecutorInAScope);
+                }
+                let own = *waker.get_or_insert_with(|| world.new_executor());
                 while world.open.is_none() && std::mem::take(&mut world.wakers[own].woken) {
                     let output = inner.poll(world, own);
                     if output.is_some() {
+                        world.end_executor(own);
                         return output;
                     }
                 }
                 None
+            }
+            Doing::Coroutine {
+                body,
+                inside,
+                waker: own,
+            } => {
+                if *inside {
+                    world.happened.insert(Happening::CoroutineInAScope);
+                    // L26: the ambient token may be a wrong one, in there and outside; but it ends, and no pointer is a stray one.
+                    world.open.get_or_insert(world.log.len());
+                }
+                if own.is_some() {
+                    world.happened.insert(Happening::Coroutine);
+                }
+                let own = *own.get_or_insert_with(|| world.new_waker());
+                world.wakers[own].owner = Some(waker);
+                body.poll(world, own)
             }
             Doing::Spawn(task) => {
                 world.spawned.extend(task.take().map(|task| *task));
@@ -328,7 +359,8 @@ impl Task {
             | Doing::Finish { inner, .. }
             | Doing::Swallow(inner)
             | Doing::Own { body: inner, .. }
-            | Doing::Executor { inner, .. } => vec![inner],
+            | Doing::Executor { inner, .. }
+            | Doing::Coroutine { body: inner, .. } => vec![inner],
             Doing::In(stretch) => vec![&stretch.body],
             Doing::Seq(tasks) => tasks.iter().collect(),
             Doing::Join(tasks) => tasks.iter().map(|(task, _)| task).collect(),
@@ -391,7 +423,11 @@ impl Awaited for Task {
                 inner.abandon(world);
                 point.iter().for_each(|&point| world.end_point(point));
             }
-            Doing::Swallow(inner) | Doing::Executor { inner, .. } => inner.abandon(world),
+            Doing::Swallow(inner) | Doing::Coroutine { body: inner, .. } => inner.abandon(world),
+            Doing::Executor { inner, waker } => {
+                waker.iter().for_each(|&waker| world.end_executor(waker));
+                inner.abandon(world);
+            }
             Doing::In(stretch) => stretch.abandon(world),
             Doing::Seq(tasks) => tasks.iter_mut().for_each(|task| task.abandon(world)),
             Doing::Join(tasks) => tasks.iter_mut().for_each(|(task, _)| task.abandon(world)),

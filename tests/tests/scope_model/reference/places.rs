@@ -17,8 +17,15 @@ pub(super) struct Thing {
     token: usize,
     /// The awaits and regions within which it was last polled, outermost first.
     path: Vec<usize>,
-    /// Check points that wait for it, with their wakers.
-    waiting: Vec<(usize, usize)>,
+    waiting: Vec<Waiting>,
+}
+
+/// A check point that waits for a thing.
+struct Waiting {
+    point: usize,
+    waker: usize,
+    /// Where it was polled.
+    path: Vec<usize>,
 }
 
 /// One of the nodes that are being polled.
@@ -83,16 +90,32 @@ impl World {
         result
     }
 
-    /// The beginning of a poll: what is pending here is polled within what is being polled now.
+    /// The beginning of a poll: what is pending here, and inside, is polled within what is being polled now.
     pub(super) fn touch(&mut self, point: usize) {
-        let path: Vec<_> = self.levels.iter().filter_map(|level| level.role.point()).collect();
-        let Some(thing) = self.things.get_mut(&point) else {
-            return;
-        };
-        if thing.path != path {
-            thing.path = path;
-            self.wake_waiting_for(point);
+        let path = self.path();
+        let mut moved = Vec::new();
+        for (&key, thing) in &mut self.things {
+            let here = match thing.path.iter().position(|&round| round == point) {
+                _ if key == point => path.clone(),
+                Some(at) => [&path, &thing.path[at..]].concat(),
+                None => continue,
+            };
+            if thing.path != here {
+                thing.path = here;
+                moved.push(key);
+            }
         }
+        for key in moved {
+            // Those who are inside themselves come along, too.
+            let is_outside =
+                |waiting: &Waiting| key == point || waiting.point != point && !waiting.path.contains(&point);
+            self.wake_waiting_for(key, is_outside);
+        }
+    }
+
+    /// The awaits and regions within which the code now running is polled, outermost first.
+    fn path(&self) -> Vec<usize> {
+        self.levels.iter().filter_map(|level| level.role.point()).collect()
     }
 
     /// The end of a pending poll: what is pending here for check points outside?
@@ -121,16 +144,20 @@ impl World {
     }
 
     pub(super) fn end_thing(&mut self, point: usize) {
-        self.wake_waiting_for(point);
+        self.wake_waiting_for(point, |_| true);
         if let Some(thing) = self.things.remove(&point) {
             self.got_out += usize::from(thing.foreign && self.is_cancelled(thing.token));
         }
     }
 
-    fn wake_waiting_for(&mut self, point: usize) {
-        let thing = self.things.get_mut(&point);
-        let waiting = thing.map_or(Vec::new(), |thing| std::mem::take(&mut thing.waiting));
-        waiting.into_iter().for_each(|(_, waker)| self.wake(waker));
+    fn wake_waiting_for(&mut self, thing: usize, is_to_know: impl Fn(&Waiting) -> bool) {
+        let Some(thing) = self.things.get_mut(&thing) else {
+            return;
+        };
+        let (told, others) = std::mem::take(&mut thing.waiting).into_iter().partition(is_to_know);
+        thing.waiting = others;
+        let told: Vec<Waiting> = told;
+        told.into_iter().for_each(|waiting| self.wake(waiting.waker));
     }
 
     /// The check point or region is over.
@@ -143,15 +170,17 @@ impl World {
 
     /// Has `waker` woken when one of these moves or ends before `point` is polled again.
     pub(super) fn wait_for(&mut self, holds: &[usize], point: usize, waker: usize) {
+        let path = self.path();
         for hold in holds {
             let thing = self.things.get_mut(hold).expect("it is pending");
-            thing.waiting.push((point, waker));
+            let path = path.clone();
+            thing.waiting.push(Waiting { point, waker, path });
         }
     }
 
     pub(super) fn stop_waiting(&mut self, point: usize) {
         for thing in self.things.values_mut() {
-            thing.waiting.retain(|&(waiting, _)| waiting != point);
+            thing.waiting.retain(|waiting| waiting.point != point);
         }
     }
 
@@ -219,7 +248,7 @@ impl World {
             Point::Check => None,
             Point::Waits(role) => role.point(),
         };
-        let round: Vec<_> = self.levels.iter().filter_map(|level| level.role.point()).collect();
+        let round = self.path();
         let mut things = Vec::new();
         for (&key, thing) in self.things.iter().filter(|&(&key, _)| Some(key) != own) {
             if own.is_some_and(|own| thing.path.contains(&own)) {

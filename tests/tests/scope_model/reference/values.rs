@@ -1,6 +1,6 @@
 //! Futures that are polled by reference.
 
-use super::world::World;
+use super::world::{Happening, World};
 use super::{Awaited, Output, Task};
 
 /// A future that a body owns. One await has it at a time, from its first poll to its end, and the others wait until it goes;
@@ -14,12 +14,15 @@ pub(super) struct Value {
     waker: Option<usize>,
     /// Who polls it, of a shared one; with their wakers.
     users: Vec<(usize, usize)>,
-    /// The await that has it, and those that wait for it, with their wakers.
+    /// The await that has it.
     user: Option<usize>,
+    /// That one, and those that wait for it, with their wakers.
     waiting: Vec<(usize, usize)>,
     is_shared: bool,
     /// Moved away from its owner.
     is_taken: bool,
+    /// Where it was begun: by which await, in which task, under which token.
+    begun: Option<(usize, usize, Option<usize>)>,
 }
 
 impl Value {
@@ -48,6 +51,7 @@ impl World {
             waiting: Vec::new(),
             is_shared,
             is_taken: false,
+            begun: None,
         });
         self.values.len() - 1
     }
@@ -115,7 +119,8 @@ impl Using {
 
     fn try_poll(&mut self, world: &mut World, waker: usize) -> Option<Output> {
         let value = &mut world.values[self.value];
-        if std::mem::take(&mut self.take) && value.task.is_some() && value.user.is_none() && !value.is_taken {
+        let is_free = value.task.is_some() && value.user.is_none() && !value.is_taken;
+        if std::mem::take(&mut self.take) && !value.is_shared && is_free {
             (value.is_taken, self.has_taken) = (true, true);
         }
         if let Some(output) = &value.output {
@@ -127,11 +132,13 @@ impl Using {
         if value.is_shared {
             value.users.retain(|&(user, _)| user != self.id);
             value.users.push((self.id, waker));
-        } else if value.user.is_some_and(|user| user != self.id) {
+        } else {
+            // Who has it, too: its owner may drop it.
             value.waiting.retain(|&(user, _)| user != self.id);
             value.waiting.push((self.id, waker));
-            return None;
-        } else {
+            if value.user.is_some_and(|user| user != self.id) {
+                return None;
+            }
             value.user = Some(self.id);
         }
         let mut task = value.task.take().expect("looked at above");
@@ -142,7 +149,11 @@ impl Using {
         } else {
             waker
         };
+        self.note(world);
         let output = task.poll(world, waker);
+        if output.is_some() {
+            self.note_end(world);
+        }
         let value = &mut world.values[self.value];
         match &output {
             None => value.task = Some(task),
@@ -154,6 +165,32 @@ impl Using {
             world.wake_users_of(self.value);
         }
         output
+    }
+
+    /// It is going to be polled here.
+    fn note(&self, world: &mut World) {
+        let here = (self.id, world.task, world.frames.last().map(|frame| frame.token));
+        let value = &mut world.values[self.value];
+        let is_shared = value.is_shared;
+        if value.begun.get_or_insert(here).0 != self.id {
+            world.happened.insert(if is_shared {
+                Happening::Shared
+            } else {
+                Happening::ByReference
+            });
+        }
+    }
+
+    /// It has ended here.
+    fn note_end(&self, world: &mut World) {
+        let Some((_, task, token)) = world.values[self.value].begun else {
+            return;
+        };
+        if task != world.task {
+            world.happened.insert(Happening::EndedInAnotherTask);
+        } else if token != world.frames.last().map(|frame| frame.token) {
+            world.happened.insert(Happening::EndedInAnotherScope);
+        }
     }
 
     /// This await is over.

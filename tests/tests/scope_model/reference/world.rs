@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(super) known: Vec<usize>,
     pub(super) frames: Vec<Frame>,
     pub(super) wakers: Vec<Waker>,
+    /// The wakers of executors, which wake nobody outside.
+    executors: BTreeSet<usize>,
     registered: Vec<Registration>,
     asked: usize,
     pub(crate) log: Vec<Event>,
@@ -73,6 +75,28 @@ pub(crate) struct World {
     pub(crate) open: Option<usize>,
     /// A check point had to reckon with something that was not in the future that it awaited.
     pub(crate) outlived: bool,
+    /// What has happened in this run.
+    pub(crate) happened: BTreeSet<Happening>,
+    /// The task that is being polled.
+    pub(crate) task: usize,
+}
+
+/// Ways in which futures outlive an await, or are polled by others than their scope: what the programs are there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Happening {
+    /// A pending future was polled by a second await, by reference.
+    ByReference,
+    /// The same as a clone of a shared one.
+    Shared,
+    /// A crowd had pending members in a later iteration.
+    CrowdInALoop,
+    /// A future ended in another scope than the one it was begun in.
+    EndedInAnotherScope,
+    EndedInAnotherTask,
+    ExecutorInAScope,
+    /// A coroutine was suspended and resumed.
+    Coroutine,
+    CoroutineInAScope,
 }
 
 impl World {
@@ -149,6 +173,21 @@ impl World {
         let waker = self.new_waker();
         self.wakers[waker].is_of_a_task = true;
         waker
+    }
+
+    pub(super) fn new_executor(&mut self) -> usize {
+        let waker = self.new_waker();
+        self.executors.insert(waker);
+        waker
+    }
+
+    pub(super) fn end_executor(&mut self, waker: usize) {
+        self.executors.remove(&waker);
+    }
+
+    /// Is there something to do that nobody outside knows of?
+    pub(crate) fn is_executor_woken(&self) -> bool {
+        self.executors.iter().any(|&waker| self.wakers[waker].woken)
     }
 
     pub(super) fn new_point(&mut self) -> usize {

@@ -1,0 +1,62 @@
+//! Models of late tokens under loom: a region ends on one thread, and who rode on it goes on, or ends, on another.
+//!
+//! Run by `.ci/token-proof loom`. Without frames: what these do in a poll is called here by itself. A lost wake shows as a deadlock.
+
+use ::loom::thread::spawn;
+
+use super::*;
+use crate::pending::loom::Bell;
+
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = ::loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+fn late(waker: &Waker) -> Arc<LateToken> {
+    let root = StandIn::Made(CancellationToken::new());
+    Arc::new(LateToken::new(root, None, None, waker))
+}
+
+#[test]
+fn l16_who_was_polled_elsewhere_finds_that_what_it_rode_on_has_ended() {
+    explore(|| {
+        let late = late(&Bell::with_waker().1);
+        let rider = Arc::clone(&late);
+        let thread = spawn(move || {
+            let stand_in = rider.token();
+            drop(rider);
+            stand_in
+        });
+        LateToken::end(late, CancellationToken::cancel);
+        assert!(thread.join().unwrap().is_cancelled());
+    });
+}
+
+#[test]
+fn l11_who_rides_is_woken_once_the_token_is_cancelled() {
+    explore(|| {
+        let (bell, waker) = Bell::with_waker();
+        let (late, rider) = {
+            let late = late(&waker);
+            (Arc::clone(&late), late)
+        };
+        let thread = spawn(move || {
+            bell.wait();
+            assert!(rider.made().is_some_and(|token| token.is_cancelled()));
+        });
+        LateToken::end(late, CancellationToken::cancel);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn whoever_makes_the_token_there_is_one() {
+    explore(|| {
+        let late = late(&Bell::with_waker().1);
+        let rider = Arc::clone(&late);
+        let thread = spawn(move || rider.token());
+        let token = late.token();
+        assert!(token == thread.join().unwrap());
+    });
+}

@@ -1,0 +1,239 @@
+//! What the error of a check point tells of both its ends (CONTRACT §7).
+
+use std::future::pending;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use cancelable::{
+    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, check, guard, propagate, race, thread,
+};
+use futures::executor::block_on;
+
+type Outcome<T = ()> = Result<T, Cancelled>;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+/// A scope that is called so, in which one without a name notices what happens to it.
+fn noticed_in(name: &'static str, cancel: impl FnOnce(&CancellationToken)) -> Cancelled {
+    let outcome: Outcome = Scope::new().name(name).run_sync_with(|token| {
+        cancel(token);
+        Scope::new().run_sync(check)
+    });
+    outcome.unwrap_err()
+}
+
+#[test]
+fn every_reason_names_the_scope_that_it_ended() {
+    let cancelled = noticed_in("import", CancellationToken::cancel);
+    assert_eq!(cancelled.scope_name(), Some("import"));
+    assert_eq!(
+        cancelled.reason().to_string(),
+        "cancelled on request (scope \"import\")"
+    );
+    assert!(
+        cancelled
+            .to_string()
+            .starts_with("cancelled (scope \"import\"), requested at "),
+        "{cancelled}"
+    );
+
+    let texts = [
+        (CancelReason::shutdown(), "shutting down (scope \"import\")"),
+        (CancelReason::signal(15), "received SIGTERM (scope \"import\")"),
+        (CancelReason::from("enough"), "enough (scope \"import\")"),
+        (
+            CancelReason::shutdown().with_message("deploy"),
+            "shutting down (scope \"import\"): deploy",
+        ),
+    ];
+    for (reason, text) in texts {
+        let cancelled = noticed_in("import", |token| assert!(token.cancel_with(reason)));
+        assert_eq!(cancelled.reason().to_string(), text);
+        assert_eq!(cancelled.scope_name(), Some("import"));
+    }
+}
+
+#[test]
+fn one_value_that_cancels_two_scopes_names_each() {
+    let reason = CancelReason::shutdown();
+    for name in ["first", "second"] {
+        let cancelled = noticed_in(name, |token| assert!(token.cancel_with(reason.clone())));
+        assert_eq!(cancelled.scope_name(), Some(name));
+        assert!(cancelled.reason().to_string().contains(name));
+    }
+    assert_eq!(reason.to_string(), "shutting down");
+}
+
+#[test]
+fn what_is_no_scope_or_has_no_name_is_not_named() {
+    let token = CancellationToken::new();
+    let outcome: Outcome = Scope::new().name("reader").parent(&token).run_sync(|| {
+        token.cancel();
+        check()
+    });
+    let cancelled = outcome.unwrap_err();
+    assert_eq!(cancelled.scope_name(), None);
+    assert_eq!(cancelled.scope_path().to_string(), "reader");
+    assert!(
+        cancelled.to_string().starts_with("cancelled, requested at "),
+        "{cancelled}"
+    );
+
+    let outcome: Outcome = Scope::new()
+        .name("outer")
+        .run_sync(|| Scope::new().timeout(Duration::ZERO).run_sync(check));
+    assert_eq!(
+        outcome.unwrap_err().scope_name(),
+        None,
+        "the one whose timeout it was has none"
+    );
+
+    // A branch that loses.
+    let mut lost = None;
+    let outcome: Outcome = block_on(Scope::new().name("outer").run(async {
+        let loser = async {
+            lost = guard(pending::<()>()).await.err();
+            Ok(())
+        };
+        race((loser, async { Ok(()) })).await
+    }));
+    assert!(outcome.is_ok());
+    let lost = lost.unwrap();
+    assert_eq!((lost.kind(), lost.scope_name()), (ReasonKind::Superseded, None));
+    assert!(lost.to_string().contains(", begun at "), "{lost}");
+}
+
+#[test]
+fn a_token_that_is_linked_is_like_a_parent() {
+    let linked = CancellationToken::new();
+    let outcome: Outcome = Scope::new().name("listens").link(linked.clone()).run_sync(|| {
+        linked.cancel();
+        check()
+    });
+    assert_eq!(outcome.unwrap_err().scope_name(), None);
+
+    let outcome: Outcome = Scope::new().name("owner").run_sync_with(|owner| {
+        Scope::new()
+            .name("listens")
+            .detached()
+            .link(owner.clone())
+            .run_sync(|| {
+                owner.cancel();
+                check()
+            })
+    });
+    assert_eq!(outcome.unwrap_err().scope_name(), Some("owner"));
+}
+
+#[test]
+fn a_scope_that_is_dropped_says_so_and_where_it_began() {
+    let (tell, told) = std::sync::mpsc::channel();
+    {
+        let scope = Scope::new().name("upload").run_with(|token| async move {
+            token
+                .on_cancel(move |reason| tell.send(reason.clone()).unwrap())
+                .detach();
+            pending::<Outcome>().await
+        });
+        let mut scope = pin!(scope);
+        assert!(
+            scope
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    }
+    assert_eq!(
+        told.recv().unwrap().to_string(),
+        "dropped before it finished (scope \"upload\")"
+    );
+
+    // Also if nobody needed its token before.
+    struct Asks;
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let cancelled = check().unwrap_err();
+            assert_eq!(cancelled.scope_name(), Some("upload"));
+            assert_eq!(cancelled.scope_path().to_string(), "upload");
+            assert!(cancelled.to_string().contains(", begun at "), "{cancelled}");
+        }
+    }
+    let mut scope = Box::pin(Scope::new().name("upload").run(async {
+        let _asks = Asks;
+        pending::<Outcome>().await
+    }));
+    let poll: Poll<Outcome> = scope.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(poll.is_pending());
+}
+
+#[test]
+fn the_path_leads_through_threads_and_closures() {
+    let outcome: Outcome = cancel_scope!(name = "serve", token = token, {
+        let token = token.clone();
+        let job = thread::spawn(move || {
+            cancel_scope!(name = "request", {
+                let carried = propagate(|| {
+                    Scope::new().name("load").run_sync(|| {
+                        token.cancel();
+                        check()
+                    })
+                });
+                // Whoever calls it, it runs where it was wrapped.
+                cancel_scope!(name = "elsewhere", detached, { carried() })
+            })
+        });
+        job.join().unwrap()
+    });
+    let cancelled = outcome.unwrap_err();
+    assert_eq!(cancelled.scope_name(), Some("serve"));
+    assert_eq!(
+        cancelled.scope_path().into_iter().collect::<Vec<_>>(),
+        ["serve", "request", "load"]
+    );
+}
+
+#[test]
+fn a_deadline_s_latency_is_counted_from_the_deadline_on() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let outcome: Outcome = Scope::new()
+            .timeout(LONG)
+            .run(async {
+                // It keeps the thread for so long, as far as this clock goes.
+                tokio::time::advance(LONG + Duration::from_secs(7)).await;
+                check()
+            })
+            .await;
+        let latency = outcome.unwrap_err().latency();
+        assert!(
+            latency >= Duration::from_secs(7) && latency < Duration::from_secs(8),
+            "{latency:?}"
+        );
+    });
+}
+
+#[test]
+fn text_from_outside_keeps_to_its_line() {
+    let reason =
+        CancelReason::error(std::io::Error::other("no\nsuch \u{1b}[2Jthing")).with_message("x".repeat(5_000) + "\r");
+    let cancelled = noticed_in("a\nb", |token| assert!(token.cancel_with(reason)));
+    for text in [
+        cancelled.to_string(),
+        format!("{cancelled:?}"),
+        cancelled.reason().to_string(),
+    ] {
+        assert!(!text.contains(char::is_control), "{text:?}");
+        assert!(text.contains("a\u{fffd}b"), "{text}");
+        assert!(text.chars().count() < 3_500, "{}", text.chars().count());
+    }
+    assert_eq!(
+        cancelled.scope_name(),
+        Some("a\nb"),
+        "the name itself is as it was given"
+    );
+}

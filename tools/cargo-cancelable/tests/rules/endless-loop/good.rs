@@ -1,0 +1,37 @@
+use cancelable::{Cancelled, cancelable};
+
+#[cancelable]
+async fn serve(jobs: Jobs) -> Result<(), Cancelled> {
+    cancelable::tokio::spawn(async move {
+        loop {
+            cancelable::guard(jobs.take()).await?;
+        }
+    });
+    cancelable::thread::spawn(|| {
+        loop {
+            if !step() {
+                break;
+            }
+        }
+    });
+    cancelable::thread::spawn(move || -> Option<()> {
+        loop {
+            jobs.recv().ok()?;
+        }
+    });
+    // This one has check points.
+    loop {
+        jobs.take().await;
+    }
+}
+
+// Nobody annotated calls it.
+fn forever() -> ! {
+    loop {
+        step();
+    }
+}
+
+fn step() -> bool {
+    true
+}
