@@ -291,12 +291,12 @@ fn l25_what_a_scope_adds_to_a_future_does_not_depend_on_its_body() {
         in_current_scope 24,
         shield 24,
         instrument 40,
-        race 88,
-        try_join 88,
+        race 96,
+        try_join 96,
         run 112,
         run_with 120,
         shield_timeout 112,
         cancel_scope 128,
-        finally 328,
+        finally 336,
     }
 }

@@ -176,10 +176,10 @@ pub(crate) struct Frame<'a> {
 impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn new(token: &'a CancellationToken, about: &'a About, waker: Option<&'a Waker>) -> Self {
-        Self::with(token.state_ref(), TokenOf::Made(token), about, waker)
+        Self::with(token.state_ref(), TokenOf::Made(token), about, waker, Task::ANY)
     }
 
-    /// A frame whose token has not been made: until then check points ask `state`, which must not be quiet if the token
+    /// A frame, of this task alone, whose token has not been made: until then check points ask `state`, which must not be quiet if the token
     /// would be cancelled or want attention.
     #[inline]
     pub(crate) fn lazy(
@@ -187,18 +187,19 @@ impl<'a> Frame<'a> {
         state: StateRef<'a>,
         about: &'a About,
         waker: Option<&'a Waker>,
+        task: Task,
     ) -> Self {
-        Self::with(state, TokenOf::Lazy(token), about, waker)
+        Self::with(state, TokenOf::Lazy(token), about, waker, task)
     }
 
     #[inline(always)]
-    fn with(state: StateRef<'a>, token: TokenOf<'a>, about: &'a About, waker: Option<&'a Waker>) -> Self {
+    fn with(state: StateRef<'a>, token: TokenOf<'a>, about: &'a About, waker: Option<&'a Waker>, task: Task) -> Self {
         Self {
             state: Cell::new(observed(state)),
             token,
             about,
             waker,
-            task: Task::ANY,
+            task,
             outer: Cell::new(ptr::null()),
             is_unasked: Cell::new(false),
         }

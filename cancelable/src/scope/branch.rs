@@ -163,7 +163,7 @@ impl<F: Future, U> Branch<F, U> {
             let dropped = Dropped { stand_in, location };
             let unmade = Unmade::dropped(&dropped, About::ROUND);
             let (_, body) = this.region.places();
-            Frame::lazy(&unmade, unmade.state(), About::ROUND, None).enter(|| clear(body));
+            Frame::lazy(&unmade, unmade.state(), About::ROUND, None, Task::ANY).enter(|| clear(body));
         }
     }
 }

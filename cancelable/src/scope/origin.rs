@@ -275,7 +275,7 @@ pub(super) struct Unmade<'a, O> {
 
 impl<'a, O: Origin> Unmade<'a, O> {
     /// Of a region that begins, with its place for what is shared with those who ride; or of a sync one.
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(
         origin: &'a O,
         about: &'a About,
@@ -304,7 +304,7 @@ impl<'a, O: Origin> Unmade<'a, O> {
     }
 
     /// In a later poll than the first. Of what rides, this is the frame outside.
-    #[inline(always)]
+    #[inline]
     pub(super) fn pending(
         standing: Standing<'a>,
         outer: Option<&'a Frame<'_>>,

@@ -233,7 +233,7 @@ impl<O, F, S: HasState> Region<O, F, S> {
                 let (stand_in, location) = (live.stand_in(token), live.nature.location);
                 let dropped = Dropped { stand_in, location };
                 let unmade = Unmade::dropped(&dropped, &live.nature.about);
-                let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, None);
+                let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, None, Task::ANY);
                 panics.run(|| {
                     frame.enter(|| clear(body.as_mut()));
                 });
@@ -279,24 +279,24 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.state.live().is_begun {
+        let live = self.state.live();
+        let poll = if !live.is_begun {
+            self.as_mut().first_poll(cx, end)
+        } else if live.is_unmade {
+            self.as_mut().poll_unmade(cx, end)
+        } else {
             return self.poll_begun(cx, end);
-        }
-        let poll = self.as_mut().first_poll(cx, end);
+        };
         self.followed(poll, cx)
     }
 
-    /// A later poll than the first.
+    /// A later poll than the first, of one that has its token.
     #[inline]
     fn poll_begun<R>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.state.live().is_unmade {
-            let poll = self.as_mut().poll_unmade(cx, end);
-            return self.followed(poll, cx);
-        }
         let this = self.as_mut().parts();
         let live = this.live;
         let registered = this.registered.into_ref();
@@ -481,7 +481,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         }
         let late = Cell::from_mut(&mut live.late);
         let mut unmade = Unmade::pending(standing, outer, origin, &live.nature.about, late, live.looks);
-        let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker())).of(live.task);
+        let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker()), live.task);
         let unwinding = OnUnwind {
             frame: &frame,
             nature: &live.nature,
@@ -652,7 +652,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer, &glance);
             let late = Cell::from_mut(&mut live.late);
             let mut unmade = Unmade::new(origin, &nature.about, outer, Some(late));
-            let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker())).of(task);
+            let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker()), task);
             let unwinding = OnUnwind {
                 frame: &frame,
                 nature,

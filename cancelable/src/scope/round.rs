@@ -163,7 +163,7 @@ impl Round<'_, '_> {
                 location,
             };
             let mut unmade = Unmade::new(&of_branch, About::ROUND, outer, None);
-            let frame = Frame::lazy(&unmade, unmade.state(), About::ROUND, Some(self.cx.waker())).of(task);
+            let frame = Frame::lazy(&unmade, unmade.state(), About::ROUND, Some(self.cx.waker()), task);
             let unwinding = OnUnwind {
                 frame: &frame,
                 location,
