@@ -374,7 +374,7 @@ fn a_branch_that_gets_a_state_does_not_take_over_the_task_of_the_one_that_had_it
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(async {
         // It leaves its state to the thread.
-        let first = tokio::spawn(Scope::new().run(async { Ok::<_, Cancelled>(ready_after(1, ()).await) }));
+        let first = tokio::spawn(Scope::new().run(async { ready_after(1, Ok::<(), Cancelled>(())).await }));
         first.await.unwrap().unwrap();
         let token = CancellationToken::new();
         let second = tokio::spawn(token.clone().scope(async {
