@@ -13,7 +13,8 @@
 //! polls only those of its futures that were woken has nothing to poll until then, with a budget that is new. So before such
 //! a poll a ticket joins the queue of those to be woken, which is gone through from its end; who has been put off is so until
 //! the ticket comes back. (Not before a poll that begins uncancelled: if that uses up the budget, and the cancel comes before
-//! tokio has woken whom it made to wait, those are not waited for.)
+//! tokio has woken whom it made to wait, those are not waited for. Nor before the poll in which a branch of a race learns that it has
+//! lost: if that uses up the budget, the ticket joins behind them.)
 //!
 //! A future may go on without end, or, without the feature, wake itself without end. So there is a bound. It is
 //! for what a check point finds out by itself; one outside it, in the same task, waits for it without a bound of its own.
@@ -87,6 +88,11 @@ impl Starved {
         }
     }
 
+    /// The poll began when so many had been [put off](put_off_so_far).
+    pub(crate) fn since(self, put_off_before: usize) -> Self {
+        Self { put_off_before, ..self }
+    }
+
     /// The future has been polled and was pending, and the check point would fail for it.
     pub(crate) fn ask<F: Future>(&mut self, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
         if PUT_OFF.get() != self.put_off_before {
@@ -119,6 +125,36 @@ impl Starved {
         let late = self.late.clone();
         *put_off = PutOff { polls, late };
         true
+    }
+}
+
+/// To be handed to [`ask_once`] after the poll.
+#[inline]
+pub(crate) fn put_off_so_far() -> usize {
+    PUT_OFF.get()
+}
+
+/// Has the task used up its budget, so that what was pending in this poll may be ready? If tokio cannot be asked: no, for most runtimes
+/// have none.
+#[inline]
+pub(crate) fn may_be() -> bool {
+    #[cfg(feature = "tokio")]
+    return !tokio::task::coop::has_budget_remaining();
+    #[cfg(not(feature = "tokio"))]
+    false
+}
+
+/// As [`Starved::ask`], for a future that loses nothing if it is asked without a ticket, and polled again with one if it is starved.
+#[inline]
+pub(crate) fn ask_once<F: Future>(
+    put_off_before: usize,
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> (Poll<F::Output>, bool) {
+    if PUT_OFF.get() == put_off_before {
+        is_starved(future, cx)
+    } else {
+        (Poll::Pending, true)
     }
 }
 
@@ -220,6 +256,7 @@ mod of_tokio {
 }
 
 #[cfg(feature = "tokio")]
+#[inline]
 fn is_starved<F: Future>(_future: Pin<&mut F>, _cx: &mut Context<'_>) -> (Poll<F::Output>, bool) {
     (Poll::Pending, !tokio::task::coop::has_budget_remaining())
 }

@@ -1,6 +1,6 @@
 //! `race` and `try_join`: winners are kept, losers get out in good order.
 
-use std::future::{Future, pending, ready};
+use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -10,6 +10,8 @@ use cancelable::__private::Site;
 use cancelable::{
     CancellationToken, Cancelled, ReasonKind, Scope, check, current, guard, race, shield, sleep, try_join,
 };
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use tests::step::Driven;
 use tests::{on_every_runtime, poll_once, ready_after};
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
@@ -286,4 +288,161 @@ fn both_are_send_if_their_branches_are() {
     ));
     fn is_future(_: &impl Future) {}
     is_future(&local);
+}
+
+/// A branch that asks for nothing until it is told to: then for its token.
+fn asks_later(asks: Arc<Mutex<bool>>, token: Arc<Mutex<CancellationToken>>) -> impl Future<Output = u32> {
+    poll_fn(move |_| {
+        if *asks.lock().unwrap() {
+            *token.lock().unwrap() = current();
+        }
+        Poll::Pending
+    })
+}
+
+#[test]
+fn a_race_that_is_polled_elsewhere_stays_below_the_token_that_it_began_under() {
+    for is_asked_before in [false, true] {
+        let [home, other] = [(); 2].map(|()| CancellationToken::new());
+        let asks = Arc::new(Mutex::new(is_asked_before));
+        let token = Arc::new(Mutex::new(CancellationToken::never()));
+        let mut race = Box::pin(race((asks_later(asks.clone(), token.clone()), pending())));
+        assert!(poll_once(&mut Box::pin(home.scope(race.as_mut()))).is_pending());
+        *asks.lock().unwrap() = true;
+        assert!(poll_once(&mut Box::pin(other.scope(race.as_mut()))).is_pending());
+        let token = token.lock().unwrap().clone();
+        other.cancel();
+        assert!(!token.is_cancelled());
+        home.cancel();
+        assert!(token.is_cancelled());
+    }
+}
+
+#[test]
+fn l11_a_race_that_is_carried_off_is_woken_by_the_token_that_it_began_under() {
+    let home = CancellationToken::new();
+    let mut race = Box::pin(race((guard(pending::<()>()), guard(pending()))));
+    assert!(poll_once(&mut Box::pin(home.scope(race.as_mut()))).is_pending());
+    // No scope here.
+    let mut task = Driven::new(race);
+    assert!(task.run().is_pending());
+    home.cancel();
+    assert!(task.is_woken());
+    assert!(matches!(task.run(), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+}
+
+#[test]
+fn l11_a_race_that_is_put_among_others_in_its_second_poll_is_woken_there() {
+    let token = CancellationToken::new();
+    let mut task = Driven::new(token.scope(async {
+        let mut race = Box::pin(race((guard(pending::<()>()), guard(pending()))));
+        assert!(futures::poll!(race.as_mut()).is_pending());
+        FuturesUnordered::from_iter([race]).next().await.unwrap()
+    }));
+    assert!(task.run().is_pending());
+    token.cancel();
+    assert!(matches!(task.run(), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+}
+
+#[test]
+fn each_branch_that_asks_in_one_poll_gets_a_token_of_its_own_and_the_last_does_not_get_another_ones() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let branch = |polls: usize| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let before = current();
+            ready_after(polls, ()).await;
+            assert_eq!(current(), before);
+            seen.lock().unwrap().push(before);
+            Ok::<_, Cancelled>(())
+        }
+    };
+    let all = try_join((branch(0), branch(2), branch(0), branch(1), async {
+        ready_after(2, Ok::<_, Cancelled>(())).await
+    }));
+    assert!(Driven::new(all).run().is_ready());
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    let distinct: std::collections::HashSet<_> = seen.iter().cloned().collect();
+    assert_eq!((seen.len(), distinct.len()), (4, 4));
+    for token in seen {
+        assert_eq!(tests::kind(&token), Some(ReasonKind::ScopeEnded));
+    }
+}
+
+#[test]
+fn a_branch_that_gets_a_state_does_not_take_over_the_task_of_the_one_that_had_it_before() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = runtime.block_on(async {
+        // It leaves its state to the thread.
+        let first = tokio::spawn(Scope::new().run(async { ready_after(1, Ok::<(), Cancelled>(())).await }));
+        first.await.unwrap().unwrap();
+        let token = CancellationToken::new();
+        let second = tokio::spawn(token.clone().scope(async {
+            let asks = async {
+                let _ = current();
+                guard(pending::<()>()).await
+            };
+            race((asks, pending())).await
+        }));
+        tokio::task::yield_now().await;
+        token.cancel();
+        second.await.unwrap()
+    });
+    assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Manual);
+}
+
+#[test]
+fn l21_panics_of_several_branches_and_of_destructors_let_the_others_out() {
+    struct PanicsInDrop;
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            panic!("in a destructor");
+        }
+    }
+    let log = Log::default();
+    let mut future = Box::pin(race((
+        async {
+            let _panics = PanicsInDrop;
+            pending().await
+        },
+        loser(Arc::clone(&log)),
+        async {
+            ready_after(1, ()).await;
+            Ok(1)
+        },
+    )));
+    let panic = loop {
+        match catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))) {
+            Ok(poll) => assert!(poll.is_pending()),
+            Err(panic) => break panic,
+        }
+    };
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"in a destructor"));
+    assert_eq!(*log.lock().unwrap(), ["cleaned up"]);
+}
+
+#[test]
+fn l21_what_is_left_of_a_branch_that_panics_is_dropped_under_its_token() {
+    struct Sees(Arc<Mutex<Option<ReasonKind>>>);
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() = tests::kind(&current());
+        }
+    }
+    struct PanicsInPoll {
+        _sees: Sees,
+    }
+    impl Future for PanicsInPoll {
+        type Output = ();
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<()> {
+            panic!("on purpose");
+        }
+    }
+    let seen = Arc::default();
+    let mut future = Box::pin(race((PanicsInPoll {
+        _sees: Sees(Arc::clone(&seen)),
+    },)));
+    catch_unwind(AssertUnwindSafe(|| poll_once(&mut future))).unwrap_err();
+    drop(future);
+    assert_eq!(*seen.lock().unwrap(), Some(ReasonKind::Dropped));
 }

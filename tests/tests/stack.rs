@@ -214,8 +214,8 @@ fn l25_a_scope_has_a_large_body_on_the_stack_as_often_as_is_said() {
         finally 9,
         shield_timeout 10,
         shield_macro_timeout 10,
-        race 13,
-        try_join 13,
+        race 14,
+        try_join 14,
     }
 }
 
@@ -291,12 +291,12 @@ fn l25_what_a_scope_adds_to_a_future_does_not_depend_on_its_body() {
         in_current_scope 24,
         shield 24,
         instrument 40,
-        race 64,
-        try_join 64,
+        race 96,
+        try_join 96,
         run 112,
         run_with 120,
         shield_timeout 112,
         cancel_scope 128,
-        finally 328,
+        finally 336,
     }
 }

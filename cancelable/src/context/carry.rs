@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::current::current;
 use super::slot::{self, About, Frame, Outside};
-use crate::path::{Path, ScopePath};
+use crate::path::ScopePath;
 use crate::runtime::Task;
 use crate::token::CancellationToken;
 
@@ -55,7 +55,7 @@ impl Context {
         about: About {
             outside: Outside::Stranger,
             name: None,
-            above: Path::none(),
+            above: crate::path::Path::none(),
             grace: None,
             catches: Some(false),
         },

@@ -20,4 +20,4 @@ pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use inside::Inside;
 pub(crate) use late::{Due, LateToken, StandIn};
 pub(crate) use notes::{Mark, is_noted_since, mark};
-pub(crate) use slot::{About, Frame, LazyToken, Outlook, Outside, Polled, with as with_frame, with_frame_of};
+pub(crate) use slot::{About, Frame, LazyToken, Outlook, Outside, Polled, task_of, with as with_frame, with_frame_of};

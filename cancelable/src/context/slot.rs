@@ -60,6 +60,8 @@ pub(crate) struct About {
 impl About {
     /// Of a frame whose token was given.
     pub(crate) const GIVEN: &'static Self = &Self::nothing(Outside::Stranger);
+    /// Of the code round it, and nothing else.
+    pub(crate) const ROUND: &'static Self = &Self::nothing(Outside::Round);
     /// Of a shield.
     pub(crate) const SHIELD: &'static Self = &Self::nothing(Outside::Shielded);
 
@@ -167,15 +169,17 @@ pub(crate) struct Frame<'a> {
     /// In which it was entered. Those that are driven from within are not cancelled by it.
     task: Task,
     outer: Cell<*const Frame<'static>>,
+    /// Its state wants attention so that who asks first is noticed; then it is that of the frame outside.
+    is_unasked: Cell<bool>,
 }
 
 impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn new(token: &'a CancellationToken, about: &'a About, waker: Option<&'a Waker>) -> Self {
-        Self::with(token.state_ref(), TokenOf::Made(token), about, waker)
+        Self::with(token.state_ref(), TokenOf::Made(token), about, waker, Task::ANY)
     }
 
-    /// A frame whose token has not been made: until then check points ask `state`, which must not be quiet if the token
+    /// A frame, of this task alone, whose token has not been made: until then check points ask `state`, which must not be quiet if the token
     /// would be cancelled or want attention.
     #[inline]
     pub(crate) fn lazy(
@@ -183,19 +187,21 @@ impl<'a> Frame<'a> {
         state: StateRef<'a>,
         about: &'a About,
         waker: Option<&'a Waker>,
+        task: Task,
     ) -> Self {
-        Self::with(state, TokenOf::Lazy(token), about, waker)
+        Self::with(state, TokenOf::Lazy(token), about, waker, task)
     }
 
     #[inline(always)]
-    fn with(state: StateRef<'a>, token: TokenOf<'a>, about: &'a About, waker: Option<&'a Waker>) -> Self {
+    fn with(state: StateRef<'a>, token: TokenOf<'a>, about: &'a About, waker: Option<&'a Waker>, task: Task) -> Self {
         Self {
             state: Cell::new(observed(state)),
             token,
             about,
             waker,
-            task: Task::ANY,
+            task,
             outer: Cell::new(ptr::null()),
+            is_unasked: Cell::new(false),
         }
     }
 
@@ -203,6 +209,34 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     pub(crate) fn of(self, task: Task) -> Self {
         Self { task, ..self }
+    }
+
+    /// From now on, has nobody asked whether it is cancelled, or for its token? For one whose token is made below that of the frame
+    /// outside.
+    #[inline(always)]
+    pub(crate) fn await_question(&self) {
+        self.state.set(StateRef::wants_attention());
+        self.is_unasked.set(true);
+    }
+
+    /// Has nobody since?
+    #[inline(always)]
+    pub(crate) fn is_unasked(&self) -> bool {
+        self.is_unasked.get()
+    }
+
+    /// Somebody asks.
+    #[cold]
+    fn asked(&self) {
+        if self.is_unasked.take() {
+            if let Some(outer) = self.outer() {
+                outer.asked();
+            }
+            if let TokenOf::Lazy(token) = self.token {
+                let state = token.outlook().map_or(StateRef::wants_attention(), Outlook::state);
+                self.state.set(observed(state));
+            }
+        }
     }
 
     /// Is the code now running that of the frame's task? Those of others have no ambient token: they were started elsewhere, and run
@@ -306,6 +340,7 @@ impl<'a> Frame<'a> {
         match self.token {
             TokenOf::Made(token) => token,
             TokenOf::Lazy(token) => {
+                self.is_unasked.set(false);
                 if token.wants_outer() {
                     self.make_outer_tokens();
                 }
@@ -412,6 +447,12 @@ impl<'a> Frame<'a> {
     }
 
     fn looks_clear_at(&self, glance: Option<&Glance>) -> bool {
+        if self.is_unasked() {
+            self.asked();
+            if self.is_quiet() {
+                return true;
+            }
+        }
         match self.token {
             // An observer is to see every check point.
             TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(glance),
@@ -436,7 +477,9 @@ impl<'a> Frame<'a> {
     }
 
     /// Until when what hangs below this frame is certainly not cancelled from outside. `None`: that cannot be told.
-    pub(crate) fn outlook(&self) -> Option<Outlook<'_>> {
+    pub(crate) fn outlook(&self) -> Option<Outlook<'a>> {
+        // What hangs below it asks for it.
+        self.asked();
         match self.token {
             TokenOf::Made(token) => Some(Outlook::of(token.state_ref())),
             TokenOf::Lazy(token) => token.outlook(),
@@ -499,7 +542,7 @@ impl<'a> Frame<'a> {
 
     /// Has the cancel reached the frame outside, too, so that what is loose there goes when a check point fails here?
     fn is_cancelled_with(&self, outer: &Frame<'_>) -> bool {
-        let is_cancelled = || !outer.is_quiet() && outer.token().is_marked();
+        let is_cancelled = || outer.is_marked();
         match self.about.outside {
             Outside::Round => is_cancelled(),
             Outside::Shielded => false,
@@ -509,6 +552,17 @@ impl<'a> Frame<'a> {
                 is_cancelled() && causes().is_some_and(|(here, there)| Arc::ptr_eq(&here, &there))
             }
         }
+    }
+
+    /// Has a cancel reached the code round this frame, so that what is loose there goes with what ends here?
+    #[inline]
+    pub(crate) fn is_cancelled_round(&self) -> bool {
+        self.outer().is_some_and(Frame::is_marked)
+    }
+
+    /// Has its token been cancelled, as far as has been noticed?
+    fn is_marked(&self) -> bool {
+        !self.is_clear(true) && self.token().is_marked()
     }
 
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
@@ -681,6 +735,15 @@ impl Drop for Polled {
 #[inline]
 pub(crate) fn with_frame_of<R>(task: Task, f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     with(|frame| f(frame.filter(|frame| frame.task.is(task))))
+}
+
+/// The task that is being polled with this waker. If the innermost frame's poll was given the very same, it is that one's.
+#[inline]
+pub(crate) fn task_of(waker: &Waker) -> Task {
+    with(|frame| match frame {
+        Some(frame) if frame.wakes(waker) => frame.task,
+        _ => Task::current(),
+    })
 }
 
 /// As [`Frame::note`], in the innermost frame.

@@ -102,6 +102,29 @@ impl Before {
         poll
     }
 
+    /// The same, of what has been polled already, in another frame, and is pending.
+    pub(crate) fn go_on<F: Future>(
+        &mut self,
+        inside: &mut Inside,
+        inner: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        if self.may_fail {
+            self.poll_again(inside, inner, cx)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// The poll began when so many foreign waiters had got out, and so many had been [put off](crate::starved::put_off_so_far).
+    pub(crate) fn since(self, got_out: u32, put_off: usize) -> Self {
+        Self {
+            got_out,
+            starved: self.starved.since(put_off),
+            ..self
+        }
+    }
+
     #[inline(never)]
     fn poll_again<F: Future>(
         &mut self,

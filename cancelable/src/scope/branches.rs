@@ -3,200 +3,195 @@
 //! Whichever branch decides, the others are cancelled and driven to their end; nothing is dropped that could still get
 //! out by itself. A panic decides as well, and goes on when the others are out.
 
-use std::any::Any;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::mem;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::ops::ControlFlow;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::nature::Nature;
-use super::origin::Child;
-use super::region::Region;
-use crate::context::{About, with_frame};
+use super::branch::{Branch, Rule};
+use super::region::Since;
+use super::round::{Branches, PANICKED, Round, Visitor};
+use crate::context::{StandIn, task_of, with_frame, with_frame_of};
+use crate::runtime::Task;
+use crate::starved;
+use crate::token::CancellationToken;
 use crate::unwind::FirstPanic;
 
-/// Which outputs end the other branches. A type rather than a function pointer, whose higher-ranked signature keeps
-/// rustc from seeing that a spawned future is `Send` where outputs borrow.
-pub trait Rule<T> {
-    /// What has happened then, for those who are cancelled by it.
-    const DECIDED: &'static str;
-
-    fn decides(output: &T) -> bool;
-}
-
 pin_project_lite::pin_project! {
-    /// One future in a scope of its own, with a place for its output.
-    pub struct Branch<F: Future, U> {
+    /// A set of branches, and what has become of them.
+    pub struct Together<S>
+    where
+        S: Branches,
+    {
         #[pin]
-        region: Region<Child, F>,
-        state: State<F::Output>,
-        rule: PhantomData<U>,
-    }
-}
-
-enum State<T> {
-    Running,
-    /// Ended with this output.
-    Output(T),
-    /// Ended without: cancelled, superseded before it started, or panicked.
-    Over,
-}
-
-/// How a branch came out of one poll.
-#[derive(Debug)]
-pub enum Step {
-    Pending,
-    /// It has ended, now or in an earlier poll; with an output that decides, or not.
-    Ended {
-        decides: bool,
-    },
-    Panicked(Box<dyn Any + Send>),
-}
-
-/// A branch, whatever its future. Lent, never owned, so that the set of branches keeps its own auto traits.
-pub trait AnyBranch {
-    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step;
-    /// Another branch has decided; or else it has panicked.
-    fn supersede(self: Pin<&mut Self>, has_panicked: bool);
-}
-
-/// Several branches; numbered from 0 in order.
-pub trait Branches {
-    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>));
-}
-
-impl<F: Future, U> Branch<F, U> {
-    pub(super) fn new(f: F, location: &'static Location<'static>) -> Self {
-        let nature = Nature {
-            // Not before it is superseded: a cancel from outside is for the check point outside to notice, for a branch
-            // that gave up would leave the whole without an output, and, where it has to finish, without an end.
-            is_check_point: false,
-            owns_token: true,
-            shields: false,
-            about: About::default(),
-            location,
-        };
-        Self {
-            region: Region::new(Child, nature, f),
-            state: State::Running,
-            rule: PhantomData,
-        }
+        pub(super) set: S,
+        pub(super) story: Story,
     }
 
-    pub(super) fn take_output(self: Pin<&mut Self>) -> Option<F::Output> {
-        match std::mem::replace(self.project().state, State::Over) {
-            State::Output(output) => Some(output),
-            _ => None,
-        }
-    }
-}
-
-impl<F: Future, U: Rule<F::Output>> AnyBranch for Branch<F, U> {
-    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step {
-        let mut this = self.project();
-        match this.state {
-            State::Running => {}
-            State::Output(output) => {
-                return Step::Ended {
-                    decides: U::decides(output),
-                };
-            }
-            State::Over => return Step::Ended { decides: false },
-        }
-        // What a losing branch may take to get out is what the scope outside grants.
-        let grace = with_frame(|frame| frame.and_then(|frame| frame.grace()));
-        this.region.as_mut().set_grace(grace);
-        let region = this.region.as_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| region.poll_region(cx, |result| result)));
-        match polled {
-            Ok(Poll::Pending) => Step::Pending,
-            Ok(Poll::Ready(Ok(output))) => {
-                let decides = U::decides(&output);
-                *this.state = State::Output(output);
-                Step::Ended { decides }
-            }
-            Ok(Poll::Ready(Err(_))) => {
-                *this.state = State::Over;
-                Step::Ended { decides: false }
-            }
-            Err(panic) => {
-                *this.state = State::Over;
-                Step::Panicked(panic)
-            }
-        }
-    }
-
-    fn supersede(self: Pin<&mut Self>, has_panicked: bool) {
-        if matches!(self.state, State::Running) {
-            let this = self.project();
-            let why = if has_panicked {
-                "another branch panicked"
-            } else {
-                U::DECIDED
-            };
-            if !this.region.supersede(why) {
-                *this.state = State::Over;
+    impl<S> PinnedDrop for Together<S>
+    where
+        S: Branches,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            if this.story.is_running {
+                this.abandon();
             }
         }
     }
 }
 
-/// Which branch decided the others' fate, or the panic that did.
-#[derive(Default)]
-pub(super) struct Decision {
-    pub(super) by: Option<usize>,
+/// What has become of a set of branches.
+pub(super) struct Story {
+    by: Option<u32>,
     panics: FirstPanic,
+    location: &'static Location<'static>,
+    /// What is ambient outside, once the branches are pending in there; if nothing is, the token that is never cancelled.
+    home: Option<StandIn>,
+    /// Branches may have been pending only because the task had used up its budget.
+    is_starved: bool,
+    /// Branches may have begun that have not ended.
+    is_running: bool,
 }
 
-impl Decision {
-    fn is_made(&self) -> bool {
-        self.by.is_some() || self.panics.has_panicked()
+impl Story {
+    pub(super) fn new(location: &'static Location<'static>) -> Self {
+        Self {
+            by: None,
+            panics: FirstPanic::default(),
+            location,
+            home: None,
+            is_starved: false,
+            is_running: false,
+        }
+    }
+}
+
+impl<S: Branches> Together<S> {
+    pub(super) fn set(self: Pin<&mut Self>) -> Pin<&mut S> {
+        self.project().set
     }
 
-    /// Polls all branches that have not ended; ready once all of them have, one way or another.
+    /// Polls all branches that have not ended; ready once all of them have, one way or another: with the number of the one that
+    /// decided.
     ///
     /// # Panics
     ///
     /// Resumes the first panic of a branch, when the others have ended.
-    pub(super) fn poll_all<B: Branches>(&mut self, mut branches: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let was_made = self.is_made();
-            let mut pending = false;
-            let mut number = 0;
-            branches.as_mut().visit(&mut |branch| {
-                if self.is_made() && !was_made {
-                    // Decided a moment ago: what has not started need not start.
-                    pending = true;
-                    return;
-                }
-                match branch.step(cx) {
-                    Step::Pending => pending = true,
-                    Step::Ended { decides } => {
-                        if decides && !self.is_made() {
-                            self.by = Some(number);
-                        }
-                    }
-                    Step::Panicked(panic) => self.panics.add(panic),
-                }
-                number += 1;
-            });
-            if !pending {
-                mem::take(&mut self.panics).resume();
-                return Poll::Ready(());
+    #[inline]
+    pub(super) fn poll_all(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let this = self.project();
+        let (mut set, story) = (this.set, this.story);
+        let task = task_of(cx.waker());
+        if let Some(home) = &story.home {
+            if !is_at(home, cx) {
+                move_out(set.as_mut(), home, task, story.location);
             }
-            if was_made || !self.is_made() {
-                return Poll::Pending;
+        }
+        let lost = match story.by {
+            Some(_) => Some(S::DECIDED),
+            None if story.panics.has_panicked() => Some(PANICKED),
+            None => None,
+        };
+        story.is_running = true;
+        let mut round = Round {
+            task,
+            location: story.location,
+            cx,
+            panics: &mut story.panics,
+            lost,
+            by: story.by.map(|by| by as usize),
+            is_pending: false,
+            is_starved: story.is_starved,
+            since: Since::now(),
+            from: 0,
+            at: 0,
+        };
+        let poll = round.run(set);
+        let by = round.by;
+        // (So many branches do not fit into memory that it would not fit.)
+        story.by = by.map(|by| by as u32);
+        if poll.is_pending() {
+            story.is_starved = starved::may_be();
+            if story.home.is_none() {
+                story.home = Some(outside(task, cx));
             }
-            // Decided in this round: tell the others, and let those end now that can.
-            // (Wakers and callbacks are called, and if one panics the other branches are told all the same.)
-            let has_panicked = self.by.is_none();
-            branches
-                .as_mut()
-                .visit(&mut |branch| self.panics.run(|| branch.supersede(has_panicked)));
+            return Poll::Pending;
+        }
+        story.is_running = false;
+        if story.panics.has_panicked() {
+            mem::take(&mut story.panics).resume();
+        }
+        Poll::Ready(by)
+    }
+
+    /// Dropped before all have ended.
+    #[cold]
+    fn abandon(self: Pin<&mut Self>) {
+        struct Abandon<'a> {
+            home: &'a StandIn,
+            location: &'static Location<'static>,
+            panics: FirstPanic,
+        }
+
+        impl Visitor for Abandon<'_> {
+            fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
+                let (home, location) = (self.home, self.location);
+                self.panics.run(|| branch.abandon(home, location));
+                ControlFlow::Continue(())
+            }
+        }
+
+        let this = self.project();
+        let nowhere = StandIn::Made(CancellationToken::never());
+        let mut abandon = Abandon {
+            home: this.story.home.as_ref().unwrap_or(&nowhere),
+            location: this.story.location,
+            panics: FirstPanic::default(),
+        };
+        this.set.visit_all(&mut abandon);
+        abandon.panics.resume();
+    }
+}
+
+/// What is ambient outside. It has this task woken, if that polls with this waker; else its token is made.
+fn outside(task: Task, cx: &Context<'_>) -> StandIn {
+    with_frame_of(task, |outer| {
+        let Some(outer) = outer else {
+            return StandIn::Made(CancellationToken::never());
+        };
+        let late = if outer.wakes(cx.waker()) { outer.late() } else { None };
+        late.map_or_else(|| StandIn::Made(outer.token().clone()), StandIn::Late)
+    })
+}
+
+/// Is this where `home` is ambient, and would a cancel of that have this poll repeated?
+fn is_at(home: &StandIn, cx: &Context<'_>) -> bool {
+    with_frame(|outer| match (outer, home) {
+        (Some(outer), StandIn::Made(home)) => outer.wakes(cx.waker()) && outer.token() == home,
+        (Some(outer), StandIn::Late(late)) => {
+            // The token may have been made meanwhile.
+            let is_it = outer.is_late(late) || late.made().is_some_and(|home| *outer.token() == home);
+            outer.wakes(cx.waker()) && is_it
+        }
+        (None, home) => matches!(home, StandIn::Made(home) if *home == CancellationToken::never()),
+    })
+}
+
+/// The branches are polled in another place than where they began.
+#[cold]
+fn move_out<S: Branches>(set: Pin<&mut S>, home: &StandIn, task: Task, location: &'static Location<'static>) {
+    struct MoveOut<'a>(&'a StandIn, Task, &'static Location<'static>);
+
+    impl Visitor for MoveOut<'_> {
+        fn visit<F: Future, U: Rule<F::Output>>(&mut self, branch: Pin<&mut Branch<F, U>>) -> ControlFlow<()> {
+            branch.move_out(self.0, self.1, self.2);
+            ControlFlow::Continue(())
         }
     }
+
+    set.visit_all(&mut MoveOut(home, task, location));
 }
 
 pin_project_lite::pin_project! {
@@ -214,14 +209,24 @@ pin_project_lite::pin_project! {
 pub struct Nil;
 
 impl Branches for Nil {
-    fn visit(self: Pin<&mut Self>, _: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {}
+    const DECIDED: &'static str = "";
+
+    #[inline]
+    fn visit(self: Pin<&mut Self>, _: usize, _: &mut impl Visitor) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 impl<F: Future, U: Rule<F::Output>, R: Branches> Branches for Cons<F, U, R> {
-    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {
+    const DECIDED: &'static str = U::DECIDED;
+
+    #[inline]
+    fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()> {
         let this = self.project();
-        f(this.head);
-        this.tail.visit(f);
+        if from == 0 {
+            visitor.visit(this.head)?;
+        }
+        this.tail.visit(from.saturating_sub(1), visitor)
     }
 }
 
@@ -235,8 +240,8 @@ pub struct Many<F: Future, U> {
 }
 
 impl<F: Future, U> Many<F, U> {
-    pub(super) fn new(futures: impl IntoIterator<Item = F>, location: &'static Location<'static>) -> Self {
-        let branch = |future| Box::pin(Branch::new(future, location));
+    pub(super) fn new(futures: impl IntoIterator<Item = F>) -> Self {
+        let branch = |future| Box::pin(Branch::new(future));
         Self {
             branches: futures.into_iter().map(branch).collect(),
         }
@@ -244,9 +249,11 @@ impl<F: Future, U> Many<F, U> {
 }
 
 impl<F: Future, U: Rule<F::Output>> Branches for Many<F, U> {
-    fn visit(self: Pin<&mut Self>, f: &mut dyn FnMut(Pin<&mut dyn AnyBranch>)) {
-        for branch in &mut self.get_mut().branches {
-            f(branch.as_mut());
-        }
+    const DECIDED: &'static str = U::DECIDED;
+
+    #[inline]
+    fn visit(self: Pin<&mut Self>, from: usize, visitor: &mut impl Visitor) -> ControlFlow<()> {
+        let mut branches = self.get_mut().branches.iter_mut().skip(from);
+        branches.try_for_each(|branch| visitor.visit(branch.as_mut()))
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn enter_sync<R>(
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer, &glance);
         let mut unmade = Unmade::new(origin, about, outer, None);
-        let frame = Frame::lazy(&unmade, unmade.state(), about, None).of(task);
+        let frame = Frame::lazy(&unmade, unmade.state(), about, None, task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {
             let unwinding = OnUnwind(&unmade, location);

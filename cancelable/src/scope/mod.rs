@@ -4,6 +4,7 @@
 //! holds after: the outer code's token is back, and whatever the scope started has been told to stop.
 
 mod ambient;
+mod branch;
 mod branches;
 mod catch;
 mod enter;
@@ -20,6 +21,7 @@ mod place;
 mod plan;
 mod race;
 mod region;
+mod round;
 mod run;
 #[allow(unsafe_code, reason = "an auto trait, stated")]
 mod send;

@@ -197,6 +197,39 @@ impl Origin for Dropped {
     }
 }
 
+/// The token of a branch that has no state. If it has lost, for this reason, it is cancelled, for whoever looks.
+pub(super) struct OfBranch {
+    pub(super) lost: Option<&'static str>,
+    pub(super) location: &'static Location<'static>,
+}
+
+impl Origin for OfBranch {
+    fn above(&self) -> Above<'_> {
+        Above::Outer
+    }
+
+    #[inline]
+    fn outlook<'f>(&self, above: Outlook<'f>) -> Option<Outlook<'f>> {
+        self.lost.is_none().then_some(above)
+    }
+
+    fn is_cancelled(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+        self.lost.is_some() || self.above().is_cancelled(outer, glance)
+    }
+
+    fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
+        let token = Child.make(outer, about);
+        if let (Some(why), false) = (self.lost, token.is_cancelled()) {
+            token.cancel_with(CancelReason::superseded(why, None, self.location));
+        }
+        token
+    }
+
+    fn may_be_late(&self) -> bool {
+        false
+    }
+}
+
 /// How often check points of one region look closer, at a deadline of its own or of what is outside, which takes a reading of the
 /// clock, before its token is made: that costs as much as a dozen of them, and is cheaper to ask by far.
 pub(super) const LOOKS: u8 = 8;
@@ -242,7 +275,7 @@ pub(super) struct Unmade<'a, O> {
 
 impl<'a, O: Origin> Unmade<'a, O> {
     /// Of a region that begins, with its place for what is shared with those who ride; or of a sync one.
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(
         origin: &'a O,
         about: &'a About,
@@ -271,7 +304,7 @@ impl<'a, O: Origin> Unmade<'a, O> {
     }
 
     /// In a later poll than the first. Of what rides, this is the frame outside.
-    #[inline(always)]
+    #[inline]
     pub(super) fn pending(
         standing: Standing<'a>,
         outer: Option<&'a Frame<'_>>,

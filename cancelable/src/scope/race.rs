@@ -6,11 +6,19 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::branches::{Branch, Branches, Cons, Decision, Many, Nil, Rule};
+use super::branch::{Branch, Rule};
+use super::branches::{Cons, Many, Nil, Story, Together};
+use super::round::Branches;
 
 /// Runs several futures, takes the first output, and cancels the others, with kind
 /// [`Superseded`](crate::ReasonKind::Superseded), and *drives them to their end*: each unwinds as under any other cancel,
 /// its shields run, and only then does the race complete. Nothing is dropped half-way that could get out by itself.
+///
+/// A loser is polled once it has lost if it has ever asked whether it is cancelled: with an annotated function in it, an await under
+/// [`guard`](crate::guard()), a [`check`](crate::check()), a scope or shield, a call of [`current`](crate::current()). It is dropped when
+/// it is pending and nothing in it unwinds, is shielded or finishes. A loser that has not, plain code, is dropped where it waits, as
+/// tokio's `select!` would, and is not polled again, so it takes no message that nobody would get. (It is if tokio's budget for one
+/// poll was used up when it was pending, for then it may be ready. Told with the feature `tokio`.)
 ///
 /// Takes a tuple, an array or a `Vec` of futures with one output type, polled in that order; of two that are ready in
 /// the same poll the earlier one wins. Each branch runs in a scope of its own below the ambient one. A loser may take as
@@ -41,8 +49,10 @@ use super::branches::{Branch, Branches, Cons, Decision, Many, Nil, Rule};
 #[track_caller]
 pub fn race<B: IntoRace>(branches: B) -> Race<B::Set> {
     Race {
-        set: branches.into_set(Location::caller()),
-        decision: Decision::default(),
+        together: Together {
+            set: branches.into_set(),
+            story: Story::new(Location::caller()),
+        },
     }
 }
 
@@ -51,10 +61,12 @@ pin_project_lite::pin_project! {
     // Generic over the set, not over what it was made from: the struct then says nothing of output types being equal,
     // which rustc could not prove again for a spawned future whose outputs borrow.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Race<S> {
+    pub struct Race<S>
+    where
+        S: Branches,
+    {
         #[pin]
-        set: S,
-        decision: Decision,
+        together: Together<S>,
     }
 }
 
@@ -62,9 +74,9 @@ impl<S: RaceSet> Future for Race<S> {
     type Output = S::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
-        let mut this = self.project();
-        ready!(this.decision.poll_all(this.set.as_mut(), cx));
-        match this.decision.by.and_then(|number| this.set.take(number)) {
+        let mut together = self.project().together;
+        let decided = ready!(together.as_mut().poll_all(cx));
+        match decided.and_then(|number| together.set().take(number)) {
             Some(output) => Poll::Ready(output),
             // All were cancelled from outside and had nothing to say: whoever cancelled ends us.
             None => Poll::Pending,
@@ -72,7 +84,7 @@ impl<S: RaceSet> Future for Race<S> {
     }
 }
 
-impl<S> fmt::Debug for Race<S> {
+impl<S: Branches> fmt::Debug for Race<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Race").finish_non_exhaustive()
     }
@@ -89,7 +101,7 @@ pub trait IntoRace: sealed::Sealed {
     #[doc(hidden)]
     type Set: RaceSet<Output = Self::Output>;
     #[doc(hidden)]
-    fn into_set(self, location: &'static Location<'static>) -> Self::Set;
+    fn into_set(self) -> Self::Set;
 }
 
 mod sealed {
@@ -155,8 +167,8 @@ impl<F: Future> IntoRace for Vec<F> {
     type Output = F::Output;
     type Set = Many<F, First>;
 
-    fn into_set(self, location: &'static Location<'static>) -> Many<F, First> {
-        Many::new(self, location)
+    fn into_set(self) -> Many<F, First> {
+        Many::new(self)
     }
 }
 
@@ -166,8 +178,8 @@ impl<F: Future, const N: usize> IntoRace for [F; N] {
     type Output = F::Output;
     type Set = Many<F, First>;
 
-    fn into_set(self, location: &'static Location<'static>) -> Many<F, First> {
-        Many::new(self, location)
+    fn into_set(self) -> Many<F, First> {
+        Many::new(self)
     }
 }
 
@@ -175,11 +187,11 @@ impl<F: Future, const N: usize> IntoRace for [F; N] {
 macro_rules! cons {
     (type $rule:ident;) => { Nil };
     (type $rule:ident; $first:ident $($rest:ident)*) => { Cons<$first, $rule, cons!(type $rule; $($rest)*)> };
-    (value $location:ident;) => { Nil };
-    (value $location:ident; $first:ident $($rest:ident)*) => {
+    (value;) => { Nil };
+    (value; $first:ident $($rest:ident)*) => {
         Cons {
-            head: Branch::new($first, $location),
-            tail: cons!(value $location; $($rest)*),
+            head: Branch::new($first),
+            tail: cons!(value; $($rest)*),
         }
     };
 }
@@ -193,9 +205,9 @@ macro_rules! race_tuple {
             type Output = T;
             type Set = cons!(type First; $($f)+);
 
-            fn into_set(self, location: &'static Location<'static>) -> Self::Set {
+            fn into_set(self) -> Self::Set {
                 let ($($value,)+) = self;
-                cons!(value location; $($value)+)
+                cons!(value; $($value)+)
             }
         }
     };

@@ -16,32 +16,39 @@ use super::live::{Exit, Live, Pausable};
 use super::nature::{Nature, abandon_token, end_token};
 use super::origin::{Dropped, Origin, Standing, Unmade, may_ride};
 use super::place::clear;
-use super::state::State;
+use super::state::{HasState, LateState, State};
 use crate::clock;
 use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
-use crate::pending::Kind;
+use crate::pending::{Kind, got_out};
 use crate::reason::CancelReason;
 use crate::runtime::Task;
+use crate::starved;
 use crate::token::{CancellationToken, Registered};
 use crate::unwind::FirstPanic;
 
 pin_project_lite::pin_project! {
     /// A body under a token that comes from `origin`.
-    pub(crate) struct Region<O, F> {
+    pub(crate) struct Region<O, F, S = State>
+    where
+        S: HasState,
+    {
         origin: O,
-        state: State,
+        state: S,
         // In place from the start; `None` once it is done.
         #[pin]
         body: Option<F>,
     }
 
-    impl<O, F> PinnedDrop for Region<O, F> {
+    impl<O, F, S> PinnedDrop for Region<O, F, S>
+    where
+        S: HasState,
+    {
         fn drop(this: Pin<&mut Self>) {
             // Otherwise it never was pending, or has cleaned up when it was done.
-            if this.state.live().is_begun {
+            if this.state.is_begun() {
                 this.abandon();
             }
         }
@@ -70,6 +77,28 @@ impl Drop for OnUnwind<'_, '_> {
         panics.resume();
         self.exit.get_or_insert_default().unwound = Some(token);
         (*self.is_begun, *self.is_unmade) = (true, true);
+    }
+}
+
+/// What there was when a poll began.
+#[derive(Clone, Copy)]
+pub(super) struct Since {
+    got_out: u32,
+    put_off: usize,
+}
+
+impl Since {
+    #[inline]
+    pub(super) fn now() -> Self {
+        Self {
+            got_out: got_out(),
+            put_off: starved::put_off_so_far(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn put_off(self) -> usize {
+        self.put_off
     }
 }
 
@@ -102,7 +131,30 @@ impl<O, F> Region<O, F> {
             body,
         }
     }
+}
 
+/// A region without a state, which whoever owns it polls and drops until it needs one.
+impl<O, F> Region<O, F, LateState> {
+    pub(super) fn stateless(origin: O, body: F) -> Self {
+        Self {
+            origin,
+            state: LateState::default(),
+            body: Some(body),
+        }
+    }
+
+    pub(super) fn has_state(&self) -> bool {
+        self.state.is_made()
+    }
+
+    /// The place for its state, and that of its body.
+    pub(super) fn places(self: Pin<&mut Self>) -> (&mut LateState, Pin<&mut Option<F>>) {
+        let this = self.project();
+        (this.state, this.body)
+    }
+}
+
+impl<O, F, S: HasState> Region<O, F, S> {
     fn parts(self: Pin<&mut Self>) -> Parts<'_, O, F> {
         let this = self.project();
         let (registered, live) = this.state.parts();
@@ -112,6 +164,11 @@ impl<O, F> Region<O, F> {
             live,
             body: this.body,
         }
+    }
+
+    /// Has it been pending, and is it not over?
+    pub(super) fn is_begun(&self) -> bool {
+        self.state.is_begun()
     }
 
     /// Is it not to be polled any more?
@@ -127,8 +184,10 @@ impl<O, F> Region<O, F> {
         self.project().origin
     }
 
-    pub(super) fn set_grace(self: Pin<&mut Self>, grace: Option<Duration>) {
-        self.parts().live.nature.about.grace = grace;
+    /// Has it end when its token is cancelled, with its body or, after the grace, without.
+    pub(super) fn lose(self: Pin<&mut Self>, grace: Option<Duration>) {
+        let nature = &mut self.parts().live.nature;
+        (nature.is_check_point, nature.about.grace) = (true, grace);
     }
 
     /// Ends the grace of a cancelled region, if it has one or not: its body goes when it is pending again.
@@ -136,9 +195,17 @@ impl<O, F> Region<O, F> {
         self.parts().live.exit.get_or_insert_default().grace = Some(Delay::over());
     }
 
+    /// Cancels the token of a running region that has one.
+    pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) {
+        let this = self.parts();
+        debug_assert!(!this.live.is_unmade);
+        let reason = CancelReason::superseded(why, None, this.live.nature.location);
+        this.registered.token().cancel_with(reason);
+    }
+
     /// The region goes away: dropped, or done. Cancels first and drops the body after, so that a destructor that waits
     /// for the scope's threads does not wait for ever; and drops it within the region's frame.
-    fn abandon(self: Pin<&mut Self>) {
+    pub(super) fn abandon(self: Pin<&mut Self>) {
         let this = self.parts();
         let live = this.live;
         let mut body = this.body;
@@ -166,7 +233,7 @@ impl<O, F> Region<O, F> {
                 let (stand_in, location) = (live.stand_in(token), live.nature.location);
                 let dropped = Dropped { stand_in, location };
                 let unmade = Unmade::dropped(&dropped, &live.nature.about);
-                let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, None);
+                let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, None, Task::ANY);
                 panics.run(|| {
                     frame.enter(|| clear(body.as_mut()));
                 });
@@ -188,7 +255,7 @@ impl<O, F> Region<O, F> {
 }
 
 /// Polls a body; when it is done, its remains are dropped in here.
-fn poll_body<F: Future>(mut body: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+pub(super) fn poll_body<F: Future>(mut body: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
     let poll = running(body.as_mut()).poll(cx);
     if poll.is_ready() {
         clear(body);
@@ -196,14 +263,14 @@ fn poll_body<F: Future>(mut body: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> 
     poll
 }
 
-fn running<F>(body: Pin<&mut Option<F>>) -> Pin<&mut F> {
+pub(super) fn running<F>(body: Pin<&mut Option<F>>) -> Pin<&mut F> {
     match body.as_pin_mut() {
         Some(future) => future,
         None => unreachable!("the body is there"),
     }
 }
 
-impl<O: Origin, F: Future> Region<O, F> {
+impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
     /// Polls the body. `end` makes the caller's output; called where the result is, it leaves less to be moved and looked at on
     /// every poll.
     #[inline]
@@ -212,24 +279,24 @@ impl<O: Origin, F: Future> Region<O, F> {
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.state.live().is_begun {
+        let live = self.state.live();
+        let poll = if !live.is_begun {
+            self.as_mut().first_poll(cx, end)
+        } else if live.is_unmade {
+            self.as_mut().poll_unmade(cx, end)
+        } else {
             return self.poll_begun(cx, end);
-        }
-        let poll = self.as_mut().first_poll(cx, end);
+        };
         self.followed(poll, cx)
     }
 
-    /// A later poll than the first.
+    /// A later poll than the first, of one that has its token.
     #[inline]
     fn poll_begun<R>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
-        if self.state.live().is_unmade {
-            let poll = self.as_mut().poll_unmade(cx, end);
-            return self.followed(poll, cx);
-        }
         let this = self.as_mut().parts();
         let live = this.live;
         let registered = this.registered.into_ref();
@@ -239,7 +306,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             live.task = Task::current();
         }
         if live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
-            let poll = self.as_mut().poll_with_care(cx, end);
+            let poll = self.as_mut().poll_with_care(None, cx, end);
             return self.followed(poll, cx);
         }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
@@ -254,7 +321,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         if live.is_as_before(&polled, is_foreign, has_waker) {
             return Poll::Pending;
         }
-        self.pending(Before::default(), polled, is_foreign, cx)
+        self.pending(Before::default(), Some(polled), is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
     }
 
@@ -268,9 +335,12 @@ impl<O: Origin, F: Future> Region<O, F> {
     }
 
     /// A poll that has more to see to than the body: a token that may have to be made, a deadline, or a cancel.
+    ///
+    /// `since`: its body has been polled already, in another frame and under the same token, and is pending.
     #[inline(never)]
-    fn poll_with_care<R>(
+    pub(super) fn poll_with_care<R>(
         mut self: Pin<&mut Self>,
+        since: Option<Since>,
         cx: &mut Context<'_>,
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
@@ -292,9 +362,15 @@ impl<O: Origin, F: Future> Region<O, F> {
         } else {
             Before::spared(cancelled)
         };
+        if let Some(since) = since {
+            before = before.since(since.got_out, since.put_off);
+        }
         let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
         let inside = &mut live.inside;
-        let (poll, polled) = live.nature.enter(&frame, token, || before.poll(inside, body, cx));
+        let (poll, polled) = live.nature.enter(&frame, token, || match since {
+            None => before.poll(inside, body, cx),
+            Some(_) => before.go_on(inside, body, cx),
+        });
         if let Poll::Ready(output) = poll {
             self.finish();
             return Poll::Ready(end(Ok(output)));
@@ -303,28 +379,8 @@ impl<O: Origin, F: Future> Region<O, F> {
         if !cancelled && live.is_as_before(&polled, is_foreign, registered.has(cx.waker())) {
             return Poll::Pending;
         }
-        self.pending(before, polled, is_foreign, cx)
+        self.pending(before, Some(polled), is_foreign, cx)
             .map(|cancelled| end(Err(cancelled)))
-    }
-
-    /// Cancels a running region's own token, which is made if it was not, and has it end with its body or without; one that has not
-    /// started never will (`false`).
-    pub(super) fn supersede(mut self: Pin<&mut Self>, why: &'static str) -> bool {
-        let live = self.as_mut().parts().live;
-        live.nature.is_check_point = true;
-        if !live.is_begun {
-            clear(self.parts().body);
-            return false;
-        }
-        // One that has unwound has a token, which it has not settled for.
-        if live.is_unmade && live.unwound().is_none() {
-            self.as_mut().make();
-        }
-        let this = self.parts();
-        let reason = CancelReason::superseded(why, None, this.live.nature.location);
-        let token = this.live.unwound().unwrap_or_else(|| this.registered.token());
-        token.cancel_with(reason);
-        true
     }
 
     /// A later poll than the first while nobody has needed the token.
@@ -337,7 +393,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         with_frame(|outer| {
             let outer = outer.filter(|outer| outer.wakes(cx.waker()));
             if self.as_mut().is_made(outer, cx) {
-                self.poll_with_care(cx, end)
+                self.poll_with_care(None, cx, end)
             } else {
                 self.poll_without_token(outer, cx, end)
             }
@@ -425,7 +481,7 @@ impl<O: Origin, F: Future> Region<O, F> {
         }
         let late = Cell::from_mut(&mut live.late);
         let mut unmade = Unmade::pending(standing, outer, origin, &live.nature.about, late, live.looks);
-        let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker())).of(live.task);
+        let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker()), live.task);
         let unwinding = OnUnwind {
             frame: &frame,
             nature: &live.nature,
@@ -457,7 +513,7 @@ impl<O: Origin, F: Future> Region<O, F> {
                 if let Some(token) = made {
                     self.as_mut().settle(token);
                 }
-                self.pending(Before::default(), polled, is_foreign, cx)
+                self.pending(Before::default(), Some(polled), is_foreign, cx)
                     .map(|cancelled| end(Err(cancelled)))
             }
         }
@@ -472,15 +528,17 @@ impl<O: Origin, F: Future> Region<O, F> {
 
     /// The less usual ends of a pending poll.
     #[inline(never)]
-    fn pending(
+    pub(super) fn pending(
         mut self: Pin<&mut Self>,
         before: Before,
-        polled: Polled,
+        polled: Option<Polled>,
         is_foreign: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         let live = self.as_mut().parts().live;
-        live.inside.keep(polled);
+        if let Some(polled) = polled {
+            live.inside.keep(polled);
+        }
         if live.nature.shields {
             live.inside.set(Kind::Hold, true);
         }
@@ -594,7 +652,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer, &glance);
             let late = Cell::from_mut(&mut live.late);
             let mut unmade = Unmade::new(origin, &nature.about, outer, Some(late));
-            let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker())).of(task);
+            let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker()), task);
             let unwinding = OnUnwind {
                 frame: &frame,
                 nature,
@@ -653,7 +711,7 @@ impl<O: Origin, F: Future> Region<O, F> {
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()
-                .pending(Before::default(), polled, is_foreign, cx)
+                .pending(Before::default(), Some(polled), is_foreign, cx)
                 .map(|cancelled| end(Err(cancelled)))
         })
     }

@@ -49,6 +49,13 @@ const _: () = {
     is_send_and_sync::<Parts>();
 };
 
+/// Where a region has its state.
+pub(crate) trait HasState: Send {
+    fn is_begun(&self) -> bool;
+    fn live(&self) -> &Live;
+    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut Live);
+}
+
 impl State {
     /// Of a region that has not begun.
     pub(super) fn new(nature: Nature) -> Self {
@@ -65,16 +72,59 @@ impl State {
         };
         Self(NonNull::from(Box::leak(parts)))
     }
+}
 
-    pub(super) fn live(&self) -> &Live {
+impl HasState for State {
+    fn is_begun(&self) -> bool {
+        self.live().is_begun
+    }
+
+    fn live(&self) -> &Live {
         // SAFETY: by the rule; borrowed through `self`.
         &unsafe { self.0.as_ref() }.live
     }
 
-    pub(super) fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut Live) {
+    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut Live) {
         // SAFETY: by the rule; borrowed mutably through `self`. They stay in their box until they are dropped there.
         let parts = unsafe { Pin::new_unchecked(self.0.as_mut()) }.project();
         (parts.registered, parts.live)
+    }
+}
+
+/// The state of a region that somebody else polls until it needs one: then that is made, and the region has begun.
+#[derive(Default)]
+pub(crate) struct LateState(Option<State>);
+
+impl LateState {
+    pub(super) fn is_made(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The region has begun, and needs a state from now on.
+    pub(super) fn begin(&mut self, nature: Nature) -> (Pin<&mut Registered<CancellationToken>>, &mut Live) {
+        let (registered, live) = self.0.insert(State::new(nature)).parts();
+        live.is_begun = true;
+        (registered, live)
+    }
+}
+
+impl HasState for LateState {
+    fn is_begun(&self) -> bool {
+        self.0.as_ref().is_some_and(State::is_begun)
+    }
+
+    fn live(&self) -> &Live {
+        match &self.0 {
+            Some(state) => state.live(),
+            None => unreachable!("it needs a state by now"),
+        }
+    }
+
+    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut Live) {
+        match &mut self.0 {
+            Some(state) => state.parts(),
+            None => unreachable!("it needs a state by now"),
+        }
     }
 }
 

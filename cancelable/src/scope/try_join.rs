@@ -7,13 +7,15 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::branches::{Branch, Branches, Cons, Decision, Many, Nil, Rule};
+use super::branch::{Branch, Rule};
+use super::branches::{Cons, Many, Nil, Story, Together};
 use super::race::cons;
+use super::round::Branches;
 
 /// Runs several futures that return `Result`s to their ends; the values of all, or the first error.
 ///
 /// The first error cancels the other branches, with kind [`Superseded`](crate::ReasonKind::Superseded), and drives them
-/// to their end, as [`race`](crate::race()) does with its losers, before it is returned. Takes a tuple, an array or a
+/// to their end, as [`race`](crate::race()) does with its losers (which says what that means for plain code), before it is returned. Takes a tuple, an array or a
 /// `Vec`; errors have one type. Of no branches at all: the empty value, at once.
 ///
 /// Every wake-up polls every branch that is still pending, so this is for a few branches, not for thousands.
@@ -43,8 +45,10 @@ use super::race::cons;
 #[track_caller]
 pub fn try_join<B: IntoTryJoin>(branches: B) -> TryJoin<B, B::Set> {
     TryJoin {
-        set: branches.into_set(Location::caller()),
-        decision: Decision::default(),
+        together: Together {
+            set: branches.into_set(),
+            story: Story::new(Location::caller()),
+        },
         made_from: PhantomData,
     }
 }
@@ -52,10 +56,12 @@ pub fn try_join<B: IntoTryJoin>(branches: B) -> TryJoin<B, B::Set> {
 pin_project_lite::pin_project! {
     /// The future of [`try_join`].
     #[must_use = "futures do nothing unless polled"]
-    pub struct TryJoin<B, S> {
+    pub struct TryJoin<B, S>
+    where
+        S: Branches,
+    {
         #[pin]
-        set: S,
-        decision: Decision,
+        together: Together<S>,
         made_from: PhantomData<fn() -> B>,
     }
 }
@@ -64,12 +70,13 @@ impl<B: IntoTryJoin<Set = S>, S: JoinSet<Error = B::Error>> Future for TryJoin<B
     type Output = Result<B::Values, B::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        ready!(this.decision.poll_all(this.set.as_mut(), cx));
-        if let Some(error) = this.decision.by.and_then(|number| this.set.as_mut().take_error(number)) {
+        let mut together = self.project().together;
+        let decided = ready!(together.as_mut().poll_all(cx));
+        let mut set = together.set();
+        if let Some(error) = decided.and_then(|number| set.as_mut().take_error(number)) {
             return Poll::Ready(Err(error));
         }
-        match this.set.take_values() {
+        match set.take_values() {
             Some(values) => Poll::Ready(Ok(B::flatten(values))),
             // Some were cancelled from outside and had nothing to say: whoever cancelled ends us.
             None => Poll::Pending,
@@ -77,7 +84,7 @@ impl<B: IntoTryJoin<Set = S>, S: JoinSet<Error = B::Error>> Future for TryJoin<B
     }
 }
 
-impl<B, S> fmt::Debug for TryJoin<B, S> {
+impl<B, S: Branches> fmt::Debug for TryJoin<B, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TryJoin").finish_non_exhaustive()
     }
@@ -96,7 +103,7 @@ pub trait IntoTryJoin: sealed::Sealed {
     #[doc(hidden)]
     type Set: JoinSet<Error = Self::Error>;
     #[doc(hidden)]
-    fn into_set(self, location: &'static Location<'static>) -> Self::Set;
+    fn into_set(self) -> Self::Set;
     #[doc(hidden)]
     fn flatten(values: <Self::Set as JoinSet>::Values) -> Self::Values;
 }
@@ -187,8 +194,8 @@ impl<F: Future<Output = Result<T, E>>, T, E> IntoTryJoin for Vec<F> {
     type Error = E;
     type Set = Many<F, Failed>;
 
-    fn into_set(self, location: &'static Location<'static>) -> Many<F, Failed> {
-        Many::new(self, location)
+    fn into_set(self) -> Many<F, Failed> {
+        Many::new(self)
     }
 
     fn flatten(values: Vec<T>) -> Vec<T> {
@@ -203,8 +210,8 @@ impl<F: Future<Output = Result<T, E>>, T, E, const N: usize> IntoTryJoin for [F;
     type Error = E;
     type Set = Many<F, Failed>;
 
-    fn into_set(self, location: &'static Location<'static>) -> Many<F, Failed> {
-        Many::new(self, location)
+    fn into_set(self) -> Many<F, Failed> {
+        Many::new(self)
     }
 
     fn flatten(values: Vec<T>) -> [T; N] {
@@ -229,9 +236,9 @@ macro_rules! try_join_tuple {
             type Error = Error;
             type Set = cons!(type Failed; $($f)+);
 
-            fn into_set(self, location: &'static Location<'static>) -> Self::Set {
+            fn into_set(self) -> Self::Set {
                 let ($($value,)+) = self;
-                cons!(value location; $($value)+)
+                cons!(value; $($value)+)
             }
 
             fn flatten(values: <Self::Set as JoinSet>::Values) -> Self::Values {

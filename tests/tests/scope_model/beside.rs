@@ -19,12 +19,12 @@ fn check_orderly(node: &Node, world: &real::World) {
     let mut dropped_by_others = BTreeSet::new();
     node.number(&mut 0, &mut |id, node| {
         // The error of a scope that a future has outlived is no cancel of the function that hands it on, with what that owns.
-        if let Node::Own { value, .. } = node {
-            if log.iter().any(|event| event.node == id && is_of_an_ended_scope(event)) {
-                let mut end = id + 1;
-                value.number(&mut end, &mut |_, _| {});
-                dropped_by_others.extend(id + 1..end);
-            }
+        if let Node::Own { value, .. } = node
+            && log.iter().any(|event| event.node == id && is_of_an_ended_scope(event))
+        {
+            let mut end = id + 1;
+            value.number(&mut end, &mut |_, _| {});
+            dropped_by_others.extend(id + 1..end);
         }
         let is_safe = match node {
             Node::Guard(_) | Node::Finish(_) => !dropped_by_others.contains(&id),
