@@ -10,10 +10,10 @@ pub use crate::iter::{IteratorExt, ScopedIter, TakeUntilCancelled, UntilCancelle
 pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
-    AbortHandle, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, Place, Race, Scope, Scoped, Shield,
-    ShieldWithTimeout, Sleep, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskHandle,
-    TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, race, shield,
-    shield_sync, sleep, try_join,
+    AbortHandle, Answer, AskingScope, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, Place, Race, Scope, Scoped,
+    Shield, ShieldWithTimeout, Sleep, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup,
+    TaskHandle, TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep,
+    race, shield, shield_sync, sleep, try_join,
 };
 pub use crate::sources::{
     All, Any, Condition, Deadline, OnOutput, Sources, all, any, condition, memory_above, on_output,

@@ -9,9 +9,10 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::hint::black_box;
+use std::os::unix::process::ExitStatusExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -52,10 +53,19 @@ macro_rules! programs {
 
 /// Runs the program of this test in another process, and fails if that is killed.
 fn survives(test: &str, program: fn()) {
+    if let Some(output) = run(test, program) {
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}\n{text}", output.status);
+    }
+}
+
+/// Runs the program of this test in another process. `None`: this is that process.
+fn run(test: &str, program: fn()) -> Option<Output> {
     const CHILD: &str = "CANCELABLE_TEST_CHILD";
     if std::env::var_os(CHILD).is_some_and(|child| child == *test) {
         fence::start();
-        return program();
+        program();
+        return None;
     }
     let this = std::env::current_exe().unwrap();
     let mut child = Command::new(this);
@@ -63,10 +73,8 @@ fn survives(test: &str, program: fn()) {
         .args([test, "--exact", "--nocapture"])
         .env(CHILD, test)
         .env("RUST_BACKTRACE", "0")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{text}", output.status);
+        .output();
+    Some(output.unwrap())
 }
 
 /// Overwrites the stack below, so that whoever still reads a frame that was there sees that it is gone.
@@ -826,4 +834,102 @@ fn l14_a_token_that_was_given_does_not_take_the_grace_of_the_scope_that_it_is_us
         let carried = caller().run(carried.unwrap().map(Ok::<_, Cancelled>)).await.unwrap();
         assert_eq!(carried, 2, "in_current_scope, with a grace of its own");
     });
+}
+
+// Suspended in the code of a host -------------------------------------------------------------------------------------
+
+thread_local! {
+    /// What the host of a scope outside asks for a pause. Coroutines that can be suspended from anywhere keep such a pointer.
+    static PAUSE: Cell<*const Pause> = const { Cell::new(std::ptr::null()) };
+}
+
+fn pause_in_host() -> bool {
+    // SAFETY: null, or of the coroutine that asks.
+    if let Some(pause) = unsafe { PAUSE.get().as_ref() } {
+        pause.suspend(());
+        look();
+        return true;
+    }
+    false
+}
+
+/// Checks until the host of the scope outside has said that it is over.
+fn ask_until_over() -> Fiber {
+    Fiber::new(|pause: &Pause, ()| {
+        PAUSE.set(pause);
+        while check().is_ok() {}
+        PAUSE.set(std::ptr::null());
+        look();
+    })
+}
+
+programs! {
+    fn l26_a_coroutine_that_is_suspended_in_the_code_of_a_host_goes_on_there() {
+        let outcome: Outcome = Scope::new().asking(Duration::ZERO, pause_in_host).run_sync(|| {
+            let mut fiber = ask_until_over();
+            fiber.resume(());
+            look();
+            assert!(check().is_ok(), "it is being asked, and has not said so");
+            fiber.resume(());
+            assert!(fiber.done());
+            check()
+        });
+        assert!(outcome.is_err());
+        look();
+    }
+
+    fn l26_a_coroutine_that_is_suspended_in_the_code_of_a_host_outlives_the_scope_it_asks_from() {
+        let outcome: Outcome = Scope::new().asking(Duration::ZERO, pause_in_host).run_sync(|| {
+            let mut fiber = Scope::new().run_anyway_sync(|| {
+                let mut fiber = ask_until_over();
+                fiber.resume(());
+                fiber
+            });
+            look();
+            fiber.resume(());
+            assert!(fiber.done());
+            check()
+        });
+        assert!(outcome.is_err());
+        look();
+    }
+
+    fn l26_a_scope_with_a_host_in_a_coroutine_is_left_in_any_order() {
+        let mut fiber = Fiber::new(|pause: &Pause, ()| {
+            let outcome: Outcome = Scope::new().asking(Duration::ZERO, || { pause.suspend(()); false }).run_sync(|| {
+                look();
+                pause.suspend(());
+                look();
+                Ok(())
+            });
+            assert!(outcome.is_ok());
+        });
+        let token = CancellationToken::new();
+        token.sync_scope(|| fiber.resume(()));
+        while !fiber.done() {
+            look();
+            fiber.resume(());
+        }
+        assert!(check().is_ok());
+        assert_eq!(current(), NEVER);
+    }
+}
+
+#[test]
+fn a_scope_that_is_left_while_a_coroutine_is_suspended_in_the_code_of_its_host_aborts() {
+    let test = "a_scope_that_is_left_while_a_coroutine_is_suspended_in_the_code_of_its_host_aborts";
+    let program = || {
+        let fiber = Scope::new().asking(Duration::ZERO, pause_in_host).run_anyway_sync(|| {
+            let mut fiber = ask_until_over();
+            fiber.resume(());
+            fiber
+        });
+        drop(fiber);
+    };
+    if let Some(output) = run(test, program) {
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+        let text = String::from_utf8_lossy(&output.stderr);
+        let expected = "cancelable: a scope is left while a suspended coroutine is in the code of its host";
+        assert!(text.contains(expected), "{text}");
+    }
 }

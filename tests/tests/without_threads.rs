@@ -5,6 +5,7 @@
 
 #![cfg(all(unix, target_pointer_width = "64"))]
 
+use std::cell::Cell;
 use std::future::{Future as _, pending, poll_fn};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -316,6 +317,21 @@ fn l23_awaits_and_scopes_under_a_token_end_at_its_deadline() {
             at,
             block_on(token.scope(async { race((guard(pending::<Outcome>()), guard(pending()))).await? })),
         );
+    });
+}
+
+#[test]
+fn l23_hosts_are_asked_by_the_clock() {
+    without_threads("l23_hosts_are_asked_by_the_clock", || {
+        let (calls, began) = (Cell::new(0), Instant::now());
+        let third = || {
+            calls.set(calls.get() + 1);
+            calls.get() == 3
+        };
+        let cancelled = Scope::new().asking(SHORT, third).run_sync(spin).unwrap_err();
+        assert_eq!(cancelled.kind(), ReasonKind::Condition);
+        assert_eq!(calls.get(), 3);
+        assert!(began.elapsed() >= 2 * SHORT);
     });
 }
 

@@ -56,10 +56,15 @@ pub fn check() -> Result<(), Cancelled> {
 /// As [`check`], which is said to be at `location`.
 #[inline]
 pub(crate) fn check_at(location: &'static Location<'static>) -> Result<(), Cancelled> {
-    slot::with(|frame| match frame {
-        Some(frame) if !frame.is_quiet() => frame.notice(location).map_or(Ok(()), Err),
-        _ => Ok(()),
-    })
+    if is_quiet() { Ok(()) } else { look(location) }
+}
+
+#[cold]
+fn look(location: &'static Location<'static>) -> Result<(), Cancelled> {
+    if !slot::ask_hosts() {
+        return Ok(());
+    }
+    slot::with(|frame| frame.and_then(|frame| frame.notice(location)).map_or(Ok(()), Err))
 }
 
 /// Is there nothing for a check point to look at? The fast path of all of them.
@@ -71,10 +76,7 @@ pub(crate) fn is_quiet() -> bool {
 /// As [`check`], in two steps: is the ambient token cancelled?
 #[inline]
 pub(crate) fn notices(location: &'static Location<'static>) -> bool {
-    slot::with(|frame| match frame {
-        Some(frame) if !frame.is_quiet() => frame.notices(location),
-        _ => false,
-    })
+    !is_quiet() && slot::ask_hosts() && slot::with(|frame| frame.is_some_and(|frame| frame.notices(location)))
 }
 
 /// The second step: the error of a check point at `location` that has found the ambient token cancelled.
@@ -109,7 +111,9 @@ pub(crate) fn noticed(location: &'static Location<'static>) -> Cancelled {
 #[inline]
 #[must_use]
 pub fn is_cancelled() -> bool {
-    slot::with(|frame| frame.is_some_and(|frame| !frame.is_quiet() && frame.is_ours() && frame.is_cancelled()))
+    !is_quiet()
+        && slot::ask_hosts()
+        && slot::with(|frame| frame.is_some_and(|frame| frame.is_ours() && frame.is_cancelled()))
 }
 
 /// How long until the ambient token's deadline; `None` where there is none. Inside a shield: the shield's own.

@@ -6,6 +6,7 @@
 
 mod carry;
 mod current;
+mod hosts;
 mod inside;
 mod late;
 mod notes;
@@ -17,7 +18,10 @@ pub(crate) use carry::propagate_apart;
 pub use carry::{Context, propagate, propagate_fn};
 pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
+pub(crate) use hosts::Hosted;
 pub(crate) use inside::Inside;
 pub(crate) use late::{Due, LateToken, StandIn};
 pub(crate) use notes::{Mark, is_noted_since, mark};
-pub(crate) use slot::{About, Frame, LazyToken, Outlook, Outside, Polled, task_of, with as with_frame, with_frame_of};
+pub(crate) use slot::{
+    About, Frame, Host, LazyToken, Outlook, Outside, Polled, ask_hosts, task_of, with as with_frame, with_frame_of,
+};

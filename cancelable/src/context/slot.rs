@@ -13,6 +13,7 @@ use std::ptr;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::hosts;
 use super::late::LateToken;
 use super::notes::{self, Mark, Owner, Role, is_noted_since, mark};
 use super::probe;
@@ -149,6 +150,16 @@ pub(crate) trait LazyToken {
     fn is_clear(&self, glance: Option<&Glance>) -> bool;
     /// Until when that can be told. `None`: it cannot.
     fn outlook(&self) -> Option<Outlook<'_>>;
+    /// Has it been made, and is it neither cancelled nor in want of a closer look?
+    fn is_made_and_quiet(&self) -> bool;
+    /// Whom check points on this thread are to ask.
+    fn host(&self) -> Option<&dyn Host>;
+}
+
+/// Somebody who says whether a scope is to be cancelled, and has to be asked on the thread that the scope runs on.
+pub(crate) trait Host {
+    /// Asks, if it is time, and cancels the token of `frame`, the scope's, if the answer is yes. Runs the user's code.
+    fn ask_if_due(&self, frame: &Frame<'_>);
 }
 
 /// The token of a frame, now or when it is needed.
@@ -437,6 +448,10 @@ impl<'a> Frame<'a> {
 
     #[inline(never)]
     fn looks_clear(&self, has_begun: bool) -> bool {
+        // Who looks closer asks them.
+        if hosts::are_any() {
+            return false;
+        }
         let glance = Glance::default();
         self.looks_clear_at((!has_begun).then_some(&glance))
     }
@@ -460,6 +475,14 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Has it been made, and is it neither cancelled nor in want of a closer look?
+    fn has_quiet_token(&self) -> bool {
+        match self.token {
+            TokenOf::Made(token) => token.is_quiet(),
+            TokenOf::Lazy(token) => token.is_made_and_quiet(),
+        }
+    }
+
     /// Why the frame's token is cancelled, if it is.
     #[inline]
     pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
@@ -467,6 +490,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Is the frame's token cancelled? Looks closer if it must.
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled_at(&Glance::default())
     }
@@ -662,11 +686,11 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What the check points of a frame are to ask: `state`; or, so that an observer sees them all, one that has them look
-/// closer every time.
+/// What the check points of a frame are to ask: `state`; or, so that an observer sees them all, or that they ask a host, one that has
+/// them look closer every time.
 #[inline(always)]
 fn observed(state: StateRef<'_>) -> StateRef<'_> {
-    if probe::is_watched() {
+    if probe::is_watched() || hosts::are_any() {
         StateRef::wants_attention()
     } else {
         state
@@ -681,6 +705,30 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     // reference: its lifetime is `f`'s own; nor can the frame be left while `f` runs, for leaving happens further down
     // the stack.
     f(unsafe { innermost.as_ref() })
+}
+
+/// Has the hosts asked of all scopes round the code now running, if any have some: by a check point that looks closer, before it does.
+/// Is there anything left to look at?
+#[inline]
+pub(crate) fn ask_hosts() -> bool {
+    !hosts::are_any() || ask_outwards()
+}
+
+#[cold]
+fn ask_outwards() -> bool {
+    with(|innermost| {
+        let mut at = innermost;
+        while let Some(frame) = at {
+            // Of all frames round the user's code only this one is used afterwards. A host sees to it that it is not left meanwhile.
+            if let TokenOf::Lazy(token) = frame.token {
+                if let Some(host) = token.host() {
+                    host.ask_if_due(frame);
+                }
+            }
+            at = frame.outer();
+        }
+    });
+    with(|innermost| innermost.is_some_and(|frame| probe::is_watched() || !frame.has_quiet_token()))
 }
 
 /// What was polled in a frame that has been left. Unless somebody keeps it, it is the frame's outside.

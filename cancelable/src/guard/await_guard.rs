@@ -12,7 +12,7 @@ use futures_core::future::FusedFuture;
 use super::stage::Stage;
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
-use crate::context::{Frame, Inside, Mark, is_noted_since, mark, with_frame};
+use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
@@ -214,6 +214,7 @@ impl<F: Future> Guard<F> {
     /// A poll under a token that wants a look, or with something inside.
     #[cold]
     fn poll_with_care(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
+        ask_hosts();
         let this = self.as_mut().project();
         let is_cancelled = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;

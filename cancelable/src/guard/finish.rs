@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::context::{Inside, is_noted_since, with_frame};
+use crate::context::{Inside, check_at, is_noted_since, with_frame};
 use crate::error::Cancelled;
 use crate::pending::Kind;
 
@@ -43,12 +43,7 @@ impl<F: Future> Future for Finish<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if !*this.started {
-            let location = *this.location;
-            let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() => frame.notice(location),
-                _ => None,
-            });
-            if let Some(cancelled) = cancelled {
+            if let Err(cancelled) = check_at(this.location) {
                 return Poll::Ready(Err(cancelled));
             }
             *this.started = true;

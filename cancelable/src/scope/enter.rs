@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::nature::{abandon_token, end_token};
 use super::origin::{Origin, Unmade};
 use crate::clock::Glance;
-use crate::context::{About, Frame, probe, with_frame_of};
+use crate::context::{About, Frame, Host, ask_hosts, probe, with_frame_of};
 use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
@@ -26,10 +26,11 @@ fn is_cancelled_now(frame: &Frame<'_>) -> bool {
 }
 
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
-/// cancelled from the start, and handed its frame.
+/// cancelled from the start, and handed its frame. Check points inside ask `host`.
 pub(super) fn enter_sync<R>(
     origin: &impl Origin,
     about: &About,
+    host: Option<&dyn Host>,
     location: &'static Location<'static>,
     f: impl FnOnce(bool, &Frame<'_>) -> R,
 ) -> R {
@@ -43,12 +44,13 @@ pub(super) fn enter_sync<R>(
         }
     }
 
+    ask_hosts();
     let glance = origin.begin();
     let task = Task::current();
     with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer, &glance);
-        let mut unmade = Unmade::new(origin, about, outer, None);
+        let mut unmade = Unmade::new(origin, about, outer, None).hosted(host);
         let frame = Frame::lazy(&unmade, unmade.state(), about, None, task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {

@@ -4,6 +4,7 @@
 //! holds after: the outer code's token is back, and whatever the scope started has been told to stop.
 
 mod ambient;
+mod asking;
 mod branch;
 mod branches;
 mod catch;
@@ -34,6 +35,7 @@ mod try_join;
 mod wait;
 
 pub use ambient::{CancelFutureExt, Scoped, WithCancellation};
+pub use asking::{Answer, AskingScope};
 pub(crate) use group::{Shared as GroupShared, run_blocking};
 pub use group::{Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskPanic};
 pub use lent::Lent;

@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::time::Instant;
 
 use crate::clock::Glance;
-use crate::context::{About, Due, Frame, LateToken, LazyToken, Outlook, StandIn};
+use crate::context::{About, Due, Frame, Host, LateToken, LazyToken, Outlook, StandIn};
 use crate::delay::Delay;
 use crate::primitive::Arc;
 use crate::reason::CancelReason;
@@ -271,6 +271,7 @@ pub(super) struct Unmade<'a, O> {
     /// If there is something in it, the token is made through that.
     late: Option<&'a LateSlot>,
     looks: Cell<u8>,
+    host: Option<&'a dyn Host>,
 }
 
 impl<'a, O: Origin> Unmade<'a, O> {
@@ -293,7 +294,13 @@ impl<'a, O: Origin> Unmade<'a, O> {
             made: OnceCell::new(),
             late,
             looks: Cell::new(LOOKS),
+            host: None,
         }
+    }
+
+    /// The same, with somebody whom check points ask.
+    pub(super) fn hosted(self, host: Option<&'a dyn Host>) -> Self {
+        Self { host, ..self }
     }
 
     /// Of one that is dropped.
@@ -329,6 +336,7 @@ impl<'a, O: Origin> Unmade<'a, O> {
             made: OnceCell::new(),
             late: Some(late),
             looks: Cell::new(looks),
+            host: None,
         }
     }
 
@@ -458,5 +466,13 @@ impl<O: Origin> LazyToken for Unmade<'_, O> {
             Some(token) => Some(Outlook::of(token.state_ref())),
             None => self.outlook,
         }
+    }
+
+    fn is_made_and_quiet(&self) -> bool {
+        self.made.get().is_some_and(CancellationToken::is_quiet)
+    }
+
+    fn host(&self) -> Option<&dyn Host> {
+        self.host
     }
 }

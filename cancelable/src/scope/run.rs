@@ -13,7 +13,7 @@ use super::nature::Nature;
 use super::options::Scope;
 use super::plan::Plan;
 use super::region::Region;
-use crate::context::{Frame, current};
+use crate::context::{Frame, Host, current};
 use crate::error::{Cancelled, FromCancelled};
 use crate::token::CancellationToken;
 
@@ -270,12 +270,7 @@ impl Scope {
         location: &'static Location<'static>,
         f: impl FnOnce(&Frame<'_>) -> T,
     ) -> T {
-        self.enter_sync_at(location, |is_cancelled, frame| {
-            match is_cancelled.then(|| frame.notice(location)).flatten() {
-                Some(cancelled) => T::from_cancelled(cancelled),
-                None => f(frame),
-            }
-        })
+        self.enter_sync_at(location, None, unless_cancelled(location, f))
     }
 
     /// Runs a closure in this scope, whatever it returns, and also if the scope is cancelled before it begins: for the best so far.
@@ -301,17 +296,34 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn run_anyway_sync<R>(self, f: impl FnOnce() -> R) -> R {
-        self.enter_sync_at(Location::caller(), |_, _| f())
+        self.enter_sync_at(Location::caller(), None, |_, _| f())
     }
 
-    fn enter_sync_at<R>(mut self, location: &'static Location<'static>, f: impl FnOnce(bool, &Frame<'_>) -> R) -> R {
+    /// Check points inside ask `host`.
+    pub(super) fn enter_sync_at<R>(
+        mut self,
+        location: &'static Location<'static>,
+        host: Option<&dyn Host>,
+        f: impl FnOnce(bool, &Frame<'_>) -> R,
+    ) -> R {
         if let Some(listening) = &mut self.plan.listening {
             listening.never_force();
         }
-        let value = enter_sync(&self.plan, &self.about, location, f);
+        let value = enter_sync(&self.plan, &self.about, host, location, f);
         if let Some(listening) = &self.plan.listening {
             listening.end();
         }
         value
+    }
+}
+
+/// A body that is told whether its scope is cancelled from the start, and does not start then.
+pub(super) fn unless_cancelled<T: FromCancelled>(
+    location: &'static Location<'static>,
+    f: impl FnOnce(&Frame<'_>) -> T,
+) -> impl FnOnce(bool, &Frame<'_>) -> T {
+    move |is_cancelled, frame| match is_cancelled.then(|| frame.notice(location)).flatten() {
+        Some(cancelled) => T::from_cancelled(cancelled),
+        None => f(frame),
     }
 }

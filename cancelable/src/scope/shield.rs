@@ -160,7 +160,7 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
 /// ```
 #[track_caller]
 pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
-    enter_sync(&Root, About::SHIELD, Location::caller(), |_, _| f())
+    enter_sync(&Root, About::SHIELD, None, Location::caller(), |_, _| f())
 }
 
 /// As [`shield_sync`], with a bound that the check points inside observe; what `shield!(timeout = …, { … })` expands to.

@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_millis(1);
 /// [`Error`](crate::ReasonKind::Error), and its body does not run. In a process made by `fork`, conditions of scopes that begin
 /// there are asked as ever. Those of scopes that had begun before may not be.
 ///
+/// What can be asked on its own thread alone, and is not `Send`, goes to [`Scope::asking`](crate::Scope::asking).
+///
 /// The reason bears the line of this call, which is also its name, unless it is given [another](Condition::named).
 ///
 /// Where scopes go by a virtual clock (tokio's while it is paused, or

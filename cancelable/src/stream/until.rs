@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::stream::{FusedStream, Stream};
 
 use super::items::{Items, Own};
-use crate::context::{About, Frame, with_frame};
+use crate::context::{About, Frame, check_at, is_quiet, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
 use crate::primitive::Arc;
@@ -193,12 +193,8 @@ fn poll_item<S: Stream>(
     let drained = match *stage {
         Stage::Producing { drained } => drained,
         Stage::Between { mut drained } => {
-            let inside = &guard.inner().inside;
-            let cancelled = with_frame(|frame| match frame {
-                Some(frame) if !frame.is_quiet() && !inside.is_spared() => frame.notice(guard.location()),
-                _ => None,
-            });
-            if let Some(cancelled) = cancelled {
+            let may_fail = !is_quiet() && !guard.inner().inside.is_spared();
+            if let Some(cancelled) = may_fail.then(|| check_at(guard.location()).err()).flatten() {
                 match end {
                     StreamEnd::Drain { at_most } if drained < at_most => drained += 1,
                     _ => {
