@@ -17,6 +17,8 @@ mod error;
 mod fork;
 #[path = "../../src/guard/mod.rs"]
 mod guard;
+#[path = "../../src/path.rs"]
+mod path;
 #[path = "../../src/pending.rs"]
 mod pending;
 #[path = "../../src/primitive.rs"]
@@ -27,8 +29,12 @@ mod reason;
 mod rounds;
 #[path = "../../src/runtime.rs"]
 mod runtime;
+#[path = "../../src/shown.rs"]
+mod shown;
 #[path = "../../src/starved.rs"]
 mod starved;
+#[path = "../../src/status.rs"]
+mod status;
 #[path = "../../src/timer/mod.rs"]
 mod timer;
 #[path = "../../src/token/mod.rs"]

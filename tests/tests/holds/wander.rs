@@ -364,6 +364,7 @@ fn polled_once(mut future: Boxed) -> Boxed {
 }
 
 /// A task of its own, whose executor is driven in a scope that is cancelled.
+#[expect(clippy::async_yields_async, reason = "it goes on elsewhere")]
 fn polled_in_a_driven_task(future: Boxed) -> Boxed {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let task = runtime.spawn(async move { polled_once(future) });

@@ -747,7 +747,7 @@ fn the_last_child_of_a_linked_token_goes_while_a_source_is_cancelled() {
 #[test]
 fn who_waits_for_the_end_of_the_first_round_is_woken_or_told_that_it_is_over() {
     explore(5, || {
-        let cause = crate::primitive::Arc::new(Cause::new(CancelReason::manual(), None));
+        let cause = crate::primitive::Arc::new(Cause::new(CancelReason::manual()));
         let teller = cause.clone();
         let thread = spawn(move || {
             teller.end_rounds(Waker::wake);
