@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 
 use futures_core::future::FusedFuture;
 
-use super::nature::Nature;
-use super::origin::Existing;
+use super::behaviour::Behaviour;
 use super::region::Region;
 use super::shield::{Shield, shield};
+use super::token_origin::Existing;
 use crate::context;
 use crate::error::Cancelled;
 use crate::token::{CancellationToken, WithCancellationTokenFuture, WithCancellationTokenFutureOwned};
@@ -76,7 +76,7 @@ impl CancellationToken {
     #[track_caller]
     pub fn scope<F: Future>(&self, f: F) -> Scoped<F> {
         Scoped {
-            region: Region::new(Existing(self.clone()), Nature::ambient(Location::caller()), f),
+            region: Region::new(Existing(self.clone()), Behaviour::ambient(Location::caller()), f),
         }
     }
 }
@@ -99,9 +99,9 @@ impl context::Context {
     /// ```
     #[track_caller]
     pub fn scope<F: Future>(self, f: F) -> Scoped<F> {
-        let (token, nature) = Nature::carried(self, Location::caller());
+        let (token, behaviour) = Behaviour::carried(self, Location::caller());
         Scoped {
-            region: Region::new(Existing(token), nature, f),
+            region: Region::new(Existing(token), behaviour, f),
         }
     }
 }
@@ -117,12 +117,12 @@ pin_project_lite::pin_project! {
 
 impl<F: Future> WithCancellation<F> {
     pub(crate) fn at(future: F, token: CancellationToken, location: &'static Location<'static>) -> Self {
-        let nature = Nature {
+        let behaviour = Behaviour {
             is_check_point: true,
-            ..Nature::ambient(location)
+            ..Behaviour::ambient(location)
         };
         Self {
-            region: Region::new(Existing(token), nature, future),
+            region: Region::new(Existing(token), behaviour, future),
         }
     }
 }
@@ -165,9 +165,9 @@ pub trait CancelFutureExt: Future {
         Self: Sized,
     {
         // Not by `Context::scope`: that would be one more place of the future on the stack.
-        let (token, nature) = Nature::carried(context::Context::current(), Location::caller());
+        let (token, behaviour) = Behaviour::carried(context::Context::current(), Location::caller());
         Scoped {
-            region: Region::new(Existing(token), nature, self),
+            region: Region::new(Existing(token), behaviour, self),
         }
     }
 

@@ -11,11 +11,11 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::nature::Nature;
-use super::origin::{Child, Dropped, Unmade};
+use super::behaviour::Behaviour;
 use super::place::clear;
 use super::region::{Region, Since, poll_body, running};
 use super::state::LateState;
+use super::token_origin::{Child, Dropped, TokenOnDemand};
 use crate::context::{About, Frame, Outside, Polled, StandIn, is_noted_since, mark, with_frame};
 use crate::guard::Before;
 use crate::runtime::Task;
@@ -86,7 +86,7 @@ impl<F: Future, U> Branch<F, U> {
         task: Task,
         location: &'static Location<'static>,
     ) {
-        let nature = Nature {
+        let behaviour = Behaviour {
             // Not before it is superseded: a cancel from outside is for the check point outside to notice, for a branch
             // that gave up would leave the whole without an output, and, where it has to finish, without an end.
             is_check_point: false,
@@ -96,7 +96,7 @@ impl<F: Future, U> Branch<F, U> {
             location,
         };
         let (state, _) = self.project().region.places();
-        let (registered, live) = state.begin(nature);
+        let (registered, live) = state.begin(behaviour);
         registered.adopt(token);
         live.task = task;
         if let Some(polled) = polled {
@@ -161,7 +161,7 @@ impl<F: Future, U> Branch<F, U> {
         } else if matches!(stage, Stage::Running | Stage::Lost) {
             let stand_in = home.clone();
             let dropped = Dropped { stand_in, location };
-            let unmade = Unmade::dropped(&dropped, About::ROUND);
+            let unmade = TokenOnDemand::dropped(&dropped, About::ROUND);
             let (_, body) = this.region.places();
             Frame::lazy(&unmade, unmade.state(), About::ROUND, None, Task::ANY).enter(|| clear(body));
         }

@@ -3,20 +3,20 @@
 use std::mem;
 use std::panic::Location;
 
-use super::nature::{abandon_token, end_token};
-use super::origin::{Origin, Unmade};
+use super::behaviour::{abandon_token, end_token};
+use super::token_origin::{TokenOnDemand, TokenOrigin};
 use crate::clock::Glance;
 use crate::context::{About, Frame, Host, ask_hosts, probe, with_frame_of};
 use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
-pub(super) fn starts_cancelled(origin: &impl Origin, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
+pub(super) fn starts_cancelled(origin: &impl TokenOrigin, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
     origin.is_cancelled(outer, glance) || probe::is_watched()
 }
 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
 #[inline(always)]
-pub(super) fn is_cancelled_at_once(origin: &impl Origin, frame: &Frame<'_>) -> bool {
+pub(super) fn is_cancelled_at_once(origin: &impl TokenOrigin, frame: &Frame<'_>) -> bool {
     origin.is_needed_at_once() && is_cancelled_now(frame)
 }
 
@@ -28,15 +28,15 @@ fn is_cancelled_now(frame: &Frame<'_>) -> bool {
 /// Runs `f` on this thread with a token of its own, which is made only if somebody needs it. `f` is told whether that would be
 /// cancelled from the start, and handed its frame. Check points inside ask `host`.
 pub(super) fn enter_sync<R>(
-    origin: &impl Origin,
+    origin: &impl TokenOrigin,
     about: &About,
     host: Option<&dyn Host>,
     location: &'static Location<'static>,
     f: impl FnOnce(bool, &Frame<'_>) -> R,
 ) -> R {
-    struct OnUnwind<'a, O: Origin>(&'a Unmade<'a, O>, &'static Location<'static>);
+    struct OnUnwind<'a, O: TokenOrigin>(&'a TokenOnDemand<'a, O>, &'static Location<'static>);
 
-    impl<O: Origin> Drop for OnUnwind<'_, O> {
+    impl<O: TokenOrigin> Drop for OnUnwind<'_, O> {
         fn drop(&mut self) {
             if let Some(token) = self.0.made() {
                 abandon_token(token, self.1);
@@ -50,7 +50,7 @@ pub(super) fn enter_sync<R>(
     with_frame_of(task, |outer| {
         // Asked before the frame is made, which it may turn quiet.
         let is_cancelled = starts_cancelled(origin, outer, &glance);
-        let mut unmade = Unmade::new(origin, about, outer, None).hosted(host);
+        let mut unmade = TokenOnDemand::new(origin, about, outer, None).hosted(host);
         let frame = Frame::lazy(&unmade, unmade.state(), about, None, task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {

@@ -5,6 +5,7 @@
 
 mod ambient;
 mod asking;
+mod behaviour;
 mod branch;
 mod branches;
 mod catch;
@@ -12,16 +13,14 @@ mod enter;
 mod group;
 mod lent;
 mod listening;
-mod live;
-mod nature;
 mod options;
-mod origin;
 mod owner;
 #[allow(unsafe_code, reason = "drops a pinned body in place")]
 mod place;
 mod plan;
 mod race;
 mod region;
+mod region_state;
 mod round;
 mod run;
 #[allow(unsafe_code, reason = "an auto trait, stated")]
@@ -31,6 +30,7 @@ mod sleep;
 mod source;
 #[allow(unsafe_code, reason = "keeps memory for states; see the head of the file")]
 mod state;
+mod token_origin;
 mod try_join;
 mod wait;
 

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::listening::Listening;
-use super::origin::{Above, Origin};
+use super::token_origin::{Above, TokenOrigin};
 use crate::clock::{self, Glance, Now};
 use crate::context::{About, Due, Frame, Outlook};
 use crate::token::{CancellationToken, ChildOptions, Deadline};
@@ -88,7 +88,7 @@ struct Began {
     is_past: bool,
 }
 
-impl Origin for Plan {
+impl TokenOrigin for Plan {
     /// The deadline counts from now.
     fn begin(&self) -> Glance {
         if self.timeout.is_none() && self.deadline.is_none() {

@@ -11,12 +11,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::behaviour::{Behaviour, abandon_token, end_token};
 use super::enter::{is_cancelled_at_once, starts_cancelled};
-use super::live::{Exit, Live, Pausable};
-use super::nature::{Nature, abandon_token, end_token};
-use super::origin::{Dropped, Origin, Standing, Unmade, may_ride};
 use super::place::clear;
-use super::state::{HasState, LateState, State};
+use super::region_state::{Exit, Pausable, RegionState};
+use super::state::{HasState, LateState, PooledState};
+use super::token_origin::{Dropped, Standing, TokenOnDemand, TokenOrigin, may_ride};
 use crate::clock;
 use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
@@ -31,7 +31,7 @@ use crate::unwind::FirstPanic;
 
 pin_project_lite::pin_project! {
     /// A body under a token that comes from `origin`.
-    pub(crate) struct Region<O, F, S = State>
+    pub(crate) struct Region<O, F, S = PooledState>
     where
         S: HasState,
     {
@@ -60,7 +60,7 @@ pin_project_lite::pin_project! {
 struct OnUnwind<'a, 'f> {
     /// The token is made now if nobody needed it before: destructors may.
     frame: &'a Frame<'f>,
-    nature: &'a Nature,
+    behaviour: &'a Behaviour,
     exit: &'a mut Option<Box<Exit>>,
     is_begun: &'a mut bool,
     is_unmade: &'a mut bool,
@@ -69,8 +69,8 @@ struct OnUnwind<'a, 'f> {
 impl Drop for OnUnwind<'_, '_> {
     fn drop(&mut self) {
         let token = self.frame.token().clone();
-        if self.nature.owns_token {
-            abandon_token(&token, self.nature.location);
+        if self.behaviour.owns_token {
+            abandon_token(&token, self.behaviour.location);
         }
         let mut panics = FirstPanic::default();
         panics.run(|| self.frame.wake_riders());
@@ -106,28 +106,28 @@ impl Since {
 struct Parts<'a, O, F> {
     origin: &'a O,
     registered: Pin<&'a mut Registered<CancellationToken>>,
-    live: &'a mut Live,
+    live: &'a mut RegionState,
     body: Pin<&'a mut Option<F>>,
 }
 
 impl<O, F> Region<O, F> {
-    pub(crate) fn new(origin: O, nature: Nature, body: F) -> Self {
-        Self::with(origin, nature, Some(body))
+    pub(crate) fn new(origin: O, behaviour: Behaviour, body: F) -> Self {
+        Self::with(origin, behaviour, Some(body))
     }
 
     /// The same region, not yet polled, as something else.
-    pub(super) fn into_other<P>(self, origin: P, nature: Nature) -> Region<P, F> {
+    pub(super) fn into_other<P>(self, origin: P, behaviour: Behaviour) -> Region<P, F> {
         // `Region` has a destructor, so its parts cannot be moved out of it.
         let mut this = self;
         let body = this.body.take();
-        Region::with(origin, nature, body)
+        Region::with(origin, behaviour, body)
     }
 
     #[inline(always)]
-    fn with(origin: O, nature: Nature, body: Option<F>) -> Self {
+    fn with(origin: O, behaviour: Behaviour, body: Option<F>) -> Self {
         Self {
             origin,
-            state: State::new(nature),
+            state: PooledState::new(behaviour),
             body,
         }
     }
@@ -186,8 +186,8 @@ impl<O, F, S: HasState> Region<O, F, S> {
 
     /// Has it end when its token is cancelled, with its body or, after the grace, without.
     pub(super) fn lose(self: Pin<&mut Self>, grace: Option<Duration>) {
-        let nature = &mut self.parts().live.nature;
-        (nature.is_check_point, nature.about.grace) = (true, grace);
+        let behaviour = &mut self.parts().live.behaviour;
+        (behaviour.is_check_point, behaviour.about.grace) = (true, grace);
     }
 
     /// Ends the grace of a cancelled region, if it has one or not: its body goes when it is pending again.
@@ -199,7 +199,7 @@ impl<O, F, S: HasState> Region<O, F, S> {
     pub(super) fn supersede(self: Pin<&mut Self>, why: &'static str) {
         let this = self.parts();
         debug_assert!(!this.live.is_unmade);
-        let reason = CancelReason::superseded(why, None, this.live.nature.location);
+        let reason = CancelReason::superseded(why, None, this.live.behaviour.location);
         this.registered.token().cancel_with(reason);
     }
 
@@ -230,20 +230,20 @@ impl<O, F, S: HasState> Region<O, F, S> {
         if live.is_unmade && live.unwound().is_none() {
             if is_running {
                 // Destructors may ask for it, and see it cancelled.
-                let (stand_in, location) = (live.stand_in(token), live.nature.location);
+                let (stand_in, location) = (live.stand_in(token), live.behaviour.location);
                 let dropped = Dropped { stand_in, location };
-                let unmade = Unmade::dropped(&dropped, &live.nature.about);
-                let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, None, Task::ANY);
+                let unmade = TokenOnDemand::dropped(&dropped, &live.behaviour.about);
+                let frame = Frame::lazy(&unmade, unmade.state(), &live.behaviour.about, None, Task::ANY);
                 panics.run(|| {
                     frame.enter(|| clear(body.as_mut()));
                 });
             }
         } else {
-            if is_running && live.nature.owns_token {
-                panics.run(|| abandon_token(token, live.nature.location));
+            if is_running && live.behaviour.owns_token {
+                panics.run(|| abandon_token(token, live.behaviour.location));
             }
             panics.run(|| {
-                Frame::new(token, &live.nature.about, None).enter(|| clear(body.as_mut()));
+                Frame::new(token, &live.behaviour.about, None).enter(|| clear(body.as_mut()));
             });
         }
         panics.run(|| live.let_riders_go());
@@ -270,7 +270,7 @@ pub(super) fn running<F>(body: Pin<&mut Option<F>>) -> Pin<&mut F> {
     }
 }
 
-impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
+impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
     /// Polls the body. `end` makes the caller's output; called where the result is, it leaves less to be moved and looked at on
     /// every poll.
     #[inline]
@@ -309,9 +309,9 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             let poll = self.as_mut().poll_with_care(None, cx, end);
             return self.followed(poll, cx);
         }
-        let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
+        let frame = Frame::new(token, &live.behaviour.about, Some(cx.waker())).of(live.task);
         let body = running(this.body);
-        let (poll, polled) = live.nature.enter(&frame, token, || body.poll(cx));
+        let (poll, polled) = live.behaviour.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
             self.finish();
             polled.let_go();
@@ -355,7 +355,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         // Not `is_cancelled`, which would have the deadline watched by a thread: this task does.
         let cancelled = token.is_marked();
         // What cannot fail need not know who was told, nor be patient.
-        let mut before = if cancelled && live.nature.is_check_point {
+        let mut before = if cancelled && live.behaviour.is_check_point {
             let foreign = with_frame(|outer| outer.is_some_and(|outer| !outer.wakes(cx.waker())));
             let waits = live.exit.as_mut().map(|exit| mem::take(&mut exit.waits));
             Before::cancelled(token, foreign, waits.unwrap_or_default())
@@ -365,9 +365,9 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         if let Some(since) = since {
             before = before.since(since.got_out, since.put_off);
         }
-        let frame = Frame::new(token, &live.nature.about, Some(cx.waker())).of(live.task);
+        let frame = Frame::new(token, &live.behaviour.about, Some(cx.waker())).of(live.task);
         let inside = &mut live.inside;
-        let (poll, polled) = live.nature.enter(&frame, token, || match since {
+        let (poll, polled) = live.behaviour.enter(&frame, token, || match since {
             None => before.poll(inside, body, cx),
             Some(_) => before.go_on(inside, body, cx),
         });
@@ -455,7 +455,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         let (live, origin) = (this.live, this.origin);
         let token = match (&live.late, live.stand_in(this.registered.as_ref().get_ref().token())) {
             (Some(late), _) => late.token(),
-            (None, stand_in) => origin.make_below(&stand_in.token(), &live.nature.about),
+            (None, stand_in) => origin.make_below(&stand_in.token(), &live.behaviour.about),
         };
         self.as_mut().settle(token);
         let this = self.parts();
@@ -480,11 +480,17 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             late.count_poll();
         }
         let late = Cell::from_mut(&mut live.late);
-        let mut unmade = Unmade::pending(standing, outer, origin, &live.nature.about, late, live.looks);
-        let frame = Frame::lazy(&unmade, unmade.state(), &live.nature.about, Some(cx.waker()), live.task);
+        let mut unmade = TokenOnDemand::pending(standing, outer, origin, &live.behaviour.about, late, live.looks);
+        let frame = Frame::lazy(
+            &unmade,
+            unmade.state(),
+            &live.behaviour.about,
+            Some(cx.waker()),
+            live.task,
+        );
         let unwinding = OnUnwind {
             frame: &frame,
-            nature: &live.nature,
+            behaviour: &live.behaviour,
             exit: &mut live.exit,
             is_begun: &mut live.is_begun,
             is_unmade: &mut live.is_unmade,
@@ -539,7 +545,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         if let Some(polled) = polled {
             live.inside.keep(polled);
         }
-        if live.nature.shields {
+        if live.behaviour.shields {
             live.inside.set(Kind::Hold, true);
         }
         let poll = self.as_mut().pending_with(before, is_foreign, cx);
@@ -572,13 +578,13 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
                 live.let_notice(is_foreign, token, cx);
                 return Poll::Pending;
             }
-            if !live.nature.is_check_point {
+            if !live.behaviour.is_check_point {
                 // Somebody inside notices, or nobody does.
                 return Poll::Pending;
             }
             let is_forced = live.poll_grace(cx);
             if !is_forced {
-                let frame = Frame::new(token, &live.nature.about, Some(cx.waker()));
+                let frame = Frame::new(token, &live.behaviour.about, Some(cx.waker()));
                 let may_fail = frame.enter(|| before.may_fail(&live.inside, &cause, &frame, cx));
                 if !may_fail || before.is_put_off(cx) {
                     if before.waits.is_some() {
@@ -587,8 +593,8 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
                     return Poll::Pending;
                 }
             }
-            let frame = Frame::new(token, &live.nature.about, None);
-            let notice = frame.enter(|| frame.fail(live.nature.location));
+            let frame = Frame::new(token, &live.behaviour.about, None);
+            let notice = frame.enter(|| frame.fail(live.behaviour.location));
             self.abandon();
             return match notice {
                 Some(cancelled) if is_forced => Poll::Ready(cancelled.forced()),
@@ -647,24 +653,24 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             );
             live.task = task;
             let glance = origin.begin();
-            let nature = &live.nature;
+            let behaviour = &live.behaviour;
             // Asked before the frame is made, which it may turn quiet.
-            let is_cancelled = nature.is_check_point && starts_cancelled(origin, outer, &glance);
+            let is_cancelled = behaviour.is_check_point && starts_cancelled(origin, outer, &glance);
             let late = Cell::from_mut(&mut live.late);
-            let mut unmade = Unmade::new(origin, &nature.about, outer, Some(late));
-            let frame = Frame::lazy(&unmade, unmade.state(), &nature.about, Some(cx.waker()), task);
+            let mut unmade = TokenOnDemand::new(origin, &behaviour.about, outer, Some(late));
+            let frame = Frame::lazy(&unmade, unmade.state(), &behaviour.about, Some(cx.waker()), task);
             let unwinding = OnUnwind {
                 frame: &frame,
-                nature,
+                behaviour,
                 exit: &mut live.exit,
                 is_begun: &mut live.is_begun,
                 is_unmade: &mut live.is_unmade,
             };
             let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
-            if is_cancelled && nature.is_check_point {
+            if is_cancelled && behaviour.is_check_point {
                 let noticed = frame.enter(|| {
                     // What is dropped unused is dropped in here, too.
-                    frame.notice(nature.location).inspect(|_| clear(body.as_mut()))
+                    frame.notice(behaviour.location).inspect(|_| clear(body.as_mut()))
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
@@ -705,7 +711,7 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
             } else {
                 let token = with_frame_of(task, |outer| match &live.late {
                     Some(late) => late.token(),
-                    None => origin.make(outer, &live.nature.about),
+                    None => origin.make(outer, &live.behaviour.about),
                 });
                 self.as_mut().settle(token);
             }
@@ -725,10 +731,10 @@ impl<O: Origin, F: Future, S: HasState> Region<O, F, S> {
         if !live.is_unmade {
             registered.as_mut().unregister();
             let token = registered.token();
-            let frame = Frame::new(token, &live.nature.about, None);
-            live.nature.enter(&frame, token, || clear(body));
-            if live.nature.owns_token {
-                end_token(token, live.nature.location);
+            let frame = Frame::new(token, &live.behaviour.about, None);
+            live.behaviour.enter(&frame, token, || clear(body));
+            if live.behaviour.owns_token {
+                end_token(token, live.behaviour.location);
             }
             live.let_riders_go();
         }

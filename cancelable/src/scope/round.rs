@@ -11,10 +11,10 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::behaviour::{abandon_token, end_token};
 use super::branch::{Branch, Rule};
-use super::nature::{abandon_token, end_token};
-use super::origin::{OfBranch, Origin, Unmade};
 use super::region::Since;
+use super::token_origin::{OfBranch, TokenOnDemand, TokenOrigin};
 use crate::context::{About, Frame, Mark, Polled, is_noted_since, mark, with_frame_of};
 use crate::runtime::Task;
 use crate::starved;
@@ -162,7 +162,7 @@ impl Round<'_, '_> {
                 lost: self.lost,
                 location,
             };
-            let mut unmade = Unmade::new(&of_branch, About::ROUND, outer, None);
+            let mut unmade = TokenOnDemand::new(&of_branch, About::ROUND, outer, None);
             let frame = Frame::lazy(&unmade, unmade.state(), About::ROUND, Some(self.cx.waker()), task);
             let unwinding = OnUnwind {
                 frame: &frame,
@@ -276,7 +276,7 @@ impl Drop for OnUnwind<'_, '_> {
 struct Turns<'t, 'a, 'c, 'f> {
     round: &'t mut Round<'a, 'c>,
     frame: &'t Frame<'f>,
-    unmade: &'t Unmade<'t, OfBranch>,
+    unmade: &'t TokenOnDemand<'t, OfBranch>,
     mark: Mark,
     stop: Option<Stop>,
 }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use futures_core::future::FusedFuture;
 
+use super::behaviour::Behaviour;
 use super::enter::enter_sync;
-use super::nature::Nature;
 use super::options::Scope;
 use super::plan::Plan;
 use super::region::Region;
@@ -30,7 +30,7 @@ pin_project_lite::pin_project! {
 
 impl<F, O> Run<F, O> {
     fn new(scope: Scope, is_check_point: bool, location: &'static Location<'static>, body: F, otherwise: O) -> Self {
-        let nature = Nature {
+        let behaviour = Behaviour {
             is_check_point,
             owns_token: true,
             shields: false,
@@ -38,7 +38,7 @@ impl<F, O> Run<F, O> {
             location,
         };
         Self {
-            region: Region::new(scope.plan, nature, body),
+            region: Region::new(scope.plan, behaviour, body),
             otherwise,
         }
     }

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use futures_core::future::FusedFuture;
 
+use super::behaviour::Behaviour;
 use super::enter::enter_sync;
-use super::nature::Nature;
 use super::options::Scope;
-use super::origin::Root;
 use super::plan::Plan;
 use super::region::Region;
+use super::token_origin::Root;
 use crate::context::{About, Outside};
 use crate::error::FromCancelled;
 
@@ -66,13 +66,13 @@ use crate::error::FromCancelled;
 #[track_caller]
 pub fn shield<F: Future>(f: F) -> Shield<F> {
     Shield {
-        region: Region::new(Root, nature(false, Location::caller()), f),
+        region: Region::new(Root, behaviour(false, Location::caller()), f),
         location: Location::caller(),
     }
 }
 
-fn nature(is_check_point: bool, location: &'static Location<'static>) -> Nature {
-    Nature {
+fn behaviour(is_check_point: bool, location: &'static Location<'static>) -> Behaviour {
+    Behaviour {
         is_check_point,
         owns_token: true,
         shields: true,
@@ -123,7 +123,7 @@ impl<F> Shield<F> {
     {
         let plan = Scope::new().detached().timeout(after).plan;
         ShieldWithTimeout {
-            region: self.region.into_other(plan, nature(true, self.location)),
+            region: self.region.into_other(plan, behaviour(true, self.location)),
         }
     }
 }

@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::ptr::NonNull;
 
-use super::live::Live;
-use super::nature::Nature;
+use super::behaviour::Behaviour;
+use super::region_state::RegionState;
 use crate::token::{CancellationToken, Registered};
 
 /// For how many regions a thread keeps memory. (In models, whose executions share nothing: for none.)
@@ -29,20 +29,20 @@ pin_project_lite::pin_project! {
         // Of a region that has not begun, or is done: with no token.
         #[pin]
         registered: Registered<CancellationToken>,
-        live: Live,
+        live: RegionState,
     }
 }
 
 /// Owns the state of one region.
-pub(super) struct State(
+pub(super) struct PooledState(
     /// Not a `Box`: moving that would touch the parts, to which lists of waiters may point.
     NonNull<Parts>,
 );
 
 // SAFETY: it owns parts that are, which is checked below.
-unsafe impl Send for State {}
+unsafe impl Send for PooledState {}
 // SAFETY: as above; a shared state gives out shared references only.
-unsafe impl Sync for State {}
+unsafe impl Sync for PooledState {}
 
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}
@@ -52,39 +52,39 @@ const _: () = {
 /// Where a region has its state.
 pub(crate) trait HasState: Send {
     fn is_begun(&self) -> bool;
-    fn live(&self) -> &Live;
-    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut Live);
+    fn live(&self) -> &RegionState;
+    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut RegionState);
 }
 
-impl State {
+impl PooledState {
     /// Of a region that has not begun.
-    pub(super) fn new(nature: Nature) -> Self {
+    pub(super) fn new(behaviour: Behaviour) -> Self {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
         let parts = match spare {
             Some(mut parts) => {
-                parts.live.nature = nature;
+                parts.live.behaviour = behaviour;
                 parts
             }
             None => Box::new(Parts {
                 registered: Registered::new(CancellationToken::never()),
-                live: Live::new(nature),
+                live: RegionState::new(behaviour),
             }),
         };
         Self(NonNull::from(Box::leak(parts)))
     }
 }
 
-impl HasState for State {
+impl HasState for PooledState {
     fn is_begun(&self) -> bool {
         self.live().is_begun
     }
 
-    fn live(&self) -> &Live {
+    fn live(&self) -> &RegionState {
         // SAFETY: by the rule; borrowed through `self`.
         &unsafe { self.0.as_ref() }.live
     }
 
-    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut Live) {
+    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut RegionState) {
         // SAFETY: by the rule; borrowed mutably through `self`. They stay in their box until they are dropped there.
         let parts = unsafe { Pin::new_unchecked(self.0.as_mut()) }.project();
         (parts.registered, parts.live)
@@ -93,7 +93,7 @@ impl HasState for State {
 
 /// The state of a region that somebody else polls until it needs one: then that is made, and the region has begun.
 #[derive(Default)]
-pub(crate) struct LateState(Option<State>);
+pub(crate) struct LateState(Option<PooledState>);
 
 impl LateState {
     pub(super) fn is_made(&self) -> bool {
@@ -101,8 +101,11 @@ impl LateState {
     }
 
     /// The region has begun, and needs a state from now on.
-    pub(super) fn begin(&mut self, nature: Nature) -> (Pin<&mut Registered<CancellationToken>>, &mut Live) {
-        let (registered, live) = self.0.insert(State::new(nature)).parts();
+    pub(super) fn begin(
+        &mut self,
+        behaviour: Behaviour,
+    ) -> (Pin<&mut Registered<CancellationToken>>, &mut RegionState) {
+        let (registered, live) = self.0.insert(PooledState::new(behaviour)).parts();
         live.is_begun = true;
         (registered, live)
     }
@@ -110,17 +113,17 @@ impl LateState {
 
 impl HasState for LateState {
     fn is_begun(&self) -> bool {
-        self.0.as_ref().is_some_and(State::is_begun)
+        self.0.as_ref().is_some_and(PooledState::is_begun)
     }
 
-    fn live(&self) -> &Live {
+    fn live(&self) -> &RegionState {
         match &self.0 {
             Some(state) => state.live(),
             None => unreachable!("it needs a state by now"),
         }
     }
 
-    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut Live) {
+    fn parts(&mut self) -> (Pin<&mut Registered<CancellationToken>>, &mut RegionState) {
         match &mut self.0 {
             Some(state) => state.parts(),
             None => unreachable!("it needs a state by now"),
@@ -128,13 +131,13 @@ impl HasState for LateState {
     }
 }
 
-impl Drop for State {
+impl Drop for PooledState {
     fn drop(&mut self) {
         // SAFETY: the box of the rule, at its end. It is dropped or, with nothing pinned in it, kept.
         let mut parts = unsafe { Box::from_raw(self.0.as_ptr()) };
         // It is not as it was made if a destructor has panicked, or if a second signal came before the first poll.
         if !parts.live.is_begun && parts.live.exit.is_none() {
-            parts.live.nature.about.name = None;
+            parts.live.behaviour.about.name = None;
             // A thread that is ending keeps nothing.
             let _ = SPARE.try_with(|spare| {
                 let mut spare = spare.borrow_mut();
@@ -153,19 +156,19 @@ mod tests {
     use super::*;
     use crate::delay::Delay;
 
-    fn state() -> State {
-        State::new(Nature::ambient(Location::caller()))
+    fn state() -> PooledState {
+        PooledState::new(Behaviour::ambient(Location::caller()))
     }
 
     #[test]
     fn a_region_gets_the_memory_of_one_that_is_over_and_nothing_else_of_it() {
         let mut first = state();
         let memory = first.0;
-        first.parts().1.nature.about.name = Some("first".into());
+        first.parts().1.behaviour.about.name = Some("first".into());
         drop(first);
         let second = state();
         assert_eq!(second.0, memory);
-        assert_eq!(second.live().nature.about.name, None);
+        assert_eq!(second.live().behaviour.about.name, None);
     }
 
     #[test]

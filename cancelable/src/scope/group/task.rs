@@ -9,10 +9,10 @@ use super::shared::{Member, Shared};
 use crate::context::About;
 use crate::error::{Cancelled, FromCancelled};
 use crate::primitive::Arc;
+use crate::scope::behaviour::Behaviour;
 use crate::scope::catch::catch_poll;
-use crate::scope::nature::Nature;
-use crate::scope::origin::{Above, Origin};
 use crate::scope::region::Region;
+use crate::scope::token_origin::{Above, TokenOrigin};
 use crate::token::{CancellationToken, ChildOptions};
 
 pin_project_lite::pin_project! {
@@ -32,7 +32,7 @@ pin_project_lite::pin_project! {
 
 impl<F, T, E: From<Cancelled> + 'static> Task<F, T, E> {
     pub(super) fn new(future: F, member: Member<T, E>) -> Self {
-        let nature = Nature {
+        let behaviour = Behaviour {
             is_check_point: true,
             owns_token: true,
             shields: false,
@@ -40,7 +40,7 @@ impl<F, T, E: From<Cancelled> + 'static> Task<F, T, E> {
             location: member.spawned_at(),
         };
         Self {
-            scope: Some(Region::new(ChildOf(member.token().clone()), nature, future)),
+            scope: Some(Region::new(ChildOf(member.token().clone()), behaviour, future)),
             member: Some(member),
         }
     }
@@ -72,7 +72,7 @@ where
 /// Where the token of a task's scope comes from.
 struct ChildOf(CancellationToken);
 
-impl Origin for ChildOf {
+impl TokenOrigin for ChildOf {
     fn above(&self) -> Above<'_> {
         Above::Given(&self.0)
     }

@@ -16,8 +16,8 @@ use super::slots::{Key, Slots};
 use crate::context::{self, About};
 use crate::primitive::{Arc, Mutex, lock};
 use crate::reason::{CancelReason, ReasonKind};
+use crate::scope::behaviour::end_token;
 use crate::scope::group::TaskPanic;
-use crate::scope::nature::end_token;
 use crate::token::{CancellationToken, ChildOptions};
 use crate::unwind::{FirstPanic, caught};
 

@@ -11,11 +11,11 @@ use crate::context::{About, Frame, with_frame};
 use crate::error::Cancelled;
 use crate::primitive::Arc;
 use crate::runtime;
+use crate::scope::behaviour::{Behaviour, abandon_token, end_token};
 use crate::scope::catch::{Caught, catch_poll};
 use crate::scope::group::{TaskError, TaskPanic};
-use crate::scope::nature::{Nature, abandon_token, end_token};
-use crate::scope::origin::Existing;
 use crate::scope::region::Region;
+use crate::scope::token_origin::Existing;
 use crate::unwind::FirstPanic;
 
 /// One task, from its own point of view: it has to say how it ended.
@@ -96,7 +96,7 @@ pin_project_lite::pin_project! {
 
 impl<F: Future> Task<F, F::Output> {
     pub(super) fn new(future: F, seat: Option<Seat>, member: Member<F::Output>) -> Self {
-        let nature = Nature {
+        let behaviour = Behaviour {
             is_check_point: true,
             owns_token: true,
             shields: false,
@@ -105,7 +105,7 @@ impl<F: Future> Task<F, F::Output> {
         };
         let token = Existing(member.answer.token.clone());
         Self {
-            scope: Some(Region::new(token, nature, Seated { future, seat })),
+            scope: Some(Region::new(token, behaviour, Seated { future, seat })),
             member: Some(member),
         }
     }

@@ -8,7 +8,7 @@ use crate::reason::ReasonKind;
 use crate::token::CancellationToken;
 
 /// What a region is, decided when it is made.
-pub(crate) struct Nature {
+pub(crate) struct Behaviour {
     /// It fails when its token is cancelled and its body pending.
     pub(crate) is_check_point: bool,
     /// Its token is its own: ended with it, cancelled by its drop.
@@ -19,11 +19,11 @@ pub(crate) struct Nature {
     pub(crate) location: &'static Location<'static>,
 }
 
-impl Nature {
+impl Behaviour {
     /// Runs `f` in the frame of the region's `token`; if it unwinds, that is cancelled, provided it is the region's own.
     #[inline]
     pub(super) fn enter<R>(&self, frame: &Frame<'_>, token: &CancellationToken, f: impl FnOnce() -> R) -> (R, Polled) {
-        struct OnUnwind<'a>(&'a Nature, &'a CancellationToken);
+        struct OnUnwind<'a>(&'a Behaviour, &'a CancellationToken);
 
         impl Drop for OnUnwind<'_> {
             fn drop(&mut self) {

@@ -1,12 +1,12 @@
-//! `Live`: what a region knows while it runs. Everything about it that need not be pinned.
+//! `RegionState`: what a region knows while it runs. Everything about it that need not be pinned.
 
 use std::mem;
 use std::pin::Pin;
 use std::task::Context;
 use std::time::Instant;
 
-use super::nature::{Nature, end_token};
-use super::origin::LOOKS;
+use super::behaviour::{Behaviour, end_token};
+use super::token_origin::LOOKS;
 use crate::clock;
 use crate::context::{Frame, Inside, LateToken, Polled, StandIn};
 use crate::delay::Delay;
@@ -28,8 +28,8 @@ pub(super) enum Pausable {
 }
 
 /// The state of a region, from before its first poll to its end.
-pub(super) struct Live {
-    pub(super) nature: Nature,
+pub(super) struct RegionState {
+    pub(super) behaviour: Behaviour,
     /// It has been pending, and is not done: `registered` is with its token.
     pub(super) is_begun: bool,
     /// Whose poll it is. Set anew when that is another's.
@@ -65,11 +65,11 @@ pub(super) struct Exit {
     pub(super) grace: Option<Delay>,
 }
 
-impl Live {
+impl RegionState {
     /// Of a region that has not begun.
-    pub(super) fn new(nature: Nature) -> Self {
+    pub(super) fn new(behaviour: Behaviour) -> Self {
         Self {
-            nature,
+            behaviour,
             is_begun: false,
             task: Task::ANY,
             is_unmade: false,
@@ -187,11 +187,11 @@ impl Live {
 
     #[inline(never)]
     fn end_made(&mut self, made: Option<CancellationToken>) {
-        let location = self.nature.location;
+        let location = self.behaviour.location;
         match self.late.take() {
             Some(late) => LateToken::end(late, |token| end_token(token, location)),
             None => {
-                if let (Some(token), true) = (made, self.nature.owns_token) {
+                if let (Some(token), true) = (made, self.behaviour.owns_token) {
                     end_token(&token, location);
                 }
             }
@@ -270,7 +270,7 @@ impl Live {
 
     /// Has a cancelled body outstayed its grace?
     pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        let after = self.nature.about.grace;
+        let after = self.behaviour.about.grace;
         if after.is_none() && self.exit.is_none() {
             return false;
         }

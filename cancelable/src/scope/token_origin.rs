@@ -63,7 +63,7 @@ impl<'a> Above<'a> {
 }
 
 /// How a region gets its token.
-pub(crate) trait Origin: Send {
+pub(crate) trait TokenOrigin: Send {
     /// The region begins: what counts from then on counts from now, which may have been read from the wall's clock.
     fn begin(&self) -> Glance {
         Glance::default()
@@ -119,14 +119,14 @@ pub(crate) trait Origin: Send {
 }
 
 /// May a pending region ride on the frame outside?
-pub(super) fn may_ride(origin: &impl Origin) -> bool {
+pub(super) fn may_ride(origin: &impl TokenOrigin) -> bool {
     matches!(origin.above(), Above::Outer) && origin.may_be_late()
 }
 
 /// A token of its own, below nothing: a shield's.
 pub(super) struct Root;
 
-impl Origin for Root {
+impl TokenOrigin for Root {
     fn above(&self) -> Above<'_> {
         Above::Nothing
     }
@@ -135,7 +135,7 @@ impl Origin for Root {
 /// A child of the ambient token, and nothing more: a branch's.
 pub(super) struct Child;
 
-impl Origin for Child {
+impl TokenOrigin for Child {
     fn above(&self) -> Above<'_> {
         Above::Outer
     }
@@ -144,7 +144,7 @@ impl Origin for Child {
 /// A token that exists already.
 pub(super) struct Existing(pub(super) CancellationToken);
 
-impl Origin for Existing {
+impl TokenOrigin for Existing {
     fn above(&self) -> Above<'_> {
         Above::Given(&self.0)
     }
@@ -168,7 +168,7 @@ pub(super) struct Dropped {
     pub(super) location: &'static Location<'static>,
 }
 
-impl Origin for Dropped {
+impl TokenOrigin for Dropped {
     fn above(&self) -> Above<'_> {
         Above::Nothing
     }
@@ -203,7 +203,7 @@ pub(super) struct OfBranch {
     pub(super) location: &'static Location<'static>,
 }
 
-impl Origin for OfBranch {
+impl TokenOrigin for OfBranch {
     fn above(&self) -> Above<'_> {
         Above::Outer
     }
@@ -261,7 +261,7 @@ fn shared(slot: &LateSlot) -> Option<Arc<LateToken>> {
 }
 
 /// The token of a region that has not needed one so far, for the length of a poll.
-pub(super) struct Unmade<'a, O> {
+pub(super) struct TokenOnDemand<'a, O> {
     origin: &'a O,
     about: &'a About,
     /// In a later poll than the first.
@@ -274,7 +274,7 @@ pub(super) struct Unmade<'a, O> {
     host: Option<&'a dyn Host>,
 }
 
-impl<'a, O: Origin> Unmade<'a, O> {
+impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
     /// Of a region that begins, with its place for what is shared with those who ride; or of a sync one.
     #[inline]
     pub(super) fn new(
@@ -372,7 +372,7 @@ impl<'a, O: Origin> Unmade<'a, O> {
     }
 }
 
-impl<O: Origin> LazyToken for Unmade<'_, O> {
+impl<O: TokenOrigin> LazyToken for TokenOnDemand<'_, O> {
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken {
         if let Some(token) = self.made.get() {
             return token;
