@@ -300,7 +300,13 @@ fn every_kind_of_check_point_asks() {
             check()
         }),
     ];
-    let others: [(&str, Body); 2] = [("an iteration", iteration), ("an await", |py| block_on(awaits(py)))];
+    let others: [(&str, Body); 3] = [
+        ("an iteration", iteration),
+        ("an await", |py| block_on(awaits(py))),
+        ("an await in a scope that has no token", |py| {
+            block_on(Scope::new().run(awaits(py)))
+        }),
+    ];
     let ask = |name: &str, body: &dyn Fn(&Interpreter) -> Outcome| {
         let py = Interpreter::default();
         let outcome = py.run(|| py.scope().run_sync(|| body(&py)));
