@@ -34,7 +34,7 @@ fn it_has_the_token_the_name_and_the_grace_of_the_scope() {
     assert_eq!(
         format!("{context:?}"),
         format!(
-            "Context {{ token: {:?}, name: Some(\"load\"), grace: Some(3s) }}",
+            "Context {{ token: {:?}, path: [\"load\"], grace: Some(3s) }}",
             context.token()
         )
     );
