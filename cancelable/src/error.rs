@@ -222,9 +222,8 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.cause.reason();
         // "cancelled: cancelled on request" would stutter.
-        match (reason.kind(), reason.message(), self.cause.scope()) {
-            (ReasonKind::Manual, None, None) => f.write_str("cancelled")?,
-            (ReasonKind::Manual, None, Some(scope)) => write!(f, "cancelled (scope {:?})", Shown(scope))?,
+        match (reason.kind(), reason.message()) {
+            (ReasonKind::Manual, None) => f.write_str("cancelled")?,
             _ => write!(f, "cancelled: {reason}")?,
         }
         let (asked, noticed) = (reason.location(), self.observed_at);

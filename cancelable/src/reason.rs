@@ -354,7 +354,7 @@ impl fmt::Display for CancelReason {
             (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
             (Detail::Superseded(_), _) => f.write_str("superseded")?,
         }
-        if let Some(scope) = &inner.scope {
+        if let (Detail::Timeout(_), Some(scope)) = (&inner.detail, &inner.scope) {
             write!(f, " (scope {:?})", Shown(scope))?;
         }
         if let (Some(message), false) = (&inner.message, matches!(inner.detail, Detail::Manual)) {
