@@ -380,6 +380,6 @@ mod inert {
     #[test]
     fn stay_where_they_are() {
         assert_eq!(attributes(3), Some(3));
-        assert_eq!(cancelled_inside(conditional()).scope_name(), Some("conditional"));
+        assert_eq!(cancelled_inside(conditional()).scope_path().to_string(), "conditional");
     }
 }
