@@ -41,6 +41,7 @@ pub trait ParallelIteratorExt: ParallelIterator {
     ///         .into_par_iter()
     ///         .until_cancelled()
     ///         .inspect(|n| if n.as_ref().is_ok_and(|n| *n == 1000) { token.cancel_with("enough"); })
+    ///         .map(|n| n.map(|n| n % 10))                     // the digits' sum; that of the numbers would overflow
     ///         .sum()
     /// });
     /// assert_eq!(total.unwrap_err().reason().to_string(), "enough");
