@@ -3,6 +3,9 @@
 //! One list for each thread, the last note at its end. As a rule those of the innermost frame are at the end; where a coroutine has
 //! suspended in a frame they need not be, so each says whose it is. How many notes have been written tells every await, before and
 //! after its poll, whether there is something new: that is all it asks for.
+//!
+//! In the branches of a `race` or `try_join` awaits and scopes are counted with the notes, each time they are polled: what has none
+//! inside has nothing to do when it is cancelled.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,7 +21,7 @@ thread_local! {
 
 const LEAST_ROOM: usize = 256;
 
-/// A note's number, and all before it.
+/// The number of a note, or of an await that was counted; and all before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mark(u64);
 
@@ -49,7 +52,27 @@ pub(crate) fn mark() -> Mark {
 /// Has anything been noted since?
 #[inline(always)]
 pub(crate) fn is_noted_since(mark: Mark) -> bool {
-    WRITTEN.get() != mark.0
+    WRITTEN.get() != mark.0 && is_last_since(mark)
+}
+
+/// (Of another frame's, too, which is what the number alone would say.)
+#[cold]
+fn is_last_since(mark: Mark) -> bool {
+    NOTES
+        .try_with(|notes| notes.borrow().last().is_some_and(|last| last.number > mark.0))
+        .unwrap_or(false)
+}
+
+/// One more await, where they are counted.
+#[inline]
+pub(super) fn count() {
+    next_number();
+}
+
+/// Has nothing been noted since, nor an await been counted?
+#[inline]
+pub(crate) fn is_silent_since(mark: Mark) -> bool {
+    WRITTEN.get() == mark.0
 }
 
 /// Is there none of anybody's on this thread?

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::hosts;
 use super::late::LateToken;
-use super::notes::{self, Mark, Owner, Role, is_noted_since, mark};
+use super::notes::{self, Mark, Owner, Role, is_noted_since, is_silent_since, mark};
 use super::probe;
 use crate::cause::Cause;
 use crate::clock::Glance;
@@ -23,6 +23,7 @@ use crate::error::Cancelled;
 use crate::path::Path;
 use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
+use crate::reason::ReasonKind;
 use crate::runtime::Task;
 use crate::token::{CancellationToken, StateRef};
 
@@ -173,6 +174,8 @@ enum TokenOf<'a> {
 pub(crate) struct Frame<'a> {
     /// What check points ask: the token's state, or, until there is a token, one that speaks for it.
     state: Cell<StateRef<'a>>,
+    /// What awaits ask: the same; or, in a branch, one that has them count themselves.
+    awaits: Cell<StateRef<'a>>,
     token: TokenOf<'a>,
     about: &'a About,
     /// The waker that the scope has woken by a cancel; `None` in sync code.
@@ -182,6 +185,8 @@ pub(crate) struct Frame<'a> {
     outer: Cell<*const Frame<'static>>,
     /// Its state wants attention so that who asks first is noticed; then it is that of the frame outside.
     is_unasked: Cell<bool>,
+    /// It is in a branch of a `race` or `try_join`.
+    counts_awaits: Cell<bool>,
 }
 
 impl<'a> Frame<'a> {
@@ -205,14 +210,17 @@ impl<'a> Frame<'a> {
 
     #[inline(always)]
     fn with(state: StateRef<'a>, token: TokenOf<'a>, about: &'a About, waker: Option<&'a Waker>, task: Task) -> Self {
+        let state = observed(state);
         Self {
-            state: Cell::new(observed(state)),
+            state: Cell::new(state),
+            awaits: Cell::new(state),
             token,
             about,
             waker,
             task,
             outer: Cell::new(ptr::null()),
             is_unasked: Cell::new(false),
+            counts_awaits: Cell::new(false),
         }
     }
 
@@ -230,6 +238,19 @@ impl<'a> Frame<'a> {
         self.is_unasked.set(true);
     }
 
+    /// Awaits and scopes in here, and in frames that are entered in here, are counted from now on, each time they
+    /// are polled ([`is_silent_since`](super::is_silent_since)).
+    #[inline(always)]
+    pub(crate) fn count_awaits(&self) {
+        self.awaits.set(StateRef::wants_attention());
+        self.counts_awaits.set(true);
+    }
+
+    #[inline(always)]
+    pub(crate) fn counts_awaits(&self) -> bool {
+        self.counts_awaits.get()
+    }
+
     /// Has nobody since?
     #[inline(always)]
     pub(crate) fn is_unasked(&self) -> bool {
@@ -244,9 +265,18 @@ impl<'a> Frame<'a> {
                 outer.asked();
             }
             if let TokenOf::Lazy(token) = self.token {
-                let state = token.outlook().map_or(StateRef::wants_attention(), Outlook::state);
-                self.state.set(observed(state));
+                self.ask(token.outlook().map_or(StateRef::wants_attention(), Outlook::state));
             }
+        }
+    }
+
+    /// What check points are to ask from now on.
+    #[inline]
+    fn ask(&self, state: StateRef<'a>) {
+        let state = observed(state);
+        self.state.set(state);
+        if !self.counts_awaits() {
+            self.awaits.set(state);
         }
     }
 
@@ -278,16 +308,28 @@ impl<'a> Frame<'a> {
             }
         }
 
+        // The lifetimes are erased; the rule in the module's head makes up for it.
+        self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
+        if let Some(outer) = self.outer() {
+            if outer.counts_awaits() {
+                self.enter_in_branch();
+            }
+        }
         let polled = Polled {
             owner: self.owner(),
             since: mark(),
         };
-        // The lifetimes are erased; the rule in the module's head makes up for it.
-        self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
         let leave = Leave(self);
         let result = f();
         drop(leave);
         (result, polled)
+    }
+
+    /// What is entered counts as an await does, and what is awaited in there counts, too.
+    #[cold]
+    fn enter_in_branch(&self) {
+        notes::count();
+        self.count_awaits();
     }
 
     /// Of notes.
@@ -356,7 +398,7 @@ impl<'a> Frame<'a> {
                     self.make_outer_tokens();
                 }
                 let token = token.get(self.outer());
-                self.state.set(observed(token.state_ref()));
+                self.ask(token.state_ref());
                 token
             }
         }
@@ -443,7 +485,13 @@ impl<'a> Frame<'a> {
     /// the clock, too; but not yet for an await that has begun, for if it is ready it does not fail.
     #[inline(always)]
     pub(crate) fn is_clear(&self, has_begun: bool) -> bool {
-        self.is_quiet() || self.looks_clear(has_begun)
+        self.is_quiet_for_await() || self.looks_clear(has_begun)
+    }
+
+    /// As [`is_quiet`](Self::is_quiet), for an await: and none that counts.
+    #[inline(always)]
+    pub(crate) fn is_quiet_for_await(&self) -> bool {
+        self.awaits.get().is_quiet()
     }
 
     #[inline(never)]
@@ -453,7 +501,10 @@ impl<'a> Frame<'a> {
             return false;
         }
         let glance = Glance::default();
-        self.looks_clear_at((!has_begun).then_some(&glance))
+        if self.counts_awaits() {
+            notes::count();
+        }
+        self.is_clear_at((!has_begun).then_some(&glance))
     }
 
     /// As [`is_clear`](Self::is_clear), for one who looks at the clock as well.
@@ -599,6 +650,13 @@ impl<'a> Frame<'a> {
         self.waker.is_some_and(|own| ptr::eq(own, waker))
     }
 
+    /// Is it cancelled because the branch that it is in has lost: nobody wants what comes of it?
+    #[cold]
+    pub(crate) fn has_lost(&self) -> bool {
+        let cause = self.cause();
+        cause.is_some_and(|cause| cause.reason().kind() == ReasonKind::Superseded)
+    }
+
     /// The error of a check point at `location` in this frame, if its token is cancelled.
     #[cold]
     pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
@@ -742,6 +800,12 @@ impl Polled {
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         !is_noted_since(self.since)
+    }
+
+    /// Nor an await that was counted?
+    #[inline(always)]
+    pub(crate) fn is_silent(&self) -> bool {
+        is_silent_since(self.since)
     }
 
     /// Of whom and since when, for one who keeps it.

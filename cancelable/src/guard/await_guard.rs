@@ -12,7 +12,7 @@ use futures_core::future::FusedFuture;
 use super::stage::Stage;
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
-use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, mark, with_frame};
+use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, is_silent_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
@@ -24,7 +24,8 @@ use crate::token::{CancellationToken, Registered};
 /// the token is cancelled. A future that is ready yields its value, even if the cancel came meanwhile. A pending one is
 /// dropped there and then, unless something inside it, or left over from an earlier await of the same scope, is still
 /// unwinding from the same cancel, shielded, or finishing; or unless it may be pending only because its task has used up
-/// tokio's budget for one poll. Then it is polled again with a new budget, which is bounded where it never ends.
+/// tokio's budget for one poll. Then it is polled again with a new budget, which is bounded where it never ends. (In a branch that has
+/// lost a [race](crate::race()) it fails before it polls, if it waits for plain code: nobody would get what that yields.)
 ///
 /// Without an ambient token it does nothing. It registers nothing by itself either: the scope's task is woken by the
 /// scope. (Under another waker than the one that the scope was polled with, as in `FuturesUnordered` or in a `block_on`
@@ -122,6 +123,8 @@ pin_project_lite::pin_project! {
         #[pin]
         own: Option<Registered<CancellationToken>>,
         waits: Waits,
+        // As `Stage::start_plain`.
+        is_plain: bool,
     }
 }
 
@@ -172,6 +175,7 @@ impl<F: Future> Future for Guard<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         let is_fresh = this.stage.is_fresh();
+        let may_be_plain = this.stage.is_fresh_or_plain();
         // The usual case: nothing cancelled, nothing special inside.
         if this.stage.is_boxed() || with_frame(|frame| frame.is_some_and(|frame| !frame.is_clear(!is_fresh))) {
             return self.poll_with_care(cx);
@@ -182,9 +186,9 @@ impl<F: Future> Future for Guard<F> {
             this.stage.start();
             // A cancel that came meanwhile is the scope's to see: it has this task polled again.
             // (Another look at the frame: if a coroutine has suspended in there, the one before may be gone.)
-            let is_usual = |frame: &Frame<'_>| frame.wakes(cx.waker()) && frame.is_quiet();
+            let is_usual = |frame: &Frame<'_>| frame.wakes(cx.waker()) && frame.is_quiet_for_await();
             if is_noted_since(mark) || !with_frame(|frame| frame.is_none_or(is_usual)) {
-                return self.pending_unless_usual(mark, is_fresh, cx).map(Err);
+                return self.pending_unless_usual(mark, is_fresh, may_be_plain, cx).map(Err);
             }
         } else if is_noted_since(mark) {
             loosen_since(mark);
@@ -198,6 +202,11 @@ impl<F: FusedFuture> FusedFuture for Guard<F> {
     fn is_terminated(&self) -> bool {
         self.stage.is_over() || self.inner.is_terminated()
     }
+}
+
+/// Has nothing been awaited in this frame since `mark` by code that would notice a cancel? Where that is not counted: who knows.
+fn is_plain_since(mark: Mark, frame: Option<&Frame<'_>>) -> bool {
+    is_silent_since(mark) && frame.is_some_and(Frame::counts_awaits)
 }
 
 /// The await is over in which these were polled.
@@ -216,12 +225,19 @@ impl<F: Future> Guard<F> {
     fn poll_with_care(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
         ask_hosts();
         let this = self.as_mut().project();
+        let may_be_plain = match this.stage.get() {
+            Some(special) => special.is_plain,
+            None => this.stage.is_fresh_or_plain(),
+        };
         let is_cancelled = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
-            if this.stage.is_fresh() {
+            // What comes of a loser goes to nobody: what it takes would be lost.
+            if this.stage.is_fresh() || may_be_plain && frame.has_lost() {
                 if let Some(cancelled) = frame.notice(this.location) {
                     return Some(Err(cancelled));
                 }
+            }
+            if !this.stage.is_boxed() {
                 this.stage.start();
             }
             Some(Ok(!frame.is_quiet() && frame.token().is_cancelled()))
@@ -229,6 +245,7 @@ impl<F: Future> Guard<F> {
         let mut before = match is_cancelled {
             None => return self.poll_elsewhere(cx),
             Some(Err(cancelled)) => {
+                leave(this.stage);
                 this.stage.end();
                 return Poll::Ready(Err(cancelled));
             }
@@ -240,6 +257,7 @@ impl<F: Future> Guard<F> {
             Some(special) => special.project().inside,
             None => &mut new,
         };
+        let mark = mark();
         let poll = before.poll(inside, this.inner, cx);
         if new.is_some() {
             *this.stage.get_or_default().project().inside = new;
@@ -249,9 +267,18 @@ impl<F: Future> Guard<F> {
                 leave(this.stage);
                 Poll::Ready(Ok(output))
             }
-            Poll::Pending => with_frame(|frame| match frame {
-                Some(frame) => self.pending(frame, &mut before, cx).map(Err),
-                None => Poll::Pending,
+            Poll::Pending => with_frame(|frame| {
+                let is_plain = may_be_plain && is_plain_since(mark, frame);
+                let stage = self.as_mut().project().stage;
+                match stage.get() {
+                    Some(special) => *special.project().is_plain = is_plain,
+                    None if is_plain => stage.start_plain(),
+                    None => {}
+                }
+                match frame {
+                    Some(frame) => self.pending(frame, &mut before, cx).map(Err),
+                    None => Poll::Pending,
+                }
             }),
         }
     }
@@ -278,12 +305,16 @@ impl<F: Future> Guard<F> {
         mut self: Pin<&mut Self>,
         mark: Mark,
         was_fresh: bool,
+        may_be_plain: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         with_frame(|frame| {
             let Some(frame) = frame else {
                 return Poll::Pending;
             };
+            if may_be_plain && is_plain_since(mark, Some(frame)) {
+                self.as_mut().project().stage.start_plain();
+            }
             let is_own = frame.wakes(cx.waker());
             // One that had begun has not looked at the clock so far, and may be polled without end.
             if !is_noted_since(mark) && is_own && (was_fresh || frame.is_clear(false)) {
@@ -309,7 +340,10 @@ impl<F: Future> Guard<F> {
                 return Poll::Ready(cancelled);
             }
         } else if !frame.wakes(cx.waker()) {
-            if !this.stage.get_or_default().register(frame, cx.waker()) {
+            let is_plain = !this.stage.is_boxed() && this.stage.is_fresh_or_plain();
+            let mut special = this.stage.get_or_default();
+            *special.as_mut().project().is_plain |= is_plain;
+            if !special.register(frame, cx.waker()) {
                 // Cancelled since: what is inside has not seen it in this poll, so let it, at once.
                 cx.waker().wake_by_ref();
             }

@@ -1,7 +1,7 @@
 //! The one word of state that a guard adds to a future, besides its location.
 //!
-//! `Fresh`, `Started`, `Over`, or a box with what is rarely needed; an `enum` of these would take two words. All the unsafe code
-//! of the guard is here and relies on one rule: *the pointer is null, one of the two marks, or a box of our own.*
+//! `Fresh`, `Started`, `Plain`, `Over`, or a box with what is rarely needed; an `enum` of these would take two words. All the unsafe code
+//! of the guard is here and relies on one rule: *the pointer is null, one of the three marks, or a box of our own.*
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -22,8 +22,9 @@ unsafe impl<T: Sync> Sync for Stage<T> {}
 impl<T> Stage<T> {
     /// Not valid addresses for a `T`, which is aligned.
     const STARTED: *mut T = ptr::without_provenance_mut(1);
-    const OVER: *mut T = ptr::without_provenance_mut(2);
-    const ALIGNED: () = assert!(align_of::<T>() > 2);
+    const PLAIN: *mut T = ptr::without_provenance_mut(2);
+    const OVER: *mut T = ptr::without_provenance_mut(3);
+    const ALIGNED: () = assert!(align_of::<T>() > 3);
 
     pub(super) const fn fresh() -> Self {
         let () = Self::ALIGNED;
@@ -38,11 +39,22 @@ impl<T> Stage<T> {
         self.word.is_null()
     }
 
+    /// Has it never been polled, or is it [plain](Self::start_plain)?
+    pub(super) fn is_fresh_or_plain(&self) -> bool {
+        self.is_fresh() || self.word == Self::PLAIN
+    }
+
     /// For one that is not boxed.
     #[inline(always)]
     pub(super) fn start(&mut self) {
         debug_assert!(!self.is_boxed(), "the box would be leaked");
         self.word = Self::STARTED;
+    }
+
+    /// For one that is not boxed: it has started, and nothing has been awaited inside so far by code that would notice a cancel.
+    pub(super) fn start_plain(&mut self) {
+        debug_assert!(!self.is_boxed(), "the box would be leaked");
+        self.word = Self::PLAIN;
     }
 
     /// For one that is not boxed: it has failed.

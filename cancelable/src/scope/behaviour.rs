@@ -2,9 +2,11 @@
 
 use std::mem;
 use std::panic::Location;
+use std::task::Waker;
 
 use crate::context::{About, Context, Frame, Outside, Polled};
 use crate::reason::ReasonKind;
+use crate::runtime::Task;
 use crate::token::CancellationToken;
 
 /// What a region is, decided when it is made.
@@ -15,11 +17,23 @@ pub(crate) struct Behaviour {
     pub(crate) owns_token: bool,
     /// While pending it holds outer check points off.
     pub(crate) shields: bool,
+    /// It is a branch: awaits in there are counted.
+    pub(crate) is_branch: bool,
     pub(crate) about: About,
     pub(crate) location: &'static Location<'static>,
 }
 
 impl Behaviour {
+    /// For a poll of the body under the region's token.
+    #[inline(always)]
+    pub(super) fn frame<'a>(&'a self, token: &'a CancellationToken, task: Task, waker: &'a Waker) -> Frame<'a> {
+        let frame = Frame::new(token, &self.about, Some(waker)).of(task);
+        if self.is_branch {
+            frame.count_awaits();
+        }
+        frame
+    }
+
     /// Runs `f` in the frame of the region's `token`; if it unwinds, that is cancelled, provided it is the region's own.
     #[inline]
     pub(super) fn enter<R>(&self, frame: &Frame<'_>, token: &CancellationToken, f: impl FnOnce() -> R) -> (R, Polled) {
@@ -45,6 +59,7 @@ impl Behaviour {
             is_check_point: false,
             owns_token: false,
             shields: false,
+            is_branch: false,
             about: About::nothing(Outside::Stranger),
             location,
         }

@@ -92,6 +92,7 @@ impl<F: Future, U> Branch<F, U> {
             is_check_point: false,
             owns_token: true,
             shields: false,
+            is_branch: true,
             about: About::nothing(Outside::Round),
             location,
         };

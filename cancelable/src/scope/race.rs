@@ -17,8 +17,13 @@ use super::round::Branches;
 /// A loser is polled once it has lost if it has ever asked whether it is cancelled: with an annotated function in it, an await under
 /// [`guard`](crate::guard()), a [`check`](crate::check()), a scope or shield, a call of [`current`](crate::current()). It is dropped when
 /// it is pending and nothing in it unwinds, is shielded or finishes. A loser that has not, plain code, is dropped where it waits, as
-/// tokio's `select!` would, and is not polled again, so it takes no message that nobody would get. (It is if tokio's budget for one
-/// poll was used up when it was pending, for then it may be ready. Told with the feature `tokio`.)
+/// tokio's `select!` would, and is not polled again.
+///
+/// So a loser takes nothing that nobody would get: an await in it that waits for plain code fails without polling that once more, and
+/// a message that has come meanwhile stays in its channel. What it has taken before it lost is its own: hand that on under a
+/// [`shield`](crate::shield()). (A branch of plain code that asks by hand, with `check()` or `current()`, is polled once
+/// more; and so is one that was pending when tokio's budget for one poll was used up, for then it may be ready. Told with the feature
+/// `tokio`.)
 ///
 /// Takes a tuple, an array or a `Vec` of futures with one output type, polled in that order; of two that are ready in
 /// the same poll the earlier one wins. Each branch runs in a scope of its own below the ambient one. A loser may take as

@@ -309,7 +309,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             let poll = self.as_mut().poll_with_care(None, cx, end);
             return self.followed(poll, cx);
         }
-        let frame = Frame::new(token, &live.behaviour.about, Some(cx.waker())).of(live.task);
+        let frame = live.behaviour.frame(token, live.task, cx.waker());
         let body = running(this.body);
         let (poll, polled) = live.behaviour.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
@@ -317,6 +317,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             polled.let_go();
             return Poll::Ready(end(Ok(output)));
         }
+        live.is_plain &= frame.counts_awaits() && polled.is_silent();
         let is_foreign = !frame.outer_wakes(cx.waker());
         if live.is_as_before(&polled, is_foreign, has_waker) {
             return Poll::Pending;
@@ -365,9 +366,12 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         if let Some(since) = since {
             before = before.since(since.got_out, since.put_off);
         }
-        let frame = Frame::new(token, &live.behaviour.about, Some(cx.waker())).of(live.task);
+        let frame = live.behaviour.frame(token, live.task, cx.waker());
+        // What comes of a loser goes to nobody: what it takes would be lost.
+        let is_dropped = cancelled && live.is_plain && live.behaviour.is_check_point && frame.has_lost();
         let inside = &mut live.inside;
         let (poll, polled) = live.behaviour.enter(&frame, token, || match since {
+            None if is_dropped => Poll::Pending,
             None => before.poll(inside, body, cx),
             Some(_) => before.go_on(inside, body, cx),
         });
@@ -375,6 +379,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             self.finish();
             return Poll::Ready(end(Ok(output)));
         }
+        live.is_plain &= frame.counts_awaits() && polled.is_silent();
         let is_foreign = !frame.outer_wakes(cx.waker());
         if !cancelled && live.is_as_before(&polled, is_foreign, registered.has(cx.waker())) {
             return Poll::Pending;
@@ -503,6 +508,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             poll_body(body, cx)
         });
         mem::forget(unwinding);
+        live.is_plain &= frame.counts_awaits() && polled.is_silent();
         let is_foreign = !frame.outer_wakes(cx.waker());
         live.looks = unmade.looks();
         match (poll, unmade.take_made()) {
@@ -680,6 +686,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));
             mem::forget(unwinding);
             let is_foreign = !frame.outer_wakes(cx.waker());
+            let is_plain = frame.counts_awaits() && polled.is_silent();
             live.looks = unmade.looks();
             let made = unmade.take_made();
             if let Poll::Ready(output) = poll {
@@ -691,6 +698,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             // a waker may panic when it is cloned.
             live.is_begun = true;
             live.is_unmade = true;
+            live.is_plain = is_plain;
             let deadline = origin.deadline();
             live.pausable = match deadline {
                 Some((at, false)) if clock::may_be_paused() => Pausable::Running(at),

@@ -32,6 +32,8 @@ pub(super) struct RegionState {
     pub(super) behaviour: Behaviour,
     /// It has been pending, and is not done: `registered` is with its token.
     pub(super) is_begun: bool,
+    /// In a branch: nothing has been awaited inside so far by code that would notice a cancel.
+    pub(super) is_plain: bool,
     /// Whose poll it is. Set anew when that is another's.
     pub(super) task: Task,
     /// Nobody has needed the token so far: `registered` is with what stands in for it.
@@ -71,6 +73,7 @@ impl RegionState {
         Self {
             behaviour,
             is_begun: false,
+            is_plain: false,
             task: Task::ANY,
             is_unmade: false,
             looks: LOOKS,
@@ -111,6 +114,7 @@ impl RegionState {
         (self.deadline, self.pausable) = (None, Pausable::No);
         self.exit = None;
         (self.is_begun, self.is_unmade, self.looks) = (false, false, LOOKS);
+        self.is_plain = false;
     }
 
     /// The token of a body that unwound while the region had none to itself.

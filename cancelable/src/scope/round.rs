@@ -164,6 +164,7 @@ impl Round<'_, '_> {
             };
             let mut unmade = TokenOnDemand::new(&of_branch, About::ROUND, outer, None);
             let frame = Frame::lazy(&unmade, unmade.state(), About::ROUND, Some(self.cx.waker()), task);
+            frame.count_awaits();
             let unwinding = OnUnwind {
                 frame: &frame,
                 location,

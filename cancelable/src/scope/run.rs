@@ -34,6 +34,7 @@ impl<F, O> Run<F, O> {
             is_check_point,
             owns_token: true,
             shields: false,
+            is_branch: false,
             about: scope.about,
             location,
         };

@@ -76,6 +76,7 @@ fn behaviour(is_check_point: bool, location: &'static Location<'static>) -> Beha
         is_check_point,
         owns_token: true,
         shields: true,
+        is_branch: false,
         about: About::nothing(Outside::Shielded),
         location,
     }

@@ -36,6 +36,7 @@ impl<F, T, E: From<Cancelled> + 'static> Task<F, T, E> {
             is_check_point: true,
             owns_token: true,
             shields: false,
+            is_branch: false,
             about: member.about().clone(),
             location: member.spawned_at(),
         };

@@ -100,6 +100,7 @@ impl<F: Future> Task<F, F::Output> {
             is_check_point: true,
             owns_token: true,
             shields: false,
+            is_branch: false,
             about: member.about(),
             location: member.answer.info.spawned_at,
         };

@@ -57,10 +57,12 @@ impl Waiter {
 
     pub(super) fn poll_once<A: Awaited>(&self, world: &mut World, inner: &mut A) -> Option<A::Item> {
         world.within(self.role, |world| {
-            world.frames.extend(self.frame.clone());
+            if let Some(frame) = &self.frame {
+                world.enter(frame.clone());
+            }
             let item = inner.poll(world, self.waker);
             if self.frame.is_some() {
-                world.frames.pop();
+                world.leave();
             }
             item
         })
@@ -118,6 +120,8 @@ impl Waiter {
 #[derive(Default)]
 pub(super) struct Guard {
     point: Option<usize>,
+    /// It has begun, and nothing has ever been awaited inside by code that would notice a cancel.
+    is_plain: bool,
 }
 
 impl Guard {
@@ -128,8 +132,10 @@ impl Guard {
         inner: &mut A,
     ) -> Option<Result<A::Item, Notice>> {
         let is_first = self.point.is_none();
+        let may_be_plain = is_first || self.is_plain;
         let point = *self.point.get_or_insert_with(|| world.new_point());
         world.touch(point);
+        let since = world.count();
         let frame = world.frames.last();
         // L11: the frame's own waker is woken by the frame's scope; another has to be registered.
         let foreign = frame.is_some_and(|frame| frame.waker != Some(waker));
@@ -145,9 +151,12 @@ impl Guard {
                     frame: None,
                     waker,
                 };
-                Self::look(&waiter, is_first, foreign, world, inner)
+                // What comes of a loser is nobody's, so it takes nothing.
+                let begins = is_first || self.is_plain && world.has_lost(token);
+                Self::look(&waiter, begins, foreign, world, inner)
             }
         };
+        self.is_plain = may_be_plain && world.is_silent(since);
         if result.is_some() {
             world.end_point(point);
         }
@@ -156,7 +165,7 @@ impl Guard {
 
     fn look<A: Awaited>(
         this: &Waiter,
-        is_first: bool,
+        begins: bool,
         foreign: bool,
         world: &mut World,
         inner: &mut A,
@@ -164,7 +173,9 @@ impl Guard {
         let Waiter { role, token, waker, .. } = *this;
         let point = role.point()?;
         // L10: a check before the first poll, and none before a later one.
-        if is_first && this.fails_at_once(world, inner)? {
+        if begins && this.fails_at_once(world, inner)? {
+            world.end_point(point);
+            inner.abandon(world);
             return world.notice("guard").map(Err);
         }
         let before = this.before(world);

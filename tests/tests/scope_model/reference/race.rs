@@ -18,6 +18,7 @@ impl Branch {
         // A cancel from outside is for the check point outside: it is the race that is awaited.
         stretch.is_check_point = false;
         stretch.noticed_by = "race";
+        stretch.is_branch = true;
         Self { stretch, ended: None }
     }
 }

@@ -15,6 +15,10 @@ pub(super) struct Stretch {
     pub(super) noticed_by: &'static str,
     pub(super) is_check_point: bool,
     running: Option<Running>,
+    /// It is a branch of a race.
+    pub(super) is_branch: bool,
+    /// As a guard is.
+    is_plain: bool,
     pub(super) body: Box<Task>,
 }
 
@@ -43,6 +47,8 @@ impl Stretch {
             },
             region,
             running: None,
+            is_branch: false,
+            is_plain: false,
             body,
         }
     }
@@ -66,6 +72,7 @@ impl Stretch {
             name: self.region.named.then(|| self.id.to_string()),
             grace: self.region.grace,
             is_given: !self.owns_token(),
+            counts: self.is_branch,
         }
     }
 
@@ -123,7 +130,11 @@ impl Stretch {
             true => Before::default(),
             false => waiter.before(world),
         };
+        // By the region itself, which is entered.
+        let since = world.counted + usize::from(world.is_in_branch());
+        let takes_nothing = before.cancelled && self.is_plain && self.is_check_point && world.has_lost(token);
         let output = match self.is_check_point {
+            _ if takes_nothing => None,
             true => waiter.poll(before, world, &mut *self.body),
             false => waiter.poll_once(world, &mut *self.body),
         };
@@ -135,6 +146,8 @@ impl Stretch {
             }
             return Some(Ok(output));
         }
+        let may_be_plain = !self.is_branch && (is_first_poll || self.is_plain);
+        self.is_plain = may_be_plain && (takes_nothing || world.is_silent(since));
         let holds = self.region.kind == Kind::Shield;
         let mut foreign = world.frames.last().is_some_and(|outer| outer.waker != Some(waker));
         if !world.is_cancelled(token) {
@@ -163,9 +176,9 @@ impl Stretch {
     }
 
     fn notice(&self, world: &mut World, token: usize) -> Option<Notice> {
-        world.frames.push(self.frame(token, None));
+        world.enter(self.frame(token, None));
         let notice = world.notice(self.noticed_by);
-        world.frames.pop();
+        world.leave();
         notice
     }
 
@@ -182,8 +195,8 @@ impl Stretch {
             world.cancel(token, ReasonKind::Dropped, None);
         }
         let frame = self.frame(token, None);
-        world.frames.push(frame);
+        world.enter(frame);
         self.body.abandon(world);
-        world.frames.pop();
+        world.leave();
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Frame {
     pub(super) grace: Grace,
     /// The token was given, and what is outside need not be the code round it.
     pub(super) is_given: bool,
+    /// In a branch of a race awaits are counted; and so they are in what is entered there.
+    pub(super) counts: bool,
 }
 
 /// A waker: an owner polls its future again only if it is woken.
@@ -69,6 +71,8 @@ pub(crate) struct World {
     pub(super) things: BTreeMap<usize, Thing>,
     /// How many check points have got out of a cancelled scope that had waited there under wakers of their own.
     pub(super) got_out: usize,
+    /// How many awaits and regions have been polled in branches.
+    pub(super) counted: usize,
     /// What is being polled, outermost first.
     pub(super) levels: Vec<Level>,
     /// A check point has come to a decision that the laws leave to the library, when there were so many events.
@@ -111,6 +115,40 @@ impl World {
 
     pub(super) fn is_cancelled(&self, token: usize) -> bool {
         self.tokens[token].cause.is_some()
+    }
+
+    pub(super) fn enter(&mut self, frame: Frame) {
+        let in_branch = self.is_in_branch();
+        self.count();
+        self.frames.push(Frame {
+            counts: frame.counts || in_branch,
+            ..frame
+        });
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.frames.pop();
+    }
+
+    /// An await is polled. Returns what is [silent](Self::is_silent) as long as nothing is awaited inside.
+    pub(super) fn count(&mut self) -> usize {
+        self.counted += usize::from(self.is_in_branch());
+        self.counted
+    }
+
+    pub(super) fn is_in_branch(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.counts)
+    }
+
+    /// Has nothing been awaited since, in code of which that is known, because it is in a branch?
+    pub(super) fn is_silent(&self, since: usize) -> bool {
+        self.counted == since && self.is_in_branch()
+    }
+
+    /// Is it cancelled because its branch has lost?
+    pub(super) fn has_lost(&self, token: usize) -> bool {
+        let cause = self.tokens[token].cause;
+        cause.is_some_and(|cause| self.causes[cause].kind == ReasonKind::Superseded)
     }
 
     /// L9: a token made below a cancelled one is cancelled.
