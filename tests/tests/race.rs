@@ -345,6 +345,18 @@ fn l11_a_race_that_is_put_among_others_in_its_second_poll_is_woken_there() {
 }
 
 #[test]
+fn l11_a_race_that_is_among_others_from_the_start_is_woken_there() {
+    let token = CancellationToken::new();
+    let mut task = Driven::new(token.scope(async {
+        let race = Box::pin(race((guard(pending::<()>()), guard(pending()))));
+        FuturesUnordered::from_iter([race]).next().await.unwrap()
+    }));
+    assert!(task.run().is_pending());
+    token.cancel();
+    assert!(matches!(task.run(), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+}
+
+#[test]
 fn each_branch_that_asks_in_one_poll_gets_a_token_of_its_own_and_the_last_does_not_get_another_ones() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let branch = |polls: usize| {
@@ -373,14 +385,16 @@ fn each_branch_that_asks_in_one_poll_gets_a_token_of_its_own_and_the_last_does_n
 fn a_branch_that_gets_a_state_does_not_take_over_the_task_of_the_one_that_had_it_before() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(async {
-        // It leaves its state to the thread.
-        let first = tokio::spawn(Scope::new().run(async { ready_after(1, Ok::<(), Cancelled>(())).await }));
+        // They leave their states to the thread: one for the scope of the second task, and one for a branch in there.
+        let inner = Scope::new().run(async { ready_after(1, Ok::<(), Cancelled>(())).await });
+        let first = tokio::spawn(Scope::new().run(inner));
         first.await.unwrap().unwrap();
         let token = CancellationToken::new();
         let second = tokio::spawn(token.clone().scope(async {
             let asks = async {
                 let _ = current();
-                guard(pending::<()>()).await
+                futures::pending!();
+                check()
             };
             race((asks, pending())).await
         }));

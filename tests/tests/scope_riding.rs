@@ -3,6 +3,7 @@
 //! ends.
 
 use std::future::{Future, pending, poll_fn};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -220,6 +221,26 @@ fn l11_what_is_taken_along_to_another_waker_is_woken_under_that() {
     outermost.cancel();
     assert_eq!((before.count(), count.count() > 0), (woken, true));
     assert!(matches!(poll_with(&mut outer, &second), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+}
+
+#[test]
+fn l11_what_rode_is_woken_under_a_waker_of_its_own_that_polls_it_where_it_was() {
+    let outermost = CancellationToken::new();
+    let (count, own) = CountingWaker::new();
+    let mut inner = Box::pin(Scope::new().run(pending::<Outcome>()));
+    let mut rides = true;
+    let mut outer = Box::pin(outermost.scope(Scope::new().run(poll_fn(move |cx| {
+        if mem::take(&mut rides) {
+            inner.as_mut().poll(cx)
+        } else {
+            poll_with(&mut inner, &own)
+        }
+    }))));
+    assert!(poll_once(&mut outer).is_pending());
+    assert!(poll_once(&mut outer).is_pending());
+    assert_eq!(count.count(), 0);
+    outermost.cancel();
+    assert!(count.count() > 0);
 }
 
 #[test]
