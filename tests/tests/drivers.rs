@@ -676,3 +676,36 @@ mod a_stream_in_a_stream {
         assert!(matches!(task.run(), Poll::Ready(Some(Err(_)))));
     }
 }
+
+#[test]
+fn l11_a_scope_that_is_begun_in_one_task_and_goes_on_in_another_is_that_ones() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for has_token in [false, true] {
+            let token = CancellationToken::new();
+            let body = async move {
+                if has_token {
+                    let _ = current();
+                }
+                futures::pending!();
+                // It has not been cancelled so far.
+                check()?;
+                futures::pending!();
+                check()
+            };
+            let mut scope = Box::pin(Scope::new().parent(&token).run(body));
+            let begins = task::spawn(async move {
+                assert!(futures::poll!(scope.as_mut()).is_pending());
+                scope
+            });
+            let mut scope = begins.await.unwrap();
+            let goes_on = task::spawn(async move {
+                assert!(futures::poll!(scope.as_mut()).is_pending());
+                token.cancel();
+                scope.await
+            });
+            let outcome: Outcome = goes_on.await.unwrap();
+            assert!(outcome.is_err(), "not noticed, with a token: {has_token}");
+        }
+    });
+}

@@ -288,3 +288,30 @@ nobody_waits_for_ever! {
     l12_a_shield_that_waits_for_its_sibling_in_an_unannotated_join_in_a_scope: unannotated_in_a_scope,
     l12_a_shield_that_waits_for_its_sibling_that_is_polled_by_turns: polled_by_turns,
 }
+
+/// What a `finish` has inside is inside it from its first poll on, and not loose beside it.
+#[test]
+fn l12_the_sibling_of_an_await_that_finishes_a_shield_fails_in_the_first_poll_after_the_cancel() {
+    #[cancelable]
+    async fn finishes(future: Boxed) -> Outcome {
+        #[cancelable(finish)]
+        let outcome = future.await;
+        outcome
+    }
+    let (token, log) = (CancellationToken::new(), Log::default());
+    let (sender, receiver) = mpsc::channel(1);
+    let sibling = {
+        let log = log.clone();
+        async move {
+            let outcome = listens(sender).await;
+            log.add("sibling");
+            outcome
+        }
+    };
+    let both = by_hand(sibling.boxed(), finishes(waits(receiver, log.clone())).boxed());
+    let mut both = token.scope(both).boxed();
+    assert!(tests::poll_once(&mut both).is_pending());
+    token.cancel();
+    let _ = tests::poll_once(&mut both);
+    assert_eq!(log.all()[..2], ["begun", "sibling"]);
+}

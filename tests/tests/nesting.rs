@@ -2,6 +2,7 @@
 //! this file.
 
 use std::future::{Future, Ready};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -49,6 +50,20 @@ fn l25_scopes_may_be_nested_as_deep_as_spans_and_sent() {
     assert_eq!(drive(is_send(nested!(cancel_scope; +++++++++++++++))).unwrap(), 7);
 }
 
+/// For the layout of an `async` block rustc takes four of its 128 steps, and eight if there are a scope and a check point round it. A box ends that.
+#[test]
+fn l25_twenty_five_scopes_may_be_nested_and_sent_with_a_box_in_between() {
+    type Boxed<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+    let inner: Boxed<'_> = Box::pin(nested!(cancel_scope; +++++++++++++));
+    let mut inner = Some(inner);
+    let mut take = || inner.take().expect("once");
+    macro_rules! nested {
+        () => { take() };
+        (+ $($more:tt)*) => { wrap!(cancel_scope { nested!($($more)*).await }) };
+    }
+    assert_eq!(drive(is_send(nested!(++++++++++++))).unwrap(), 7);
+}
+
 /// One in another, five times.
 type Five<F> = Scoped<Shield<Scoped<Shield<Scoped<F>>>>>;
 type TwentyFive<F> = Five<Five<Five<Five<Five<F>>>>>;
@@ -91,15 +106,22 @@ fn l25_a_body_that_is_not_send_makes_a_future_that_is_not() {
     );
 }
 
-/// Functions that call one another, each in a scope of its own.
+/// Functions that call one another, all with this attribute.
 macro_rules! functions {
-    ($callee:ident;) => {};
-    ($callee:ident; $name:ident $($more:ident)*) => {
-        #[cancelable(timeout = "1h")]
-        async fn $name() -> Answer {
+    ($module:ident: $attribute:meta; $($names:ident)*) => {
+        mod $module {
+            use super::*;
+
+            functions!(@ $attribute; $($names)*);
+        }
+    };
+    (@ $attribute:meta; $callee:ident) => {};
+    (@ $attribute:meta; $callee:ident $name:ident $($more:ident)*) => {
+        #[$attribute]
+        pub(super) async fn $name() -> Answer {
             $callee().await
         }
-        functions!($name; $($more)*);
+        functions!(@ $attribute; $name $($more)*);
     };
 }
 
@@ -107,9 +129,53 @@ async fn seven() -> Answer {
     Ok(7)
 }
 
-functions!(seven; f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 f11 f12 f13 f14 f15);
+functions!(annotated: cancelable; seven f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 f11 f12 f13 f14 f15 f16 f17 f18 f19 f20 f21 f22 f23 f24 f25);
+functions!(with_scope: cancelable(scope); seven f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 f11 f12 f13 f14 f15 f16 f17 f18 f19 f20 f21 f22 f23 f24 f25);
+functions!(with_timeout: cancelable(timeout = "1h"); seven f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 f11 f12 f13 f14 f15 f16 f17 f18 f19 f20 f21 f22 f23 f24 f25);
+functions!(round_a_box: cancelable(scope); in_a_box f16 f17 f18 f19 f20 f21 f22 f23 f24 f25);
+
+#[cancelable(scope)]
+async fn in_a_box() -> Answer {
+    let inner: Pin<Box<dyn Future<Output = Answer> + Send>> = Box::pin(with_scope::f14());
+    inner.await
+}
 
 #[test]
+fn l25_annotated_functions_may_be_nested_and_sent() {
+    assert_eq!(drive(is_send(annotated::f25())).unwrap(), 7);
+}
+
+/// As deep as `tracing`'s spans, and two more: those come as far as 15.
+#[test]
 fn l25_functions_with_scopes_may_be_nested_and_sent() {
-    assert_eq!(drive(is_send(f15())).unwrap(), 7);
+    assert_eq!(drive(is_send(with_scope::f17())).unwrap(), 7);
+    assert_eq!(drive(is_send(with_timeout::f17())).unwrap(), 7);
+}
+
+/// Functions with a block in a scope, as many as with a block in a span.
+macro_rules! with_blocks {
+    ($callee:ident) => {};
+    ($callee:ident $name:ident $($more:ident)*) => {
+        #[cancelable]
+        async fn $name() -> Answer {
+            cancel_scope!(timeout = HOUR, async { $callee().await }).await
+        }
+        with_blocks!($name $($more)*);
+    };
+}
+
+with_blocks!(seven b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15);
+
+#[test]
+fn l25_functions_with_blocks_in_scopes_may_be_nested_and_sent() {
+    assert_eq!(drive(is_send(b15())).unwrap(), 7);
+}
+
+/// What a function returns, its two coroutines, their contents, a place and a check point are seven steps of the 128 to see that it is `Send`. So
+/// there is no looking through 25 functions at once; but they run, and are sent if a box in between says that what is in it is `Send`.
+#[test]
+fn l25_twenty_five_functions_with_scopes_may_be_nested_and_sent_with_a_box_in_between() {
+    assert_eq!(drive(with_scope::f25()).unwrap(), 7);
+    assert_eq!(drive(with_timeout::f25()).unwrap(), 7);
+    assert_eq!(drive(is_send(round_a_box::f25())).unwrap(), 7);
 }

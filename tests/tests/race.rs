@@ -10,9 +10,10 @@ use cancelable::__private::Site;
 use cancelable::{
     CancellationToken, Cancelled, ReasonKind, Scope, check, current, guard, race, shield, sleep, try_join,
 };
+use futures::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tests::step::Driven;
-use tests::{on_every_runtime, poll_once, ready_after};
+use tests::{CountingWaker, children, on_every_runtime, poll_once, poll_with, ready_after};
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
@@ -318,6 +319,37 @@ fn a_race_that_is_polled_elsewhere_stays_below_the_token_that_it_began_under() {
     }
 }
 
+/// A scope's token is made late, after the race was polled in there.
+#[test]
+fn a_race_that_is_polled_outside_a_scope_stays_below_the_token_that_the_scope_has_by_now() {
+    let [home, other] = [(); 2].map(|()| CancellationToken::new());
+    let asks = Arc::default();
+    let token = Arc::new(Mutex::new(CancellationToken::never()));
+    let race = Arc::new(Mutex::new(Some(Box::pin(race((
+        asks_later(Arc::clone(&asks), Arc::clone(&token)),
+        pending(),
+    ))))));
+    let polls = Arc::clone(&race);
+    let mut scope = Box::pin(home.scope(Scope::new().run(poll_fn(move |cx| {
+        match polls.lock().unwrap().as_mut() {
+            Some(race) => assert!(race.as_mut().poll(cx).is_pending()),
+            None => drop(current()),
+        }
+        Poll::<Result<(), Cancelled>>::Pending
+    }))));
+    assert!(poll_once(&mut scope).is_pending());
+    assert!(poll_once(&mut scope).is_pending());
+    let mut race = race.lock().unwrap().take().unwrap();
+    assert!(poll_once(&mut scope).is_pending());
+    *asks.lock().unwrap() = true;
+    assert!(poll_once(&mut Box::pin(other.scope(race.as_mut()))).is_pending());
+    let token = token.lock().unwrap().clone();
+    other.cancel();
+    assert!(!token.is_cancelled());
+    home.cancel();
+    assert!(token.is_cancelled());
+}
+
 #[test]
 fn l11_a_race_that_is_carried_off_is_woken_by_the_token_that_it_began_under() {
     let home = CancellationToken::new();
@@ -333,10 +365,37 @@ fn l11_a_race_that_is_carried_off_is_woken_by_the_token_that_it_began_under() {
 
 #[test]
 fn l11_a_race_that_is_put_among_others_in_its_second_poll_is_woken_there() {
+    for is_in_a_scope in [false, true] {
+        let token = CancellationToken::new();
+        let noticed = Arc::new(Mutex::new(None));
+        let notices = Arc::clone(&noticed);
+        let body = async move {
+            let branch = || async {
+                let outcome = guard(pending::<()>()).await;
+                *notices.lock().unwrap() = outcome.as_ref().err().map(Cancelled::kind);
+                outcome
+            };
+            let mut race = Box::pin(race((branch(), branch())));
+            assert!(futures::poll!(race.as_mut()).is_pending());
+            FuturesUnordered::from_iter([race]).next().await.unwrap()
+        };
+        let mut task = if is_in_a_scope {
+            Driven::new(token.scope(Scope::new().run(body)).boxed())
+        } else {
+            Driven::new(token.scope(body).boxed())
+        };
+        assert!(task.run().is_pending());
+        token.cancel();
+        assert!(matches!(task.run(), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+        assert_eq!(*noticed.lock().unwrap(), Some(ReasonKind::Manual));
+    }
+}
+
+#[test]
+fn l11_a_race_that_is_among_others_from_the_start_is_woken_there() {
     let token = CancellationToken::new();
     let mut task = Driven::new(token.scope(async {
-        let mut race = Box::pin(race((guard(pending::<()>()), guard(pending()))));
-        assert!(futures::poll!(race.as_mut()).is_pending());
+        let race = Box::pin(race((guard(pending::<()>()), guard(pending()))));
         FuturesUnordered::from_iter([race]).next().await.unwrap()
     }));
     assert!(task.run().is_pending());
@@ -373,14 +432,16 @@ fn each_branch_that_asks_in_one_poll_gets_a_token_of_its_own_and_the_last_does_n
 fn a_branch_that_gets_a_state_does_not_take_over_the_task_of_the_one_that_had_it_before() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(async {
-        // It leaves its state to the thread.
-        let first = tokio::spawn(Scope::new().run(async { ready_after(1, Ok::<(), Cancelled>(())).await }));
+        // They leave their states to the thread: one for the scope of the second task, and one for a branch in there.
+        let inner = Scope::new().run(async { ready_after(1, Ok::<(), Cancelled>(())).await });
+        let first = tokio::spawn(Scope::new().run(inner));
         first.await.unwrap().unwrap();
         let token = CancellationToken::new();
         let second = tokio::spawn(token.clone().scope(async {
             let asks = async {
                 let _ = current();
-                guard(pending::<()>()).await
+                futures::pending!();
+                check()
             };
             race((asks, pending())).await
         }));
@@ -389,6 +450,64 @@ fn a_branch_that_gets_a_state_does_not_take_over_the_task_of_the_one_that_had_it
         second.await.unwrap()
     });
     assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Manual);
+}
+
+/// A future without a destructor, which is polled in its place.
+#[test]
+fn l12_a_loser_without_a_destructor_that_has_asked_learns_that_it_has_lost() {
+    let mut learnt = false;
+    let asks = poll_fn(|_| {
+        learnt = check().is_err();
+        if learnt { Poll::Ready(1) } else { Poll::Pending }
+    });
+    assert_eq!(Driven::new(race((asks, ready_after(1, 2)))).run(), Poll::Ready(2));
+    assert!(learnt);
+}
+
+#[test]
+fn l10_a_loser_without_a_destructor_that_has_used_up_the_budget_is_polled_again() {
+    let (fill, mut queue) = tokio::sync::mpsc::unbounded_channel();
+    (0..1000).for_each(|n| fill.send(n).unwrap());
+    drop(fill);
+    let mut drained = 0;
+    let drains = poll_fn(|cx| {
+        while std::task::ready!(queue.poll_recv(cx)).is_some() {
+            drained += 1;
+        }
+        Poll::Ready(1)
+    });
+    let first = tests::paused_tokio().block_on(race((ready_after(1, 2), drains)));
+    assert_eq!((first, drained), (2, 1000));
+}
+
+/// The code round it is cancelled in the poll in which the other branch decides.
+#[test]
+fn l10_a_loser_that_is_out_at_once_is_not_polled_again_under_a_cancel_from_outside() {
+    let token = CancellationToken::new();
+    let cancels = token.clone();
+    let mut task = Driven::new(token.scope(race((
+        async move {
+            ready_after(1, ()).await;
+            cancels.cancel();
+            Ok(1)
+        },
+        async { guard(pending::<u32>()).await },
+    ))));
+    assert!(matches!(task.run(), Poll::Ready(Ok(1))));
+}
+
+#[test]
+fn l17_a_race_that_is_over_among_others_has_left_no_branch_in_the_tree() {
+    let token = CancellationToken::new();
+    let (_, waker) = CountingWaker::new();
+    let mut race = Box::pin(race((pending(), ready_after(1, ()))));
+    let mut scope = Box::pin(token.scope(poll_fn(|_| poll_with(&mut race, &waker))));
+    assert!(poll_once(&mut scope).is_pending());
+    assert_eq!(children(&token), "2");
+    assert!(poll_once(&mut scope).is_ready());
+    drop(scope);
+    assert_eq!(children(&token), "0");
+    drop(race);
 }
 
 #[test]

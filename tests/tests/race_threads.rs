@@ -93,22 +93,25 @@ fn l10_a_loser_that_has_used_up_the_budget_is_not_dropped_for_that() {
             *drained.borrow_mut() += 1;
         }
     };
-    for wins_in_the_same_poll in [true, false] {
+    for (wins_in_poll, wins_first) in [(1, false), (2, false), (2, true)] {
         let (fill, queue) = mpsc::unbounded_channel();
         (0..1000).for_each(|n| fill.send(n).unwrap());
         let drained = Rc::default();
         let loser = drain(Rc::clone(&drained), queue);
-        let mut polls = 0;
-        let wins = poll_fn(|_| {
-            polls += 1;
-            if wins_in_the_same_poll || polls == 2 {
-                Poll::Ready(())
+        let wins = ready_after(wins_in_poll - 1, ());
+        paused_tokio().block_on(async {
+            if wins_first {
+                // It is decided with a new budget: the loser was pending for want of one in the poll before.
+                race!(wins, loser).await;
             } else {
-                Poll::Pending
+                race!(loser, wins).await;
             }
         });
-        paused_tokio().block_on(async { race!(loser, wins).await });
-        assert_eq!(*drained.borrow(), 1000);
+        assert_eq!(
+            *drained.borrow(),
+            1000,
+            "won in poll {wins_in_poll}, first: {wins_first}"
+        );
         drop(fill);
     }
 }

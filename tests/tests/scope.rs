@@ -645,6 +645,20 @@ fn l14_a_body_that_outstays_its_grace_is_dropped_and_the_error_says_so() {
 }
 
 #[test]
+fn l14_a_body_that_need_not_be_waited_for_is_not_forced() {
+    for grace in [None, Some(LONG)] {
+        let token = CancellationToken::new();
+        let mut task = Box::pin(Scope::new().parent(&token).grace(grace).run(pending::<Outcome>()));
+        assert!(poll_once(&mut task).is_pending());
+        token.cancel();
+        let Poll::Ready(outcome) = poll_once(&mut task) else {
+            panic!("nothing inside is to be waited for")
+        };
+        assert!(!outcome.unwrap_err().was_forced());
+    }
+}
+
+#[test]
 fn l14_a_body_that_is_out_in_time_is_not_forced() {
     on_every_runtime(|| async {
         let outcome: Outcome = Scope::new()
@@ -1285,14 +1299,18 @@ fn l12_members_that_are_woken_in_the_middle_of_a_poll_are_polled_before_the_chec
 
 #[test]
 fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_more() {
-    // An await, and a scope that is a check point itself. Either has had a shield inside, which is over by then.
-    for by_scope in [false, true] {
+    // An await, and a scope that is a check point itself, without or with a token of its own. Each has had a shield inside, which is
+    // over by then.
+    for (by_scope, has_token) in [(false, false), (true, false), (true, true)] {
         let token = CancellationToken::new();
         let canceller = token.clone();
         let noticed = Arc::new(AtomicBool::new(false));
         let notices = Arc::clone(&noticed);
         let mut polls = 0;
         let body = async move {
+            if has_token {
+                let _ = current();
+            }
             let member = async {
                 let outcome = guard(pending::<()>()).await;
                 notices.store(outcome.is_err(), Ordering::SeqCst);
@@ -1317,7 +1335,10 @@ fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_mor
             assert!(poll_once(&mut task).is_pending());
         }
         assert!(poll_once(&mut task).is_ready());
-        assert!(noticed.load(Ordering::SeqCst), "innermost first, by scope: {by_scope}");
+        assert!(
+            noticed.load(Ordering::SeqCst),
+            "innermost first, by scope: {by_scope}, with a token: {has_token}"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //! ends.
 
 use std::future::{Future, pending, poll_fn};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -60,6 +61,15 @@ fn branches_that_are_pending_take_no_place_in_the_tree() {
     let mut all = Box::pin(outermost.scope(async { try_join((branches(), branches())).await.map(drop) }));
     assert!(poll_once(&mut all).is_pending());
     assert_eq!(children(&outermost), "0");
+    assert!(matches!(poll_once(&mut all), Poll::Ready(Ok(()))));
+    // Nor has a scope that they are in.
+    let branches = || async { guard(ready_after(3, ())).await };
+    let join = async { try_join((branches(), branches())).await.map(drop) };
+    let mut all = Box::pin(outermost.scope(Scope::new().run(join)));
+    for _ in 0..3 {
+        assert!(poll_once(&mut all).is_pending());
+        assert_eq!(children(&outermost), "0");
+    }
     assert!(matches!(poll_once(&mut all), Poll::Ready(Ok(()))));
     // One that loses has its own by then.
     let seen = Arc::new(Mutex::new(None));
@@ -207,6 +217,28 @@ fn l11_what_is_left_behind_under_the_waker_of_before_is_woken() {
 }
 
 #[test]
+fn l11_what_is_left_behind_by_one_that_rode_itself_is_woken() {
+    let outermost = CancellationToken::new();
+    let inner = shared(Scope::new().run(pending()));
+    let middle = shared(round(&inner));
+    let mut all: Boxed = Box::pin(outermost.scope(round(&middle)));
+    let ((before, first), (_, second)) = (CountingWaker::new(), CountingWaker::new());
+    assert!(poll_with(&mut all, &first).is_pending());
+    // The middle one goes on by itself, and without the inner one.
+    let mut left_behind = inner.lock().unwrap().take().unwrap();
+    let mut middle = middle.lock().unwrap().take().unwrap();
+    assert_eq!(before.count(), 0);
+    assert!(poll_with(&mut middle, &second).is_pending());
+    assert_eq!(before.count(), 1);
+    assert!(poll_with(&mut left_behind, &first).is_pending());
+    drop(middle);
+    assert_eq!(before.count(), 2);
+    assert!(
+        matches!(poll_with(&mut left_behind, &first), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Dropped)
+    );
+}
+
+#[test]
 fn l11_what_is_taken_along_to_another_waker_is_woken_under_that() {
     let outermost = CancellationToken::new();
     let inner = shared(Scope::new().run(pending()));
@@ -220,6 +252,26 @@ fn l11_what_is_taken_along_to_another_waker_is_woken_under_that() {
     outermost.cancel();
     assert_eq!((before.count(), count.count() > 0), (woken, true));
     assert!(matches!(poll_with(&mut outer, &second), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+}
+
+#[test]
+fn l11_what_rode_is_woken_under_a_waker_of_its_own_that_polls_it_where_it_was() {
+    let outermost = CancellationToken::new();
+    let (count, own) = CountingWaker::new();
+    let mut inner = Box::pin(Scope::new().run(pending::<Outcome>()));
+    let mut rides = true;
+    let mut outer = Box::pin(outermost.scope(Scope::new().run(poll_fn(move |cx| {
+        if mem::take(&mut rides) {
+            inner.as_mut().poll(cx)
+        } else {
+            poll_with(&mut inner, &own)
+        }
+    }))));
+    assert!(poll_once(&mut outer).is_pending());
+    assert!(poll_once(&mut outer).is_pending());
+    assert_eq!(count.count(), 0);
+    outermost.cancel();
+    assert!(count.count() > 0);
 }
 
 #[test]
@@ -237,8 +289,9 @@ fn l15_the_earlier_one_of_nested_deadlines_ends_the_code_and_claims_it() {
 
 #[test]
 fn l15_what_rode_on_an_earlier_deadline_has_its_own_when_it_is_taken_out() {
-    let inner = shared(Scope::new().timeout(Duration::from_millis(5)).run(pending()));
-    let mut outer = Box::pin(Scope::new().timeout(Duration::from_millis(1)).run(poll_fn({
+    let hours = |n: u64| Duration::from_secs(3600 * n);
+    let inner = shared(Scope::new().timeout(hours(2)).run(pending()));
+    let mut outer = Box::pin(Scope::new().timeout(hours(1)).run(poll_fn({
         let inner = Arc::clone(&inner);
         move |cx| {
             assert!(inner.lock().unwrap().as_mut().unwrap().as_mut().poll(cx).is_pending());
@@ -253,16 +306,21 @@ fn l15_what_rode_on_an_earlier_deadline_has_its_own_when_it_is_taken_out() {
         ReasonKind::ScopeEnded
     );
 
-    let inner = shared(Scope::new().timeout(Duration::from_millis(5)).run(pending()));
-    let mut outer = Box::pin(Scope::new().timeout(Duration::from_millis(1)).run(poll_fn({
-        let inner = Arc::clone(&inner);
-        move |cx| match inner.lock().unwrap().as_mut() {
-            Some(inner) => inner.as_mut().poll(cx),
-            None => Poll::Pending,
+    // On a busy machine the deadline may come before the end of the first poll.
+    let (outer, taken) = loop {
+        let inner = shared(Scope::new().timeout(Duration::from_millis(5)).run(pending()));
+        let mut outer = Box::pin(Scope::new().timeout(Duration::from_millis(1)).run(poll_fn({
+            let inner = Arc::clone(&inner);
+            move |cx| match inner.lock().unwrap().as_mut() {
+                Some(inner) => inner.as_mut().poll(cx),
+                None => Poll::Pending,
+            }
+        })));
+        if poll_once(&mut outer).is_pending() {
+            let taken = inner.lock().unwrap().take().unwrap();
+            break (outer, taken);
         }
-    })));
-    assert!(poll_once(&mut outer).is_pending());
-    let taken = inner.lock().unwrap().take().unwrap();
+    };
     // Nobody polls the outer one, and yet the inner one ends with it.
     let error = futures::executor::block_on(taken).unwrap_err();
     assert!(error.is_timeout());

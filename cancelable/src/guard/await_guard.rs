@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::future::FusedFuture;
 
-use super::stage::Stage;
+use super::stage::{Boxed, Stage};
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
 use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, is_silent_since, mark, with_frame};
@@ -127,6 +127,8 @@ pin_project_lite::pin_project! {
         is_plain: bool,
     }
 }
+
+impl Boxed for Special {}
 
 impl Special {
     /// Registers `waker` with the frame's token; `false` if that is cancelled by now. Counts in any case: it is under this

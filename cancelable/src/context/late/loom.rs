@@ -58,5 +58,7 @@ fn whoever_makes_the_token_there_is_one() {
         let thread = spawn(move || rider.token());
         let token = late.token();
         assert!(token == thread.join().unwrap());
+        // Who comes later finds the same.
+        assert!(late.made().is_some_and(|made| made == token));
     });
 }
