@@ -63,6 +63,13 @@ impl Glance {
         Self(OnceCell::from(now))
     }
 
+    /// If it has been.
+    #[inline]
+    pub(crate) fn taken(&self) -> Option<Instant> {
+        self.0.get().copied()
+    }
+
+    #[inline]
     pub(crate) fn now(&self) -> Instant {
         *self.0.get_or_init(Instant::now)
     }

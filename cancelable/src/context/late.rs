@@ -7,6 +7,8 @@
 //! first needs the token makes it for both.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::mem;
 use std::panic::Location;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -48,6 +50,40 @@ impl Due {
     }
 }
 
+/// What can be told of the token of a frame, to who may ride there.
+pub(crate) enum Ridden {
+    /// It has been made, or has to be.
+    Not,
+    /// It is shared already.
+    Late(Arc<LateToken>),
+    /// It can be, and `rides` on the frame outside if that is of the same poll and can be, too.
+    Fresh { rides: bool },
+}
+
+/// A region's places for its late token, for the length of a poll: while it has one, and for the memory of the last one.
+#[derive(Clone, Copy)]
+pub(crate) struct LateSlot<'a> {
+    pub(crate) late: &'a Cell<Option<Arc<LateToken>>>,
+    pub(crate) spare: &'a Cell<Option<Arc<LateToken>>>,
+}
+
+impl LateSlot<'_> {
+    /// What is in there, if something is.
+    #[inline]
+    pub(crate) fn peek<R>(self, f: impl FnOnce(Option<&Arc<LateToken>>) -> R) -> R {
+        let late = self.late.take();
+        let result = f(late.as_ref());
+        // `f` is of this crate, and puts nothing in there.
+        mem::forget(self.late.replace(late));
+        result
+    }
+
+    #[inline]
+    pub(crate) fn get(self) -> Option<Arc<LateToken>> {
+        self.peek(|late| late.cloned())
+    }
+}
+
 /// A region's token that has not been needed so far, for those who ride on the region.
 pub(crate) struct LateToken {
     parent: StandIn,
@@ -64,16 +100,28 @@ pub(crate) struct LateToken {
 }
 
 impl LateToken {
-    /// Of a region that is being polled with this waker.
+    /// Of a region that is being polled with this waker; in the memory of one that is over, if there is some to spare.
     ///
     /// # Panics
     /// If the waker's clone does.
-    pub(crate) fn new(parent: StandIn, name: Option<Cow<'static, str>>, due: Option<Due>, waker: &Waker) -> Self {
+    pub(crate) fn new(
+        parent: StandIn,
+        name: Option<Cow<'static, str>>,
+        due: Option<Due>,
+        waker: &Waker,
+        spare: Option<Arc<Self>>,
+    ) -> Arc<Self> {
         let waker = match parent {
             StandIn::Made(_) => Some(waker.clone()),
             StandIn::Late(_) => None,
         };
-        Self {
+        if let Some(mut spare) = spare {
+            if let Some(late) = Arc::get_mut(&mut spare) {
+                (late.parent, late.name, late.due, late.waker) = (parent, name, due, waker);
+                return spare;
+            }
+        }
+        Arc::new(Self {
             parent,
             name,
             due,
@@ -81,6 +129,23 @@ impl LateToken {
             polls: AtomicU32::new(0),
             is_made: AtomicBool::new(false),
             made: Mutex::new(None),
+        })
+    }
+
+    /// Is only its region left that has it, and nobody has needed the token? Then the memory is kept in `spare`.
+    #[inline]
+    fn retire(late: &mut Arc<Self>, spare: &mut Option<Arc<Self>>) -> bool {
+        match Arc::get_mut(late) {
+            Some(own) if !own.is_made() => {
+                let waker = own.waker.take();
+                own.parent = StandIn::Made(CancellationToken::never());
+                own.name = None;
+                *spare = Some(Arc::clone(late));
+                // User code, and so the last thing.
+                drop(waker);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -156,8 +221,17 @@ impl LateToken {
         Arc::get_mut(late).is_none()
     }
 
-    /// The region is over: has `end` see to the token, if somebody has it or may have it made; and those who ride polled.
-    pub(crate) fn end(mut late: Arc<Self>, end: impl FnOnce(&CancellationToken)) {
+    /// The region is over: has `end` see to the token, if somebody has it or may have it made; and those who ride polled. If nobody
+    /// has, the memory is kept in `spare`.
+    #[inline]
+    pub(crate) fn end(mut late: Arc<Self>, spare: &mut Option<Arc<Self>>, end: impl FnOnce(&CancellationToken)) {
+        if !Self::retire(&mut late, spare) {
+            Self::end_needed(late, end);
+        }
+    }
+
+    #[cold]
+    fn end_needed(mut late: Arc<Self>, end: impl FnOnce(&CancellationToken)) {
         let is_shared = Self::is_shared(&mut late);
         let mut panics = FirstPanic::default();
         panics.run(|| {
@@ -174,14 +248,15 @@ impl LateToken {
     }
 
     /// It is ridden on no more: has those polled who do.
-    pub(crate) fn let_go(mut late: Arc<Self>) {
-        if Self::is_shared(&mut late) {
+    pub(crate) fn let_go(mut late: Arc<Self>, spare: &mut Option<Arc<Self>>) {
+        if !Self::retire(&mut late, spare) && Self::is_shared(&mut late) {
             late.wake();
         }
     }
 
+    /// Those who ride are to look, if there are any.
     #[cold]
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let mut at = self;
         while let StandIn::Late(parent) = &at.parent {
             at = parent;

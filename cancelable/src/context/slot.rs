@@ -14,7 +14,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::hosts;
-use super::late::LateToken;
+use super::late::{LateToken, Ridden};
 use super::notes::{self, Mark, Owner, Role, is_noted_since, is_silent_since, mark};
 use super::probe;
 use crate::cause::Cause;
@@ -121,6 +121,13 @@ impl<'a> Outlook<'a> {
         }
     }
 
+    /// As [`is_clear`](Self::is_clear), for one who does not look at the clock for it, but has done so perhaps.
+    #[inline]
+    pub(crate) fn is_known_clear(&self, glance: &Glance) -> bool {
+        let is_before = |until| glance.taken().is_some_and(|now| now < until);
+        self.state.is_quiet() && self.until.is_none_or(is_before)
+    }
+
     /// With a glance at the clock, if there is to be one.
     #[inline]
     pub(crate) fn is_clear(&self, glance: Option<&Glance>) -> bool {
@@ -138,10 +145,10 @@ pub(crate) trait LazyToken {
     fn get(&self, outer: Option<&Frame<'_>>) -> &CancellationToken;
     /// Has it still to be made, below the token of the frame outside?
     fn wants_outer(&self) -> bool;
-    /// For one who may never need it, and is polled in this frame with its waker. `None`: it has been made, or has to be.
-    fn late(&self, frame: &Frame<'_>) -> Option<Arc<LateToken>>;
-    /// Has that still to be made, below what the frame outside has?
-    fn wants_outer_late(&self, frame: &Frame<'_>) -> bool;
+    /// For one who may never need it, and is polled in this frame with its waker.
+    fn late(&self) -> Ridden;
+    /// Makes what is shared with those, below this of the frame outside if that has it. `None`: the token has been made meanwhile.
+    fn make_late(&self, frame: &Frame<'_>, outside: Option<Arc<LateToken>>) -> Option<Arc<LateToken>>;
     /// Is this what it is, and has not been made so far?
     fn is_late(&self, late: &Arc<LateToken>) -> bool;
     /// If somebody rides, they are to look.
@@ -423,28 +430,40 @@ impl<'a> Frame<'a> {
 
     /// The frame's token, for one who may never need it, and is polled in here with the frame's waker. `None`: it has been made, or
     /// has to be.
+    #[inline]
     pub(crate) fn late(&self) -> Option<Arc<LateToken>> {
-        match self.token {
-            TokenOf::Made(_) => None,
-            TokenOf::Lazy(token) => token.late(self),
+        let TokenOf::Lazy(token) = self.token else { return None };
+        match token.late() {
+            Ridden::Not => None,
+            Ridden::Late(late) => Some(late),
+            Ridden::Fresh { rides } => self.make_late(token, rides),
         }
     }
 
-    /// As [`make_outer_tokens`](Self::make_outer_tokens).
-    #[cold]
-    pub(crate) fn make_outer_late_tokens(&self) {
-        let mut unmade = Vec::new();
-        let mut at = self.outer();
-        while let Some(frame) = at {
-            match frame.token {
-                TokenOf::Lazy(token) if token.wants_outer_late(frame) => unmade.push((token, frame)),
-                _ => break,
+    /// From the outermost inwards, as [`make_outer_tokens`](Self::make_outer_tokens).
+    fn make_late(&self, token: &dyn LazyToken, mut rides: bool) -> Option<Arc<LateToken>> {
+        let mut inner = Vec::new();
+        let mut outermost = (self, token);
+        let mut outside = None;
+        while let (true, Some(frame)) = (rides, outermost.0.outer_of_same_poll()) {
+            let TokenOf::Lazy(token) = frame.token else { break };
+            match token.late() {
+                Ridden::Not => break,
+                Ridden::Late(late) => {
+                    outside = Some(late);
+                    break;
+                }
+                Ridden::Fresh { rides: is_riding } => {
+                    inner.push(outermost);
+                    (outermost, rides) = ((frame, token), is_riding);
+                }
             }
-            at = frame.outer();
         }
-        for (token, frame) in unmade.into_iter().rev() {
-            drop(token.late(frame));
+        let mut late = outermost.1.make_late(outermost.0, outside);
+        while let Some((frame, token)) = inner.pop() {
+            late = token.make_late(frame, late);
         }
+        late
     }
 
     /// Is this what the frame has in the place of a token?
@@ -553,8 +572,10 @@ impl<'a> Frame<'a> {
 
     /// Until when what hangs below this frame is certainly not cancelled from outside. `None`: that cannot be told.
     pub(crate) fn outlook(&self) -> Option<Outlook<'a>> {
-        // What hangs below it asks for it.
-        self.asked();
+        if self.is_unasked() {
+            // What hangs below it asks for it.
+            self.asked();
+        }
         match self.token {
             TokenOf::Made(token) => Some(Outlook::of(token.state_ref())),
             TokenOf::Lazy(token) => token.outlook(),

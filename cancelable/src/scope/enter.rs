@@ -4,14 +4,25 @@ use std::mem;
 use std::panic::Location;
 
 use super::behaviour::{abandon_token, end_token};
-use super::token_origin::{TokenOnDemand, TokenOrigin};
+use super::token_origin::{TokenOnDemand, TokenOrigin, outlook};
 use crate::clock::Glance;
-use crate::context::{About, Frame, Host, ask_hosts, probe, with_frame_of};
+use crate::context::{About, Frame, Host, Outlook, ask_hosts, probe, with_frame_of};
 use crate::runtime::Task;
 
-/// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.)
-pub(super) fn starts_cancelled(origin: &impl TokenOrigin, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
-    origin.is_cancelled(outer, glance) || probe::is_watched()
+/// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.) And its outlook.
+#[inline]
+pub(super) fn begins<'a>(
+    origin: &'a impl TokenOrigin,
+    outer: Option<&'a Frame<'_>>,
+    glance: &Glance,
+) -> (bool, Option<Outlook<'a>>) {
+    let outlook = outlook(origin, outer);
+    if !probe::is_watched() && outlook.is_some_and(|outlook| outlook.is_known_clear(glance)) {
+        return (false, outlook);
+    }
+    // Asked before the frame is made, which it may turn quiet.
+    let is_cancelled = origin.is_cancelled(outer, glance) || probe::is_watched();
+    (is_cancelled, self::outlook(origin, outer))
 }
 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?
@@ -48,9 +59,8 @@ pub(super) fn enter_sync<R>(
     let glance = origin.begin();
     let task = Task::current();
     with_frame_of(task, |outer| {
-        // Asked before the frame is made, which it may turn quiet.
-        let is_cancelled = starts_cancelled(origin, outer, &glance);
-        let mut unmade = TokenOnDemand::new(origin, about, outer, None).hosted(host);
+        let (is_cancelled, outlook) = begins(origin, outer, &glance);
+        let mut unmade = TokenOnDemand::new(origin, about, outlook, None).hosted(host);
         let frame = Frame::lazy(&unmade, unmade.state(), about, None, task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {

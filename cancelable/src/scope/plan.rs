@@ -69,6 +69,7 @@ impl Plan {
         Some(deadline)
     }
 
+    #[inline]
     pub(super) fn links(&self) -> &[CancellationToken] {
         self.listening.as_ref().map_or(&[], |listening| listening.links())
     }

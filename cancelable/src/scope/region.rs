@@ -12,13 +12,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::behaviour::{Behaviour, abandon_token, end_token};
-use super::enter::{is_cancelled_at_once, starts_cancelled};
+use super::enter::{begins, is_cancelled_at_once};
 use super::place::clear;
-use super::region_state::{Exit, Pausable, RegionState};
+use super::region_state::{Exit, Pausable, RegionState, rides_on};
 use super::state::{HasState, LateState, PooledState};
-use super::token_origin::{Dropped, Standing, TokenOnDemand, TokenOrigin, may_ride};
+use super::token_origin::{Dropped, Standing, TokenOnDemand, TokenOrigin, may_ride, outlook};
 use crate::clock;
-use crate::context::{Frame, Polled, with_frame, with_frame_of};
+use crate::context::{Frame, LateSlot, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
@@ -430,18 +430,19 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
     fn has_moved(self: Pin<&mut Self>, outer: Option<&Frame<'_>>, cx: &mut Context<'_>) -> bool {
         let this = self.parts();
         let live = this.live;
-        let late = match live.rides.take() {
-            Some(late) if outer.is_some_and(|outer| live.rides_on(&late, outer)) => {
-                live.rides = Some(late);
-                return false;
-            }
-            None if this.registered.has(cx.waker()) => return false,
-            late => late,
+        let rides_on = |late, rode_in| outer.is_some_and(|outer| rides_on(late, rode_in, outer));
+        let stays = match &live.rides {
+            Some(late) => rides_on(late, &mut live.rode_in),
+            None => this.registered.has(cx.waker()),
         };
+        if stays {
+            return false;
+        }
+        let late = live.rides.take();
         live.task = Task::current();
         let mut is_needed = live.is_ridden();
         if !is_needed {
-            live.late = None;
+            live.let_riders_go();
         }
         if let Some(late) = late {
             let stand_in = late.token();
@@ -484,7 +485,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         if let Some(late) = &live.late {
             late.count_poll();
         }
-        let late = Cell::from_mut(&mut live.late);
+        let late = LateSlot {
+            late: Cell::from_mut(&mut live.late),
+            spare: Cell::from_mut(&mut live.spare_late),
+        };
         let mut unmade = TokenOnDemand::pending(standing, outer, origin, &live.behaviour.about, late, live.looks);
         let frame = Frame::lazy(
             &unmade,
@@ -660,10 +664,16 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             live.task = task;
             let glance = origin.begin();
             let behaviour = &live.behaviour;
-            // Asked before the frame is made, which it may turn quiet.
-            let is_cancelled = behaviour.is_check_point && starts_cancelled(origin, outer, &glance);
-            let late = Cell::from_mut(&mut live.late);
-            let mut unmade = TokenOnDemand::new(origin, &behaviour.about, outer, Some(late));
+            let (is_cancelled, outlook) = if behaviour.is_check_point {
+                begins(origin, outer, &glance)
+            } else {
+                (false, outlook(origin, outer))
+            };
+            let late = LateSlot {
+                late: Cell::from_mut(&mut live.late),
+                spare: Cell::from_mut(&mut live.spare_late),
+            };
+            let mut unmade = TokenOnDemand::new(origin, &behaviour.about, outlook, Some(late));
             let frame = Frame::lazy(&unmade, unmade.state(), &behaviour.about, Some(cx.waker()), task);
             let unwinding = OnUnwind {
                 frame: &frame,

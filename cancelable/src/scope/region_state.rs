@@ -48,6 +48,8 @@ pub(super) struct RegionState {
     pub(super) rode_in: u32,
     /// Its own token for those who ride on it, or did. There is none once the token has been made, and those have been told.
     pub(super) late: Option<Arc<LateToken>>,
+    /// The memory of the last one, for the next.
+    pub(super) spare_late: Option<Arc<LateToken>>,
     /// The token's own deadline, if this task is the one that watches it.
     pub(super) deadline: Option<Delay>,
     /// Whether the runtime's clock has to be looked at for it.
@@ -82,6 +84,7 @@ impl RegionState {
             rides: None,
             rode_in: 0,
             late: None,
+            spare_late: None,
             deadline: None,
             pausable: Pausable::No,
             exit: None,
@@ -154,13 +157,6 @@ impl RegionState {
         true
     }
 
-    /// Does it ride on, in a poll of this frame outside? If it is polled more than once in there, nobody else may get to look at the
-    /// clock.
-    pub(super) fn rides_on(&mut self, late: &Arc<LateToken>, outer: &Frame<'_>) -> bool {
-        let is_again = mem::replace(&mut self.rode_in, late.polls()) == late.polls();
-        outer.is_late(late) && (!is_again || outer.is_clear(false))
-    }
-
     /// Does anybody ride on it?
     pub(super) fn is_ridden(&mut self) -> bool {
         self.late.as_mut().is_some_and(LateToken::is_shared)
@@ -177,7 +173,7 @@ impl RegionState {
     #[inline]
     pub(super) fn let_riders_go(&mut self) {
         if let Some(late) = self.late.take() {
-            LateToken::let_go(late);
+            LateToken::let_go(late, &mut self.spare_late);
         }
     }
 
@@ -193,7 +189,7 @@ impl RegionState {
     fn end_made(&mut self, made: Option<CancellationToken>) {
         let location = self.behaviour.location;
         match self.late.take() {
-            Some(late) => LateToken::end(late, |token| end_token(token, location)),
+            Some(late) => LateToken::end(late, &mut self.spare_late, |token| end_token(token, location)),
             None => {
                 if let (Some(token), true) = (made, self.behaviour.owns_token) {
                     end_token(&token, location);
@@ -286,4 +282,11 @@ impl RegionState {
         };
         Pin::new(grace).poll(cx).is_ready()
     }
+}
+
+/// Does it ride on, in a poll of this frame outside? If it is polled more than once in there, nobody else may get to look at the
+/// clock. `rode_in`: in which poll of that it was polled last.
+pub(super) fn rides_on(late: &Arc<LateToken>, rode_in: &mut u32, outer: &Frame<'_>) -> bool {
+    let is_again = mem::replace(rode_in, late.polls()) == late.polls();
+    outer.is_late(late) && (!is_again || outer.is_clear(false))
 }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use super::behaviour::{abandon_token, end_token};
 use super::branch::{Branch, Rule};
 use super::region::Since;
-use super::token_origin::{OfBranch, TokenOnDemand, TokenOrigin};
+use super::token_origin::{OfBranch, TokenOnDemand, TokenOrigin, outlook};
 use crate::context::{About, Frame, Mark, Polled, is_noted_since, mark, with_frame_of};
 use crate::runtime::Task;
 use crate::starved;
@@ -162,7 +162,7 @@ impl Round<'_, '_> {
                 lost: self.lost,
                 location,
             };
-            let mut unmade = TokenOnDemand::new(&of_branch, About::ROUND, outer, None);
+            let mut unmade = TokenOnDemand::new(&of_branch, About::ROUND, outlook(&of_branch, outer), None);
             let frame = Frame::lazy(&unmade, unmade.state(), About::ROUND, Some(self.cx.waker()), task);
             frame.count_awaits();
             let unwinding = OnUnwind {

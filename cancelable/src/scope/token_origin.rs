@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::time::Instant;
 
 use crate::clock::Glance;
-use crate::context::{About, Due, Frame, Host, LateToken, LazyToken, Outlook, StandIn};
+use crate::context::{About, Due, Frame, Host, LateSlot, LateToken, LazyToken, Outlook, Ridden, StandIn};
 use crate::delay::Delay;
 use crate::primitive::Arc;
 use crate::reason::CancelReason;
@@ -115,6 +115,15 @@ pub(crate) trait TokenOrigin: Send {
     /// When the token would be cancelled by itself, and whether by a virtual clock.
     fn deadline(&self) -> Option<(Instant, bool)> {
         None
+    }
+}
+
+/// Until when the token of a region that begins is certainly not cancelled.
+#[inline]
+pub(super) fn outlook<'a>(origin: &'a impl TokenOrigin, outer: Option<&'a Frame<'_>>) -> Option<Outlook<'a>> {
+    match origin.above().outlook(outer) {
+        Some(above) => origin.outlook(above),
+        None => None,
     }
 }
 
@@ -251,15 +260,6 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// A region's place for what is shared with those who ride on it.
-pub(super) type LateSlot = Cell<Option<Arc<LateToken>>>;
-
-fn shared(slot: &LateSlot) -> Option<Arc<LateToken>> {
-    let late = slot.take();
-    slot.set(late.clone());
-    late
-}
-
 /// The token of a region that has not needed one so far, for the length of a poll.
 pub(super) struct TokenOnDemand<'a, O> {
     origin: &'a O,
@@ -269,7 +269,7 @@ pub(super) struct TokenOnDemand<'a, O> {
     outlook: Option<Outlook<'a>>,
     made: OnceCell<CancellationToken>,
     /// If there is something in it, the token is made through that.
-    late: Option<&'a LateSlot>,
+    late: Option<LateSlot<'a>>,
     looks: Cell<u8>,
     host: Option<&'a dyn Host>,
 }
@@ -280,17 +280,14 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
     pub(super) fn new(
         origin: &'a O,
         about: &'a About,
-        outer: Option<&'a Frame<'_>>,
-        late: Option<&'a LateSlot>,
+        outlook: Option<Outlook<'a>>,
+        late: Option<LateSlot<'a>>,
     ) -> Self {
         Self {
             origin,
             about,
             standing: None,
-            outlook: match origin.above().outlook(outer) {
-                Some(above) => origin.outlook(above),
-                None => None,
-            },
+            outlook,
             made: OnceCell::new(),
             late,
             looks: Cell::new(LOOKS),
@@ -305,7 +302,7 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
 
     /// Of one that is dropped.
     pub(super) fn dropped(origin: &'a O, about: &'a About) -> Self {
-        let unmade = Self::new(origin, about, None, None);
+        let unmade = Self::new(origin, about, outlook(origin, None), None);
         unmade.looks.set(0);
         unmade
     }
@@ -317,7 +314,7 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
         outer: Option<&'a Frame<'_>>,
         origin: &'a O,
         about: &'a About,
-        late: &'a LateSlot,
+        late: LateSlot<'a>,
         looks: u8,
     ) -> Self {
         let above = match (standing, outer) {
@@ -368,7 +365,7 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
     }
 
     fn known_late(&self) -> Option<Arc<LateToken>> {
-        self.late.and_then(shared)
+        self.late.and_then(LateSlot::get)
     }
 }
 
@@ -398,57 +395,45 @@ impl<O: TokenOrigin> LazyToken for TokenOnDemand<'_, O> {
         is_first && matches!(self.origin.above(), Above::Outer) && self.known_late().is_none()
     }
 
-    fn late(&self, frame: &Frame<'_>) -> Option<Arc<LateToken>> {
-        let slot = self.late?;
+    fn late(&self) -> Ridden {
+        let Some(slot) = self.late else { return Ridden::Not };
         if self.made.get().is_some() || !self.origin.may_be_late() {
-            return None;
+            return Ridden::Not;
         }
-        if let Some(late) = shared(slot) {
-            return Some(late);
-        }
-        let waker = frame.waker()?;
-        let rides = || {
-            let outer = frame.outer_of_same_poll()?;
-            frame.make_outer_late_tokens();
-            outer.late()
-        };
-        let parent = match self.standing {
-            Some(Standing::Waits(stand_in, _)) => StandIn::Made(stand_in.clone()),
-            Some(Standing::Rides(late, _)) => StandIn::Late(Arc::clone(late)),
-            None => match may_ride(self.origin).then(rides).flatten() {
-                Some(late) => StandIn::Late(late),
-                None => StandIn::Made(self.origin.above().token(frame.outer())),
+        match slot.get() {
+            Some(late) => Ridden::Late(late),
+            None => Ridden::Fresh {
+                rides: self.standing.is_none() && may_ride(self.origin),
             },
+        }
+    }
+
+    fn make_late(&self, frame: &Frame<'_>, outside: Option<Arc<LateToken>>) -> Option<Arc<LateToken>> {
+        let (slot, waker) = (self.late?, frame.waker()?);
+        let parent = match (self.standing, outside) {
+            (Some(Standing::Waits(stand_in, _)), _) => StandIn::Made(stand_in.clone()),
+            (Some(Standing::Rides(late, _)), _) => StandIn::Late(Arc::clone(late)),
+            (None, Some(late)) => StandIn::Late(late),
+            (None, None) => StandIn::Made(self.origin.above().token(frame.outer())),
         };
-        let late = Arc::new(LateToken::new(
-            parent,
-            self.about.name.clone(),
-            self.origin.late_due(),
-            waker,
-        ));
+        let (name, due) = (self.about.name.clone(), self.origin.late_due());
+        let late = LateToken::new(parent, name, due, waker, slot.spare.take());
         // Making a token outside may have had ours made meanwhile.
         if self.made.get().is_some() {
             return None;
         }
-        slot.set(Some(Arc::clone(&late)));
+        slot.late.set(Some(Arc::clone(&late)));
         Some(late)
     }
 
-    fn wants_outer_late(&self, frame: &Frame<'_>) -> bool {
-        let is_first = self.made.get().is_none() && self.standing.is_none();
-        is_first && may_ride(self.origin) && frame.outer_of_same_poll().is_some() && self.known_late().is_none()
-    }
-
     fn is_late(&self, late: &Arc<LateToken>) -> bool {
-        let is_own = |own: Arc<LateToken>| Arc::ptr_eq(&own, late);
-        !late.is_made() && self.known_late().is_some_and(is_own)
+        let is_own = |own: &Arc<LateToken>| Arc::ptr_eq(own, late);
+        !late.is_made() && self.late.is_some_and(|slot| slot.peek(|own| own.is_some_and(is_own)))
     }
 
     fn wake_riders(&self) {
-        if let Some(slot) = self.late {
-            if let Some(late) = slot.take() {
-                LateToken::let_go(late);
-            }
+        if let Some(late) = self.known_late() {
+            late.wake();
         }
     }
 

@@ -53,6 +53,11 @@ impl Own {
         self.registered = None;
     }
 
+    /// It was polled here, and waits as it did before.
+    pub(super) fn note(&self, waker: &Waker) {
+        self.waiter.note(waker);
+    }
+
     /// After each poll: does it wait under a foreign waker?
     pub(super) fn set_foreign(&mut self, is_foreign: bool, waker: Option<&Waker>) {
         if let (true, Some(waker)) = (is_foreign, waker) {

@@ -68,7 +68,7 @@ impl<S: Stream> Stream for ScopedStream<S> {
                 }
             }
             // What was polled before the cancel is polled once more. After that somebody inside notices, or nobody does.
-            Poll::Pending if was_cancelled => {}
+            Poll::Pending if was_cancelled => own.note(cx.waker()),
             Poll::Pending => {
                 own.register(is_foreign, cx.waker());
                 own.set_foreign(is_foreign, Some(cx.waker()));

@@ -381,32 +381,52 @@ const ELSEWHERE: [(&str, Elsewhere); 3] = [
     ("in another's task", polled_in_a_driven_task),
 ];
 
+/// What is a foreign waiter in a scope of this token, under a waker that is not the scope's.
+type Waits = fn(&CancellationToken) -> Boxed;
+
+const WAITERS: [(&str, Waits); 3] = [
+    ("guard", |_| async { guard(pending::<Outcome>()).await? }.boxed()),
+    ("region", |token| token.scope(pending()).boxed()),
+    ("stream", |token| {
+        let mut items = token.scope_stream(stream::pending::<()>().boxed());
+        async move { items.next().await.map_or(Ok(()), Ok) }.boxed()
+    }),
+];
+
 #[test]
-fn l12_a_guard_under_a_foreign_waker_that_is_polled_in_no_scope_does_not_count_where_it_was() {
-    for (name, polled_elsewhere) in ELSEWHERE {
-        let token = CancellationToken::new();
-        let place: Place = Arc::new(Mutex::new(Some(async { guard(pending::<Outcome>()).await? }.boxed())));
-        let (open, gate) = oneshot::channel::<()>();
-        let mut task = Driven::new(token.scope(async {
-            let begins = poll_fn(|_| {
-                let mut place = place.lock().unwrap();
-                assert!(poll_once(place.as_mut().unwrap()).is_pending());
-                Poll::Ready(())
-            });
-            guard(begins).await?;
-            gate.await.unwrap();
-            check()
-        }));
-        assert!(task.run().is_pending());
-        let guarded = place.lock().unwrap().take().unwrap();
-        let guarded = polled_elsewhere(guarded);
-        token.cancel();
-        open.send(()).unwrap();
-        assert!(
-            matches!(task.run(), Poll::Ready(Err(_))),
-            "{name}: the check is spared for it"
-        );
-        drop(guarded);
+fn l12_a_foreign_waiter_that_is_polled_in_no_scope_does_not_count_where_it_was() {
+    for (name, waits) in WAITERS {
+        for (place_name, polled_elsewhere) in ELSEWHERE {
+            for is_cancelled_before in [false, true] {
+                let token = CancellationToken::new();
+                let place: Place = Arc::new(Mutex::new(Some(waits(&token))));
+                let (open, gate) = oneshot::channel::<()>();
+                let mut task = Driven::new(token.scope(async {
+                    let begins = poll_fn(|_| {
+                        let mut place = place.lock().unwrap();
+                        assert!(poll_once(place.as_mut().unwrap()).is_pending());
+                        Poll::Ready(())
+                    });
+                    guard(begins).await?;
+                    gate.await.unwrap();
+                    check()
+                }));
+                assert!(task.run().is_pending());
+                let waiter = place.lock().unwrap().take().unwrap();
+                if is_cancelled_before {
+                    token.cancel();
+                }
+                let waiter = polled_elsewhere(waiter);
+                token.cancel();
+                open.send(()).unwrap();
+                let case = format!("{name} {place_name}, cancelled before: {is_cancelled_before}");
+                assert!(
+                    matches!(task.run(), Poll::Ready(Err(_))),
+                    "{case}: the check is spared for it"
+                );
+                drop(waiter);
+            }
+        }
     }
 }
 
