@@ -12,7 +12,7 @@ use futures_core::future::FusedFuture;
 use super::stage::Stage;
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
-use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, mark, with_frame};
+use crate::context::{Frame, Inside, Mark, ask_hosts, beat, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
@@ -219,6 +219,7 @@ impl<F: Future> Guard<F> {
         let is_cancelled = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
             if this.stage.is_fresh() {
+                beat();
                 if let Some(cancelled) = frame.notice(this.location) {
                     return Some(Err(cancelled));
                 }
@@ -246,6 +247,8 @@ impl<F: Future> Guard<F> {
         }
         match poll {
             Poll::Ready(output) => {
+                // (One that is pending is not got on with for being polled.)
+                beat();
                 leave(this.stage);
                 Poll::Ready(Ok(output))
             }
