@@ -93,8 +93,8 @@ use proc_macro::TokenStream;
 ///
 /// # Options
 ///
-/// `scope`, `name`, `timeout`, `deadline`, `grace`, `token` and `until` open a scope for each call, which works without an ambient
-/// token too. Expressions in options see the arguments and `self`.
+/// `scope`, `name`, `timeout`, `idle_timeout`, `deadline`, `grace`, `token`, `until` and `asking` open a scope for each call, which works
+/// without an ambient token too. Expressions in options see the arguments and `self`.
 ///
 /// A scope ends with its call: tasks and threads that have inherited it, and that still run by then, are cancelled, with kind
 /// `ScopeEnded`. What is to go on after the call is started outside of it, with plain `tokio::spawn` for one.
@@ -149,6 +149,26 @@ use proc_macro::TokenStream;
 /// Cancels the call when it has taken this long: a whole number with `ms`, `s`, `m` or `h`, or an expression of type
 /// `Duration` or `Option<Duration>`.
 ///
+/// ## `idle_timeout = "30s"`
+///
+/// Cancels the call when no `progress` has been reported in it for this long: a duration as `timeout` takes it. With `heartbeat`, an
+/// option without a value, check points put it off as well. See `Scope::idle_timeout`.
+///
+/// ```
+/// use cancelable::{Cancelled, cancelable, progress};
+///
+/// #[cancelable(idle_timeout = "30s")]
+/// async fn copy(blocks: Vec<Vec<u8>>) -> Result<u64, Cancelled> {
+///     let (mut copied, all) = (0, blocks.len() as u64);
+///     for block in blocks {
+///         copied += std::future::ready(block.len() as u64).await;
+///         progress(copied, all);
+///     }
+///     Ok(copied)
+/// }
+/// # assert_eq!(futures::executor::block_on(copy(vec![vec![0; 7]])).unwrap(), 7);
+/// ```
+///
 /// ## `deadline = instant`
 ///
 /// Cancels the call at this moment: an expression of type [`Instant`](https://doc.rust-lang.org/std/time/struct.Instant.html) or `Option<Instant>`, which may use
@@ -167,6 +187,32 @@ use proc_macro::TokenStream;
 /// assert_eq!(answer(None).await.unwrap(), 42);
 /// assert!(answer(Some(Instant::now())).await.unwrap_err().is_timeout());
 /// # });
+/// ```
+///
+/// ## `asking = ("10ms", host)`
+///
+/// Has the check points of this thread ask a host, an interpreter perhaps, at most so often: the two arguments of `Scope::asking`. The
+/// host is a closure that says `true`, or fails, to cancel the call. On sync functions only.
+///
+/// ```
+/// use cancelable::{Cancelled, cancelable};
+/// use std::cell::Cell;
+///
+/// struct Interpreter { is_interrupted: Cell<bool> }           // which must not leave its thread
+///
+/// #[cancelable(asking = ("10ms", || host.is_interrupted.get()))]
+/// fn solve(host: &Interpreter, steps: u64) -> Result<u64, Cancelled> {
+///     let mut solved = 0;
+///     while solved < steps {
+///         solved += 1;
+///     }
+///     Ok(solved)
+/// }
+///
+/// let host = Interpreter { is_interrupted: Cell::new(false) };
+/// assert_eq!(solve(&host, 1000).unwrap(), 1000);
+/// host.is_interrupted.set(true);
+/// assert!(solve(&host, u64::MAX).is_err());
 /// ```
 ///
 /// ## `grace = "1s"`

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Path,
     /// A new variable.
     Binding,
+    /// How often somebody is to be asked, and what asks: a pair of both.
+    Asking,
     /// `true` or `false`.
     Bool,
     /// Nothing: the name says it all.
@@ -44,15 +46,20 @@ const fn spec(name: &'static str, kind: Kind, example: &'static str) -> Spec {
     Spec { name, kind, example }
 }
 
+const ASKING: &str = "asking = (\"10ms\", || host.says_stop())";
+
 /// `#[cancelable(…)]`
 pub(crate) const ATTRIBUTE: &[Spec] = &[
     spec("scope", Kind::Flag, "scope"),
     spec("name", Kind::Expr, "name = \"…\""),
     spec("timeout", Kind::Duration, "timeout = \"5s\""),
+    spec("idle_timeout", Kind::Duration, "idle_timeout = \"30s\""),
+    spec("heartbeat", Kind::Flag, "heartbeat"),
     spec("deadline", Kind::Expr, "deadline = instant"),
     spec("grace", Kind::Duration, "grace = \"1s\""),
     spec("token", Kind::Expr, "token = &other_token"),
     spec("until", Kind::Expr, "until = source"),
+    spec("asking", Kind::Asking, ASKING),
     spec("or", Kind::Expr, "or = value"),
     spec("every", Kind::Turns, "every = 1024"),
     spec("yield_every", Kind::Turns, "yield_every = 64"),
@@ -63,6 +70,8 @@ pub(crate) const ATTRIBUTE: &[Spec] = &[
 /// `cancel_scope!(…)`
 pub(crate) const SCOPE: &[Spec] = &[
     spec("timeout", Kind::Duration, "timeout = \"5s\""),
+    spec("idle_timeout", Kind::Duration, "idle_timeout = \"30s\""),
+    spec("heartbeat", Kind::Flag, "heartbeat"),
     spec("deadline", Kind::Expr, "deadline = instant"),
     spec("grace", Kind::Duration, "grace = \"1s\""),
     spec("parent", Kind::Expr, "parent = &token"),
@@ -70,6 +79,7 @@ pub(crate) const SCOPE: &[Spec] = &[
     spec("name", Kind::Expr, "name = \"…\""),
     spec("token", Kind::Binding, "token = variable"),
     spec("until", Kind::Expr, "until = source"),
+    spec("asking", Kind::Asking, ASKING),
     spec("finally", Kind::Expr, "finally = async { … }"),
 ];
 
@@ -116,8 +126,39 @@ pub(crate) enum Value {
     Turns(Turns),
     Path(Path),
     Binding(Ident),
+    Asking(Asking),
     Bool(bool),
     Flag,
+}
+
+/// Somebody whom check points ask.
+#[derive(Clone)]
+pub(crate) struct Asking {
+    pub(crate) every: DurationValue,
+    pub(crate) host: Box<Expr>,
+}
+
+impl Asking {
+    fn from_expr(spec: Spec, expr: Expr, errors: &mut Errors) -> Option<Self> {
+        match expr {
+            Expr::Tuple(pair) if pair.elems.len() == 2 => {
+                let mut both = pair.elems.into_iter();
+                let (every, host) = (both.next()?, both.next()?);
+                let every = DurationValue::from_expr("every", every, errors)?;
+                Some(Self {
+                    every,
+                    host: Box::new(host),
+                })
+            }
+            other => {
+                errors.on(
+                    &other,
+                    format!("expected how often to ask, and what asks, as in `{}`", spec.example),
+                );
+                None
+            }
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -378,6 +419,7 @@ fn parse_value(input: ParseStream<'_>, spec: Spec, span: Span, errors: &mut Erro
                 }
             }
         }
+        Kind::Asking => Asking::from_expr(spec, input.parse()?, errors).map(Value::Asking),
         Kind::Bool => {
             let start = input.span();
             match input.parse::<Expr>()? {

@@ -1,6 +1,6 @@
 //! Every rule, and every message that is about a function as a whole: options and item in, [`Plan`] out.
 
-use crate::args::{Given, Options, Value};
+use crate::args::{Asking, Given, Options, Value};
 use crate::diag::Errors;
 use crate::ends;
 use crate::item::Function;
@@ -42,11 +42,11 @@ pub(crate) fn check(mut options: Options, mut function: Function, mut errors: Er
     });
     let every = options.take("every").and_then(turns);
     let yield_every = options.take("yield_every");
-    let scope = own_scope(options, &function.sig.ident, &mut errors);
+    let (shape, output) = shape_of(&function);
+    let scope = own_scope(options, &function.sig.ident, shape != Shape::Plain, &mut errors);
 
     refuse_const(&function, &mut errors);
     let tokens = take_token_parameters(&mut function, &mut errors);
-    let (shape, output) = shape_of(&function);
     let library = library.tracked(shape == Shape::Plain && caller::is_tracked(&function.attrs));
     if let Shape::AsyncTail = shape {
         refuse_other_endings(&mut function, &mut errors);
@@ -157,7 +157,7 @@ fn turns(given: Given) -> Option<Turns> {
 }
 
 /// What is left of the options are those that ask for a scope of the function's own.
-fn own_scope(mut options: Options, function: &Ident, errors: &mut Errors) -> Option<OwnScope> {
+fn own_scope(mut options: Options, function: &Ident, asynchronous: bool, errors: &mut Errors) -> Option<OwnScope> {
     let named_after = options.take("scope").map(|given| given.span);
     if let (Some(span), Some(_)) = (named_after, options.span_of("name")) {
         errors.at(
@@ -180,7 +180,7 @@ fn own_scope(mut options: Options, function: &Ident, errors: &mut Errors) -> Opt
         .into_iter()
         .chain(options.into_vec().into_iter().filter_map(step))
         .collect();
-    (!steps.is_empty()).then_some(OwnScope { steps })
+    (!steps.is_empty()).then(|| OwnScope::new(steps, asynchronous, errors))
 }
 
 /// An option that is one call on the scope's builder.
@@ -188,12 +188,15 @@ pub(crate) fn step(given: Given) -> Option<Step> {
     let kind = match (given.spec.name, given.value) {
         ("name", Value::Expr(expr)) => StepKind::Name(expr),
         ("timeout", Value::Duration(duration)) => StepKind::Timeout(duration),
+        ("idle_timeout", Value::Duration(duration)) => StepKind::IdleTimeout(duration),
+        ("heartbeat", Value::Flag) => StepKind::Heartbeat,
         ("deadline", Value::Expr(expr)) => StepKind::Deadline(expr),
         ("grace", Value::Duration(duration)) => StepKind::Grace(duration),
         ("token", Value::Expr(expr)) => StepKind::Link(expr),
         ("parent", Value::Expr(expr)) => StepKind::Parent(expr),
         ("detached", Value::Flag) => StepKind::Detached,
         ("until", Value::Expr(expr)) => StepKind::Until(expr),
+        ("asking", Value::Asking(asking)) => StepKind::Asking(asking),
         _ => return None,
     };
     Some(Step { span: given.span, kind })
@@ -443,6 +446,13 @@ fn described(options: &Options) -> Vec<String> {
                 Value::Turns(turns) => crate::describe::tokens(turns.written()),
                 Value::Path(path) => crate::describe::tokens(path.to_token_stream()),
                 Value::Binding(name) => name.to_string(),
+                Value::Asking(Asking { every, host }) => {
+                    format!(
+                        "({}, {})",
+                        every.describe(),
+                        crate::describe::tokens(host.to_token_stream())
+                    )
+                }
                 Value::Bool(said) => said.to_string(),
                 Value::Flag => return given.spec.name.to_owned(),
             };

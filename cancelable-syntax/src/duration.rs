@@ -82,6 +82,14 @@ impl DurationValue {
         }
     }
 
+    /// The same for what takes a `Duration` and nothing else.
+    pub(crate) fn to_plain_tokens(&self, library: &Library) -> TokenStream {
+        match self {
+            DurationValue::Millis { span, .. } => self.to_tokens(library, *span),
+            DurationValue::Expr(expr) => expr.to_token_stream(),
+        }
+    }
+
     /// As the user wrote it, for the generated documentation.
     pub(crate) fn describe(&self) -> String {
         match self {

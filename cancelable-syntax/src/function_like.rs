@@ -87,7 +87,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     });
     let told = body.add_check_points(library, errors);
     let steps = options.into_vec().into_iter().filter_map(check::step).collect();
-    let builder = OwnScope { steps }.builder(library, span);
+    let builder = OwnScope::new(steps, body.asynchronous.is_some(), errors).builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
     let scope = variable("scope", span);
     let asynchronous = body.asynchronous.is_some();

@@ -1,5 +1,7 @@
 //! All that expansion needs to know of one function. Whoever holds a `Plan` can expand it: nothing in it can be wrong.
 
+use crate::args::Asking;
+use crate::diag::Errors;
 use crate::duration::{DurationValue, perhaps};
 use crate::item::Function;
 use crate::paths::{Library, at, located_call};
@@ -56,12 +58,16 @@ pub(crate) struct Step {
 pub(crate) enum StepKind {
     Name(Box<Expr>),
     Timeout(DurationValue),
+    IdleTimeout(DurationValue),
+    Heartbeat,
     Deadline(Box<Expr>),
     Grace(DurationValue),
     Link(Box<Expr>),
     Parent(Box<Expr>),
     Detached,
     Until(Box<Expr>),
+    /// What is built from then on is not a `Scope` any more, so this is the last one.
+    Asking(Asking),
 }
 
 /// A parameter marked `#[token]`, which becomes a variable.
@@ -96,6 +102,31 @@ impl TokenParameter {
 }
 
 impl OwnScope {
+    /// Those that were found, in the order in which they can be taken.
+    pub(crate) fn new(mut steps: Vec<Step>, asynchronous: bool, errors: &mut Errors) -> Self {
+        steps.sort_by_key(|step| matches!(step.kind, StepKind::Asking(_)));
+        for step in &steps {
+            let is_idle = |step: &Step| matches!(step.kind, StepKind::IdleTimeout(_));
+            match step.kind {
+                StepKind::Heartbeat if !steps.iter().any(is_idle) => errors.at(
+                    step.span,
+                    "`heartbeat` has check points put off an idle timeout; write `idle_timeout = \"30s\"` as well",
+                ),
+                StepKind::Asking(_) if asynchronous => errors.at(
+                    step.span,
+                    "`asking` asks on one thread, and what is `async` may be polled on any; write it on sync code, or ask from \
+                     anywhere by `until = cancelable::condition(…)`",
+                ),
+                _ => {}
+            }
+        }
+        if asynchronous {
+            // Has been told of once.
+            steps.retain(|step| !matches!(step.kind, StepKind::Asking(_)));
+        }
+        Self { steps }
+    }
+
     /// ```text
     /// Output: Site.scope().name("fetch").timeout(Duration::from_millis(5000u64))
     /// ```
@@ -106,6 +137,10 @@ impl OwnScope {
             let call = match kind {
                 StepKind::Name(expr) => located_call("name", expr, *span),
                 StepKind::Timeout(duration) => located_call("timeout", duration.to_tokens(library, *span), *span),
+                StepKind::IdleTimeout(duration) => {
+                    located_call("idle_timeout", duration.to_tokens(library, *span), *span)
+                }
+                StepKind::Heartbeat => located_call("heartbeat", TokenStream::new(), *span),
                 StepKind::Deadline(expr) => located_call("deadline", perhaps("instant", expr, library, *span), *span),
                 StepKind::Grace(duration) => located_call("grace", duration.to_tokens(library, *span), *span),
                 StepKind::Link(expr) => {
@@ -121,6 +156,10 @@ impl OwnScope {
                 }
                 StepKind::Detached => located_call("detached", TokenStream::new(), *span),
                 StepKind::Until(expr) => located_call("until", expr, *span),
+                StepKind::Asking(Asking { every, host }) => {
+                    let every = every.to_plain_tokens(library);
+                    located_call("asking", quote!(#every, #host), *span)
+                }
             };
             builder.extend(call);
         }

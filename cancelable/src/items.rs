@@ -13,7 +13,7 @@ pub use crate::scope::{
     AbortHandle, Answer, AskingScope, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, Place, Race, Scope, Scoped,
     Shield, ShieldWithTimeout, Sleep, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup,
     TaskHandle, TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep,
-    race, shield, shield_sync, sleep, try_join,
+    progress, race, shield, shield_sync, sleep, try_join,
 };
 pub use crate::sources::{
     All, Any, Condition, Deadline, OnOutput, Sources, all, any, condition, memory_above, on_output,

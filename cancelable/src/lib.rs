@@ -55,7 +55,8 @@
 //! | put check points into a function, or an `impl` | [`#[cancelable]`](macro@cancelable) |
 //! | open a scope | [`cancel_scope!`], `#[cancelable(scope)]`, or [`Scope`] without macros |
 //! | cancel from anywhere | [`CancellationToken`] |
-//! | put a deadline off; an idle timeout | [`Deadline`] |
+//! | end what does not get on | [`progress`], [`Scope::idle_timeout`] |
+//! | put a deadline off | [`Deadline`] |
 //! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`memory_above`], [`on_output`], [`any`], [`all`] |
 //! | check by hand | [`check`], [`checkpoint`], [`guard`] |
 //! | leave a comparator, or what else cannot fail | [`unwinding`], [`check_unwinding`] |

@@ -25,11 +25,14 @@
 /// | option | meaning |
 /// |---|---|
 /// | `timeout = "5s"`, or a `Duration` or an `Option` of one | cancels the scope that long after it began |
+/// | `idle_timeout = …` (likewise) | cancels the scope when no [`progress`](crate::progress()) was reported for this long |
+/// | `heartbeat` | has check points put the idle timeout off, too: see [`Scope::heartbeat`](crate::Scope::heartbeat) |
 /// | `deadline = instant` | cancels the scope at that [`Instant`](std::time::Instant), or, if it is an `Option`, at the one in it (under a paused clock: see [`Scope::deadline`](crate::Scope::deadline)) |
 /// | `grace = …` (likewise) | drops a cancelled body that has not finished after this long |
 /// | `parent = &token` | hangs the scope below this token instead of the ambient one |
 /// | `detached` | hangs it below nothing |
 /// | `until = source` | cancels the scope when this fires, too: a future, a token, a signal, … (see [`Source`](crate::Source)) |
+/// | `asking = ("10ms", host)` | has the check points of a sync body ask a closure on their thread: see [`Scope::asking`](crate::Scope::asking) |
 /// | `name = "…"` | for error messages |
 /// | `token = ident` | binds the scope's token in the body |
 /// | `finally = async { … }`, or `{ … }` beside a sync body | clean-up that runs when the body is over (see below) |

@@ -78,6 +78,8 @@ struct Inner {
 enum Detail {
     Manual,
     Timeout(Option<Duration>),
+    /// Nothing moved for so long.
+    Idle(Duration),
     /// A signal, somebody says.
     Signal(i32),
     /// One that was listened for.
@@ -190,6 +192,11 @@ impl CancelReason {
         Self::new(Detail::Timeout(after), location)
     }
 
+    /// The idle timeout that was set at `location`.
+    pub(crate) fn idle_for(after: Duration, location: &'static Location<'static>) -> Self {
+        Self::new(Detail::Idle(after), location)
+    }
+
     /// A condition that was set at `location`.
     pub(crate) fn condition_at(name: Cow<'static, str>, location: &'static Location<'static>) -> Self {
         Self::new(Detail::Condition(name), location)
@@ -263,7 +270,7 @@ impl CancelReason {
     pub fn kind(&self) -> ReasonKind {
         match self.0.detail {
             Detail::Manual => ReasonKind::Manual,
-            Detail::Timeout(_) => ReasonKind::Timeout,
+            Detail::Timeout(_) | Detail::Idle(_) => ReasonKind::Timeout,
             Detail::Signal(_) | Detail::Received(_) => ReasonKind::Signal,
             Detail::Condition(_) | Detail::Completed => ReasonKind::Condition,
             Detail::Shutdown => ReasonKind::Shutdown,
@@ -339,8 +346,11 @@ impl fmt::Display for CancelReason {
             // A message on a plain request says it all.
             (Detail::Manual, Some(message)) => write!(f, "{}", Shown(message))?,
             (Detail::Manual, None) => f.write_str("cancelled on request")?,
-            (Detail::Timeout(Some(Duration::ZERO)), _) => f.write_str("timed out at once")?,
+            (Detail::Timeout(Some(Duration::ZERO)) | Detail::Idle(Duration::ZERO), _) => {
+                f.write_str("timed out at once")?
+            }
             (Detail::Timeout(Some(after)), _) => write!(f, "timed out after {after:?}")?,
+            (Detail::Idle(after), _) => write!(f, "nothing moved for {after:?}")?,
             (Detail::Timeout(None), _) => f.write_str("deadline passed")?,
             (Detail::Signal(number) | Detail::Received(number), _) => match signal_name(*number) {
                 Some(name) => write!(f, "received {name}")?,
@@ -354,7 +364,7 @@ impl fmt::Display for CancelReason {
             (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
             (Detail::Superseded(_), _) => f.write_str("superseded")?,
         }
-        if let (Detail::Timeout(_), Some(scope)) = (&inner.detail, &inner.scope) {
+        if let (Detail::Timeout(_) | Detail::Idle(_), Some(scope)) = (&inner.detail, &inner.scope) {
             write!(f, " (scope {:?})", Shown(scope))?;
         }
         if let (Some(message), false) = (&inner.message, matches!(inner.detail, Detail::Manual)) {

@@ -11,7 +11,7 @@ use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::loops::Asking;
-use crate::scope::{self, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
+use crate::scope::{self, Answer, AskingScope, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
 use crate::token::CancellationToken;
 
 /// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
@@ -98,17 +98,17 @@ impl Site {
 
     /// What is to be done when the body of `scope` is over: `finally = …`.
     #[track_caller]
-    pub fn finally(self, scope: &Scope) -> Finally {
+    pub fn finally(self, scope: &impl SyncScope) -> Finally {
         Finally {
-            grace: scope.own_grace(),
+            grace: scope.scope().own_grace(),
         }
     }
 
     /// Runs a closure of any type in a scope, also when that is cancelled already: the closure's first check point
     /// is what notices.
     #[track_caller]
-    pub fn enter_sync<R>(self, scope: Scope, body: impl FnOnce() -> R) -> R {
-        scope.run_anyway_sync(body)
+    pub fn enter_sync<R>(self, scope: impl SyncScope, body: impl FnOnce() -> R) -> R {
+        scope.enter_sync(body)
     }
 
     /// As [`race`](crate::race()).
@@ -154,6 +154,38 @@ impl Site {
     /// The same for `deadline = …`.
     pub fn instant(self, at: impl Bound<Instant>) -> Option<Instant> {
         at.bound()
+    }
+}
+
+/// What a sync body runs in: a scope, or one whose check points ask somebody.
+pub trait SyncScope {
+    /// With its options.
+    fn scope(&self) -> &Scope;
+    /// Runs the body, also if it is cancelled already.
+    #[track_caller]
+    fn enter_sync<R>(self, body: impl FnOnce() -> R) -> R;
+}
+
+impl SyncScope for Scope {
+    fn scope(&self) -> &Scope {
+        self
+    }
+
+    #[inline]
+    #[track_caller]
+    fn enter_sync<R>(self, body: impl FnOnce() -> R) -> R {
+        self.run_anyway_sync(body)
+    }
+}
+
+impl<A: FnMut() -> R, R: Answer> SyncScope for AskingScope<A> {
+    fn scope(&self) -> &Scope {
+        self.options()
+    }
+
+    #[track_caller]
+    fn enter_sync<T>(self, body: impl FnOnce() -> T) -> T {
+        self.run_anyway_sync(body)
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use cancelable::testing::Clock;
 use cancelable::thread;
 use cancelable::{
-    CancellationToken, Cancelled, Context, IteratorExt as _, ReasonKind, Scope, StreamEnd, StreamExt as _, cancelable,
-    check, checkpoint, condition, current, guard, is_cancelled, shield, shield_sync,
+    CancellationToken, Cancelled, Context, IteratorExt as _, ReasonKind, Scope, StreamEnd, StreamExt as _,
+    cancel_scope, cancelable, check, checkpoint, condition, current, guard, is_cancelled, shield, shield_sync,
 };
 use futures::executor::block_on;
 use futures::{StreamExt as _, stream};
@@ -506,4 +506,54 @@ fn it_is_shown_as_the_scope_it_is() {
         shown.starts_with("AskingScope { scope: Scope { name: Some(\"import\")"),
         "{shown}"
     );
+}
+
+// The macros.
+
+#[test]
+fn the_macros_take_a_host_and_how_often_it_is_asked() {
+    #[cancelable(asking = ("10ms", || py.check_signals()), name = "solve")]
+    fn solve(py: &Interpreter, mut steps: u32) -> Outcome {
+        while steps > 0 {
+            steps -= 1;
+            py.clock.advance(SHORT);
+            py.is_interrupted.set(steps == 0);
+        }
+        py.clock.advance(LONG);
+        check()
+    }
+    let py = Interpreter::default();
+    let error = py.clock.sync_scope(|| solve(&py, 4)).unwrap_err();
+    assert_eq!((error.kind(), error.scope_name()), (ReasonKind::Error, Some("solve")));
+    assert_eq!(py.calls.get(), 3, "at once, and in every other iteration");
+
+    let py = Interpreter::default();
+    let every = EVERY;
+    let mut turns = 0;
+    let is_over = Cell::new(false);
+    let outcome: Outcome = py.clock.sync_scope(|| {
+        cancel_scope!(
+            timeout = LONG,
+            asking = (every, || py.check_signals()),
+            finally = { is_over.set(true) },
+            {
+                loop {
+                    turns += 1;
+                    py.clock.advance(EVERY);
+                    py.is_interrupted.set(turns == 3);
+                }
+            }
+        )
+    });
+    let line = line!() - 11;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.kind(), turns, py.calls.get()), (ReasonKind::Error, 3, 4));
+    assert_eq!(error.reason().location().line(), line);
+    assert!(is_over.get());
+}
+
+#[test]
+fn a_macro_whose_host_says_stop_at_once_does_not_start_its_body() {
+    let outcome: Outcome = cancel_scope!(asking = ("10ms", || true), { unreachable!() });
+    assert_eq!(outcome.unwrap_err().kind(), ReasonKind::Condition);
 }

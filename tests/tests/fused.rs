@@ -3,10 +3,12 @@
 use std::future::{pending, ready};
 use std::time::Duration;
 
-use cancelable::{CancelFutureExt as _, CancellationToken, Cancelled, Scope, guard, shield};
+use cancelable::{CancelFutureExt as _, CancellationToken, Cancelled, Scope, guard, race, shield, try_join};
 use futures::future::FusedFuture;
 use futures::{FutureExt as _, StreamExt as _, pin_mut, select, select_biased, stream};
 use tests::on_every_runtime;
+
+type Outcome = Result<(), Cancelled>;
 
 #[test]
 fn select_takes_cancelled_as_it_is_and_runs_its_branch_once() {
@@ -63,6 +65,10 @@ fn scopes_shields_and_guards_are_terminated_once_they_are_ready() {
     ends(shield(ready(1)));
     ends(shield(ready(Ok::<_, Cancelled>(1))).timeout(Duration::from_secs(1)));
     ends(guard(ready(1).fuse()));
+    ends(race!(ready(1), ready(2)));
+    ends(race([ready(1), ready(2)]));
+    ends(try_join!(ready(Ok::<_, Cancelled>(1)), ready(Ok("two"))));
+    ends(try_join(Vec::<std::future::Ready<Outcome>>::new()));
 }
 
 #[test]
@@ -72,6 +78,12 @@ fn and_once_they_have_failed() {
     ends(Scope::new().parent(&token).run(pending::<Result<(), Cancelled>>()));
     ends(pending::<()>().with_cancellation(&token));
     token.sync_scope(|| ends(guard(pending::<()>().fuse())));
+    ends(try_join([ready(Err::<(), _>("failed")), ready(Ok(()))]));
+    // A race whose branches have nothing to say to a cancel is pending, and whoever cancelled it ends it.
+    token.sync_scope(|| {
+        let mut race = Box::pin(race([pending::<()>()]));
+        assert!(race.as_mut().now_or_never().is_none() && !race.is_terminated());
+    });
     // Also one that fails while it is pending.
     let token = CancellationToken::new();
     let mut waiting = Box::pin(guard(pending::<()>().fuse()));
@@ -81,6 +93,23 @@ fn and_once_they_have_failed() {
     token.cancel();
     while poll().is_pending() {}
     assert!(waiting.is_terminated());
+}
+
+#[test]
+fn select_takes_a_race_in_the_iterations_of_a_loop() {
+    on_every_runtime(|| async {
+        let race = race!(async { "quick" }, pending());
+        pin_mut!(race);
+        let (mut numbers, mut seen) = (stream::iter(1..=2).fuse(), vec![]);
+        loop {
+            select_biased! {
+                word = race => seen.push(word.to_owned()),
+                number = numbers.next() => seen.extend(number.map(|number| number.to_string())),
+                complete => break,
+            }
+        }
+        assert_eq!(seen, ["quick", "1", "2"]);
+    });
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! need `Sync` for, to be `Send`). Those that options name are left to the body to take, or not: an option may have used
 //! them up, as `name = title` uses up a `String`.
 
+use crate::args::Asking;
 use crate::duration::DurationValue;
 use crate::lints;
 use crate::paths::{at, variable};
@@ -60,8 +61,19 @@ pub(crate) fn move_arguments<'a>(
             | StepKind::Parent(expr)
             | StepKind::Until(expr)
             | StepKind::Timeout(DurationValue::Expr(expr))
+            | StepKind::IdleTimeout(DurationValue::Expr(expr))
             | StepKind::Grace(DurationValue::Expr(expr)) => mentioned_by_options.add(expr.to_token_stream()),
-            StepKind::Timeout(_) | StepKind::Grace(_) | StepKind::Detached => {}
+            StepKind::Asking(Asking { every, host }) => {
+                if let DurationValue::Expr(every) = every {
+                    mentioned_by_options.add(every.to_token_stream());
+                }
+                mentioned_by_options.add(host.to_token_stream());
+            }
+            StepKind::Timeout(_)
+            | StepKind::IdleTimeout(_)
+            | StepKind::Heartbeat
+            | StepKind::Grace(_)
+            | StepKind::Detached => {}
         }
     }
 

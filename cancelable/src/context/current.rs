@@ -61,7 +61,7 @@ pub(crate) fn check_at(location: &'static Location<'static>) -> Result<(), Cance
 
 #[cold]
 fn look(location: &'static Location<'static>) -> Result<(), Cancelled> {
-    if !slot::ask_hosts() {
+    if !slot::look_closer() {
         return Ok(());
     }
     slot::with(|frame| frame.and_then(|frame| frame.notice(location)).map_or(Ok(()), Err))
@@ -76,7 +76,7 @@ pub(crate) fn is_quiet() -> bool {
 /// As [`check`], in two steps: is the ambient token cancelled?
 #[inline]
 pub(crate) fn notices(location: &'static Location<'static>) -> bool {
-    !is_quiet() && slot::ask_hosts() && slot::with(|frame| frame.is_some_and(|frame| frame.notices(location)))
+    !is_quiet() && slot::look_closer() && slot::with(|frame| frame.is_some_and(|frame| frame.notices(location)))
 }
 
 /// The second step: the error of a check point at `location` that has found the ambient token cancelled.
@@ -112,7 +112,7 @@ pub(crate) fn noticed(location: &'static Location<'static>) -> Cancelled {
 #[must_use]
 pub fn is_cancelled() -> bool {
     !is_quiet()
-        && slot::ask_hosts()
+        && slot::look_closer()
         && slot::with(|frame| frame.is_some_and(|frame| frame.is_ours() && frame.is_cancelled()))
 }
 

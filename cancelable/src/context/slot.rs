@@ -25,7 +25,7 @@ use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
 use crate::reason::ReasonKind;
 use crate::runtime::Task;
-use crate::token::{CancellationToken, StateRef};
+use crate::token::{CancellationToken, StateRef, pulse};
 
 thread_local! {
     /// Const-initialised and without a destructor: reading it is one load, at any time in the life of the thread.
@@ -126,6 +126,10 @@ impl<'a> Outlook<'a> {
     pub(crate) fn is_known_clear(&self, glance: &Glance) -> bool {
         let is_before = |until| glance.taken().is_some_and(|now| now < until);
         self.state.is_quiet() && self.until.is_none_or(is_before)
+    }
+
+    fn wants_pulse(self) -> bool {
+        self.state.wants_pulse()
     }
 
     /// With a glance at the clock, if there is to be one.
@@ -553,6 +557,14 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Is whoever passes a check point here to say so?
+    fn wants_pulse(&self) -> bool {
+        match self.token {
+            TokenOf::Made(token) => token.state_ref().wants_pulse(),
+            TokenOf::Lazy(token) => token.outlook().is_none_or(Outlook::wants_pulse),
+        }
+    }
+
     /// Why the frame's token is cancelled, if it is.
     #[inline]
     pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
@@ -784,6 +796,48 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     // reference: its lifetime is `f`'s own; nor can the frame be left while `f` runs, for leaving happens further down
     // the stack.
     f(unsafe { innermost.as_ref() })
+}
+
+/// A check point is passed, one that looks closer: says so, if somebody wants to know.
+#[inline]
+pub(crate) fn beat() {
+    if pulse::is_any_wanted() {
+        beat_here();
+    }
+}
+
+#[cold]
+fn beat_here() {
+    with(|frame| {
+        if let Some(frame) = frame.filter(|frame| frame.wants_pulse() && frame.is_ours()) {
+            frame.token().beat();
+        }
+    });
+}
+
+/// As [`ask_hosts`], of a check point that is passed if it finds nothing.
+#[inline]
+pub(crate) fn look_closer() -> bool {
+    beat();
+    ask_hosts()
+}
+
+/// Hands the tokens to `f` whose cancels end the code now running: the innermost one, and those outside of shields.
+pub(crate) fn for_each_round(mut f: impl FnMut(&CancellationToken)) {
+    with_frame_of(Task::current(), |frame| {
+        let Some(mut frame) = frame else { return };
+        f(frame.token());
+        loop {
+            let outside = frame.about.outside;
+            match (outside, frame.outer()) {
+                (Outside::Stranger, _) | (_, None) => return,
+                (_, Some(outer)) => frame = outer,
+            }
+            if outside == Outside::Shielded {
+                f(frame.token());
+            }
+        }
+    });
 }
 
 /// Has the hosts asked of all scopes round the code now running, if any have some: by a check point that looks closer, before it does.

@@ -12,7 +12,7 @@ use futures_core::future::FusedFuture;
 use super::stage::{Boxed, Stage};
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
-use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, is_silent_since, mark, with_frame};
+use crate::context::{Frame, Inside, Mark, ask_hosts, beat, is_noted_since, is_silent_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
@@ -233,6 +233,9 @@ impl<F: Future> Guard<F> {
         };
         let is_cancelled = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
+            if this.stage.is_fresh() {
+                beat();
+            }
             // What comes of a loser goes to nobody: what it takes would be lost.
             if this.stage.is_fresh() || may_be_plain && frame.has_lost() {
                 if let Some(cancelled) = frame.notice(this.location) {
@@ -266,6 +269,8 @@ impl<F: Future> Guard<F> {
         }
         match poll {
             Poll::Ready(output) => {
+                // (One that is pending is not got on with for being polled.)
+                beat();
                 leave(this.stage);
                 Poll::Ready(Ok(output))
             }

@@ -163,6 +163,10 @@ where
         self.enter(Location::caller(), |_, _| f())
     }
 
+    pub(crate) fn options(&self) -> &Scope {
+        &self.scope
+    }
+
     fn enter<T>(self, location: &'static Location<'static>, f: impl FnOnce(bool, &Frame<'_>) -> T) -> T {
         let Self { scope, host } = self;
         // Before the frame is made, which looks for it.

@@ -53,6 +53,8 @@ pub(super) struct Story {
     is_starved: bool,
     /// Branches may have begun that have not ended.
     is_running: bool,
+    /// What comes of it all has been handed out.
+    is_over: bool,
 }
 
 impl Story {
@@ -64,6 +66,7 @@ impl Story {
             home: None,
             is_starved: false,
             is_running: false,
+            is_over: false,
         }
     }
 }
@@ -71,6 +74,16 @@ impl Story {
 impl<S: Branches> Together<S> {
     pub(super) fn set(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().set
+    }
+
+    /// What comes of it all is handed out.
+    #[inline]
+    pub(super) fn end(self: Pin<&mut Self>) {
+        self.project().story.is_over = true;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.story.is_over
     }
 
     /// Polls all branches that have not ended; ready once all of them have, one way or another: with the number of the one that

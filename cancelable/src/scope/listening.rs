@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::task::Context;
 
+use super::idle::IdleOptions;
 use super::source::{Insistent, Start, Watch, Watching};
 use crate::token::CancellationToken;
 
@@ -12,6 +13,8 @@ pub(super) struct Listening {
     links: Vec<CancellationToken>,
     /// Taken by the token.
     sources: Cell<Vec<Start>>,
+    /// Likewise.
+    idle: Cell<IdleOptions>,
     /// What watches on the token's behalf, and is to be gone when the scope is over.
     watching: Cell<Vec<Watching>>,
     /// For sources that may fire again, and so end the grace.
@@ -31,6 +34,10 @@ impl Listening {
         self.sources.get_mut().append(&mut watch.starts);
     }
 
+    pub(super) fn idle(&mut self) -> &mut IdleOptions {
+        self.idle.get_mut()
+    }
+
     pub(super) fn links(&self) -> &[CancellationToken] {
         &self.links
     }
@@ -40,12 +47,14 @@ impl Listening {
         let sources = self.sources.take();
         let is_any = !sources.is_empty();
         self.sources.set(sources);
-        is_any
+        is_any || self.idle.get().after.is_some()
     }
 
     /// Has the sources watched on behalf of `token`, the scope's.
     pub(super) fn begin(&self, token: &CancellationToken) {
-        for start in self.sources.take() {
+        let mut sources = Watch::default();
+        self.idle.take().attach(token, &mut sources);
+        for start in self.sources.take().into_iter().chain(sources.starts) {
             start.begin(token, self.insistent.as_ref(), Some(&self.watching));
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use super::idle::IdleOptions;
 use super::plan::{Parent, Plan};
 use super::source::{Source, Watch};
 use crate::context::About;
@@ -128,6 +129,82 @@ impl Scope {
         let location = Location::caller();
         self.plan.deadline = at.into().map(|at| (at, location));
         self
+    }
+
+    /// Cancels the scope when nothing has moved in it for this long: when no [`progress`](crate::progress()) was reported in it, nor in
+    /// the tasks and threads below it, since the scope began or since the last report.
+    ///
+    /// For work of which nobody knows how long it takes, but how long a step of it may: an upload, a migration, a crawl. A
+    /// [`timeout`](Self::timeout) beside it bounds the whole. The reason has kind [`Timeout`](crate::ReasonKind::Timeout), and says
+    /// that nothing moved, and how far the work had got.
+    ///
+    /// Zero cancels before the body starts. A duration too long for the clock is no timeout, and neither is `None`. It goes by the
+    /// clock in force where the scope begins. [`deadline`](crate::CancellationToken::deadline) and [`remaining`](crate::remaining()) do not
+    /// know of it, since it may be put off. To put it off without saying how far the work has got, take a
+    /// [`Deadline`](crate::Deadline) and [`reset`](crate::Deadline::reset) it.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope, progress, sleep};
+    /// use std::time::Duration;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let copied: Result<(), Cancelled> = Scope::new()
+    ///     .name("copy")
+    ///     .idle_timeout(Duration::from_millis(20))
+    ///     .run(async {
+    ///         progress(3, 10);
+    ///         sleep(Duration::from_secs(3600)).await          // the other side has gone
+    ///     })
+    ///     .await;
+    /// let cancelled = copied.unwrap_err();
+    /// assert!(cancelled.is_timeout());
+    /// assert_eq!(cancelled.reason().to_string(), "nothing moved for 20ms (scope \"copy\"): 3 of 10 done");
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn idle_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
+        let location = Location::caller();
+        self.idle().after = after.into().map(|after| (after, location));
+        self
+    }
+
+    /// Has check points put off the [idle timeout](Self::idle_timeout), as `progress` does: an await that begins or ends, an iteration of
+    /// a loop, the entry of an annotated function, and a [`check`](crate::check()), below this scope on whatever thread.
+    ///
+    /// So it ends only what hangs: in an await that does not come back, or in code without check points. An await that is polled
+    /// again and again, and is pending each time, does not count. Nor does what happens behind a [shield](crate::shield()): there,
+    /// report `progress`.
+    ///
+    /// Check points are not counted, but looked for, eight times in each timeout; so a loop is as fast as without it, and a
+    /// cancel may come late by an eighth. Without an idle timeout it does nothing.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope, sleep};
+    /// use std::time::Duration;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let pages: Result<u32, Cancelled> = Scope::new()
+    ///     .idle_timeout(Duration::from_secs(30))
+    ///     .heartbeat()
+    ///     .run(async {
+    ///         let mut pages = 0;
+    ///         while pages < 3 {
+    ///             sleep(Duration::from_millis(1)).await?;     // fetches the next one
+    ///             pages += 1;
+    ///         }
+    ///         Ok(pages)
+    ///     })
+    ///     .await;
+    /// assert_eq!(pages.unwrap(), 3);
+    /// # });
+    /// ```
+    pub fn heartbeat(mut self) -> Self {
+        self.idle().heartbeat = true;
+        self
+    }
+
+    fn idle(&mut self) -> &mut IdleOptions {
+        self.plan.listening.get_or_insert_default().idle()
     }
 
     /// Bounds how long a cancelled body may take to get out: after this long it is dropped where it stands, and the error

@@ -6,6 +6,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_core::future::FusedFuture;
+
 use super::branch::{Branch, Rule};
 use super::branches::{Cons, Many, Nil, Story, Together};
 use super::round::Branches;
@@ -81,11 +83,21 @@ impl<S: RaceSet> Future for Race<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
         let mut together = self.project().together;
         let decided = ready!(together.as_mut().poll_all(cx));
-        match decided.and_then(|number| together.set().take(number)) {
-            Some(output) => Poll::Ready(output),
+        match decided.and_then(|number| together.as_mut().set().take(number)) {
+            Some(output) => {
+                together.end();
+                Poll::Ready(output)
+            }
             // All were cancelled from outside and had nothing to say: whoever cancelled ends us.
             None => Poll::Pending,
         }
+    }
+}
+
+/// Terminated once it has an output.
+impl<S: RaceSet> FusedFuture for Race<S> {
+    fn is_terminated(&self) -> bool {
+        self.together.is_over()
     }
 }
 

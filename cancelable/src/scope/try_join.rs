@@ -7,6 +7,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_core::future::FusedFuture;
+
 use super::branch::{Branch, Rule};
 use super::branches::{Cons, Many, Nil, Story, Together};
 use super::race::cons;
@@ -72,15 +74,26 @@ impl<B: IntoTryJoin<Set = S>, S: JoinSet<Error = B::Error>> Future for TryJoin<B
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut together = self.project().together;
         let decided = ready!(together.as_mut().poll_all(cx));
-        let mut set = together.set();
+        let mut set = together.as_mut().set();
         if let Some(error) = decided.and_then(|number| set.as_mut().take_error(number)) {
+            together.end();
             return Poll::Ready(Err(error));
         }
         match set.take_values() {
-            Some(values) => Poll::Ready(Ok(B::flatten(values))),
+            Some(values) => {
+                together.end();
+                Poll::Ready(Ok(B::flatten(values)))
+            }
             // Some were cancelled from outside and had nothing to say: whoever cancelled ends us.
             None => Poll::Pending,
         }
+    }
+}
+
+/// Terminated once it has an output.
+impl<B: IntoTryJoin<Set = S>, S: JoinSet<Error = B::Error>> FusedFuture for TryJoin<B, S> {
+    fn is_terminated(&self) -> bool {
+        self.together.is_over()
     }
 }
 

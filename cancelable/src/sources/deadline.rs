@@ -18,7 +18,7 @@ use crate::scope::{Begun, Fired, Source, Watch};
 /// the same deadline.
 ///
 /// As an *idle timeout*, whatever counts as activity calls [`reset`](Self::reset): the scope is cancelled once nothing has for so
-/// long. (For work that reports how far it has got, that will be what `progress` does.) As a *lease*, its holder
+/// long. (For work that reports how far it has got there is [`Scope::idle_timeout`](crate::Scope::idle_timeout).) As a *lease*, its holder
 /// [`extend`](Self::extend)s it.
 ///
 /// The first scope that it is given to starts it, as a [`timeout`](crate::Scope::timeout) starts with its scope; or the first

@@ -286,6 +286,10 @@ impl StateRef<'_> {
         self.0.load().is_quiet()
     }
 
+    pub(super) fn snapshot(self) -> Snapshot {
+        self.0.load()
+    }
+
     /// The state of what is never cancelled.
     pub(crate) fn never() -> StateRef<'static> {
         StateRef(Handle::never_state())

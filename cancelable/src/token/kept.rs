@@ -14,6 +14,16 @@ impl CancellationToken {
         drop(work);
     }
 
+    /// Looks at all things of this type that are kept by this token, or by one whose cancel reaches it. Under a lock: no code of the
+    /// user's may run.
+    pub(crate) fn for_each_kept_above<T: Any>(&self, mut look: impl FnMut(&T)) {
+        self.node.look_above(false, |kept| {
+            if let Some(kept) = kept.downcast_ref() {
+                look(kept);
+            }
+        });
+    }
+
     /// Looks at the first thing of this type that is kept.
     #[cfg(feature = "tokio-util")]
     pub(crate) fn kept<T: Any, R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {

@@ -24,6 +24,7 @@ mod watch;
 mod handle;
 
 mod kept;
+pub(crate) mod pulse;
 mod timeout;
 
 #[allow(unsafe_code, reason = "promises the lists what they rely on; see PROTOCOL.md")]

@@ -17,6 +17,8 @@ const ZOMBIE: u32 = 1 << 3;
 const HOLDS_PARENT: u32 = 1 << 4;
 /// Some waiter of the list is, or once was, a link to another token.
 const HAS_LINKS: u32 = 1 << 5;
+/// Somebody wants to know whether check points are passed here (`pulse.rs`).
+const PULSE: u32 = 1 << 6;
 /// The node has, or once had, a parent, a child or a weak handle: others may reach its links, under the tree's lock.
 const KNOWN: u32 = 1 << 7;
 /// This node or one below has, or once had, a link: a cancel of it has to cross to other trees.
@@ -53,10 +55,15 @@ impl Snapshot {
         self.0 & ATTENTION != 0
     }
 
-    /// Neither cancelled nor in want of attention: the fast path's one question.
+    /// Is whoever passes a check point here to say so?
+    pub(super) fn wants_pulse(self) -> bool {
+        self.0 & PULSE != 0
+    }
+
+    /// Neither cancelled nor in want of anything: the fast path's one question.
     #[inline(always)]
     pub(super) fn is_quiet(self) -> bool {
-        self.0 & (CANCELLED | ATTENTION) == 0
+        self.0 & (CANCELLED | ATTENTION | PULSE) == 0
     }
 
     pub(super) fn is_zombie(self) -> bool {
@@ -102,6 +109,11 @@ impl Snapshot {
     #[must_use]
     pub(super) const fn with_attention(self, on: bool) -> Self {
         Self(if on { self.0 | ATTENTION } else { self.0 & !ATTENTION })
+    }
+
+    #[must_use]
+    pub(super) fn with_pulse(self, on: bool) -> Self {
+        Self(if on { self.0 | PULSE } else { self.0 & !PULSE })
     }
 
     #[must_use]
@@ -186,12 +198,13 @@ mod tests {
     fn a_cancel_leaves_the_number_of_the_lock_and_takes_all_flags_but_its_own() {
         let fresh = Snapshot::fresh(255);
         let all = fresh.known().as_zombie().with_attention(true).with_holds_parent(true);
-        let all = all.with_links().with_links_below().claimed();
+        let all = all.with_pulse(true).with_links().with_links_below().claimed();
         for (cancelled, inherited) in [(all.cancelled(false), false), (fresh.cancelled(true), true)] {
             assert_eq!(cancelled.stripe(), 255);
             assert!(cancelled.is_cancelled() && cancelled.has_cause());
             assert_eq!(cancelled.is_inherited(), inherited);
-            assert!(!cancelled.wants_attention() && !cancelled.is_zombie() && !cancelled.holds_parent());
+            assert!(!cancelled.wants_attention() && !cancelled.wants_pulse());
+            assert!(!cancelled.is_zombie() && !cancelled.holds_parent());
             assert!(!cancelled.has_links() && !cancelled.is_crossed() && !cancelled.is_known());
         }
     }

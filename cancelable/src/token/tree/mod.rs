@@ -35,6 +35,8 @@ mod listen;
 
 mod spread;
 
+mod above;
+
 pub(super) use cross::Marked;
 pub(super) use links::LinkTarget;
 use links::SourceLink;
@@ -309,6 +311,8 @@ impl Handle {
                 std::mem::forget(self.clone());
                 state = state.with_holds_parent(true);
             }
+            // Or else what is passed in there before the wish is spread again would go unnoticed.
+            state = state.with_pulse(parent_state.wants_pulse());
             child.node().state.store(&lock, state.known());
             if !parent_state.is_known() {
                 self.node().state.store(&lock, parent_state.known());

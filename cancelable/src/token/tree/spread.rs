@@ -1,4 +1,4 @@
-//! The wish for attention, spread to all who rely on a deadline that nobody watches.
+//! Wishes that are spread to all whom a cancel would reach: for attention to a deadline that nobody watches, and for a pulse.
 
 use std::collections::HashSet;
 
@@ -11,6 +11,15 @@ impl Handle {
     /// For deadlines that were watched, or set, when others relied on this node already. Rare, and as long as the tree is
     /// large: no thread could be started, or the process is the child of a fork.
     pub(in crate::token) fn spread_attention(&self) {
+        self.spread(|state| state.with_attention(true));
+    }
+
+    /// Has the first check point say so that is passed at this node, at anything below it, or at whatever is linked to any of these.
+    pub(in crate::token) fn spread_pulse(&self) {
+        self.spread(|state| state.with_pulse(true));
+    }
+
+    fn spread(&self, wish: fn(Snapshot) -> Snapshot) {
         let mut reached = HashSet::new();
         // Kept until the end, so that no address is given to another meanwhile.
         let mut trees = vec![self.clone()];
@@ -19,13 +28,13 @@ impl Handle {
             done += 1;
             let mut targets = Vec::new();
             if reached.insert(tree.address()) {
-                tree.want_attention_below(&mut targets);
+                tree.wish_below(wish, &mut targets);
             }
             trees.extend(targets.iter().filter_map(|target| target.token()));
         }
     }
 
-    fn want_attention_below(&self, targets: &mut Vec<Arc<LinkTarget>>) {
+    fn wish_below(&self, wish: fn(Snapshot) -> Snapshot, targets: &mut Vec<Arc<LinkTarget>>) {
         if self.is_never() {
             return;
         }
@@ -42,7 +51,7 @@ impl Handle {
             loop {
                 let node = &*here;
                 let state = node.state.load_locked(&lock);
-                node.state.store(&lock, state.with_attention(true));
+                node.state.store(&lock, wish(state));
                 let has_links = state.has_links();
                 if has_links {
                     (*node.waiters()).for_each_link(&lock, |target| targets.push(Arc::clone(target)));

@@ -71,9 +71,18 @@ fn asks(expr: &Expr) -> bool {
 
 /// Whether an attribute with these arguments gives the function a scope of its own.
 fn opens_scope(arguments: &proc_macro2::TokenStream) -> bool {
-    ["scope", "name", "timeout", "deadline", "grace", "token", "until"]
-        .iter()
-        .any(|option| syntax::mentions(arguments, option))
+    let options = [
+        "scope",
+        "name",
+        "timeout",
+        "idle_timeout",
+        "deadline",
+        "grace",
+        "token",
+        "until",
+        "asking",
+    ];
+    options.iter().any(|option| syntax::mentions(arguments, option))
 }
 
 /// The first call of an annotated function in a loop whose failure does not end that loop.

@@ -1,0 +1,19 @@
+fn f() {
+    {
+        let cancelable_scope = ::cancelable::__private::Site
+            .scope()
+            .asking(every, || host.says_stop());
+        ::cancelable::__private::Site
+            .enter_sync(
+                cancelable_scope,
+                || {
+                    if ::cancelable::__private::Site.is_cancelled() {
+                        return ::cancelable::__private::from_cancelled::<
+                            _,
+                        >(::cancelable::__private::Site.cancelled());
+                    }
+                    work()
+                },
+            )
+    };
+}

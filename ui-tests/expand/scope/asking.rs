@@ -1,0 +1,3 @@
+fn f() {
+    cancel_scope!(asking = (every, || host.says_stop()), { work() });
+}
