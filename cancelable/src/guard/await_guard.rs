@@ -12,6 +12,7 @@ use futures_core::future::FusedFuture;
 use super::stage::Stage;
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
+use crate::check_point::CheckPoint;
 use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::{Kind, note_got_out};
@@ -220,7 +221,7 @@ impl<F: Future> Guard<F> {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
             if this.stage.is_fresh() {
                 if let Some(cancelled) = frame.notice(this.location) {
-                    return Some(Err(cancelled));
+                    return Some(Err(cancelled.at(CheckPoint::Await)));
                 }
                 this.stage.start();
             }
@@ -350,7 +351,10 @@ fn pending_cancelled(
         if !before.is_put_off(cx) {
             inside.withdraw();
             leave(stage);
-            return frame.fail(location).inspect(|_| stage.end());
+            return frame.fail(location).map(|cancelled| {
+                stage.end();
+                cancelled.at(CheckPoint::Await)
+            });
         }
     } else if !frame.wakes(cx.waker()) {
         // One that was spared when it began, and waits, counts as well.
