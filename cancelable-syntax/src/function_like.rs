@@ -7,6 +7,7 @@ use crate::args::{self, Given, Options, Value};
 use crate::check;
 use crate::diag::Errors;
 use crate::expansion::between;
+use crate::here;
 use crate::paths::{Library, at, first_span, located_call, pinned, variable};
 use crate::plan::{OwnScope, TokenParameter};
 use crate::record::Record;
@@ -27,7 +28,7 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
 /// Output: {
 ///             let scope = Site.scope().timeout(Duration::from_millis(5000)).name("fetch");
-///             Site.run_or(scope, async move { BODY }, |cancelled| { from_cancelled::<_>(cancelled) })
+///             Site.run_or(scope, async move { BODY }, |cancelled| { from_cancelled::<_>(cancelled, here) })
 ///         }
 ///
 /// Input:  cancel_scope!(token = stop, || -> T { BODY })
@@ -35,7 +36,7 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             let scope = Site.scope();
 ///             Site.enter_sync(scope, || -> T {
 ///                 let stop = token_parameter::<CancellationToken>();
-///                 if Site.is_cancelled() { return from_cancelled::<T>(Site.cancelled()) }
+///                 if Site.is_cancelled() { return from_cancelled::<T>(Site.refused_by_scope(), here) }
 ///                 BODY
 ///             })
 ///         }
@@ -89,7 +90,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     let steps = options.into_vec().into_iter().filter_map(check::step).collect();
     let builder = OwnScope::new(steps, body.asynchronous.is_some(), errors).builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
-    let scope = variable("scope", span);
+    let (scope, here) = (variable("scope", span), here::item(span));
     let asynchronous = body.asynchronous.is_some();
     // What is moved into the scope is there for `finally`, too, if the body leaves it.
     let capture = if finally.is_some() { body.capture.take() } else { None };
@@ -111,7 +112,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         library.located("enter_sync", quote!(#scope, #block), span)
     };
     let Some(finally) = finally else {
-        return quote_spanned!(at(span)=> { #told let #scope = #builder; #run });
+        return quote_spanned!(at(span)=> { #told #here let #scope = #builder; #run });
     };
     let [kept, value] = ["finally", "value"].map(|name| variable(name, span));
     let kept_from = library.located("finally", quote_spanned!(at(span)=> &#scope), finally.span);
@@ -125,7 +126,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         let clean_up = located_call(method, after, finally.span);
         quote_spanned!(at(span)=> let #value = #run; #kept #clean_up; #value)
     };
-    quote_spanned!(at(span)=> { #told let #scope = #builder; let #kept = #kept_from; #run })
+    quote_spanned!(at(span)=> { #told #here let #scope = #builder; let #kept = #kept_from; #run })
 }
 
 /// The clean-up of a scope.
@@ -209,14 +210,14 @@ fn shielded(library: &Library, mut options: Options, mut body: Body, errors: &mu
         (true, None) => function("shield"),
         (false, None) => function("shield_sync"),
         (asynchronous, Some((option, duration))) => {
-            let limit = variable("limit", span);
+            let (limit, here) = (variable("limit", span), here::item(span));
             let shield = if asynchronous {
                 let (shield, limited) = (function("shield"), located_call("timeout", &limit, option));
                 quote!(#shield #limited)
             } else {
                 library.located("shield_sync_timeout", quote!(#limit, #block), option)
             };
-            quote_spanned!(at(span)=> { #told let #limit = #duration; #shield })
+            quote_spanned!(at(span)=> { #told #here let #limit = #duration; #shield })
         }
     }
 }
@@ -482,7 +483,7 @@ impl Body {
     /// What notices that a scope is over before its body starts.
     fn add_entry_check(&mut self, library: &Library) {
         let span = Span::call_site();
-        let entry = Exit::Return(self.edge().within(&mut self.block)).if_cancelled(library, span);
+        let entry = Exit::Return(self.edge().within(&mut self.block)).if_refused(true, library, span);
         insert_after_items(&mut self.block, entry);
     }
 

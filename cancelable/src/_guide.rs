@@ -10,6 +10,7 @@
 //! - [Blocking work, threads, rayon](blocking): code that does not await
 //! - [Tasks and groups](groups): start several things, and stop all of them with the first error
 //! - [Errors](errors): `?` into anyhow, thiserror, `io::Error`, axum's tuples
+//! - [Why was it cancelled?](explain): who asked, whose scope it was, where it was noticed, and how to read a report
 //! - [What is not cancelled](not_cancelled): code that a cancel does not reach, and how to find it
 //! - [Loops](loops): where a loop is checked, and what a check costs
 //! - [With other attributes](other_attributes): which attribute comes first
@@ -45,6 +46,7 @@ pages! {
     blocking: "blocking",
     groups: "groups",
     errors: "errors",
+    explain: "explain",
     not_cancelled: "not-cancelled",
     loops: "loops",
     other_attributes: "other-attributes",

@@ -13,14 +13,21 @@ use crate::rounds::{Round, Rounds};
 /// What all tokens cancelled by one call have in common. Two causes are the same event exactly if they are the same
 /// allocation; that is what `Cancelled::belongs_to` compares.
 pub(crate) struct Cause {
-    /// Made when somebody first asks, if kind and line are all that there is to it: so a plain cancel allocates once.
-    reason: OnceLock<CancelReason>,
-    kind: ReasonKind,
-    location: &'static Location<'static>,
+    given: Given,
     /// The scope whose cancel it was, if it was one's and that has a name.
     scope: Option<Cow<'static, str>>,
+    /// What was given, and the scope's name. Made when somebody first asks, so that a plain cancel allocates once.
+    reason: OnceLock<CancelReason>,
     when: When,
     rounds: Rounds,
+}
+
+/// Why, as far as the caller knew.
+enum Given {
+    /// Perhaps that of another cancel, and then with the name of that one's scope.
+    Reason(CancelReason),
+    /// Kind and line are all that there is to it ([`CancelReason::plain`]).
+    Plain(ReasonKind, &'static Location<'static>),
 }
 
 /// The moment of a cancel.
@@ -34,52 +41,41 @@ enum When {
 
 impl Cause {
     pub(crate) fn new(reason: CancelReason) -> Self {
-        Self::at(reason, When::Asked(Instant::now()))
+        Self::at(Given::Reason(reason), When::Asked(Instant::now()))
     }
 
     /// Of a deadline that has passed.
     pub(crate) fn due(reason: CancelReason, at: Instant, is_virtual: bool) -> Self {
-        Self::at(reason, When::Due { at, is_virtual })
+        Self::at(Given::Reason(reason), When::Due { at, is_virtual })
     }
 
-    fn at(reason: CancelReason, when: When) -> Self {
-        Self {
-            kind: reason.kind(),
-            location: reason.location(),
-            reason: OnceLock::from(reason),
-            scope: None,
-            when,
-            rounds: Rounds::new(),
-        }
-    }
-
-    /// Of a kind that knows no more than its line ([`CancelReason::plain`]).
+    /// Of a kind that knows no more than its line.
     pub(crate) fn plain(kind: ReasonKind, location: &'static Location<'static>) -> Self {
+        Self::at(Given::Plain(kind, location), When::Asked(Instant::now()))
+    }
+
+    fn at(given: Given, when: When) -> Self {
         Self {
-            reason: OnceLock::new(),
-            kind,
-            location,
+            given,
             scope: None,
-            when: When::Asked(Instant::now()),
+            reason: OnceLock::new(),
+            when,
             rounds: Rounds::new(),
         }
     }
 
     pub(crate) fn reason(&self) -> &CancelReason {
         self.reason.get_or_init(|| {
-            let reason = CancelReason::plain(self.kind, self.location);
-            match &self.scope {
-                Some(scope) => reason.of_scope(scope.clone()),
-                None => reason,
-            }
+            let reason = match &self.given {
+                Given::Reason(reason) => reason.clone(),
+                Given::Plain(kind, location) => CancelReason::plain(*kind, location),
+            };
+            reason.of_scope(self.scope.clone())
         })
     }
 
     /// It is the cancel of the scope that is called so. To be said before the cause is published.
     pub(crate) fn sign(&mut self, scope: Cow<'static, str>) {
-        if let Some(reason) = self.reason.take() {
-            self.reason = OnceLock::from(reason.of_scope(scope.clone()));
-        }
         self.scope = Some(scope);
     }
 

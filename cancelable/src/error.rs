@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cause::Cause;
+use crate::check_point::CheckPoint;
 use crate::path::{Path, ScopePath};
 use crate::primitive::Arc as Shared;
 use crate::reason::{CancelReason, ReasonKind};
-use crate::shown::Shown;
+use crate::story::Story;
 
 /// The error of a check point that found its token cancelled.
 ///
@@ -20,8 +21,8 @@ use crate::shown::Shown;
 ///
 /// # What to show
 ///
-/// Its text, by `{}`, is for logs: one line, with the source lines of both ends. Whoever is not to see these, a client or the user
-/// of a program, is shown the [`reason`](Self::reason):
+/// Its text, by `{}`, is for logs: one line, with the source lines of both ends. By `{:#}` it is the [`report`](Self::report), of several
+/// lines, and so it is by `{:?}`, which is what a `main` that returns it prints. Whoever is not to see source lines, a client or the user of a program, is shown the [`reason`](Self::reason):
 ///
 /// ```
 /// use cancelable::{CancellationToken, CancelReason};
@@ -42,6 +43,9 @@ pub struct Cancelled(Arc<Notice>);
 struct Notice {
     cause: Shared<Cause>,
     observed_at: &'static Location<'static>,
+    point: CheckPoint,
+    /// The annotated function that it is in.
+    function: Option<&'static str>,
     /// The named scopes round it.
     path: Path,
     latency: Duration,
@@ -49,26 +53,46 @@ struct Notice {
 }
 
 impl Cancelled {
-    /// Noticed now.
+    /// Noticed now, by a [`check`](CheckPoint::Check), unless somebody says [otherwise](Self::at).
     pub(crate) fn new(cause: Shared<Cause>, observed_at: &'static Location<'static>, path: Path) -> Self {
         Self(Arc::new(Notice {
             latency: cause.elapsed(),
             cause,
             observed_at,
+            point: CheckPoint::Check,
+            function: None,
             path,
             forced: false,
         }))
     }
 
+    fn notice_mut(&mut self) -> &mut Notice {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// The same error, of a check point of this kind.
+    #[cold]
+    pub(crate) fn at(mut self, point: CheckPoint) -> Self {
+        self.notice_mut().point = point;
+        self
+    }
+
+    /// The same error, noticed in this function.
+    #[cold]
+    pub(crate) fn in_function(mut self, name: &'static str) -> Self {
+        self.notice_mut().function = Some(name);
+        self
+    }
+
     /// What becomes of a task, started at `location`, that its runtime dropped.
     pub(crate) fn dropped(location: &'static Location<'static>) -> Self {
         let cause = Cause::plain(ReasonKind::Dropped, location);
-        Self::new(Shared::new(cause), location, Path::none())
+        Self::new(Shared::new(cause), location, Path::none()).at(CheckPoint::Await)
     }
 
     /// The same error, marked as the end of a body that outstayed its grace.
     pub(crate) fn forced(mut self) -> Self {
-        Arc::make_mut(&mut self.0).forced = true;
+        self.notice_mut().forced = true;
         self
     }
 
@@ -78,8 +102,7 @@ impl Cancelled {
 
     /// Why the token was cancelled.
     ///
-    /// Its text is the form for clients and users: what happened, without source lines. (It names the scope whose timeout ran
-    /// out, if that has a name.)
+    /// Its text is the form for clients and users: what happened, and to which scope, if that has a name; without source lines.
     ///
     /// ```
     /// use cancelable::{Cancelled, cancel_scope, check};
@@ -191,6 +214,42 @@ impl Cancelled {
         self.0.path.scopes()
     }
 
+    /// The kind of check point that noticed, which says whether anything had run.
+    #[must_use]
+    pub fn point(&self) -> CheckPoint {
+        self.0.point
+    }
+
+    /// The annotated function that the check point is in, with its module and its type: `app::store::Store::load`. Of a `check()`, or of a
+    /// `sleep(…)` or `checkpoint()` that is awaited, the one that it stands in; of a `cancel_scope!`, the function round it, annotated or
+    /// not. `None` elsewhere: of what checks in a function that is not annotated.
+    ///
+    /// It is for people, as [`std::any::type_name`] is: a method of a trait is `<app::Store as app::Load>::load`, type arguments are
+    /// `_`, and another compiler may write it otherwise.
+    ///
+    /// ```
+    /// mod store {
+    ///     use cancelable::{Cancelled, cancelable, check};
+    ///
+    ///     pub struct Store;
+    ///
+    ///     impl Store {
+    ///         #[cancelable]
+    ///         pub fn load(&self) -> Result<(), Cancelled> {
+    ///             loop {}
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # use cancelable::{CancellationToken, Scope};
+    /// let cancelled = Scope::new().timeout(std::time::Duration::from_millis(5)).run_sync(|| store::Store.load()).unwrap_err();
+    /// assert!(cancelled.function().unwrap().ends_with("store::Store::load"));
+    /// ```
+    #[must_use]
+    pub fn function(&self) -> Option<&'static str> {
+        self.0.function
+    }
+
     /// How long after the cancel it was noticed. For a timeout that is from its deadline on, whoever looked at the clock; and by the
     /// clock that the deadline goes by.
     ///
@@ -216,22 +275,61 @@ impl Cancelled {
     pub fn was_forced(&self) -> bool {
         self.0.forced
     }
+
+    /// All of this in several lines, for a terminal or a log: what happened and whose scope that was, which lines asked and noticed, what
+    /// noticed and how far it had come, where that was, how long it took, and the errors behind it. `{:#}` of the error is the same.
+    ///
+    /// It has no line break at its end. What came from outside (names, messages, errors) takes no lines of its own.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, cancelable};
+    ///
+    /// #[cancelable(name = "count", timeout = "5ms")]
+    /// fn count() -> Result<(), Cancelled> {
+    ///     loop {}
+    /// }
+    ///
+    /// let cancelled = count().unwrap_err();
+    /// eprintln!("{}", cancelled.report());
+    /// # let report = cancelled.report().to_string();
+    /// # assert!(report.starts_with("cancelled: timed out after 5ms (scope \"count\")\n  requested at "), "{report}");
+    /// # assert_eq!(report, format!("{cancelled:#}"));
+    /// ```
+    /// ```text
+    /// cancelled: timed out after 5ms (scope "count")
+    ///   requested at     src/main.rs:3:31
+    ///   noticed at       src/main.rs:5:5
+    ///   by               a loop in app::count
+    ///   in the scopes    count
+    ///   after            1.2µs
+    /// ```
+    pub fn report(&self) -> impl fmt::Display + '_ {
+        self.0.story()
+    }
+}
+
+impl Notice {
+    fn story(&self) -> Story<'_> {
+        Story {
+            reason: self.cause.reason(),
+            observed_at: self.observed_at,
+            point: self.point,
+            function: self.function,
+            path: self.path.scopes(),
+            latency: self.latency,
+            forced: self.forced,
+        }
+    }
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = self.cause.reason();
-        // "cancelled: cancelled on request" would stutter.
-        match (reason.kind(), reason.message()) {
-            (ReasonKind::Manual, None) => f.write_str("cancelled")?,
-            _ => write!(f, "cancelled: {reason}")?,
+        let story = self.story();
+        if f.alternate() {
+            fmt::Display::fmt(&story, f)
+        } else {
+            story.line(f)
         }
-        let (asked, noticed) = (reason.location(), self.observed_at);
-        write!(f, ", {} {asked}, noticed at {noticed}", reason.line())?;
-        if self.forced {
-            f.write_str(", dropped at the end of its grace")?;
-        }
-        Ok(())
     }
 }
 
@@ -244,14 +342,7 @@ impl Error for Notice {
 
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cancelled")
-            .field("reason", self.cause.reason())
-            .field("observed_at", &format_args!("{}", self.observed_at))
-            .field("scope_name", &self.cause.scope().map(Shown))
-            .field("scope_path", &self.path)
-            .field("latency", &self.latency)
-            .field("was_forced", &self.forced)
-            .finish()
+        fmt::Debug::fmt(&self.story(), f)
     }
 }
 

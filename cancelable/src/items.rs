@@ -2,6 +2,7 @@
 
 pub use cancelable_macros::cancelable;
 
+pub use crate::check_point::CheckPoint;
 pub use crate::context::{Context, check, current, is_cancelled, propagate, propagate_fn, remaining};
 pub use crate::duration::{ParseDurationError, parse_duration};
 pub use crate::error::{Cancelled, FromCancelled};

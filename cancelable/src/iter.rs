@@ -3,6 +3,7 @@
 use std::iter::FusedIterator;
 use std::panic::Location;
 
+use crate::check_point::CheckPoint;
 use crate::context::{Context, check_at, is_quiet};
 use crate::error::Cancelled;
 
@@ -179,7 +180,11 @@ impl<I: Iterator> Asked<I> {
         };
         self.is_over = true;
         // With nothing left, there is nothing that the cancel keeps back.
-        if may_go_on(&self.iter) { Err(cancelled) } else { Ok(()) }
+        if may_go_on(&self.iter) {
+            Err(cancelled.at(CheckPoint::Loop))
+        } else {
+            Ok(())
+        }
     }
 
     #[inline]

@@ -137,8 +137,10 @@ mod duration;
 mod reason;
 mod shown;
 
+mod check_point;
 mod path;
 mod status;
+mod story;
 
 mod rounds;
 
@@ -172,6 +174,7 @@ pub mod process;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+mod here;
 mod loops;
 mod site;
 mod stretch;

@@ -64,8 +64,7 @@
 ///     Ok(200)
 /// });
 /// let cancelled = request.await.unwrap_err();
-/// assert_eq!(cancelled.reason().to_string(), "the client has gone");
-/// assert_eq!(cancelled.scope_name(), Some("GET /orders/7"));
+/// assert_eq!(cancelled.reason().to_string(), "the client has gone (scope \"GET /orders/7\")");
 /// assert!(!shutdown.is_cancelled());
 /// # });
 /// ```

@@ -208,10 +208,25 @@ impl CancelReason {
         Self::new(Detail::Received(number), location)
     }
 
-    /// The same reason, for the cancel of the scope that is called so.
-    pub(crate) fn of_scope(mut self, name: Cow<'static, str>) -> Self {
-        Arc::make_mut(&mut self.0).scope = Some(name);
+    /// The same reason, for the cancel of the scope that is called so; or of none, or of one without a name.
+    pub(crate) fn of_scope(mut self, name: Option<Cow<'static, str>>) -> Self {
+        if self.0.scope != name {
+            Arc::make_mut(&mut self.0).scope = name;
+        }
         self
+    }
+
+    /// The name of the scope that it was the cancel of.
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// As it stands in its text: ` (scope "import")`, or nothing.
+    pub(crate) fn fmt_scope(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scope() {
+            Some(scope) => write!(f, " (scope {:?})", Shown(scope)),
+            None => Ok(()),
+        }
     }
 
     /// What its line has to do with it.
@@ -359,13 +374,14 @@ impl fmt::Display for CancelReason {
             (Detail::Condition(name), _) => write!(f, "condition {:?} came true", Shown(name))?,
             (Detail::Completed, _) => f.write_str("the future given to `until` has completed")?,
             (Detail::Shutdown, _) => f.write_str("shutting down")?,
-            (Detail::Error(error), _) => write!(f, "stopped by an error: {}", Shown(error.get()))?,
+            (Detail::Error(_), _) => f.write_str("stopped by an error")?,
             (Detail::Dropped, _) => f.write_str("dropped before it finished")?,
             (Detail::ScopeEnded, _) => f.write_str("its scope has ended")?,
             (Detail::Superseded(_), _) => f.write_str("superseded")?,
         }
-        if let (Detail::Timeout(_) | Detail::Idle(_), Some(scope)) = (&inner.detail, &inner.scope) {
-            write!(f, " (scope {:?})", Shown(scope))?;
+        self.fmt_scope(f)?;
+        if let Detail::Error(error) = &inner.detail {
+            write!(f, ": {}", Shown(error.get()))?;
         }
         if let (Some(message), false) = (&inner.message, matches!(inner.detail, Detail::Manual)) {
             write!(f, ": {}", Shown(message))?;

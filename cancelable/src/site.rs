@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::check_point::CheckPoint;
 use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
@@ -27,11 +28,31 @@ impl Site {
         context::notices(Location::caller())
     }
 
-    /// The other half: the error, where [`is_cancelled`](Self::is_cancelled) has just said so.
+    /// The other half, in a loop: the error, where [`is_cancelled`](Self::is_cancelled) has just said so.
     #[cold]
     #[track_caller]
     pub fn cancelled(self) -> Cancelled {
-        context::noticed(Location::caller())
+        context::noticed(Location::caller()).at(CheckPoint::Loop)
+    }
+
+    /// The same at the entry of a function.
+    #[cold]
+    #[track_caller]
+    pub fn refused(self) -> Cancelled {
+        context::noticed(Location::caller()).at(CheckPoint::Entry)
+    }
+
+    /// The same at that of a scope.
+    #[cold]
+    #[track_caller]
+    pub fn refused_by_scope(self) -> Cancelled {
+        context::noticed(Location::caller()).at(CheckPoint::Scope)
+    }
+
+    /// The error of a check that also yields, in a loop.
+    #[cold]
+    pub fn in_loop(self, cancelled: Cancelled) -> Cancelled {
+        cancelled.at(CheckPoint::Loop)
     }
 
     /// For a `for` that checks before each item.

@@ -462,7 +462,7 @@ fn a_failing_output_ends_it() {
     let stderr = latin1(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        message(&stderr)[0].starts_with("stopped by an error: No space left on device"),
+        message(&stderr)[0].starts_with("stopped by an error (scope \"digest\"): No space left on device"),
         "{stderr}"
     );
 }
@@ -556,7 +556,7 @@ fn ctrl_c_and_sigterm_stop_it() {
         let run = running.end();
         assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""));
         let [why, requested, noticed, done] = verbose_message(&run.stderr);
-        assert_eq!(why, format!("received {name}"));
+        assert_eq!(why, format!("received {name} (scope \"digest\")"));
         assert!(requested.starts_with("examples/src/bin/digest.rs:"), "{requested}");
         assert!(noticed.starts_with("examples/src/digest/hash.rs:"), "{noticed}");
         assert_eq!(done, "1 of 3 files done");
@@ -604,7 +604,7 @@ fn a_reader_who_leaves_stops_it_before_the_next_line() {
     let run = running.end();
     assert_eq!(run.code, Some(141));
     let [why, done] = message(&run.stderr);
-    assert_eq!(why, "stopped by an error: broken pipe");
+    assert_eq!(why, "stopped by an error (scope \"digest\"): broken pipe");
     assert_eq!(done, "1 of 3 files done");
 }
 
@@ -723,7 +723,7 @@ fn a_terminal_is_shown_how_far_it_has_come() {
     });
     terminal.type_ctrl_c();
     let (shown, code) = terminal.end();
-    assert_eq!(shown, ["digest: received SIGINT; 1 of 3 files done"]);
+    assert_eq!(shown, ["digest: received SIGINT (scope \"digest\"); 1 of 3 files done"]);
     assert_eq!(code, Some(130));
 }
 
@@ -746,7 +746,10 @@ fn nothing_is_left_of_the_status_line_and_no_line_is_overwritten_after_a_typed_c
     assert_eq!(shown[0], "digest: \"gone\": No such file or directory (os error 2)");
     let expected: Vec<_> = (0..9).map(|n| format!("./{n}")).collect();
     assert_eq!(names(&shown[1..10].join("\n")), expected);
-    assert_eq!(shown[10..], ["digest: received SIGINT; 9 of 11 files done"]);
+    assert_eq!(
+        shown[10..],
+        ["digest: received SIGINT (scope \"digest\"); 9 of 11 files done"]
+    );
 }
 
 #[test]

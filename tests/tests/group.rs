@@ -367,7 +367,7 @@ fn tasks_inherit_the_scope_its_name_its_deadline_and_its_cancel() {
             })
             .await;
         let error = outcome.unwrap_err();
-        assert_eq!(error.reason().to_string(), "stop it");
+        assert_eq!(error.reason().to_string(), "stop it (scope \"outer\")");
         assert_eq!(error.scope_path().to_string(), "outer");
     });
 }

@@ -62,7 +62,7 @@ fn a_parallel_iterator_ends_early_when_the_token_is_cancelled() {
         }))
     });
     let cancelled = result.unwrap_err();
-    assert_eq!(cancelled.reason().to_string(), "enough");
+    assert_eq!(cancelled.reason().to_string(), "enough (scope \"index\")");
     assert_eq!(cancelled.scope_path().to_string(), "index", "the name went along");
     assert!(done.load(Ordering::Relaxed) < ITEMS);
 }

@@ -1,10 +1,12 @@
-//! The body of each shape. The pictures leave out `::cancelable::__private::` and spans.
+//! The body of each shape. The pictures leave out `::cancelable::__private::`, spans, and the item that comes first ([`here`]), with which
+//! the values of cancelled functions are made.
 //!
 //! What has to come first is put first within the user's own braces: rustc tells mistakes at the end of a body by them,
 //! and a block of one expression inside another would be one with "unnecessary braces".
 
 use super::signature;
 use crate::check::{CANCELLED_LABEL, GIVE_UP_SLOT};
+use crate::here;
 use crate::lints;
 use crate::paths::{at, pinned, variable};
 use crate::plan::{OwnScope, Plan};
@@ -60,7 +62,8 @@ fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
     let name = plan.function.sig.ident.span();
     let turns = plan.every.iter().chain(&plan.yield_every);
     let mut prelude: TokenStream = turns.map(Turns::binding).collect();
-    match (plan.scope.take(), asynchronous) {
+    let here = here::item(name);
+    let code = match (plan.scope.take(), asynchronous) {
         (None, _) => {
             prelude.extend(plan.caller.as_ref().map(caller::ask));
             prelude.extend(tokens(plan));
@@ -71,25 +74,23 @@ fn code(plan: &mut Plan, block: Block, asynchronous: bool) -> TokenStream {
         }
         (Some(scope), false) => sync_scope(plan, &scope, block, prelude, name),
         (Some(scope), true) => async_scope(plan, &scope, block, prelude, name),
-    }
+    };
+    quote!(#here #code)
 }
 
 fn tokens(plan: &Plan) -> TokenStream {
     plan.tokens.iter().map(|token| token.binding(&plan.library)).collect()
 }
 
-fn entry_check(plan: &Plan, exit: &Exit, name: Span) -> TokenStream {
-    exit.if_cancelled(&plan.library, name)
-}
-
 /// ```text
 /// Input:  fn f() -> R { BODY }
-/// Output: fn f() -> R { if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) } BODY }
+/// Output: fn f() -> R { if Site.is_cancelled() { return from_cancelled::<R>(Site.refused(), here) } BODY }
 /// ```
 /// Nothing moves: types, borrows, coercions and the order of drops are those of the plain function. What an option or a
 /// parameter has to have first is put before the body, in which items of its own could be meant by the same words.
 fn in_place(plan: &Plan, mut block: Block, prelude: TokenStream, name: Span) -> TokenStream {
-    insert_after_items(&mut block, entry_check(plan, &Exit::Return(plan.inside.clone()), name));
+    let exit = Exit::Return(plan.inside.clone());
+    insert_after_items(&mut block, exit.if_refused(false, &plan.library, name));
     if prelude.is_empty() {
         let stmts = &block.stmts;
         quote!(#(#stmts)*)
@@ -114,7 +115,8 @@ fn in_place(plan: &Plan, mut block: Block, prelude: TokenStream, name: Span) -> 
 fn in_place_or(plan: &Plan, mut block: Block, prelude: TokenStream, or: &Expr, name: Span) -> TokenStream {
     let or = or_value(plan, or);
     let label = fresh_label(CANCELLED_LABEL, name);
-    insert_after_items(&mut block, entry_check(plan, &Exit::Leave(label.clone()), name));
+    let exit = Exit::Leave(label.clone());
+    insert_after_items(&mut block, exit.if_refused(false, &plan.library, name));
     let allow = lints::on_diverging_return(name);
     let labelled = quote_spanned!(at(name)=> #label: { #prelude #allow return #block; });
     quote!(#labelled #or)
@@ -135,7 +137,7 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 ///             Site.enter_sync(scope, || -> R {
 ///                 let mut a = a;
 ///                 {
-///                     if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()) }
+///                     if Site.is_cancelled() { return from_cancelled::<R>(Site.refused_by_scope(), here) }
 ///                     BODY
 ///                 }
 ///             })
@@ -157,7 +159,8 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
     let braces = block.brace_token;
     let inner = match plan.or.take() {
         None => {
-            insert_after_items(&mut block, entry_check(plan, &Exit::Return(plan.inside.clone()), name));
+            let exit = Exit::Return(plan.inside.clone());
+            insert_after_items(&mut block, exit.if_refused(true, &plan.library, name));
             quote!(#tokens #block)
         }
         Some(or) => in_place_or(plan, block, tokens, &or, name),
@@ -192,7 +195,7 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
 ///                     BODY
 ///                 }
 ///             }));
-///             Site.run_or(scope, Lent::of(place), |cancelled| { from_cancelled::<R>(cancelled) }).await
+///             Site.run_or(scope, Lent::of(place), |cancelled| { from_cancelled::<R>(cancelled, here) }).await
 ///         }
 /// ```
 /// The body is pinned where it is made, for as an argument it would be moved, and have a place on the stack for each move.

@@ -36,7 +36,7 @@ impl Manner {
 /// Input:  EXPR.await
 /// Output: match Site.guard(EXPR).await {
 ///             Ok(value) => value,
-///             Err(cancelled) => return from_cancelled::<R>(cancelled),
+///             Err(cancelled) => return from_cancelled::<R>(cancelled, here),
 ///         }
 /// ```
 /// Where it is the beginning of a loop's turn, under `yield_every`:

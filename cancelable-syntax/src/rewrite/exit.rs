@@ -2,6 +2,7 @@
 
 use super::blocks::insert_after_items;
 use super::shadows::may_shadow;
+use crate::here;
 use crate::lints;
 use crate::paths::{Library, at, variable};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -72,17 +73,18 @@ impl Edge {
     }
 
     /// ```text
-    /// Output: from_cancelled::<R>(cancelled)
+    /// Output: from_cancelled::<R>(cancelled, here)
     /// ```
     pub(crate) fn convert(&self, library: &Library, cancelled: impl ToTokens) -> TokenStream {
         let private = library.private("from_cancelled", self.span);
         let ty = &self.ty;
-        let argument = quote_spanned!(at(self.span)=> (#cancelled));
+        let here = here::name(self.span);
+        let argument = quote_spanned!(at(self.span)=> (#cancelled, #here));
         quote_spanned!(self.span=> #private::<#ty> #argument)
     }
 
     /// ```text
-    /// Output: |cancelled| { from_cancelled::<R>(cancelled) }
+    /// Output: |cancelled| { from_cancelled::<R>(cancelled, here) }
     /// ```
     /// The function itself, handed on, would have its type blamed twice: where it is named, and as what it is called with.
     pub(crate) fn converter(&self, library: &Library, span: Span) -> TokenStream {
@@ -138,7 +140,7 @@ impl VisitMut for EraseImplTrait {
 
 #[derive(Clone)]
 pub(crate) enum Exit {
-    /// `return from_cancelled::<R>(cancelled)`
+    /// `return from_cancelled::<R>(cancelled, here)`
     Return(Edge),
     /// `break 'label`: out of a loop marked `break`, or to the value of `or`.
     Leave(Lifetime),
@@ -165,45 +167,67 @@ impl Exit {
 
     /// The `Err` arm of a check point: pattern and expression.
     fn arm(&self, library: &Library, span: Span) -> (TokenStream, TokenStream) {
-        let cancelled = variable("cancelled", span).into_token_stream();
-        let leave = self.leave(&cancelled, library, span);
+        let cancelled = variable("cancelled", span);
+        let leave = self.leave(&cancelled.to_token_stream(), library, span);
+        (self.pattern(cancelled, span), leave)
+    }
+
+    /// What the error is called, if it is taken along.
+    fn pattern(&self, cancelled: Ident, span: Span) -> TokenStream {
         match self {
-            Exit::Return(_) | Exit::GiveUp(_) => (cancelled, leave),
-            Exit::Leave(_) | Exit::LeaveInnermost => (quote_spanned!(at(span)=> _), leave),
+            Exit::Return(_) | Exit::GiveUp(_) => cancelled.into_token_stream(),
+            Exit::Leave(_) | Exit::LeaveInnermost => quote_spanned!(at(span)=> _),
         }
     }
 
     /// ```text
-    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled()); }
+    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled(), here); }
     /// ```
     /// Two calls, for a `Result` with an error in it would have to be dropped on every way out, and so costs a fifth more
     /// LLVM lines in a sync function.
     pub(crate) fn if_cancelled(&self, library: &Library, span: Span) -> TokenStream {
+        self.if_so(self.leave_cancelled(library, span), library, span)
+    }
+
+    /// ```text
+    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.refused(), here); }
+    /// ```
+    /// The same at the entry of a function, or, with `refused_by_scope()`, at that of a scope.
+    pub(crate) fn if_refused(&self, by_scope: bool, library: &Library, span: Span) -> TokenStream {
+        let refused = if by_scope { "refused_by_scope" } else { "refused" };
+        let refused = library.located(refused, TokenStream::new(), span);
+        self.if_so(self.leave(&refused, library, span), library, span)
+    }
+
+    fn if_so(&self, leave: TokenStream, library: &Library, span: Span) -> TokenStream {
         let asked = library.located("is_cancelled", TokenStream::new(), span);
-        let leave = self.leave_cancelled(library, span);
         quote_spanned!(at(span)=> if #asked { #leave; })
     }
 
     /// ```text
-    /// Output: return from_cancelled::<R>(Site.cancelled())
+    /// Output: return from_cancelled::<R>(Site.cancelled(), here)
     /// ```
-    /// Where a check point has found its token cancelled.
+    /// Where a loop has found its token cancelled.
     pub(crate) fn leave_cancelled(&self, library: &Library, span: Span) -> TokenStream {
         let cancelled = library.located("cancelled", TokenStream::new(), span);
         self.leave(&cancelled, library, span)
     }
 
     /// ```text
-    /// Output: if let Err(cancelled) = CHECK { return from_cancelled::<R>(cancelled) }
+    /// Output: if let Err(cancelled) = CHECK { return from_cancelled::<R>(Site.in_loop(cancelled), here) }
     /// ```
+    /// Of a loop that also yields.
     pub(crate) fn unless_ok(&self, check: &TokenStream, library: &Library, span: Span) -> TokenStream {
         let result = library.private("Result", span);
-        let (pattern, leave) = self.arm(library, span);
+        let cancelled = variable("cancelled", span);
+        let in_loop = library.located("in_loop", &cancelled, span);
+        let leave = self.leave(&in_loop, library, span);
+        let pattern = self.pattern(cancelled, span);
         quote_spanned!(at(span)=> if let #result::Err(#pattern) = #check { #leave; })
     }
 
     /// ```text
-    /// Output: Err(cancelled) => return from_cancelled::<R>(cancelled),
+    /// Output: Err(cancelled) => return from_cancelled::<R>(cancelled, here),
     /// ```
     pub(super) fn err_arm(&self, library: &Library, span: Span) -> Arm {
         let result = library.private("Result", span);
@@ -213,7 +237,7 @@ impl Exit {
 
     /// The two arms of
     /// ```text
-    /// Output: match CHECKED { Ok(value) => value, Err(cancelled) => return from_cancelled::<R>(cancelled) }
+    /// Output: match CHECKED { Ok(value) => value, Err(cancelled) => return from_cancelled::<R>(cancelled, here) }
     /// ```
     pub(crate) fn arms(&self, library: &Library, span: Span) -> [Arm; 2] {
         let result = library.private("Result", span);

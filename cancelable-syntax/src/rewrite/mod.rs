@@ -23,6 +23,7 @@ pub(crate) mod blocks;
 pub(crate) mod caller;
 pub(crate) mod escapes;
 pub(crate) mod exit;
+mod given;
 pub(crate) mod helpers;
 mod join;
 pub(crate) mod loops;
@@ -94,6 +95,7 @@ pub(crate) fn rewrite(block: &mut Block, rules: &Rules<'_>, errors: &mut Errors)
         unreached: None,
         left: Left::default(),
         is_meant: false,
+        is_unused: false,
         is_tail: false,
         last_await_wraps: false,
         errors,
@@ -139,6 +141,8 @@ struct Rewriter<'a> {
     left: Left,
     /// In what is handed to some `spawn…`, or shielded: no check point is expected there.
     is_meant: bool,
+    /// The value of the expression that is visited next is dropped where it stands.
+    is_unused: bool,
     /// The statement that is visited next gives the value of the body.
     is_tail: bool,
     /// Whether the last await is on what holds an unreached loop.
@@ -294,6 +298,18 @@ impl Rewriter<'_> {
         }
     }
 
+    /// What may be the error of a check point at `span` is told where that is.
+    fn stands_here(&mut self, expr: &mut Expr, span: Span) {
+        self.touched += 1;
+        let inner = std::mem::replace(expr, Expr::PLACEHOLDER);
+        *expr = given::stands_here(inner, span, self.rules.library);
+    }
+
+    /// The same in what is left alone otherwise.
+    fn stand_here_within(&mut self, expr: &mut Expr) {
+        self.touched += given::stand_here_within(expr, self.rules.library);
+    }
+
     /// What is a future: a macro call there is no await.
     fn visit_future(&mut self, future: &mut Expr) {
         match future {
@@ -302,11 +318,14 @@ impl Rewriter<'_> {
             }
             Expr::Paren(inner) if inner.attrs.is_empty() => self.visit_future(&mut inner.expr),
             Expr::Group(inner) => self.visit_future(&mut inner.expr),
+            // It gives a future, and no error.
+            other if given::call(other).is_some() => visit_mut::visit_expr_mut(self, other),
             other => self.visit_expr_mut(other),
         }
     }
 
     fn visit_unmarked(&mut self, expr: &mut Expr) {
+        let is_unused = std::mem::take(&mut self.is_unused);
         match expr {
             Expr::Await(inner) => {
                 if wrappers::is_instrumented(&inner.base) {
@@ -323,10 +342,14 @@ impl Rewriter<'_> {
                 self.touched += 1;
                 self.reached += 1;
                 self.left.awaits(inner.await_token.span);
+                let given = given::awaited(&inner.base).filter(|_| !is_unused);
                 let Expr::Await(inner) = std::mem::replace(expr, Expr::PLACEHOLDER) else {
                     return;
                 };
                 *expr = awaits::guarded(inner, self.manner, &self.exit, self.rules);
+                if let Some(span) = given {
+                    self.stands_here(expr, span);
+                }
             }
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => self.looping(expr, None),
             Expr::Macro(call) => {
@@ -353,9 +376,12 @@ impl Rewriter<'_> {
             Expr::Call(_) | Expr::MethodCall(_) if !self.is_meant && unreached::runs_elsewhere(expr) => {
                 self.meaning_it(|this| this.visit_expr_mut(expr));
             }
-            Expr::Call(_) | Expr::MethodCall(_) if unreached::is_question(expr) => {
-                self.reached += 1;
+            Expr::Call(_) | Expr::MethodCall(_) => {
+                self.reached += usize::from(unreached::is_question(expr));
                 visit_mut::visit_expr_mut(self, expr);
+                if let Some(span) = given::call(expr).filter(|_| !is_unused) {
+                    self.stands_here(expr, span);
+                }
             }
             Expr::Block(inner) if inner.label.is_some() => {
                 self.left.enter(inner.label.as_ref(), false);
@@ -369,12 +395,14 @@ impl Rewriter<'_> {
             Expr::Closure(closure) => {
                 let start = closure.inputs_begin.span;
                 helpers::clear_expr(expr, "closures are left alone", self.errors);
-                self.leave_alone(expr, Place::Closure, start);
+                self.leave_alone(&*expr, Place::Closure, start);
+                self.stand_here_within(expr);
             }
             Expr::Async(block) => {
                 let start = block.async_token.span;
                 helpers::clear_expr(expr, "`async` blocks are left alone", self.errors);
-                self.leave_alone(expr, Place::AsyncBlock, start);
+                self.leave_alone(&*expr, Place::AsyncBlock, start);
+                self.stand_here_within(expr);
             }
             Expr::Const(_) => helpers::clear_expr(expr, "`const` blocks are left alone", self.errors),
             // The length is evaluated by the compiler.
@@ -518,6 +546,7 @@ impl VisitMut for Rewriter<'_> {
         match stmt {
             Stmt::Expr(expr, semicolon) => {
                 let mut awaited = semicolon.and_then(|_| awaits::keyword(expr));
+                self.is_unused = semicolon.is_some();
                 match helpers::take_from_statement(expr, self.errors) {
                     Some(helper) => {
                         if helper.word == Word::Shield {

@@ -4,6 +4,8 @@
 
 #[path = "../../src/cause.rs"]
 mod cause;
+#[path = "../../src/check_point.rs"]
+mod check_point;
 #[path = "../../src/clock.rs"]
 mod clock;
 #[path = "../../src/context/mod.rs"]
@@ -35,6 +37,8 @@ mod shown;
 mod starved;
 #[path = "../../src/status.rs"]
 mod status;
+#[path = "../../src/story.rs"]
+mod story;
 #[path = "../../src/timer/mod.rs"]
 mod timer;
 #[path = "../../src/token/mod.rs"]

@@ -12,6 +12,7 @@ use futures_core::future::FusedFuture;
 use super::stage::{Boxed, Stage};
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
+use crate::check_point::CheckPoint;
 use crate::context::{Frame, Inside, Mark, ask_hosts, beat, is_noted_since, is_silent_since, mark, with_frame};
 use crate::error::Cancelled;
 use crate::pending::{Kind, note_got_out};
@@ -239,7 +240,7 @@ impl<F: Future> Guard<F> {
             // What comes of a loser goes to nobody: what it takes would be lost.
             if this.stage.is_fresh() || may_be_plain && frame.has_lost() {
                 if let Some(cancelled) = frame.notice(this.location) {
-                    return Some(Err(cancelled));
+                    return Some(Err(cancelled.at(CheckPoint::Await)));
                 }
             }
             if !this.stage.is_boxed() {
@@ -391,7 +392,10 @@ fn pending_cancelled(
         if !before.is_put_off(cx) {
             inside.withdraw();
             leave(stage);
-            return frame.fail(location).inspect(|_| stage.end());
+            return frame.fail(location).map(|cancelled| {
+                stage.end();
+                cancelled.at(CheckPoint::Await)
+            });
         }
     } else if !frame.wakes(cx.waker()) {
         // One that was spared when it began, and waits, counts as well.

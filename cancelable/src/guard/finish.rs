@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use crate::check_point::CheckPoint;
 use crate::context::{Inside, check_at, is_noted_since, with_frame};
 use crate::error::Cancelled;
 use crate::pending::Kind;
@@ -44,7 +45,7 @@ impl<F: Future> Future for Finish<F> {
         let this = self.project();
         if !*this.started {
             if let Err(cancelled) = check_at(this.location) {
-                return Poll::Ready(Err(cancelled));
+                return Poll::Ready(Err(cancelled.at(CheckPoint::Await)));
             }
             *this.started = true;
         }

@@ -7,7 +7,9 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::check_point::CheckPoint;
 use crate::context::current;
+use crate::error::Cancelled;
 use crate::token::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Has an async reader or writer end with the token that is ambient *here*, wherever it is polled: in a connection's task, by hyper,
@@ -81,6 +83,14 @@ pin_project_lite::pin_project! {
     }
 }
 
+/// Fails if `token` is cancelled: somebody awaits this.
+#[cold]
+fn check_awaited(token: &CancellationToken, location: &'static Location<'static>) -> Result<(), Cancelled> {
+    token
+        .check_at(location)
+        .map_err(|cancelled| cancelled.at(CheckPoint::Await))
+}
+
 impl<T> CheckedAsync<T> {
     /// Takes another token than the ambient one.
     #[must_use]
@@ -123,7 +133,7 @@ impl<T> CheckedAsync<T> {
     ) -> Poll<io::Result<R>> {
         let this = self.project();
         if may_fail && this.token.is_cancelled() {
-            this.token.check_at(this.location)?;
+            check_awaited(this.token, this.location)?;
         }
         let polled = poll(this.inner, cx);
         if polled.is_pending() && may_fail {
@@ -131,7 +141,7 @@ impl<T> CheckedAsync<T> {
                 .waiting
                 .get_or_insert_with(|| Box::pin(this.token.clone().cancelled_owned()));
             if waiting.as_mut().poll(cx).is_ready() {
-                this.token.check_at(this.location)?;
+                check_awaited(this.token, this.location)?;
             }
         }
         polled

@@ -17,6 +17,7 @@ use super::place::clear;
 use super::region_state::{Exit, Pausable, RegionState, rides_on};
 use super::state::{HasState, LateState, PooledState};
 use super::token_origin::{Dropped, Standing, TokenOnDemand, TokenOrigin, may_ride, outlook};
+use crate::check_point::CheckPoint;
 use crate::clock;
 use crate::context::{Frame, LateSlot, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
@@ -607,8 +608,8 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             let notice = frame.enter(|| frame.fail(live.behaviour.location));
             self.abandon();
             return match notice {
-                Some(cancelled) if is_forced => Poll::Ready(cancelled.forced()),
-                Some(cancelled) => Poll::Ready(cancelled),
+                Some(cancelled) if is_forced => Poll::Ready(cancelled.at(CheckPoint::Await).forced()),
+                Some(cancelled) => Poll::Ready(cancelled.at(CheckPoint::Await)),
                 None => unreachable!("a cancelled token has a cause"),
             };
         }
@@ -690,7 +691,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
-                    return Poll::Ready(end(Err(cancelled)));
+                    return Poll::Ready(end(Err(cancelled.at(CheckPoint::Scope))));
                 }
             }
             let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));

@@ -13,6 +13,7 @@ use super::enter::enter_sync;
 use super::options::Scope;
 use super::plan::Plan;
 use super::region::Region;
+use crate::check_point::CheckPoint;
 use crate::context::{Frame, Host, current};
 use crate::error::{Cancelled, FromCancelled};
 use crate::token::CancellationToken;
@@ -324,7 +325,7 @@ pub(super) fn unless_cancelled<T: FromCancelled>(
     f: impl FnOnce(&Frame<'_>) -> T,
 ) -> impl FnOnce(bool, &Frame<'_>) -> T {
     move |is_cancelled, frame| match is_cancelled.then(|| frame.notice(location)).flatten() {
-        Some(cancelled) => T::from_cancelled(cancelled),
+        Some(cancelled) => T::from_cancelled(cancelled.at(CheckPoint::Scope)),
         None => f(frame),
     }
 }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::stream::{FusedStream, Stream};
 
 use super::items::{Items, Own};
+use crate::check_point::CheckPoint;
 use crate::context::{About, Frame, check_at, is_quiet, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
@@ -198,7 +199,7 @@ fn poll_item<S: Stream>(
                 match end {
                     StreamEnd::Drain { at_most } if drained < at_most => drained += 1,
                     _ => {
-                        *stage = Stage::Over(Some(cancelled));
+                        *stage = Stage::Over(Some(cancelled.at(CheckPoint::Await)));
                         return Poll::Ready(None);
                     }
                 }

@@ -137,7 +137,7 @@ fn a_client_that_goes_stops_its_worker() {
     drop(client);
     assert_eq!(
         service.logged("worker: stopped"),
-        "worker: stopped, dropped before it finished"
+        r#"worker: stopped, dropped before it finished (scope "GET /primes/{below}")"#
     );
 }
 

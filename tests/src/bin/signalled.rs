@@ -215,8 +215,8 @@ mod signalled {
                 say_outcome("scope", outcome.await);
             }),
             ["nested"] => futures::executor::block_on(async {
-                let inner = Scope::new().name("inner").until(ctrl_c()).grace(HOUR);
-                let outer = Scope::new().name("outer").until(ctrl_c()).grace(HOUR);
+                let inner = Scope::new().until(ctrl_c()).grace(HOUR);
+                let outer = Scope::new().until(ctrl_c()).grace(HOUR);
                 let outcome = outer.run(async {
                     let outcome = inner.run(async {
                         let _dropped = Dropped("body");

@@ -1,15 +1,16 @@
 async fn await_() -> Result<u32, Error> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Error>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     let page = match ::cancelable::__private::Site.guard(fetch(&url())).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled);
+            >(cancelable_cancelled, _cancelable_here);
         }
     }?;
     match ::cancelable::__private::Site.guard(other(page)).await {
@@ -17,7 +18,7 @@ async fn await_() -> Result<u32, Error> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled);
+            >(cancelable_cancelled, _cancelable_here);
         }
     }
         .send();
@@ -27,7 +28,7 @@ async fn await_() -> Result<u32, Error> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled);
+            >(cancelable_cancelled, _cancelable_here);
         }
     };
     Ok(
@@ -36,7 +37,7 @@ async fn await_() -> Result<u32, Error> {
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,
-                >(cancelable_cancelled);
+                >(cancelable_cancelled, _cancelable_here);
             }
         },
     )

@@ -1,8 +1,9 @@
 fn every_for(list: &[u64]) -> Result<u64, Error> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u64, Error>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     let mut sum = 0;
     {
@@ -18,7 +19,10 @@ fn every_for(list: &[u64]) -> Result<u64, Error> {
                                 if ::cancelable::__private::Site.is_cancelled() {
                                     return ::cancelable::__private::from_cancelled::<
                                         Result<u64, Error>,
-                                    >(::cancelable::__private::Site.cancelled());
+                                    >(
+                                        ::cancelable::__private::Site.cancelled(),
+                                        _cancelable_here,
+                                    );
                                 }
                             }
                             'rows: for n in ::cancelable::__private::IntoIterator::into_iter(

@@ -4,6 +4,7 @@
     doc = "\n\n**Cancelable.** Check points: entry, 1 await. Options: `timeout = \"5s\"`."
 )]
 async fn documented(n: u32) -> Result<u32, Cancelled> {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site
         .scope()
         .timeout(::cancelable::__private::Duration::from_millis(5000u64));
@@ -20,7 +21,7 @@ async fn documented(n: u32) -> Result<u32, Cancelled> {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Result < u32, Cancelled > >
-        (cancelable_cancelled), }) } } })
+        (cancelable_cancelled, _cancelable_here), }) } } })
     );
     ::cancelable::__private::Site
         .run_or(
@@ -29,7 +30,7 @@ async fn documented(n: u32) -> Result<u32, Cancelled> {
             |cancelable_cancelled| {
                 ::cancelable::__private::from_cancelled::<
                     Result<u32, Cancelled>,
-                >(cancelable_cancelled)
+                >(cancelable_cancelled, _cancelable_here)
             },
         )
         .await

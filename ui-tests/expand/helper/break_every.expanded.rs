@@ -1,8 +1,9 @@
 fn break_every() -> Option<u32> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     let mut best = 0;
     {

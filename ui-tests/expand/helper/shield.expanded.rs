@@ -1,8 +1,9 @@
 async fn shield() -> Result<u32, Cancelled> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Cancelled>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     #[allow(clippy::unnecessary_semicolon)]
     match {
@@ -34,7 +35,7 @@ async fn shield() -> Result<u32, Cancelled> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Cancelled>,
-            >(cancelable_cancelled);
+            >(cancelable_cancelled, _cancelable_here);
         }
     };
     #[allow(clippy::let_unit_value)]
@@ -71,7 +72,7 @@ async fn shield() -> Result<u32, Cancelled> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Cancelled>,
-            >(cancelable_cancelled);
+            >(cancelable_cancelled, _cancelable_here);
         }
     };
     Ok(report)

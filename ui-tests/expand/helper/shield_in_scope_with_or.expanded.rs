@@ -1,4 +1,5 @@
 async fn shield_in_scope_with_or() -> u32 {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site
         .scope()
         .name("shield_in_scope_with_or");

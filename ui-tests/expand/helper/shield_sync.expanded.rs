@@ -1,4 +1,5 @@
 fn shield_sync() -> u32 {
+    fn _cancelable_here() {}
     'cancelled: {
         #[allow(
             unreachable_code,

@@ -1,29 +1,30 @@
 async fn arguments() -> Option<u32> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     println!(
         "{} {name}", match ::cancelable::__private::Site.guard(get()). await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Option < u32 > >
-        (cancelable_cancelled), }, name = 3
+        (cancelable_cancelled, _cancelable_here), }, name = 3
     );
     let list = vec![
         match ::cancelable::__private::Site.guard(get()). await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Option < u32 > >
-        (cancelable_cancelled), }; 3
+        (cancelable_cancelled, _cancelable_here), }; 3
     ];
     matches!(
         match ::cancelable::__private::Site.guard(get()). await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Option < u32 > >
-        (cancelable_cancelled), }, Some(n) if n > 3
+        (cancelable_cancelled, _cancelable_here), }, Some(n) if n > 3
     );
     #[allow(
         unreachable_code,
@@ -40,7 +41,7 @@ async fn arguments() -> Option<u32> {
                 ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                     return ::cancelable::__private::from_cancelled::<
                         Option<u32>,
-                    >(cancelable_cancelled);
+                    >(cancelable_cancelled, _cancelable_here);
                 }
             };
             macro_rules! cancelable {
@@ -57,7 +58,7 @@ async fn arguments() -> Option<u32> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(cancelable_cancelled);
+            >(cancelable_cancelled, _cancelable_here);
         }
     } {
         cancelable_value => {

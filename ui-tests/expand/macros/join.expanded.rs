@@ -1,8 +1,9 @@
 async fn join() -> Option<u32> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     let (a, b) = {
         let (cancelable_future0, cancelable_future1) = (first(), second(get()?));
@@ -14,7 +15,7 @@ async fn join() -> Option<u32> {
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(cancelable_cancelled);
+                >(cancelable_cancelled, _cancelable_here);
             }
         }
     };
@@ -27,7 +28,7 @@ async fn join() -> Option<u32> {
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(cancelable_cancelled);
+                >(cancelable_cancelled, _cancelable_here);
             }
         }
     }

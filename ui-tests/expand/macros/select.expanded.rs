@@ -1,8 +1,9 @@
 async fn select() -> Option<u32> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     let value = {
         let (cancelable_condition0,) = (open,);
@@ -39,7 +40,7 @@ async fn select() -> Option<u32> {
                     ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                         return ::cancelable::__private::from_cancelled::<
                             Option<u32>,
-                        >(cancelable_cancelled);
+                        >(cancelable_cancelled, _cancelable_here);
                     }
                 }
             }
@@ -69,7 +70,7 @@ async fn select() -> Option<u32> {
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(cancelable_cancelled);
+                >(cancelable_cancelled, _cancelable_here);
             }
         }
     };

@@ -1,8 +1,9 @@
 fn krate() -> Option<u32> {
+    fn _cancelable_here() {}
     if crate::facade::__private::Site.is_cancelled() {
         return crate::facade::__private::from_cancelled::<
             Option<u32>,
-        >(crate::facade::__private::Site.cancelled());
+        >(crate::facade::__private::Site.refused(), _cancelable_here);
     }
     None
 }

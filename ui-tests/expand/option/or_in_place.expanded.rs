@@ -1,4 +1,5 @@
 async fn or_in_place(default: u32) -> u32 {
+    fn _cancelable_here() {}
     'cancelled: {
         #[allow(
             unreachable_code,

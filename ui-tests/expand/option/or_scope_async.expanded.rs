@@ -1,4 +1,5 @@
 async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site.scope().name("or");
     let cancelable_gave_up = &::cancelable::__private::GaveUp::new();
     match {

@@ -1,4 +1,5 @@
 fn or_scope_sync() {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site.scope().name("or");
     ::cancelable::__private::Site
         .enter_sync(

@@ -4,6 +4,7 @@ async fn scope_async(
     list: Vec<u32>,
     cancelable_argument3: (u32, u32),
 ) -> Result<u32, Error> {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site
         .scope()
         .name("fetch")
@@ -37,7 +38,7 @@ async fn scope_async(
             |cancelable_cancelled| {
                 ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,
-                >(cancelable_cancelled)
+                >(cancelable_cancelled, _cancelable_here)
             },
         )
         .await

@@ -1,4 +1,5 @@
 async fn scope_flag(signal: Signal) -> Result<u32, Cancelled> {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site
         .scope()
         .name("scope_flag")
@@ -12,7 +13,7 @@ async fn scope_flag(signal: Signal) -> Result<u32, Cancelled> {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Result < u32, Cancelled > >
-        (cancelable_cancelled), }) } } })
+        (cancelable_cancelled, _cancelable_here), }) } } })
     );
     ::cancelable::__private::Site
         .run_or(
@@ -21,7 +22,7 @@ async fn scope_flag(signal: Signal) -> Result<u32, Cancelled> {
             |cancelable_cancelled| {
                 ::cancelable::__private::from_cancelled::<
                     Result<u32, Cancelled>,
-                >(cancelable_cancelled)
+                >(cancelable_cancelled, _cancelable_here)
             },
         )
         .await

@@ -1,4 +1,5 @@
 fn token_parameter(before: u32) -> Option<u32> {
+    fn _cancelable_here() {}
     let token: &CancellationToken = &::cancelable::__private::token_parameter::<
         CancellationToken,
     >();
@@ -9,7 +10,7 @@ fn token_parameter(before: u32) -> Option<u32> {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.cancelled());
+            >(::cancelable::__private::Site.refused(), _cancelable_here);
         }
         owned = token.clone();
         Some(before)

@@ -1,8 +1,9 @@
 async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
+    fn _cancelable_here() {}
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.cancelled());
+        >(::cancelable::__private::Site.refused(), _cancelable_here);
     }
     {
         match ::cancelable::__private::IntoIterator::into_iter(0..9) {
@@ -20,7 +21,10 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
                                 {
                                     return ::cancelable::__private::from_cancelled::<
                                         Option<u32>,
-                                    >(cancelable_cancelled);
+                                    >(
+                                        ::cancelable::__private::Site.in_loop(cancelable_cancelled),
+                                        _cancelable_here,
+                                    );
                                 }
                             }
                             for n in ::cancelable::__private::IntoIterator::into_iter(
@@ -42,7 +46,7 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(cancelable_cancelled);
+            >(cancelable_cancelled, _cancelable_here);
         }
     } {
         job.run();
@@ -50,13 +54,14 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
     None
 }
 async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
+    fn _cancelable_here() {}
     let cancelable_every: usize = step;
     let cancelable_yield_every: usize = step * 100;
     {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.cancelled());
+            >(::cancelable::__private::Site.refused(), _cancelable_here);
         }
         {
             match ::cancelable::__private::IntoIterator::into_iter(numbers) {
@@ -81,7 +86,10 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                                     {
                                         return ::cancelable::__private::from_cancelled::<
                                             Option<u32>,
-                                        >(cancelable_cancelled);
+                                        >(
+                                            ::cancelable::__private::Site.in_loop(cancelable_cancelled),
+                                            _cancelable_here,
+                                        );
                                     }
                                 }
                                 for n in ::cancelable::__private::IntoIterator::into_iter(
@@ -112,7 +120,10 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                     {
                         return ::cancelable::__private::from_cancelled::<
                             Option<u32>,
-                        >(cancelable_cancelled);
+                        >(
+                            ::cancelable::__private::Site.in_loop(cancelable_cancelled),
+                            _cancelable_here,
+                        );
                     }
                 }
                 if more() {} else {

@@ -1,5 +1,6 @@
 async fn async_block() {
     {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site
             .scope()
             .timeout(::cancelable::__private::Duration::from_millis(5000u64))
@@ -15,12 +16,14 @@ async fn async_block() {
                         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                             return ::cancelable::__private::from_cancelled::<
                                 _,
-                            >(cancelable_cancelled);
+                            >(cancelable_cancelled, _cancelable_here);
                         }
                     }
                 },
                 |cancelable_cancelled| {
-                    ::cancelable::__private::from_cancelled::<_>(cancelable_cancelled)
+                    ::cancelable::__private::from_cancelled::<
+                        _,
+                    >(cancelable_cancelled, _cancelable_here)
                 },
             )
     }

@@ -1,5 +1,6 @@
 async fn async_closure() {
     {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site
             .scope()
             .deadline(::cancelable::__private::Site.instant(at));
@@ -31,7 +32,7 @@ async fn async_closure() {
                 |cancelable_cancelled| {
                     ::cancelable::__private::from_cancelled::<
                         Result<u32, Error>,
-                    >(cancelable_cancelled)
+                    >(cancelable_cancelled, _cancelable_here)
                 },
             )
     }

@@ -1,5 +1,6 @@
 fn block() {
     {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site
             .scope()
             .detached()
@@ -11,7 +12,10 @@ fn block() {
                     if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
                             _,
-                        >(::cancelable::__private::Site.cancelled());
+                        >(
+                            ::cancelable::__private::Site.refused_by_scope(),
+                            _cancelable_here,
+                        );
                     }
                     tokenize(page)?
                 },

@@ -1,5 +1,6 @@
 fn closure() {
     {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site
             .scope()
             .parent(&&token)
@@ -16,7 +17,10 @@ fn closure() {
                             if ::cancelable::__private::Site.is_cancelled() {
                                 return ::cancelable::__private::from_cancelled::<
                                     Option<u32>,
-                                >(::cancelable::__private::Site.cancelled());
+                                >(
+                                    ::cancelable::__private::Site.refused_by_scope(),
+                                    _cancelable_here,
+                                );
                             }
                             {
                                 let mut cancelable_asking = ::cancelable::__private::Site
@@ -31,7 +35,10 @@ fn closure() {
                                 if cancelable_asking.ended_it() {
                                     return ::cancelable::__private::from_cancelled::<
                                         Option<u32>,
-                                    >(::cancelable::__private::Site.cancelled());
+                                    >(
+                                        ::cancelable::__private::Site.cancelled(),
+                                        _cancelable_here,
+                                    );
                                 }
                             }
                             None

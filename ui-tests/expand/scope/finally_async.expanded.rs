@@ -1,5 +1,6 @@
 async fn finally_async() {
     {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site
             .scope()
             .grace(::cancelable::__private::Duration::from_millis(2000u64));
@@ -14,7 +15,7 @@ async fn finally_async() {
                     cancelable_value,
                     ::cancelable::__private::Result::Err(cancelable_cancelled) => return
                     ::cancelable::__private::from_cancelled:: < _ >
-                    (cancelable_cancelled), } })
+                    (cancelable_cancelled, _cancelable_here), } })
                 );
                 ::cancelable::__private::Site
                     .run_or(
@@ -23,7 +24,7 @@ async fn finally_async() {
                         |cancelable_cancelled| {
                             ::cancelable::__private::from_cancelled::<
                                 _,
-                            >(cancelable_cancelled)
+                            >(cancelable_cancelled, _cancelable_here)
                         },
                     )
                     .await

@@ -1,5 +1,6 @@
 fn finally_sync() {
     {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site.scope();
         let cancelable_finally = ::cancelable::__private::Site
             .finally(&cancelable_scope);
@@ -10,7 +11,10 @@ fn finally_sync() {
                     if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
                             Result<u32, Cancelled>,
-                        >(::cancelable::__private::Site.cancelled());
+                        >(
+                            ::cancelable::__private::Site.refused_by_scope(),
+                            _cancelable_here,
+                        );
                     }
                     run()
                 },

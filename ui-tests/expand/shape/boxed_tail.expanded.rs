@@ -1,5 +1,6 @@
 fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
     Box::pin(async move {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site.scope().name("boxed");
         let cancelable_place = ::cancelable::__private::pin!(
             ::cancelable::__private::Option::Some(async move { { {
@@ -16,7 +17,7 @@ fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
                 |cancelable_cancelled| {
                     ::cancelable::__private::from_cancelled::<
                         Option<u32>,
-                    >(cancelable_cancelled)
+                    >(cancelable_cancelled, _cancelable_here)
                 },
             )
             .await

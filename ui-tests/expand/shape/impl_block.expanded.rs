@@ -1,16 +1,17 @@
 impl Store {
     async fn load(&self) -> Result<u32, Error> {
+        fn _cancelable_here() {}
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(::cancelable::__private::Site.cancelled());
+            >(::cancelable::__private::Site.refused(), _cancelable_here);
         }
         match ::cancelable::__private::Site.guard(self.read()).await {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,
-                >(cancelable_cancelled);
+                >(cancelable_cancelled, _cancelable_here);
             }
         }
     }
@@ -19,6 +20,7 @@ impl Store {
     }
     async fn close(&self) {}
     async fn count(&self) -> usize {
+        fn _cancelable_here() {}
         'cancelled: {
             #[allow(
                 unreachable_code,

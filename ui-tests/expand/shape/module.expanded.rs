@@ -1,10 +1,11 @@
 pub mod store {
     use super::Error;
     pub fn sum(numbers: &[u64]) -> Result<u64, Error> {
+        fn _cancelable_here() {}
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u64, Error>,
-            >(::cancelable::__private::Site.cancelled());
+            >(::cancelable::__private::Site.refused(), _cancelable_here);
         }
         Ok(numbers.iter().sum())
     }
@@ -18,10 +19,11 @@ pub mod store {
     }
     impl Store {
         fn load(&self) -> Option<u32> {
+            fn _cancelable_here() {}
             if ::cancelable::__private::Site.is_cancelled() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(::cancelable::__private::Site.cancelled());
+                >(::cancelable::__private::Site.refused(), _cancelable_here);
             }
             self.first()
         }
@@ -41,20 +43,22 @@ pub mod store {
     }
     pub trait Load {
         fn load(&self) -> Option<u32> {
+            fn _cancelable_here() {}
             if ::cancelable::__private::Site.is_cancelled() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(::cancelable::__private::Site.cancelled());
+                >(::cancelable::__private::Site.refused(), _cancelable_here);
             }
             None
         }
     }
     mod inner {
         pub(super) fn first() -> Option<u32> {
+            fn _cancelable_here() {}
             if ::cancelable::__private::Site.is_cancelled() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(::cancelable::__private::Site.cancelled());
+                >(::cancelable::__private::Site.refused(), _cancelable_here);
             }
             None
         }

@@ -1,6 +1,7 @@
 async fn forms() {
     ::cancelable::__private::shield(async move { cleanup().await }).await;
     {
+        fn _cancelable_here() {}
         let cancelable_limit = ::cancelable::__private::Duration::from_millis(5000u64);
         ::cancelable::__private::shield(async {
                 match ::cancelable::__private::Site.guard(cleanup()).await {
@@ -10,7 +11,7 @@ async fn forms() {
                     ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                         return ::cancelable::__private::from_cancelled::<
                             _,
-                        >(cancelable_cancelled);
+                        >(cancelable_cancelled, _cancelable_here);
                     }
                 }
             })
@@ -19,6 +20,7 @@ async fn forms() {
         .await;
     ::cancelable::__private::shield_sync(|| { flush() });
     {
+        fn _cancelable_here() {}
         let cancelable_limit = ::cancelable::__private::Duration::from_millis(5000u64);
         ::cancelable::__private::Site
             .shield_sync_timeout(
@@ -37,7 +39,10 @@ async fn forms() {
                         if cancelable_asking.ended_it() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<(), Error>,
-                            >(::cancelable::__private::Site.cancelled());
+                            >(
+                                ::cancelable::__private::Site.cancelled(),
+                                _cancelable_here,
+                            );
                         }
                     }
                     Ok(())

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ::rayon::iter::ParallelIterator;
 use ::rayon::iter::plumbing::{Consumer, Folder, UnindexedConsumer};
 
+use crate::check_point::CheckPoint;
 use crate::context::{Context, check_at};
 use crate::error::Cancelled;
 use crate::iter::may_go_on;
@@ -110,7 +111,8 @@ impl Cut {
 
     #[cold]
     fn error(&self) -> Option<Cancelled> {
-        self.context.run(|| check_at(self.location)).err()
+        let error = self.context.run(|| check_at(self.location)).err()?;
+        Some(error.at(CheckPoint::Loop))
     }
 
     /// The error, for the first one who asks.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::answer::{Answer, Outcome};
 use super::seats::Seat;
+use crate::check_point::CheckPoint;
 use crate::context::{About, Frame, with_frame};
 use crate::error::Cancelled;
 use crate::primitive::Arc;
@@ -78,7 +79,10 @@ impl<T> Drop for Member<T> {
         if !self.has_ended {
             let spawned_at = self.answer.info.spawned_at;
             let frame = Frame::new(&self.answer.token, About::GIVEN, None);
-            let why = frame.fail(spawned_at).unwrap_or_else(|| Cancelled::dropped(spawned_at));
+            let why = match frame.fail(spawned_at) {
+                Some(cancelled) => cancelled.at(CheckPoint::Await),
+                None => Cancelled::dropped(spawned_at),
+            };
             self.report(Err(TaskError::Failed(why)));
         }
     }
@@ -181,7 +185,7 @@ impl<F: FnOnce() -> T, T> BlockingTask<F, T> {
             let frame = Frame::new(token, &about, None).of(runtime::Task::current());
             // Like any scope it does not start under a cancelled parent; what it has is then dropped in here.
             frame.enter(move || match with_frame(|frame| frame?.notice(location)) {
-                Some(cancelled) => Err(cancelled),
+                Some(cancelled) => Err(cancelled.at(CheckPoint::Scope)),
                 None => Ok(f()),
             })
         }));

@@ -1,0 +1,63 @@
+//! The function that an expansion stands in, for the errors of its check points.
+//!
+//! Each expansion has an item of its own in the function, `fn _cancelable_here() {}`, the name of whose type begins with that of the
+//! function. It is asked for when there is an error, and by nobody else: a check costs nothing for it.
+
+use std::any;
+use std::ops::Deref;
+use std::panic::Location;
+
+use crate::error::Cancelled;
+
+/// The name of the function that `here` is an item of.
+pub(crate) fn function<H: Fn()>(_here: H) -> &'static str {
+    let mut name = any::type_name::<H>();
+    // Its own name, and the blocks and closures between it and the function.
+    for within in ["::_cancelable_here", "::{{closure}}"] {
+        while let Some(outer) = name.strip_suffix(within) {
+            name = outer;
+        }
+    }
+    name
+}
+
+/// What a call has given that may be one of a check point of ours: `check()`, `sleep(…).await`.
+#[derive(Debug)]
+pub struct Given<'a, T>(pub &'a mut T);
+
+impl<T> Given<'_, Result<T, Cancelled>> {
+    /// If that call has noticed a cancel, it was here. What it has been handed by others has another line.
+    #[inline]
+    #[track_caller]
+    pub fn stands(self, here: impl Fn()) {
+        if let Err(cancelled) = self.0 {
+            noticed_at(cancelled, Location::caller(), here);
+        }
+    }
+}
+
+#[cold]
+fn noticed_at(cancelled: &mut Cancelled, location: &Location<'_>, here: impl Fn()) {
+    if cancelled.observed_at() == location {
+        *cancelled = cancelled.clone().in_function(function(here));
+    }
+}
+
+/// The user's own function of that name has given something else: method lookup ends up here.
+impl<T> Deref for Given<'_, T> {
+    type Target = SomethingElse;
+
+    fn deref(&self) -> &SomethingElse {
+        &SomethingElse
+    }
+}
+
+/// Not ours.
+#[derive(Debug)]
+pub struct SomethingElse;
+
+impl SomethingElse {
+    /// Nothing.
+    #[inline(always)]
+    pub fn stands(&self, _here: impl Fn()) {}
+}
