@@ -69,8 +69,16 @@ impl Plan {
         Some(deadline)
     }
 
-    pub(super) fn links(&self) -> &[CancellationToken] {
-        self.listening.as_ref().map_or(&[], |listening| listening.links())
+    /// The tokens that are linked, and those that are sources.
+    pub(super) fn links(&self) -> [&[CancellationToken]; 2] {
+        match &self.listening {
+            Some(listening) => [listening.links(), listening.until()],
+            None => [&[], &[]],
+        }
+    }
+
+    fn has_links(&self) -> bool {
+        self.links().iter().any(|tokens| !tokens.is_empty())
     }
 
     /// Was it too late when it began?
@@ -116,7 +124,7 @@ impl TokenOrigin for Plan {
     /// that have passed.
     #[inline]
     fn outlook<'f>(&self, above: Outlook<'f>) -> Option<Outlook<'f>> {
-        if !self.links().is_empty() {
+        if self.has_links() {
             return None;
         }
         match self.began.get() {
@@ -135,14 +143,16 @@ impl TokenOrigin for Plan {
     fn is_cancelled(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
         self.above().is_cancelled(outer, glance)
             || self.is_past()
-            || self.links().iter().any(CancellationToken::is_cancelled)
+            || self.links().into_iter().flatten().any(CancellationToken::is_cancelled)
     }
 
     fn options(&self, about: &About) -> ChildOptions {
+        let [links, until] = self.links();
         ChildOptions {
             name: about.name.clone(),
             deadline: self.token_deadline(),
-            links: self.links().to_vec(),
+            links: links.to_vec(),
+            until: until.to_vec(),
         }
     }
 
@@ -156,10 +166,10 @@ impl TokenOrigin for Plan {
     }
 
     fn stand_in(&self, outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
-        if self.links().is_empty() {
-            self.above().stand_in(outer)
-        } else {
+        if self.has_links() {
             None
+        } else {
+            self.above().stand_in(outer)
         }
     }
 
