@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 use std::panic::Location;
+use std::ptr;
 use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::primitive::Arc;
 use crate::reason::{CancelReason, ReasonKind};
 use crate::rounds::{Round, Rounds};
 
-/// What all tokens cancelled by one call have in common. Two causes are the same event exactly if they are the same
-/// allocation; that is what `Cancelled::belongs_to` compares.
+/// What all tokens cancelled by one call have in common, and whose cancel it is to them.
 pub(crate) struct Cause {
     given: Given,
     /// The scope whose cancel it was, if it was one's and that has a name.
@@ -28,6 +29,8 @@ enum Given {
     Reason(CancelReason),
     /// Kind and line are all that there is to it ([`CancelReason::plain`]).
     Plain(ReasonKind, &'static Location<'static>),
+    /// That of this one, which is none of these.
+    Of(Arc<Cause>),
 }
 
 /// The moment of a cancel.
@@ -54,6 +57,34 @@ impl Cause {
         Self::at(Given::Plain(kind, location), When::Asked(Instant::now()))
     }
 
+    /// The same event for a scope that listens for it: it is the cancel of that scope, which is called so, if it has a name.
+    pub(crate) fn heard_by(self: &Arc<Self>, scope: Option<Cow<'static, str>>) -> Arc<Self> {
+        if self.scope == scope {
+            return Arc::clone(self);
+        }
+        let event = match &self.given {
+            Given::Of(event) => event,
+            _ => self,
+        };
+        Arc::new(Self {
+            scope,
+            ..Self::at(Given::Of(Arc::clone(event)), self.when)
+        })
+    }
+
+    /// What happened, whoever has heard of it.
+    fn event(&self) -> &Self {
+        match &self.given {
+            Given::Of(event) => event,
+            _ => self,
+        }
+    }
+
+    /// Are both of the same event? It is what `Cancelled::belongs_to` asks.
+    pub(crate) fn is_same_event(&self, other: &Self) -> bool {
+        ptr::eq(self.event(), other.event())
+    }
+
     fn at(given: Given, when: When) -> Self {
         Self {
             given,
@@ -69,6 +100,7 @@ impl Cause {
             let reason = match &self.given {
                 Given::Reason(reason) => reason.clone(),
                 Given::Plain(kind, location) => CancelReason::plain(*kind, location),
+                Given::Of(event) => event.reason().clone(),
             };
             reason.of_scope(self.scope.clone())
         })
@@ -103,22 +135,22 @@ impl Cause {
 
     /// Has everyone under a foreign waker been woken?
     pub(crate) fn is_told(&self) -> bool {
-        self.rounds.is_over(Round::First)
+        self.event().rounds.is_over(Round::First)
     }
 
     /// And those who waited for that, under foreign wakers too?
     pub(crate) fn is_all_told(&self) -> bool {
-        self.rounds.is_over(Round::Second)
+        self.event().rounds.is_over(Round::Second)
     }
 
     /// Asks to be woken when everyone is [told](Self::is_told); `false` if they are.
     pub(crate) fn wake_when_told(&self, waker: &Waker) -> bool {
-        self.rounds.wake_when_over(Round::First, waker)
+        self.event().rounds.wake_when_over(Round::First, waker)
     }
 
     /// Asks to be woken when [all are told](Self::is_all_told); `false` if they are.
     pub(crate) fn wake_when_all_told(&self, waker: &Waker) -> bool {
-        self.rounds.wake_when_over(Round::Second, waker)
+        self.event().rounds.wake_when_over(Round::Second, waker)
     }
 
     /// There are no rounds: nobody has to be woken before anybody else. To be said before the cause is published.

@@ -127,6 +127,63 @@ fn a_token_that_is_linked_is_like_a_parent() {
 }
 
 #[test]
+fn a_token_that_is_a_source_cancels_the_scope_that_listens() {
+    let noticed = |name: Option<&'static str>, source: &CancellationToken, before: bool| {
+        let mut scope = Scope::new().detached().until(source);
+        if let Some(name) = name {
+            scope = scope.name(name);
+        }
+        if before {
+            source.cancel();
+        }
+        let outcome: Outcome = scope.run_sync(|| {
+            source.cancel();
+            // In a scope of its own, on a thread of its own.
+            thread::spawn(|| Scope::new().name("inside").run_sync(check))
+                .join()
+                .unwrap()
+        });
+        outcome.unwrap_err()
+    };
+    for before in [false, true] {
+        let source = CancellationToken::new();
+        let cancelled = noticed(Some("listens"), &source, before);
+        assert_eq!(cancelled.scope_name(), Some("listens"));
+        assert_eq!(
+            cancelled.reason().to_string(),
+            "cancelled on request (scope \"listens\")"
+        );
+        assert!(cancelled.belongs_to(&source), "it is that very cancel");
+        assert_eq!(source.reason().unwrap().to_string(), "cancelled on request");
+    }
+
+    // The name of the token's own scope is not handed on.
+    let outcome: Outcome = Scope::new().name("owner").run_sync_with(|owner| {
+        let cancelled = noticed(Some("listens"), owner, false);
+        assert_eq!(cancelled.scope_name(), Some("listens"));
+        let cancelled = noticed(None, owner, false);
+        assert_eq!(cancelled.scope_name(), None);
+        assert_eq!(cancelled.reason().to_string(), "cancelled on request");
+        check()
+    });
+    assert_eq!(outcome.unwrap_err().scope_name(), Some("owner"));
+
+    // Nor that of a scope that listens for one that listens.
+    let source = CancellationToken::new();
+    let outcome: Outcome = Scope::new().name("outer").until(&source).run_sync_with(|outer| {
+        let inner = Scope::new().name("inner").detached().until(outer).run_sync(|| {
+            source.cancel();
+            check()
+        });
+        let cancelled: Cancelled = inner.unwrap_err();
+        assert_eq!(cancelled.scope_name(), Some("inner"));
+        assert!(cancelled.belongs_to(&source));
+        check()
+    });
+    assert_eq!(outcome.unwrap_err().scope_name(), Some("outer"));
+}
+
+#[test]
 fn a_scope_that_is_dropped_says_so_and_where_it_began() {
     let (tell, told) = std::sync::mpsc::channel();
     {

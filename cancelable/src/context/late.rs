@@ -202,7 +202,7 @@ impl LateToken {
         let token = self.parent.token().child_with(ChildOptions {
             name: self.name.clone(),
             deadline: self.due.map(Due::deadline),
-            links: Vec::new(),
+            ..ChildOptions::default()
         });
         // Deadlines outside may turn out to have passed, which runs callbacks and wakers, and these may ask for this very token; or
         // another thread does. Then it is there by now, and ours, which nobody has seen, goes; outside the lock.

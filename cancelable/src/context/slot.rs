@@ -657,7 +657,7 @@ impl<'a> Frame<'a> {
             // By the very same.
             Outside::Stranger => {
                 let causes = || Some((self.token().cause()?, outer.token().cause()?));
-                is_cancelled() && causes().is_some_and(|(here, there)| Arc::ptr_eq(&here, &there))
+                is_cancelled() && causes().is_some_and(|(here, there)| here.is_same_event(&there))
             }
         }
     }

@@ -11,6 +11,8 @@ use crate::token::CancellationToken;
 #[derive(Default)]
 pub(super) struct Listening {
     links: Vec<CancellationToken>,
+    /// Tokens that are sources.
+    until: Vec<CancellationToken>,
     /// Taken by the token.
     sources: Cell<Vec<Start>>,
     /// Likewise.
@@ -27,7 +29,7 @@ impl Listening {
     }
 
     pub(super) fn add(&mut self, mut watch: Watch) {
-        self.links.append(&mut watch.links);
+        self.until.append(&mut watch.links);
         if watch.starts.iter().any(|start| start.insists) {
             self.insistent.get_or_insert_default();
         }
@@ -38,8 +40,14 @@ impl Listening {
         self.idle.get_mut()
     }
 
+    /// The scope is as if below these.
     pub(super) fn links(&self) -> &[CancellationToken] {
         &self.links
+    }
+
+    /// A cancel of one of these is the scope's own.
+    pub(super) fn until(&self) -> &[CancellationToken] {
+        &self.until
     }
 
     /// Are there sources that have not begun? They are watched on behalf of a token; somebody else cancels it.

@@ -271,7 +271,7 @@ impl fmt::Debug for Scope {
             .field("timeout", &self.plan.timeout.map(|(after, _)| after))
             .field("deadline", &self.plan.deadline.map(|(at, _)| at))
             .field("grace", &self.about.grace)
-            .field("links", &self.plan.links())
+            .field("links", &self.plan.links().concat())
             .finish_non_exhaustive()
     }
 }

@@ -69,9 +69,17 @@ impl Plan {
         Some(deadline)
     }
 
+    /// The tokens that are linked, and those that are sources.
     #[inline]
-    pub(super) fn links(&self) -> &[CancellationToken] {
-        self.listening.as_ref().map_or(&[], |listening| listening.links())
+    pub(super) fn links(&self) -> [&[CancellationToken]; 2] {
+        match &self.listening {
+            Some(listening) => [listening.links(), listening.until()],
+            None => [&[], &[]],
+        }
+    }
+
+    fn has_links(&self) -> bool {
+        self.links().iter().any(|tokens| !tokens.is_empty())
     }
 
     /// Was it too late when it began?
@@ -117,7 +125,7 @@ impl TokenOrigin for Plan {
     /// that have passed.
     #[inline]
     fn outlook<'f>(&self, above: Outlook<'f>) -> Option<Outlook<'f>> {
-        if !self.links().is_empty() {
+        if self.has_links() {
             return None;
         }
         match self.began.get() {
@@ -136,14 +144,16 @@ impl TokenOrigin for Plan {
     fn is_cancelled(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
         self.above().is_cancelled(outer, glance)
             || self.is_past()
-            || self.links().iter().any(CancellationToken::is_cancelled)
+            || self.links().into_iter().flatten().any(CancellationToken::is_cancelled)
     }
 
     fn options(&self, about: &About) -> ChildOptions {
+        let [links, until] = self.links();
         ChildOptions {
             name: about.name.clone(),
             deadline: self.token_deadline(),
-            links: self.links().to_vec(),
+            links: links.to_vec(),
+            until: until.to_vec(),
         }
     }
 
@@ -157,10 +167,10 @@ impl TokenOrigin for Plan {
     }
 
     fn stand_in(&self, outer: Option<&Frame<'_>>) -> Option<CancellationToken> {
-        if self.links().is_empty() {
-            self.above().stand_in(outer)
-        } else {
+        if self.has_links() {
             None
+        } else {
+            self.above().stand_in(outer)
         }
     }
 

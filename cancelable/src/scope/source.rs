@@ -138,7 +138,8 @@ impl<F: Future + Send + 'static> Source for F {
     }
 }
 
-/// Another token: the scope is cancelled with it, as [`link`](crate::Scope::link)ed ones are.
+/// Another token: the scope is cancelled with it, as [`link`](crate::Scope::link)ed ones are, but as its own cancel: it is the scope's
+/// name that the error tells.
 impl Source for CancellationToken {
     #[expect(clippy::manual_async_fn, reason = "the trait promises `Send`")]
     fn fired(self) -> impl Future<Output = CancelReason> + Send + 'static {

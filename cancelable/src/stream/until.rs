@@ -17,7 +17,6 @@ use crate::check_point::CheckPoint;
 use crate::context::{About, Frame, check_at, is_quiet, with_frame};
 use crate::error::Cancelled;
 use crate::guard::{Guard, Hold, guard};
-use crate::primitive::Arc;
 use crate::token::CancellationToken;
 
 /// How a stream ends that is [cut by a cancel](crate::StreamExt::until_cancelled).
@@ -270,7 +269,7 @@ impl<S: Stream> Stream for UntilCancelled<S> {
             Stage::Last(cancelled) => with_frame(|outer| {
                 outer
                     .and_then(|outer| outer.token().cause())
-                    .is_some_and(|cause| Arc::ptr_eq(&cause, cancelled.cause()))
+                    .is_some_and(|cause| cause.is_same_event(cancelled.cause()))
             }),
             _ => false,
         };

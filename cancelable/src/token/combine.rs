@@ -1,7 +1,7 @@
 //! Tokens made of tokens: cancelled with the first, or with the last, of several.
 
 use super::handle::CancellationToken;
-use super::tree::Handle;
+use super::tree::{Handle, Listens};
 use super::watch::is_blind;
 
 impl CancellationToken {
@@ -58,7 +58,12 @@ impl CancellationToken {
             })
             .collect();
         let node = Handle::root(None);
-        node.listen_to(sources, all);
+        let needs = if all {
+            Listens::ForAll(sources.len())
+        } else {
+            Listens::AsOneBelow
+        };
+        node.listen_to(sources, needs);
         if has_to_look {
             node.set_attention(true);
         }

@@ -8,7 +8,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use super::deadline::Deadline;
 use super::notify::cancel;
 use super::state::{Snapshot, State};
-use super::tree::{Extras, Handle};
+use super::tree::{Extras, Handle, Listens};
 use super::watch::{attend, is_blind};
 use crate::cause::Cause;
 use crate::error::Cancelled;
@@ -103,20 +103,23 @@ impl CancellationToken {
         let state = self.node.state();
         let unwatched = !state.is_quiet() && attend(&self.node);
         let mut attention = unwatched || options.deadline.is_some();
+        let owner = if options.until.is_empty() {
+            None
+        } else {
+            options.name.clone()
+        };
         let extras = (options.name.is_some() || options.deadline.is_some())
             .then(|| Box::new(Extras::new(options.name, options.deadline)));
         let child = Self {
             node: self.node.child(extras),
         };
-        if !options.links.is_empty() {
+        let mut nodes = |tokens: &[Self]| -> Vec<Handle> {
             // Whoever hangs on a token relies on its deadline being watched.
-            let links = options.links.iter().map(|token| {
-                attention |= is_blind(&token.node);
-                token.node.clone()
-            });
-            let links = links.collect();
-            child.node.listen_to(links, false);
-        }
+            attention |= tokens.iter().any(|token| is_blind(&token.node));
+            tokens.iter().map(|token| token.node.clone()).collect()
+        };
+        child.node.listen_to(nodes(&options.links), Listens::AsOneBelow);
+        child.node.listen_to(nodes(&options.until), Listens::AsOwner(owner));
         if attention {
             child.node.set_attention(true);
         }
@@ -273,7 +276,10 @@ impl CancellationToken {
 pub(crate) struct ChildOptions {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) deadline: Option<Deadline>,
+    /// It is as if below these.
     pub(crate) links: Vec<CancellationToken>,
+    /// A cancel of one of these is its own.
+    pub(crate) until: Vec<CancellationToken>,
 }
 
 /// A token's state without the token: one load less for those who ask often.
@@ -329,7 +335,7 @@ impl Cancelled {
             && token
                 .node
                 .cause()
-                .is_some_and(|cause| Arc::ptr_eq(&cause, self.cause()))
+                .is_some_and(|cause| cause.is_same_event(self.cause()))
     }
 }
 

@@ -81,8 +81,8 @@ impl Handle {
 
 /// What is to be done next, the last first.
 enum Step {
-    Claim(Handle),
-    Mark(Handle),
+    Claim(Handle, Arc<Cause>),
+    Mark(Handle, Arc<Cause>),
 }
 
 /// Marks `origin`, all below it, and all that is linked to any of them, each after what is linked to it; `false` if it was
@@ -98,26 +98,28 @@ fn mark_across(origin: &Handle, cause: &Arc<Cause>, harvest: &mut Harvest) -> bo
     }
     // Links lead from older tokens to younger ones, as branches do, so that there are no circles: when the step that marks a
     // tree is on top again, all that was put above it has been marked.
-    let mut steps = vec![Step::Mark(origin.clone())];
+    let mut steps = vec![Step::Mark(origin.clone(), Arc::clone(cause))];
+    // That of the tree whose links these are.
+    let mut heard = Arc::clone(cause);
     loop {
         // Outside the tree's lock: no thread holds two (T1).
         steps.extend(
             links
                 .drain(..)
-                .filter_map(|target: Arc<LinkTarget>| target.fire())
-                .map(Step::Claim),
+                .filter_map(|target: Arc<LinkTarget>| Some(Step::Claim(target.fire()?, target.hears(&heard)))),
         );
         match steps.pop() {
-            Some(Step::Claim(token)) => {
-                if claim_tree(&token, cause, &mut links) {
-                    steps.push(Step::Mark(token));
+            Some(Step::Claim(token, cause)) => {
+                if claim_tree(&token, &cause, &mut links) {
+                    heard = Arc::clone(&cause);
+                    steps.push(Step::Mark(token, cause));
                 } else {
                     harvest.handles.push(token);
                 }
             }
-            Some(Step::Mark(token)) => {
+            Some(Step::Mark(token, cause)) => {
                 let is_origin = ptr::eq(token.0.as_ptr(), origin.0.as_ptr());
-                mark_tree(&token, cause, !is_origin, harvest);
+                mark_tree(&token, &cause, !is_origin, harvest);
                 harvest.handles.push(token);
             }
             None => return true,

@@ -8,12 +8,24 @@ pub(in crate::token) struct SourceLink {
     pub(super) waiter: BoxedWaiter<LinkTarget>,
 }
 
+/// How a token listens to others.
+pub(in crate::token) enum Listens {
+    /// Cancelled with the first of them, as one below them would be.
+    AsOneBelow,
+    /// The same, and it is its own cancel: that of a scope with this name, or without one.
+    AsOwner(Option<Cow<'static, str>>),
+    /// Cancelled with the last of so many.
+    ForAll(usize),
+}
+
 /// The far end of a link: which token to cancel, and after how many of its sources.
 pub(in crate::token) struct LinkTarget {
     token: WeakHandle,
     /// Of the token's tree, to wait for whoever is marking it.
     stripe: usize,
     needs: Needs,
+    /// Whose cancel it is, if not that of a source.
+    owner: Option<Option<Cow<'static, str>>>,
 }
 
 /// How many of its sources have to be cancelled.
@@ -24,15 +36,25 @@ enum Needs {
 }
 
 impl LinkTarget {
-    pub(super) fn new(token: &Handle, sources: usize, all: bool) -> Self {
+    pub(super) fn new(token: &Handle, how: Listens) -> Self {
+        let (needs, owner) = match how {
+            Listens::AsOneBelow => (Needs::One, None),
+            Listens::AsOwner(name) => (Needs::One, Some(name)),
+            Listens::ForAll(sources) => (Needs::All(AtomicUsize::new(sources)), None),
+        };
         Self {
             token: token.downgrade(),
             stripe: token.state().stripe(),
-            needs: if all {
-                Needs::All(AtomicUsize::new(sources))
-            } else {
-                Needs::One
-            },
+            needs,
+            owner,
+        }
+    }
+
+    /// What a source's cause is to the token.
+    pub(super) fn hears(&self, cause: &Arc<Cause>) -> Arc<Cause> {
+        match &self.owner {
+            Some(name) => cause.heard_by(name.clone()),
+            None => Arc::clone(cause),
         }
     }
 

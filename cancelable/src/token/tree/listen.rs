@@ -105,14 +105,15 @@ impl Handle {
         linked
     }
 
-    /// Listens to `sources` besides the parent: cancelled with the first of them, or with the last if `all`.
+    /// Listens to `sources` besides the parent, and those that it listens to already.
     ///
     /// Called on a node that nobody else knows yet, so that there can be no cycle (T6).
-    pub(in crate::token) fn listen_to(&self, sources: Vec<Self>, all: bool) {
+    pub(in crate::token) fn listen_to(&self, sources: Vec<Self>, how: Listens) {
         if sources.is_empty() {
             return;
         }
-        let target = Arc::new(LinkTarget::new(self, sources.len(), all));
+        let all = matches!(how, Listens::ForAll(_));
+        let target = Arc::new(LinkTarget::new(self, how));
         let mut listening = Vec::with_capacity(sources.len());
         for source in sources {
             let waiter = BoxedWaiter::new(Notify::Link(Arc::clone(&target)));
@@ -124,7 +125,7 @@ impl Handle {
             }
         }
         self.with_extras(|extras| {
-            extras.sources = std::mem::take(&mut listening);
+            extras.sources.append(&mut listening);
             extras.all_of = all;
         });
         // Cancelled meanwhile: nothing is left to be heard.

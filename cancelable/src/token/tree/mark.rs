@@ -277,7 +277,7 @@ impl LinkTarget {
         if let Some(token) = self.fire() {
             // Not shared yet: nobody to notify, but its links are to be undone.
             let mut harvest = Harvest::default();
-            mark_tree(&token, cause, true, &mut harvest);
+            mark_tree(&token, &self.hears(cause), true, &mut harvest);
             harvest.handles.push(token);
         }
     }

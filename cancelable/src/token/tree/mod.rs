@@ -8,6 +8,7 @@
 //! `listen.rs` (who is to be notified), `retire.rs` (giving up and freeing), `mark.rs` (the cancel walk), `weak.rs`.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::ptr::{self, NonNull};
 
 use super::deadline::Deadline;
@@ -38,8 +39,8 @@ mod spread;
 mod above;
 
 pub(super) use cross::Marked;
-pub(super) use links::LinkTarget;
 use links::SourceLink;
+pub(super) use links::{LinkTarget, Listens};
 pub(super) use mark::Harvest;
 use retire::{drop_alone, give_up, release};
 use siblings::attach;
@@ -74,7 +75,7 @@ struct Links {
 #[derive(Default)]
 pub(super) struct Extras {
     pub(super) deadline: Option<Deadline>,
-    pub(super) name: Option<std::borrow::Cow<'static, str>>,
+    pub(super) name: Option<Cow<'static, str>>,
     /// The way back from a timer or a link; emptied before the node is freed (T7).
     weak: Option<Arc<WeakCell>>,
     /// What this token listens to besides its parent, with the entry in the other's list.
@@ -400,7 +401,7 @@ impl Handle {
     }
 
     /// The name, for `Debug`: gone once cancelled.
-    pub(super) fn name(&self) -> Option<std::borrow::Cow<'static, str>> {
+    pub(super) fn name(&self) -> Option<Cow<'static, str>> {
         let _lock = self.lock();
         // SAFETY: the lock is held, and guards the extras (T3).
         let extras = unsafe { (*self.node().extras()).as_deref() };
@@ -448,7 +449,7 @@ impl Handle {
 }
 
 impl Extras {
-    pub(super) fn new(name: Option<std::borrow::Cow<'static, str>>, deadline: Option<Deadline>) -> Self {
+    pub(super) fn new(name: Option<Cow<'static, str>>, deadline: Option<Deadline>) -> Self {
         Self {
             name,
             deadline,
