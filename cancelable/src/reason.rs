@@ -31,7 +31,7 @@ type Source = dyn Error + Send + Sync + 'static;
 pub enum ReasonKind {
     /// Somebody called `cancel`.
     Manual,
-    /// A timeout ran out or a deadline passed.
+    /// A timeout ran out, a deadline passed, or nothing moved for as long as an idle timeout says.
     Timeout,
     /// The process received a signal, Ctrl-C for one.
     Signal,

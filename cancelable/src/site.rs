@@ -12,7 +12,7 @@ use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::loops::Asking;
-use crate::scope::{self, Answer, AskingScope, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
+use crate::scope::{self, AskingScope, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
 use crate::token::CancellationToken;
 
 /// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
@@ -199,7 +199,7 @@ impl SyncScope for Scope {
     }
 }
 
-impl<A: FnMut() -> R, R: Answer> SyncScope for AskingScope<A> {
+impl<A> SyncScope for AskingScope<A> {
     fn scope(&self) -> &Scope {
         self.options()
     }

@@ -3,7 +3,7 @@
 use std::future::{pending, ready};
 use std::time::Duration;
 
-use cancelable::{CancelFutureExt as _, CancellationToken, Cancelled, Scope, guard, race, shield, try_join};
+use cancelable::{CancelFutureExt as _, CancellationToken, Cancelled, Scope, guard, race, shield, sleep, try_join};
 use futures::future::FusedFuture;
 use futures::{FutureExt as _, StreamExt as _, pin_mut, select, select_biased, stream};
 use tests::on_every_runtime;
@@ -69,6 +69,16 @@ fn scopes_shields_and_guards_are_terminated_once_they_are_ready() {
     ends(race([ready(1), ready(2)]));
     ends(try_join!(ready(Ok::<_, Cancelled>(1)), ready(Ok("two"))));
     ends(try_join(Vec::<std::future::Ready<Outcome>>::new()));
+    ends(sleep(Duration::ZERO));
+}
+
+#[test]
+fn a_sleep_is_terminated_until_it_is_reset() {
+    let mut nap = Box::pin(sleep(Duration::ZERO));
+    assert!(nap.as_mut().now_or_never().unwrap().is_ok() && nap.is_terminated());
+    nap.as_mut().reset(Duration::ZERO);
+    assert!(!nap.is_terminated());
+    assert!(nap.as_mut().now_or_never().is_some() && nap.is_terminated());
 }
 
 #[test]

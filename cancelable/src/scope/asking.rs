@@ -118,6 +118,7 @@ impl Scope {
     {
         let asked = Asking {
             host,
+            ask: |host, location| host().reason(location),
             every: every.max(TICK),
             // As the scope begins.
             due: Due::Never,
@@ -130,11 +131,7 @@ impl Scope {
     }
 }
 
-impl<A, R> AskingScope<A>
-where
-    A: FnMut() -> R,
-    R: Answer,
-{
+impl<A> AskingScope<A> {
     /// As [`Scope::run_sync`].
     ///
     /// # Errors
@@ -224,12 +221,14 @@ struct Asked<A>(RefCell<Asking<A>>);
 
 struct Asking<A> {
     host: A,
+    /// Knows the type of the answer, so that nobody else has to.
+    ask: fn(&mut A, &'static Location<'static>) -> Option<CancelReason>,
     every: Duration,
     due: Due,
     location: &'static Location<'static>,
 }
 
-impl<A: FnMut() -> R, R: Answer> Asked<A> {
+impl<A> Asked<A> {
     /// The scope begins. It has a token from now on, for scopes inside that have none rely on its not being cancelled unseen.
     fn says_so_at_once(&self, frame: &Frame<'_>) -> bool {
         let token = frame.token();
@@ -238,7 +237,7 @@ impl<A: FnMut() -> R, R: Answer> Asked<A> {
     }
 }
 
-impl<A: FnMut() -> R, R: Answer> Host for Asked<A> {
+impl<A> Host for Asked<A> {
     fn ask_if_due(&self, frame: &Frame<'_>) {
         // If it is being asked, this is a check point in the host's code, or in a callback of the cancel.
         if let Ok(mut asking) = self.0.try_borrow_mut() {
@@ -249,7 +248,7 @@ impl<A: FnMut() -> R, R: Answer> Host for Asked<A> {
     }
 }
 
-impl<A: FnMut() -> R, R: Answer> Asking<A> {
+impl<A> Asking<A> {
     fn ask(&mut self, frame: &Frame<'_>) {
         if frame.is_cancelled() {
             self.due = Due::Never;
@@ -257,8 +256,8 @@ impl<A: FnMut() -> R, R: Answer> Asking<A> {
         }
         // Also if it panics.
         self.due = Due::after(self.every);
-        let answer = CancellationToken::never().sync_scope(&mut self.host);
-        match answer.reason(self.location) {
+        let answer = CancellationToken::never().sync_scope(|| (self.ask)(&mut self.host, self.location));
+        match answer {
             None => self.due = Due::after(self.every),
             Some(reason) => {
                 self.due = Due::Never;

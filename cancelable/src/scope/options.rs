@@ -176,7 +176,8 @@ impl Scope {
     /// report `progress`.
     ///
     /// Check points are not counted, but looked for, eight times in each timeout; so a loop is as fast as without it, and a
-    /// cancel may come late by an eighth. Without an idle timeout it does nothing.
+    /// cancel may come late by an eighth. Each look goes through the tokens below the scope, under a lock. Without an idle timeout it
+    /// does nothing.
     ///
     /// ```
     /// use cancelable::{Cancelled, Scope, sleep};

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_core::future::FusedFuture;
+
 use crate::clock;
 use crate::context::{check, current, with_frame};
 use crate::delay::Delay;
@@ -50,6 +52,7 @@ pub fn sleep(d: Duration) -> Sleep {
             after: Some(d),
             at: None,
             delay: None,
+            is_over: false,
         }),
     }
 }
@@ -119,6 +122,7 @@ impl Sleep {
             after: None,
             at: Some(at),
             delay: None,
+            is_over: false,
         };
         self.set(Self { guard: guard(timer) });
     }
@@ -129,6 +133,13 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.guard).poll(cx)
+    }
+}
+
+/// Terminated once it is over, or has failed, until it is [reset](Sleep::reset).
+impl FusedFuture for Sleep {
+    fn is_terminated(&self) -> bool {
+        self.guard.is_terminated()
     }
 }
 
@@ -145,6 +156,13 @@ struct Timer {
     after: Option<Duration>,
     at: Option<Instant>,
     delay: Option<Delay>,
+    is_over: bool,
+}
+
+impl FusedFuture for Timer {
+    fn is_terminated(&self) -> bool {
+        self.is_over
+    }
 }
 
 impl Future for Timer {
@@ -159,10 +177,12 @@ impl Future for Timer {
             }
             this.delay = Some(this.at.map_or(Delay::Never, |at| Delay::until(at, now.is_virtual)));
         }
-        match &mut this.delay {
+        let poll = match &mut this.delay {
             Some(delay) => Pin::new(delay).poll(cx),
             None => Poll::Pending,
-        }
+        };
+        this.is_over |= poll.is_ready();
+        poll
     }
 }
 

@@ -63,12 +63,16 @@ impl<T> Member<T> {
             Err(TaskError::Failed(cancelled)) => cancelled.was_forced(),
             Ok(_) => false,
         };
-        match self.answer.put(outcome) {
+        let unwanted = self.answer.put(outcome);
+        let is_wanted = unwanted.is_none();
+        match unwanted {
             Some(Err(TaskError::Panicked(panic))) => roster.keep(panic),
             unwanted => panics.run(|| drop(unwanted)),
         }
         roster.strike(*key, was_forced, &mut panics);
-        self.answer.tell(&mut panics);
+        if is_wanted {
+            self.answer.tell(&mut panics);
+        }
         panics.resume();
     }
 }
