@@ -496,6 +496,27 @@ fn l10_a_loser_that_is_out_at_once_is_not_polled_again_under_a_cancel_from_outsi
     assert!(matches!(task.run(), Poll::Ready(Ok(1))));
 }
 
+/// It has asked, and has nothing inside.
+#[test]
+fn l12_a_loser_that_does_not_get_out_is_dropped_in_the_poll_of_the_decision_under_a_cancel_from_outside() {
+    let token = CancellationToken::new();
+    let cancels = token.clone();
+    let mut race = Box::pin(token.scope(race((
+        async move {
+            ready_after(1, ()).await;
+            cancels.cancel();
+            1
+        },
+        async {
+            check().unwrap();
+            pending().await
+        },
+    ))));
+    let (_, waker) = CountingWaker::new();
+    assert!(poll_with(&mut race, &waker).is_pending());
+    assert_eq!(poll_with(&mut race, &waker), Poll::Ready(1));
+}
+
 #[test]
 fn l17_a_race_that_is_over_among_others_has_left_no_branch_in_the_tree() {
     let token = CancellationToken::new();
