@@ -262,6 +262,16 @@ fn try_join_the_first_error_cancels_the_others_and_drives_them_to_their_end() {
 }
 
 #[test]
+fn try_join_of_any_number_returns_the_error_of_whichever_fails() {
+    for failing in 0..3 {
+        let branches: Vec<_> = (0..3)
+            .map(|n| ready_after(n, if n == failing { Err(n) } else { Ok(n) }))
+            .collect();
+        assert_eq!(Driven::new(try_join(branches)).run(), Poll::Ready(Err(failing)));
+    }
+}
+
+#[test]
 fn a_dropped_race_drops_its_branches_with_their_tokens_cancelled() {
     let token = Arc::new(Mutex::new(CancellationToken::never()));
     let seen = Arc::clone(&token);
