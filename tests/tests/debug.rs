@@ -4,8 +4,8 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use cancelable::{
-    CancelFutureExt as _, CancellationToken, Cancelled, Scope, StreamEnd, StreamExt as _, checkpoint, guard, race,
-    shield, try_join,
+    CancelFutureExt as _, CancellationToken, Cancelled, Scope, StreamEnd, StreamExt as _, cancel_scope, checkpoint,
+    guard, race, shield, try_join,
 };
 use futures::stream;
 
@@ -46,6 +46,18 @@ fn futures_scopes_and_streams_show_what_they_are() {
         (
             format!("{:?}", Scope::new().name("load").timeout(long)),
             "Scope { name: Some(\"load\"), parent: Ambient, timeout: Some(3600s), deadline: None, grace: None, links: [], .. }",
+        ),
+        (
+            format!("{:?}", cancel_scope!(async { Ok::<(), Cancelled>(()) })),
+            "Run { .. }",
+        ),
+        (
+            format!("{:?}", token.scope_stream(stream::iter([1, 2]))),
+            "ScopedStream { token: CancellationToken {",
+        ),
+        (
+            format!("{:?}", stream::iter([1, 2]).with_cancellation(&token)),
+            "WithCancellationStream { token: CancellationToken {",
         ),
         (
             format!("{:?}", stream::iter([1, 2]).until_cancelled_by(&token, StreamEnd::Now)),

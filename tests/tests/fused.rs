@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cancelable::{CancelFutureExt as _, CancellationToken, Cancelled, Scope, guard, race, shield, sleep, try_join};
 use futures::future::FusedFuture;
+use futures::stream::FusedStream;
 use futures::{FutureExt as _, StreamExt as _, pin_mut, select, select_biased, stream};
 use tests::on_every_runtime;
 
@@ -120,6 +121,22 @@ fn select_takes_a_race_in_the_iterations_of_a_loop() {
         }
         assert_eq!(seen, ["quick", "1", "2"]);
     });
+}
+
+#[test]
+fn streams_with_a_token_are_terminated_once_they_have_ended() {
+    fn ends<S: FusedStream>(stream: S) {
+        let mut stream = Box::pin(stream);
+        assert!(!stream.is_terminated());
+        assert!(matches!(stream.next().now_or_never(), Some(Some(_))));
+        assert!(!stream.is_terminated());
+        assert!(matches!(stream.next().now_or_never(), Some(None)));
+        assert!(stream.is_terminated());
+    }
+    let token = CancellationToken::new();
+    ends(token.scope_stream(stream::iter([1])));
+    ends(cancelable::StreamExt::in_current_scope(stream::iter([1])));
+    ends(cancelable::StreamExt::with_cancellation(stream::iter([1]), &token));
 }
 
 #[test]

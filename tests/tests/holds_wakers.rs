@@ -344,3 +344,26 @@ fn l12_a_hold_whose_poll_panics_holds_until_it_is_dropped_and_no_longer() {
         assert_eq!(log.all(), ["begun", "cut"]);
     }
 }
+
+/// Who waits for a hold is woken under the waker that it was polled with last, and not under the one before.
+#[test]
+fn l12_who_waits_for_a_shared_hold_is_woken_where_it_is_polled_now() {
+    let (token, log) = (CancellationToken::new(), Log::default());
+    let (_open, gate) = oneshot::channel();
+    let shared = hold(&log, gate).shared();
+    let also = shared.clone();
+    let mut here: Boxed = token.scope(async move { guard(shared).await? }).boxed();
+    let mut there: Boxed = CancellationToken::new()
+        .scope(async move { guard(also).await? })
+        .boxed();
+    let ((before, first), (now, second)) = (tests::CountingWaker::new(), tests::CountingWaker::new());
+    assert!(poll_with(&mut here, &first).is_pending());
+    token.cancel();
+    for waker in [&first, &second] {
+        assert!(poll_with(&mut here, waker).is_pending(), "a hold is inside");
+    }
+    let woken = (before.count(), now.count());
+    // Now the hold is inside another one.
+    assert!(poll_once(&mut there).is_pending());
+    assert_eq!((before.count(), now.count()), (woken.0, woken.1 + 1));
+}

@@ -262,6 +262,16 @@ fn try_join_the_first_error_cancels_the_others_and_drives_them_to_their_end() {
 }
 
 #[test]
+fn try_join_of_any_number_returns_the_error_of_whichever_fails() {
+    for failing in 0..3 {
+        let branches: Vec<_> = (0..3)
+            .map(|n| ready_after(n, if n == failing { Err(n) } else { Ok(n) }))
+            .collect();
+        assert_eq!(Driven::new(try_join(branches)).run(), Poll::Ready(Err(failing)));
+    }
+}
+
+#[test]
 fn a_dropped_race_drops_its_branches_with_their_tokens_cancelled() {
     let token = Arc::new(Mutex::new(CancellationToken::never()));
     let seen = Arc::clone(&token);
@@ -494,6 +504,27 @@ fn l10_a_loser_that_is_out_at_once_is_not_polled_again_under_a_cancel_from_outsi
         async { guard(pending::<u32>()).await },
     ))));
     assert!(matches!(task.run(), Poll::Ready(Ok(1))));
+}
+
+/// It has asked, and has nothing inside.
+#[test]
+fn l12_a_loser_that_does_not_get_out_is_dropped_in_the_poll_of_the_decision_under_a_cancel_from_outside() {
+    let token = CancellationToken::new();
+    let cancels = token.clone();
+    let mut race = Box::pin(token.scope(race((
+        async move {
+            ready_after(1, ()).await;
+            cancels.cancel();
+            1
+        },
+        async {
+            check().unwrap();
+            pending().await
+        },
+    ))));
+    let (_, waker) = CountingWaker::new();
+    assert!(poll_with(&mut race, &waker).is_pending());
+    assert_eq!(poll_with(&mut race, &waker), Poll::Ready(1));
 }
 
 #[test]

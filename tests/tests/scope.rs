@@ -1300,8 +1300,8 @@ fn l12_members_that_are_woken_in_the_middle_of_a_poll_are_polled_before_the_chec
 #[test]
 fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_more() {
     // An await, and a scope that is a check point itself, without or with a token of its own. Each has had a shield inside, which is
-    // over by then.
-    for (by_scope, has_token) in [(false, false), (true, false), (true, true)] {
+    // over by then. Nor is an await in a scope with a deadline quiet.
+    for (by_scope, has_token) in [(false, false), (false, true), (true, false), (true, true)] {
         let token = CancellationToken::new();
         let canceller = token.clone();
         let noticed = Arc::new(AtomicBool::new(false));
@@ -1328,8 +1328,9 @@ fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_mor
         let mut task: Pin<Box<dyn Future<Output = Outcome>>> = if by_scope {
             Box::pin(Scope::new().parent(&token).run(body))
         } else {
-            let guarded = token.scope(guard(body));
-            Box::pin(async move { guarded.await? })
+            let guarded = async move { guard(body).await? };
+            let timeout = has_token.then_some(LONG);
+            Box::pin(token.scope(async move { Scope::new().timeout(timeout).run(guarded).await }))
         };
         for _ in 0..3 {
             assert!(poll_once(&mut task).is_pending());
@@ -1340,6 +1341,27 @@ fn l12_a_cancel_in_the_middle_of_a_poll_leaves_what_was_polled_before_it_one_mor
             "innermost first, by scope: {by_scope}, with a token: {has_token}"
         );
     }
+}
+
+/// It polls but some of what it has in each poll, as `FuturesUnordered` does, and is ready in the end.
+#[test]
+fn l10_what_is_ready_when_an_await_polls_again_to_see_whether_anything_moves_counts() {
+    let token = CancellationToken::new();
+    let mut member = Box::pin(guard(pending::<()>()));
+    let mut polls = 0;
+    let mut task = Box::pin(token.scope(guard(poll_fn(move |_| {
+        polls += 1;
+        match polls {
+            // Under a waker of its own.
+            1 => poll_once(&mut member).map(|_| 0),
+            2 => Poll::Pending,
+            _ => Poll::Ready(7),
+        }
+    }))));
+    let (_, waker) = CountingWaker::new();
+    assert!(poll_with(&mut task, &waker).is_pending());
+    token.cancel();
+    assert!(matches!(poll_with(&mut task, &waker), Poll::Ready(Ok(7))));
 }
 
 #[test]
@@ -1574,7 +1596,9 @@ fn l14_an_outer_grace_bounds_nested_scopes_and_an_inner_one_comes_first() {
 #[test]
 fn l15_of_nested_deadlines_at_the_same_instant_one_claims_the_error() {
     on_every_runtime(|| async {
-        for is_sync in [false, true] {
+        let mut kinds = [false, true].into_iter();
+        let mut next = kinds.next();
+        while let Some(is_sync) = next {
             let at = Instant::now() + Duration::from_millis(10);
             let claims = Arc::new(Mutex::new(Vec::new()));
             let inner_claims = Arc::clone(&claims);
@@ -1602,7 +1626,11 @@ fn l15_of_nested_deadlines_at_the_same_instant_one_claims_the_error() {
                 .await;
             assert!(outcome.unwrap_err().is_timeout());
             let claims = claims.lock().unwrap();
-            assert_eq!(claims.iter().filter(|&&claim| claim).count(), 1, "{claims:?}");
+            // On a busy machine the deadline may come before the inner scope begins: once more.
+            if !claims.is_empty() {
+                assert_eq!(claims.iter().filter(|&&claim| claim).count(), 1, "{claims:?}");
+                next = kinds.next();
+            }
         }
     });
 }

@@ -216,6 +216,21 @@ fn l11_what_is_left_behind_under_the_waker_of_before_is_woken() {
     );
 }
 
+/// Under the same waker, where the scope outside has no token either.
+#[test]
+fn what_is_polled_in_another_scope_ends_with_the_one_that_it_rode_on() {
+    let [first, second] = [(); 2].map(|()| CancellationToken::new());
+    let inner = shared(Scope::new().run(pending()));
+    let mut one: Boxed = Box::pin(first.scope(round(&inner)));
+    let mut other: Boxed = Box::pin(second.scope(round(&inner)));
+    let (_, waker) = CountingWaker::new();
+    assert!(poll_with(&mut one, &waker).is_pending());
+    assert!(poll_with(&mut other, &waker).is_pending());
+    first.cancel();
+    assert!(matches!(poll_with(&mut other, &waker), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+    assert!(!second.is_cancelled());
+}
+
 #[test]
 fn l11_what_is_left_behind_by_one_that_rode_itself_is_woken() {
     let outermost = CancellationToken::new();

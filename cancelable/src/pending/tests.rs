@@ -104,6 +104,56 @@ fn who_asks_takes_what_has_ended_out_of_the_list() {
     assert_eq!(listed(&keeper), 0);
 }
 
+#[test]
+fn who_asks_takes_out_what_has_nothing_inside_any_more_or_has_gone_for_good() {
+    let (keeper, inner, emptied, gone) = (Pending::new(), Pending::new(), hold(), hold());
+    poll_in(&inner, &emptied);
+    poll_in(&keeper, &inner);
+    poll_in(&keeper, &gone);
+    assert_eq!(listed(&keeper), 2);
+    emptied.end();
+    let elsewhere = [Pending::new(), Pending::new()];
+    for there in &elsewhere {
+        poll_in(there, &gone);
+    }
+    assert!(!has_hold(&keeper));
+    assert_eq!(listed(&keeper), 0);
+}
+
+/// As a region, polled under one waker after the other.
+#[test]
+fn what_was_taken_out_is_in_the_list_again_when_it_is_of_the_kind_again() {
+    let (keeper, thing) = (Pending::new(), Pending::new());
+    for _ in 0..3 {
+        thing.set(Kind::Foreign, true);
+        poll_in(&keeper, &thing);
+        assert!(keeper.has_inside(Question::any(Kind::Foreign)));
+        thing.set(Kind::Foreign, false);
+        assert!(!keeper.has_inside(Question::any(Kind::Foreign)));
+        poll_in(&keeper, &thing);
+    }
+}
+
+#[test]
+fn a_list_does_not_grow_with_what_lives_on_elsewhere() {
+    let [here, there, further] = [(); 3].map(|()| Pending::new());
+    let things: Vec<_> = (0..2000).map(|_| Pending::new()).collect();
+    for (n, thing) in things.iter().enumerate() {
+        let kind = Kind::BOTH[n % 2];
+        thing.set(kind, true);
+        poll_in(&here, thing);
+        poll_in(&there, thing);
+        if let Kind::Hold = kind {
+            // Else it may still count here once what it is in is gone.
+            poll_in(&further, thing);
+        }
+    }
+    for kind in Kind::BOTH {
+        let listed = lock(&here.state).inside[kind as usize].things.len();
+        assert!(listed <= 2 * ROOM, "{listed} are listed");
+    }
+}
+
 /// What is gone through is only the list: what is over may have things inside that have gone elsewhere, and may come back.
 #[test]
 fn what_is_over_stays_while_what_it_has_kept_lives() {
@@ -125,8 +175,27 @@ fn no_two_keepers_ever_have_the_same_place() {
         let place = Pending::new().place();
         assert!(place > ELSEWHERE && seen.insert(place), "{place} has been taken before");
     }
-    let there = std::thread::spawn(|| Pending::new().place()).join().unwrap();
-    assert!(seen.insert(there), "{there} has been taken before");
+    // Several threads, none of which has come to the end of its numbers when the next one begins.
+    for _ in 0..3 {
+        let places = || [(); 3000].map(|()| Pending::new().place());
+        for there in std::thread::spawn(places).join().unwrap() {
+            assert!(seen.insert(there), "{there} has been taken before");
+        }
+    }
+}
+
+/// Between the two it was polled where there is no keeper.
+#[test]
+fn a_hold_counts_again_where_it_was_before_though_it_was_polled_nowhere_for_a_while() {
+    let (first, last, hold) = (Pending::new(), Pending::new(), hold());
+    poll_in(&first, &hold);
+    for _ in 0..2 {
+        hold.polled();
+    }
+    poll_in(&last, &hold);
+    assert!(!has_hold(&first));
+    drop(last);
+    assert!(has_hold(&first));
 }
 
 /// A hold that was in a keeper which is gone is not taken for one that is in the next, wherever in memory that is.
@@ -291,6 +360,78 @@ fn who_waits_is_woken_when_the_keeper_of_a_hold_goes() {
     assert!(waits(&outer, &waker));
     inner.end();
     assert_eq!(woken.get(), 1);
+}
+
+#[test]
+fn who_waits_for_a_hold_is_not_woken_by_what_else_it_is() {
+    let (keeper, hold) = (Pending::new(), hold());
+    hold.set(Kind::Foreign, true);
+    poll_in(&keeper, &hold);
+    let (woken, waker) = counting();
+    assert!(waits(&keeper, &waker));
+    hold.set(Kind::Foreign, false);
+    // As it is said after each poll that ends pending.
+    hold.set(Kind::Hold, true);
+    assert_eq!(woken.get(), 0);
+    hold.set(Kind::Hold, false);
+    assert_eq!(woken.get(), 1);
+}
+
+#[test]
+fn who_waits_is_woken_if_nobody_adopts_a_hold_and_not_if_somebody_has() {
+    let (first, hold) = (Pending::new(), hold());
+    poll_in(&first, &hold);
+    let (woken, waker) = counting();
+    assert!(waits(&first, &waker));
+    let polls = hold.polled();
+    first.adopt(&hold, polls, false);
+    hold.nobodys(polls);
+    assert_eq!(woken.get(), 0, "it is where it was");
+    let (before, _) = (hold.polled(), hold.polled());
+    hold.nobodys(before);
+    assert_eq!(woken.get(), 0, "it was polled again since");
+    poll_in(&first, &hold);
+    let polls = hold.polled();
+    hold.nobodys(polls);
+    assert_eq!(woken.get(), 1);
+}
+
+#[test]
+fn who_begins_to_wait_when_a_hold_has_just_gone_or_ended_is_woken_at_once() {
+    let hold = hold();
+    let (woken, waker) = counting();
+    let question = Question::waiting(Kind::Hold, &waker);
+    hold.wait(question, |_| false);
+    assert_eq!(woken.get(), 1);
+    hold.wait(question, |_| true);
+    assert_eq!(woken.get(), 1);
+    hold.end();
+    assert_eq!(woken.get(), 2);
+    hold.wait(question, |_| true);
+    assert_eq!(woken.get(), 3);
+}
+
+#[test]
+fn a_hold_forgets_those_that_wait_no_more() {
+    let (keeper, hold) = (Pending::new(), hold());
+    poll_in(&keeper, &hold);
+    for _ in 0..100 {
+        assert!(waits(&keeper, &counting().1));
+    }
+    assert_eq!(lock(&hold.state).waiting.len(), 1);
+}
+
+#[test]
+fn what_was_just_polled_is_found_if_it_is_of_the_kind() {
+    let (keeper, hold) = (Pending::new(), hold());
+    poll_in(&keeper, &hold);
+    let is_found = |what: &Arc<Pending>, kind, polls| what.is_or_has(Question::any(kind), polls, false);
+    let polls = hold.polled();
+    assert!(is_found(&hold, Kind::Hold, polls) && !is_found(&hold, Kind::Foreign, polls));
+    assert!(!is_found(&hold, Kind::Hold, polls - 1));
+    keeper.adopt(&hold, polls, false);
+    let polls = keeper.polled();
+    assert!(is_found(&keeper, Kind::Hold, polls) && !is_found(&keeper, Kind::Foreign, polls));
 }
 
 /// A future that two scopes poll by turns, and in which a hold ends in a poll of the other one's: it is pending on, and who waited

@@ -132,15 +132,18 @@ fn an_announcement_goes_with_what_was_noted_since() {
 #[test]
 fn an_announcement_that_is_not_the_last_note_goes_when_its_keeper_is_noted_or_withdraws() {
     for is_noted in [true, false] {
-        let keeper = hold();
+        let (keeper, other) = (hold(), hold());
+        let since = mark();
         announce(OWNER, &keeper);
         note(OTHER, &hold());
+        announce(OTHER, &other);
         if is_noted {
             note(OWNER, &keeper);
         } else {
             withdraw(&keeper);
         }
-        assert_eq!(announced(OWNER), 0);
+        assert_eq!((announced(OWNER), announced(OTHER)), (0, 1));
+        assert_eq!(take(OTHER, since).len(), 1);
     }
 }
 
