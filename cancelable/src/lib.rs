@@ -124,6 +124,7 @@ mod fork;
 mod crew;
 
 mod clock;
+mod meter;
 mod park;
 mod runtime;
 mod timer;

@@ -14,6 +14,7 @@ use super::verdict::{Before, Waits};
 use crate::cause::Cause;
 use crate::context::{Frame, Inside, Mark, ask_hosts, is_noted_since, mark, with_frame};
 use crate::error::Cancelled;
+use crate::meter::{self, Event};
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
 use crate::token::{CancellationToken, Registered};
@@ -223,6 +224,8 @@ impl<F: Future> Guard<F> {
                     return Some(Err(cancelled));
                 }
                 this.stage.start();
+            } else if meter::is_on() {
+                meter::pass(Event::Resume, this.location);
             }
             Some(Ok(!frame.is_quiet() && frame.token().is_cancelled()))
         });
@@ -249,9 +252,14 @@ impl<F: Future> Guard<F> {
                 leave(this.stage);
                 Poll::Ready(Ok(output))
             }
-            Poll::Pending => with_frame(|frame| match frame {
-                Some(frame) => self.pending(frame, &mut before, cx).map(Err),
-                None => Poll::Pending,
+            Poll::Pending => with_frame(|frame| {
+                if meter::is_on() {
+                    meter::pass(Event::Wait, self.location);
+                }
+                match frame {
+                    Some(frame) => self.pending(frame, &mut before, cx).map(Err),
+                    None => Poll::Pending,
+                }
             }),
         }
     }
