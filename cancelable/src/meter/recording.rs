@@ -26,6 +26,11 @@ impl Recording {
         })
     }
 
+    /// Nobody is going to ask for it.
+    pub(crate) fn end(&self) {
+        self.time.end();
+    }
+
     pub(super) fn take_table(&self) -> Table {
         lock(&self.unused).pop().unwrap_or_default()
     }

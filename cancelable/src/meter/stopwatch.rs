@@ -6,7 +6,7 @@
 //! has come since. A stretch in which two have come is measured all the same, at most a tick too long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,21 +31,30 @@ pub(crate) enum Time {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Ticks(AtomicU64);
+pub(crate) struct Ticks {
+    count: AtomicU64,
+    is_over: AtomicBool,
+}
 
 impl Time {
     pub(crate) fn real() -> Self {
         let ticks = Arc::new(Ticks::default());
-        let counted = Arc::downgrade(&ticks);
+        let counted = Arc::clone(&ticks);
         let count = move || {
-            while let Some(ticks) = counted.upgrade() {
-                ticks.0.fetch_add(1, Ordering::Relaxed);
-                drop(ticks);
+            while !counted.is_over.load(Ordering::Relaxed) {
+                counted.count.fetch_add(1, Ordering::Relaxed);
                 thread::sleep(TICK);
             }
         };
         let thread = thread::Builder::new().name("cancelable-ticks".into()).spawn(count);
         Self::Real(thread.is_ok().then_some(ticks))
+    }
+
+    /// Nobody wants to know any more. (Threads that have measured may keep it.)
+    pub(super) fn end(&self) {
+        if let Self::Real(Some(ticks)) = self {
+            ticks.is_over.store(true, Ordering::Relaxed);
+        }
     }
 
     fn now(&self) -> Instant {
@@ -109,7 +118,7 @@ impl Stopwatch {
     #[inline(always)]
     fn now(&self) -> u64 {
         match &self.time {
-            Time::Real(Some(ticks)) => ticks.0.load(Ordering::Relaxed),
+            Time::Real(Some(ticks)) => ticks.count.load(Ordering::Relaxed),
             Time::Real(None) | Time::Hand(_) => 0,
         }
     }
@@ -125,9 +134,63 @@ impl Stopwatch {
         if ticks > 0 || !matches!(self.time, Time::Real(Some(_))) {
             self.looks = LOOKS;
         }
-        self.skips = if self.looks == 0 { SKIPS } else { 0 };
         self.looks = self.looks.saturating_sub(1);
+        self.skips = if self.looks == 0 { SKIPS } else { 0 };
         (self.looked_at, self.has_looked, self.tick) = (now, true, tick);
         lap
+    }
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::{LOOKS, SKIPS, Stopwatch, Ticks, Time};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::thread;
+
+    /// One whose ticks the test counts.
+    fn by(ticks: &Arc<Ticks>) -> Stopwatch {
+        let mut stopwatch = Stopwatch::new(&Time::Real(Some(Arc::clone(ticks))));
+        stopwatch.start();
+        stopwatch
+    }
+
+    #[test]
+    fn in_a_tick_the_first_places_look_and_few_after_them() {
+        let ticks = Arc::<Ticks>::default();
+        let mut stopwatch = by(&ticks);
+        let looks = |stopwatch: &mut Stopwatch, places: u32| (0..places).filter(|_| stopwatch.lap().is_some()).count();
+        // One has looked to begin with.
+        assert_eq!(looks(&mut stopwatch, LOOKS - 1), LOOKS as usize - 1);
+        assert_eq!(looks(&mut stopwatch, SKIPS), 0);
+        assert_eq!(looks(&mut stopwatch, 1 + SKIPS), 1);
+        ticks.count.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(looks(&mut stopwatch, 1), 1);
+        assert_eq!(looks(&mut stopwatch, LOOKS), LOOKS as usize - 1);
+    }
+
+    #[test]
+    fn it_is_a_length_if_the_place_before_has_looked_or_two_ticks_have_come_since() {
+        let ticks = Arc::<Ticks>::default();
+        let mut stopwatch = by(&ticks);
+        let mut is_length = |places: u32, more: u64| {
+            (0..places).for_each(|_| drop(stopwatch.lap()));
+            ticks.count.fetch_add(more, Ordering::Relaxed);
+            stopwatch.lap().map(|lap| lap.is_length)
+        };
+        assert_eq!(is_length(LOOKS - 2, 0), Some(true));
+        assert_eq!(is_length(3, 1), Some(false));
+        assert_eq!(is_length(LOOKS + 3, 2), Some(true));
+    }
+
+    #[test]
+    fn the_thread_that_counts_ends_with_the_recording() {
+        let time = Time::real();
+        time.end();
+        if let Time::Real(Some(ticks)) = &time {
+            while Arc::strong_count(ticks) > 1 {
+                thread::yield_now();
+            }
+        }
     }
 }

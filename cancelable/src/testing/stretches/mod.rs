@@ -22,7 +22,7 @@
 //!
 //! let clock = Clock::new();
 //! let recorder = Recorder::by(&clock);
-//! recorder.sync_scope(|| pack(3, &clock)).unwrap();
+//! recorder.sync_scope(|| pack(4, &clock)).unwrap();
 //!
 //! let report = recorder.report();
 //! report.assert_stretch(Duration::from_millis(500));

@@ -15,7 +15,16 @@ use crate::token::CancellationToken;
 
 /// Measures the time between check points; see [the module](super). Clones are the same recorder.
 #[derive(Clone)]
-pub struct Recorder(Arc<Recording>);
+pub struct Recorder(Arc<Owner>);
+
+/// Of what has been recorded. Threads may keep that longer.
+struct Owner(Arc<Recording>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
 
 impl Recorder {
     /// One that goes by real time.
@@ -23,13 +32,21 @@ impl Recorder {
     /// It has a thread that counts ticks, until it is dropped. If there is none to be had, every place looks at the clock.
     #[must_use]
     pub fn new() -> Self {
-        Self(Recording::new(Time::real()))
+        Self::with(Time::real())
     }
 
     /// One that goes by a hand-driven clock: how far `clock` was moved in a stretch is how long that was.
     #[must_use]
     pub fn by(clock: &Clock) -> Self {
-        Self(Recording::new(Time::Hand(clock.clone())))
+        Self::with(Time::Hand(clock.clone()))
+    }
+
+    fn with(time: Time) -> Self {
+        Self(Arc::new(Owner(Recording::new(time))))
+    }
+
+    fn recording(&self) -> &Arc<Recording> {
+        &self.0.0
     }
 
     /// Measures `future` wherever it is polled, with what it polls in itself. Not the tasks and threads that it starts: see
@@ -80,7 +97,7 @@ impl Recorder {
             never if *never == CancellationToken::never() => never.sync_scope(f),
             _ => context.run(f),
         };
-        meter::record(&self.0, || {
+        meter::record(self.recording(), || {
             let _announced = origin.announce();
             in_frame()
         })
@@ -117,7 +134,7 @@ impl Recorder {
     /// If another recorder measures everywhere.
     #[track_caller]
     pub fn everywhere(&self) -> Everywhere {
-        match meter::Everywhere::begin(&self.0) {
+        match meter::Everywhere::begin(self.recording()) {
             Some(everywhere) => Everywhere(everywhere),
             None => panic!("another `Recorder` measures everywhere; drop what its `everywhere()` returned first"),
         }
@@ -126,7 +143,7 @@ impl Recorder {
     /// What has been measured so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        Report::of(&self.0.sums())
+        Report::of(&self.recording().sums())
     }
 }
 
@@ -163,7 +180,7 @@ impl<F: Future> Future for Recorded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        meter::record(&this.recorder.0, || this.future.poll(cx))
+        meter::record(this.recorder.recording(), || this.future.poll(cx))
     }
 }
 

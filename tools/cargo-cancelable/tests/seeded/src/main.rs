@@ -108,13 +108,16 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    /// A search among texts of twelve megabytes, measured.
+    /// A search among texts of four megabytes, measured.
     fn measured() -> Report {
         let index = Arc::<Index>::default();
-        for n in 0..3_000 {
+        for n in 0..1_000 {
             index.add_text(&format!("{n} {}", "lorem ipsum ".repeat(330))).unwrap();
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         let recorder = Recorder::new();
         let measuring = recorder.everywhere();
         let searched = Scope::new().run(async { search(&index, "dolor sit".to_owned()).await });
@@ -129,7 +132,10 @@ mod tests {
         let lines = || include_str!("main.rs").lines().zip(1..);
         let (_, call) = lines().find(|(line, _)| line.ends_with("//~ stretches")).unwrap();
         // The two words are two iterations: from the first to the second lies one call, and little else.
-        let (_, iteration) = lines().filter(|(line, _)| line.contains("for word in words")).find(|&(_, at)| at + 2 == call).unwrap();
+        let (_, iteration) = lines()
+            .filter(|(line, _)| line.contains("for word in words"))
+            .find(|&(_, at)| at + 2 == call)
+            .unwrap();
         let stretch = report
             .stretches()
             .iter()
