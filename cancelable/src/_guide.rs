@@ -15,6 +15,7 @@
 //! - [Loops](loops): where a loop is checked, and what a check costs
 //! - [With other attributes](other_attributes): which attribute comes first
 //! - [Testing](testing): cancel at every check point, and clocks that tests move
+//! - [Stretches](stretches): the time between check points, measured: which one is missing
 //! - [Performance](performance): all measurements, with machine, date and method
 //! - [How it works](how_it_works): the design; and two pages for those who change it, [the token's protocol](token_protocol) and
 //!   [the scope's](scope_protocol)
@@ -51,6 +52,7 @@ pages! {
     loops: "loops",
     other_attributes: "other-attributes",
     testing: "testing",
+    stretches: "stretches",
     performance: "performance",
     how_it_works: "how-it-works",
     limits: "limits",

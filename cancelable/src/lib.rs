@@ -125,6 +125,7 @@ mod fork;
 mod crew;
 
 mod clock;
+mod meter;
 mod park;
 mod runtime;
 mod timer;

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::clock;
 use crate::fork::{self, Hook, Layer};
+use crate::meter;
 use crate::primitive::{Mutex, MutexGuard, lock};
 
 /// Wakes a thread, and remembers it: the future may itself park the thread while it is polled (a lock or a channel that
@@ -104,6 +105,7 @@ pub(crate) fn block_on_until<F: Future>(future: F, look_at: impl Fn() -> Option<
             continue;
         }
         let _listed = List::add();
+        let _waiting = meter::waiting();
         while !unpark.is_woken.swap(false, Ordering::Acquire) {
             let Some(at) = look_at() else {
                 thread::park();

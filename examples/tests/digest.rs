@@ -813,3 +813,36 @@ fn a_plain_thread_stops_every_worker() {
         expected
     );
 }
+
+// Stretches -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn stretches_are_shown_after_the_lines_and_drawn() {
+    let tree = Tree::new().file("a", "a").file("b", vec![0; 1 << 20]).folder("out");
+    let plain = tree.run(["a", "b"]);
+    let run = tree.run(["--stretches", "a", "b"]);
+    assert_eq!((run.code, &run.stdout), (Some(0), &plain.stdout));
+    assert!(run.stderr.trim_start().starts_with("longest "), "{}", run.stderr);
+    // The worker looks after each of the sixteen blocks of `b`, and after the only one of `a`; and the walk is measured, too.
+    for file in ["src/digest/hash.rs:", "src/digest/walk.rs:"] {
+        assert!(run.stderr.contains(file), "{}", run.stderr);
+    }
+    let turns: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.matches("hash.rs:").count() == 2)
+        .collect();
+    assert!(
+        turns.iter().any(|line| line.split_whitespace().nth(2) == Some("17")),
+        "{turns:#?}"
+    );
+
+    let run = tree.run(["--stretches=out/digest.svg", "a", "b"]);
+    assert_eq!((run.code, &run.stdout), (Some(0), &plain.stdout));
+    let svg = fs::read_to_string(tree.path().join("out/digest.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("hash.rs"), "{svg}");
+
+    let run = tree.run(["--stretches=nowhere/digest.svg", "a"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("\"nowhere/digest.svg\": "), "{}", run.stderr);
+}

@@ -128,6 +128,14 @@ const QUESTIONS: [&str; 7] = [
     "wait_timeout",
 ];
 
+/// What else looks, and says so by an error, or by ending.
+const LOOKING: [&str; 4] = [
+    "blocking_sleep",
+    "check_unwinding",
+    "take_until_cancelled",
+    "until_cancelled",
+];
+
 pub(super) fn name_of(func: &Expr) -> Option<String> {
     match func {
         Expr::Path(path) => last(&path.path),
@@ -142,7 +150,7 @@ pub(super) fn last(path: &syn::Path) -> Option<String> {
 pub(crate) fn asks(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|tree| match tree {
         TokenTree::Group(group) => asks(group.stream()),
-        TokenTree::Ident(word) => QUESTIONS.iter().chain(&OURS).any(|name| word == name),
+        TokenTree::Ident(word) => QUESTIONS.iter().chain(&LOOKING).chain(&OURS).any(|name| word == name),
         _ => false,
     })
 }

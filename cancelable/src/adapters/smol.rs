@@ -82,6 +82,7 @@ where
 /// assert!(worker.await.is_err());
 /// # });
 /// ```
+#[track_caller]
 pub fn spawn_blocking<F, R>(f: F) -> Task<R>
 where
     F: FnOnce() -> R + Send + 'static,

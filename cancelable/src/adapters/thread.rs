@@ -103,6 +103,7 @@ use crate::token::CancellationToken;
 /// token.cancel();
 /// assert!(worker.join().unwrap().is_err());
 /// ```
+#[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -169,6 +170,7 @@ impl Builder {
     /// # Panics
     ///
     /// If the name has a null byte in it.
+    #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,

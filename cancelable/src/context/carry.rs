@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::current::current;
 use super::slot::{self, About, Frame, Outside};
+use crate::meter::Origin;
 use crate::path::ScopePath;
 use crate::runtime::Task;
 use crate::token::CancellationToken;
@@ -189,15 +190,23 @@ impl fmt::Debug for Context {
 ///     assert_eq!(elsewhere.join().unwrap(), token);
 /// });
 /// ```
+#[track_caller]
 pub fn propagate<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
-    let context = Context::current();
-    move || context.run(f)
+    let (context, origin) = (Context::current(), Origin::caller());
+    move || {
+        let _announced = origin.announce();
+        context.run(f)
+    }
 }
 
 /// The same, for a thread or a job whose panics do not come back to the code round it.
+#[track_caller]
 pub(crate) fn propagate_apart<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
-    let context = Context::current().apart();
-    move || context.run(f)
+    let (context, origin) = (Context::current().apart(), Origin::caller());
+    move || {
+        let _announced = origin.announce();
+        context.run(f)
+    }
 }
 
 /// As [`propagate`], for a closure that is called many times, with an argument, by many threads at once perhaps: one that
@@ -223,9 +232,13 @@ pub(crate) fn propagate_apart<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
 /// ```
 ///
 /// (rayon's `try_…` methods start nothing new once an item has failed.)
+#[track_caller]
 pub fn propagate_fn<A, R>(f: impl Fn(A) -> R) -> impl Fn(A) -> R {
-    let context = Context::current();
-    move |argument| context.run(|| f(argument))
+    let (context, origin) = (Context::current(), Origin::caller());
+    move |argument| {
+        let _announced = origin.announce();
+        context.run(|| f(argument))
+    }
 }
 
 impl CancellationToken {

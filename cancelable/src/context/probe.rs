@@ -1,7 +1,8 @@
-//! Where tests look in: an observer that is shown the check points of this thread. Feature `testing`; without it, nothing.
+//! Where tests look in: an observer that is shown the check points of this thread, and what measures the time between them (`meter`).
+//! Feature `testing`; without it, nothing.
 
 #[cfg(feature = "testing")]
-pub(crate) use watched::{Observer, check_point, is_watched, noticed, watch};
+pub(crate) use watched::{Observer, check_point, is_observed, is_watched, noticed, watch};
 
 #[cfg(feature = "testing")]
 mod watched {
@@ -9,6 +10,8 @@ mod watched {
     use std::mem;
     use std::panic::Location;
     use std::sync::Arc;
+
+    use crate::meter;
 
     /// Somebody who wants to see check points.
     pub(crate) trait Observer: Send + Sync {
@@ -43,8 +46,15 @@ mod watched {
         f()
     }
 
+    /// Are all check points to look closer?
     #[inline(always)]
     pub(crate) fn is_watched() -> bool {
+        is_observed() || meter::is_on()
+    }
+
+    /// Is there an observer?
+    #[inline(always)]
+    pub(crate) fn is_observed() -> bool {
         IS_WATCHED.get()
     }
 
@@ -109,7 +119,7 @@ mod watched {
 }
 
 #[cfg(not(feature = "testing"))]
-pub(crate) use unwatched::{check_point, is_watched, noticed};
+pub(crate) use unwatched::{check_point, is_observed, is_watched, noticed};
 
 #[cfg(not(feature = "testing"))]
 mod unwatched {
@@ -117,6 +127,11 @@ mod unwatched {
 
     #[inline(always)]
     pub(crate) const fn is_watched() -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_observed() -> bool {
         false
     }
 

@@ -20,6 +20,7 @@ use super::probe;
 use crate::cause::Cause;
 use crate::clock::Glance;
 use crate::error::Cancelled;
+use crate::meter::{self, Event};
 use crate::path::Path;
 use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
@@ -310,12 +311,18 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn enter_and_keep<R>(&self, f: impl FnOnce() -> R) -> (R, Polled) {
         /// Puts the outer frame back, whichever way `f` ends.
-        struct Leave<'f, 'a>(&'f Frame<'a>);
+        struct Leave<'f, 'a> {
+            frame: &'f Frame<'a>,
+            is_measured: bool,
+        }
 
         impl Drop for Leave<'_, '_> {
             #[inline]
             fn drop(&mut self) {
-                self.0.leave();
+                self.frame.leave();
+                if self.is_measured {
+                    meter::leave();
+                }
             }
         }
 
@@ -330,7 +337,10 @@ impl<'a> Frame<'a> {
             owner: self.owner(),
             since: mark(),
         };
-        let leave = Leave(self);
+        let leave = Leave {
+            frame: self,
+            is_measured: meter::enter(|| self.is_apart()),
+        };
         let result = f();
         drop(leave);
         (result, polled)
@@ -341,6 +351,11 @@ impl<'a> Frame<'a> {
     fn enter_in_branch(&self) {
         notes::count();
         self.count_awaits();
+    }
+
+    /// Is it a poll of its own, and no part of one outside?
+    fn is_apart(&self) -> bool {
+        self.waker.is_some() && self.outer().is_none_or(|outer| outer.waker.is_none())
     }
 
     /// Of notes.
@@ -710,7 +725,13 @@ impl<'a> Frame<'a> {
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
-        if probe::is_watched() && self.is_ours() && !self.token().is_marked() {
+        if meter::is_on() && self.is_ours() {
+            meter::pass(Event::Point, location);
+            if self.has_quiet_token() && !probe::is_observed() {
+                return false;
+            }
+        }
+        if probe::is_observed() && self.is_ours() && !self.token().is_marked() {
             probe::check_point(location);
         }
         let cancelled = self.is_cancelled() && self.is_ours() && !self.is_spared();

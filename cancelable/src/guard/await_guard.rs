@@ -15,6 +15,7 @@ use crate::cause::Cause;
 use crate::check_point::CheckPoint;
 use crate::context::{Frame, Inside, Mark, ask_hosts, beat, is_noted_since, is_silent_since, mark, with_frame};
 use crate::error::Cancelled;
+use crate::meter::{self, Event};
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
 use crate::token::{CancellationToken, Registered};
@@ -234,11 +235,14 @@ impl<F: Future> Guard<F> {
         };
         let is_cancelled = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
-            if this.stage.is_fresh() {
+            let is_fresh = this.stage.is_fresh();
+            if is_fresh {
                 beat();
+            } else if meter::is_on() {
+                meter::pass(Event::Resume, this.location);
             }
             // What comes of a loser goes to nobody: what it takes would be lost.
-            if this.stage.is_fresh() || may_be_plain && frame.has_lost() {
+            if is_fresh || may_be_plain && frame.has_lost() {
                 if let Some(cancelled) = frame.notice(this.location) {
                     return Some(Err(cancelled.at(CheckPoint::Await)));
                 }
@@ -276,6 +280,9 @@ impl<F: Future> Guard<F> {
                 Poll::Ready(Ok(output))
             }
             Poll::Pending => with_frame(|frame| {
+                if meter::is_on() {
+                    meter::pass(Event::Wait, self.location);
+                }
                 let is_plain = may_be_plain && is_plain_since(mark, frame);
                 let stage = self.as_mut().project().stage;
                 match stage.get() {

@@ -7,6 +7,7 @@ use super::behaviour::{abandon_token, end_token};
 use super::token_origin::{TokenOnDemand, TokenOrigin, outlook};
 use crate::clock::Glance;
 use crate::context::{About, Frame, Host, Outlook, ask_hosts, probe, with_frame_of};
+use crate::meter::Origin;
 use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.) And its outlook.
@@ -56,6 +57,7 @@ pub(super) fn enter_sync<R>(
     }
 
     ask_hosts();
+    let _announced = Origin::at(location).announce();
     let glance = origin.begin();
     let task = Task::current();
     with_frame_of(task, |outer| {

@@ -23,6 +23,7 @@ use crate::context::{Frame, LateSlot, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
+use crate::meter::Origin;
 use crate::pending::{Kind, got_out};
 use crate::reason::CancelReason;
 use crate::runtime::Task;
@@ -281,6 +282,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         end: impl FnOnce(Result<F::Output, Cancelled>) -> R,
     ) -> Poll<R> {
         let live = self.state.live();
+        let _announced = Origin::at(live.behaviour.location).announce();
         let poll = if !live.is_begun {
             self.as_mut().first_poll(cx, end)
         } else if live.is_unmade {

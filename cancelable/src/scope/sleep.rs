@@ -14,6 +14,7 @@ use crate::context::{check, current, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::{Guard, guard};
+use crate::meter::{self, Event};
 use crate::park::block_on;
 
 /// Sleeps for `d`, or until the ambient token is cancelled. On any runtime, or none: the library's timer thread wakes the
@@ -207,6 +208,9 @@ pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
         return sleep_by_hand(d);
     }
     let location = Location::caller();
+    if meter::is_on() {
+        meter::pass(Event::Point, location);
+    }
     if !current().wait_timeout(d) {
         return Ok(());
     }

@@ -9,6 +9,7 @@
 //! - [`assert_cancelled_within`] checks that a future that waits is woken by a cancel and is done soon.
 //! - [`Clock`] is a clock that you move; time in an injected run passes by itself, as fast as it can.
 //! - [`CountingWaker`] counts wake-ups.
+//! - [`stretches`] measures how long code runs from one check point to the next, and so finds those that are not there.
 //!
 //! ```should_panic
 //! use cancelable::{Cancelled, check, guard, testing};
@@ -38,6 +39,7 @@ mod moment;
 mod plan;
 mod prompt;
 mod run;
+pub mod stretches;
 mod waker;
 
 pub use crate::clock::hand::{Clock, InClock};

@@ -12,6 +12,7 @@ use futures_core::future::FusedFuture;
 
 use super::handle::CancellationToken;
 use super::registered::Registered;
+use crate::meter;
 use crate::primitive::{AtomicBool, Ordering, Thread, current_thread, park, park_timeout};
 
 pin_project_lite::pin_project! {
@@ -192,6 +193,7 @@ impl CancellationToken {
         }
         #[cfg(not(cancelable_loom))]
         let _listed = crate::park::List::add();
+        let _waiting = meter::waiting();
         while !parker.woken.load(Ordering::Acquire) {
             // A deadline that no thread watches does not unpark this one.
             let look_at = self.look_at();

@@ -1,4 +1,4 @@
-//! `cargo run --release -p examples --bin digest -- [--timeout 10s] [--jobs N] [PATH…]`
+//! `cargo run --release -p examples --bin digest -- [--timeout 10s] [--jobs N] [--stretches] [PATH…]`
 //!
 //! The SHA-256 of every file below some folders, as `sha256sum` prints it; see `--help`. The work is in
 //! [`examples::digest`]. Here is the scope that all of it runs in, and what may cancel that scope: the clock, signals,
@@ -10,6 +10,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use cancelable::testing::stretches::Recorder;
 use cancelable::{CancelReason, Cancelled, Source, any, cancelable, signal};
 use clap::Parser as _;
 use examples::digest::cli::Args;
@@ -27,8 +28,24 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let recorder = args.stretches.is_some().then(Recorder::new);
+    let measuring = recorder.as_ref().map(Recorder::everywhere);
     let result = runtime.block_on(digest(&args, &report));
-    let code = end(&args, &report, result);
+    drop(measuring);
+    let mut code = end(&args, &report, result);
+    if let Some(recorder) = recorder {
+        let stretches = recorder.report();
+        report.say(&stretches);
+        let drawn = args
+            .stretches
+            .iter()
+            .flatten()
+            .map(|path| (path, stretches.write_svg(path)));
+        for (path, error) in drawn.filter_map(|(path, drawn)| Some((path, drawn.err()?))) {
+            report.complain(path, &error);
+            code = ExitCode::FAILURE;
+        }
+    }
     // Not by dropping it, since that would wait for a folder that the disk does not answer for.
     runtime.shutdown_background();
     code

@@ -36,6 +36,11 @@ pub struct Args {
     #[arg(short, long)]
     pub verbose: bool,
 
+    /// At the end, show how long the program ran from one check point to the next, on standard error; with =FILE.svg, draw it, too
+    #[arg(long, value_name = "FILE.svg", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "an option with a value that may be left out")]
+    pub stretches: Option<Option<PathBuf>>,
+
     /// The files and folders to hash
     #[arg(value_name = "PATH", default_value = ".", value_parser = PathBufValueParser::new().try_map(path))]
     pub paths: Vec<PathBuf>,

@@ -105,6 +105,7 @@ impl fmt::Debug for Scope<'_, '_> {
 /// token.sync_scope(|| rayon::spawn(move || sender.send(current()).unwrap()));
 /// assert_eq!(receiver.recv().unwrap(), token);
 /// ```
+#[track_caller]
 pub fn spawn(f: impl FnOnce() + Send + 'static) {
     ::rayon::spawn(propagate_apart(f));
 }

@@ -10,6 +10,7 @@ use super::seats::Seat;
 use crate::check_point::CheckPoint;
 use crate::context::{About, Frame, with_frame};
 use crate::error::Cancelled;
+use crate::meter::Origin;
 use crate::primitive::Arc;
 use crate::runtime;
 use crate::scope::behaviour::{Behaviour, abandon_token, end_token};
@@ -185,6 +186,7 @@ impl<F: FnOnce() -> T, T> BlockingTask<F, T> {
         let Self { f, member } = self;
         let (token, about) = (&member.answer.token, member.about());
         let location = member.answer.info.spawned_at;
+        let _announced = Origin::at(location).announce();
         let result = catch_unwind(AssertUnwindSafe(|| {
             let frame = Frame::new(token, &about, None).of(runtime::Task::current());
             // Like any scope it does not start under a cancelled parent; what it has is then dropped in here.

@@ -9,9 +9,20 @@ use cancelable_syntax::reading;
 use proc_macro2::Span;
 use quote::ToTokens as _;
 use std::collections::HashSet;
+use std::ops::Range;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{Expr, Item, Local};
+
+/// What runs in the scope, though elsewhere. (What else runs elsewhere is `bare-spawn`'s, or nobody knows.)
+const CARRYING: [&str; 6] = [
+    "cancelable::rayon::spawn",
+    "cancelable::smol::spawn",
+    "cancelable::smol::spawn_blocking",
+    "cancelable::thread::spawn",
+    "cancelable::tokio::spawn",
+    "cancelable::tokio::spawn_blocking",
+];
 
 /// Blocks that a variable of the function keeps.
 #[derive(Default)]
@@ -34,9 +45,25 @@ pub(super) fn check(body: &mut Body<'_>) {
     let mut found: Vec<(Span, String)> = Vec::new();
     let mut kept = Kept::default();
     kept.visit_block(body.function().block);
+    // What is handed to the library's own functions, which take the scope along.
+    let mut carried: Vec<Range<usize>> = Vec::new();
     body.walk(&mut |node, place| {
-        if place.ground != Ground::Covered || place.is_shielded || place.is_finishing || place.is_elsewhere {
+        if place.ground != Ground::Covered || place.is_shielded || place.is_finishing {
             return;
+        }
+        if let Node::Expr(Expr::Call(call)) = node {
+            if matches!(&*call.func, Expr::Path(path) if CARRYING.contains(&body.meaning(&path.path).as_str())) {
+                carried.push(call.paren_token.span.join().byte_range());
+            }
+        }
+        if place.is_elsewhere {
+            let is_carried = |expr: &Expr| {
+                let start = expr.span().byte_range().start;
+                carried.iter().any(|range| range.contains(&start))
+            };
+            if !matches!(node, Node::LeftAlone(expr) if is_carried(expr)) {
+                return;
+            }
         }
         let (waits, place_name, remedy) = match node {
             Node::LeftAlone(expr) => {

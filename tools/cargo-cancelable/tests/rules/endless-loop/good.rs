@@ -1,20 +1,20 @@
 use cancelable::{Cancelled, cancelable};
 
 #[cancelable]
-async fn serve(jobs: Jobs) -> Result<(), Cancelled> {
+async fn serve(jobs: Jobs, pool: Pool) -> Result<(), Cancelled> {
     cancelable::tokio::spawn(async move {
         loop {
             cancelable::guard(jobs.take()).await?;
         }
     });
-    cancelable::thread::spawn(|| {
+    pool.spawn(|| {
         loop {
             if !step() {
                 break;
             }
         }
     });
-    cancelable::thread::spawn(move || -> Option<()> {
+    pool.spawn(move || -> Option<()> {
         loop {
             jobs.recv().ok()?;
         }

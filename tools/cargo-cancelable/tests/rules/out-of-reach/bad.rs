@@ -26,5 +26,16 @@ async fn index(pages: Vec<Page>) -> Result<usize, Cancelled> {
         }
     };
     join(later, all, stream).await;
+    // They have the scope, and nobody in there looks.
+    cancelable::thread::spawn(move || {
+        for page in pages { //~
+            page.hash();
+        }
+    });
+    cancelable::tokio::spawn(async move {
+        while let Some(page) = queue.recv().await { //~
+            page.store().await;
+        }
+    });
     Ok(words)
 }

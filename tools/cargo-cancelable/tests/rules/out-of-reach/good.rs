@@ -43,6 +43,15 @@ async fn index(pages: Vec<Page>, pool: Pool) -> Result<usize, Cancelled> {
             page.fetch().await;
         }
     });
+    // The library's, and it asks.
+    cancelable::tokio::spawn_blocking(move || {
+        for page in pages {
+            cancelable::check()?;
+            page.hash();
+        }
+        Ok(())
+    });
+    cancelable::tokio::spawn(async move { store(page).await });
     // Short.
     let table = (|| {
         for i in 0..16 {

@@ -98,3 +98,50 @@ impl Index {
         Ok(near)
     }
 }
+
+/// The tenth.
+#[cfg(test)]
+mod tests {
+    use super::{Index, search};
+    use cancelable::Scope;
+    use cancelable::testing::stretches::{Recorder, Report};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// A search among texts of four megabytes, measured.
+    fn measured() -> Report {
+        let index = Arc::<Index>::default();
+        for n in 0..1_000 {
+            index.add_text(&format!("{n} {}", "lorem ipsum ".repeat(330))).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let recorder = Recorder::new();
+        let measuring = recorder.everywhere();
+        let searched = Scope::new().run(async { search(&index, "dolor sit".to_owned()).await });
+        assert_eq!(runtime.block_on(searched).unwrap(), "\n\n");
+        drop(measuring);
+        recorder.report()
+    }
+
+    #[test]
+    fn the_longest_stretches_lead_to_the_loop_behind_the_trait_object() {
+        let report = measured();
+        let lines = || include_str!("main.rs").lines().zip(1..);
+        let (_, call) = lines().find(|(line, _)| line.ends_with("//~ stretches")).unwrap();
+        // The two words are two iterations: from the first to the second lies one call, and little else.
+        let (_, iteration) = lines()
+            .filter(|(line, _)| line.contains("for word in words"))
+            .find(|&(_, at)| at + 2 == call)
+            .unwrap();
+        let stretch = report
+            .stretches()
+            .iter()
+            .find(|stretch| (stretch.from().line(), stretch.to().line()) == (iteration, iteration))
+            .unwrap_or_else(|| panic!("{report}"));
+        assert_eq!(stretch.count(), 1);
+        assert!(stretch.max() >= Duration::from_millis(1), "{report}");
+    }
+}
