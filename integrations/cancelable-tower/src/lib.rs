@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+// Its program needs the features.
+#![cfg_attr(any(not(doctest), all(feature = "axum", feature = "hyper")), doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -76,6 +76,8 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Serve<L, S> {
     }
 }
 
+type OnDrain = dyn FnOnce(&CancelReason) + Send;
+
 /// A server that is about to serve; made by [`serve()`].
 #[must_use = "it does not serve before `until`"]
 pub struct Serve<L, S, F = CancellationToken> {
@@ -85,7 +87,7 @@ pub struct Serve<L, S, F = CancellationToken> {
     run_for: Duration,
     grace: Duration,
     force: F,
-    on_drain: Option<Box<dyn FnOnce(&CancelReason) + Send>>,
+    on_drain: Option<Box<OnDrain>>,
 }
 
 impl<L, S, F> fmt::Debug for Serve<L, S, F> {

@@ -97,7 +97,7 @@ impl<D> Slot<D> {
 
     /// How much is to come, beyond what has been taken.
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.state().hint.clone()
+        self.state().hint
     }
 }
 
@@ -112,7 +112,7 @@ impl<D: bytes::Buf> Slot<D> {
         let (hint, is_end) = (body.size_hint(), body.is_end_stream());
         {
             let mut state = self.state();
-            state.hint = hint.clone();
+            state.hint = hint;
             state.head = Some(Head { parts, hint });
         }
         if is_unread || is_end {
