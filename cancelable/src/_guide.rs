@@ -6,7 +6,8 @@
 //! - [Cancel safety](cancel_safety): what an await loses when it is cut, operation by operation
 //! - [Timeouts and deadlines](timeouts): limits of a function, a block, a request
 //! - [Ctrl-C, SIGTERM and draining](signals): stop, drain, and the exit code
-//! - [HTTP services](services): a scope per request: disconnect, timeout, shutdown, with axum
+//! - [HTTP services](services): a scope per request: disconnect, timeout, shutdown, with axum; by hand, to see how it works. For a
+//!   service take the crate `cancelable-tower`, in `integrations/` of the repository, whose page is `docs/http.md` there
 //! - [Blocking work, threads, rayon](blocking): code that does not await
 //! - [Tasks and groups](groups): start several things, and stop all of them with the first error
 //! - [Errors](errors): `?` into anyhow, thiserror, `io::Error`, axum's tuples

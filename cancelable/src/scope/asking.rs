@@ -139,7 +139,7 @@ impl<A> AskingScope<A> {
     /// As there.
     #[track_caller]
     pub fn run_sync<T: FromCancelled>(self, f: impl FnOnce() -> T) -> T {
-        let location = Location::caller();
+        let location = self.scope.location.unwrap_or(Location::caller());
         self.enter(location, unless_cancelled(location, |_| f()))
     }
 
@@ -150,14 +150,15 @@ impl<A> AskingScope<A> {
     /// As there.
     #[track_caller]
     pub fn run_sync_with<T: FromCancelled>(self, f: impl FnOnce(&CancellationToken) -> T) -> T {
-        let location = Location::caller();
+        let location = self.scope.location.unwrap_or(Location::caller());
         self.enter(location, unless_cancelled(location, |frame| f(frame.token())))
     }
 
     /// As [`Scope::run_anyway_sync`].
     #[track_caller]
     pub fn run_anyway_sync<T>(self, f: impl FnOnce() -> T) -> T {
-        self.enter(Location::caller(), |_, _| f())
+        let location = self.scope.location.unwrap_or(Location::caller());
+        self.enter(location, |_, _| f())
     }
 
     pub(crate) fn options(&self) -> &Scope {

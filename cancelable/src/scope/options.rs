@@ -82,6 +82,8 @@ use crate::token::CancellationToken;
 pub struct Scope {
     pub(in crate::scope) plan: Plan,
     pub(in crate::scope) about: About,
+    /// The line it is said to be at, if that is another than the one that runs it.
+    pub(in crate::scope) location: Option<&'static Location<'static>>,
 }
 
 impl Scope {
@@ -91,6 +93,7 @@ impl Scope {
         Self {
             plan: Plan::default(),
             about: About::default(),
+            location: None,
         }
     }
 
@@ -237,6 +240,45 @@ impl Scope {
     /// Names the scope, for error messages.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.about.name = Some(name.into());
+        self
+    }
+
+    /// Says that the scope is at this line, wherever it is built and run: that is the line which asked for its timeout or deadline,
+    /// the one where it began, and the one that noticed if it is the scope itself that notices.
+    ///
+    /// For code that opens scopes for others, such as middleware: the line of interest is that of the program, which set the limit.
+    /// Comes after the [timeout](Self::timeout) and the [deadline](Self::deadline) that it is to hold for.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Scope, check};
+    /// use std::{panic::Location, time::Duration};
+    ///
+    /// struct Limit(Duration, &'static Location<'static>);
+    ///
+    /// impl Limit {
+    ///     #[track_caller]
+    ///     fn new(limit: Duration) -> Self {
+    ///         Self(limit, Location::caller())
+    ///     }
+    ///
+    ///     fn run(&self, job: impl FnOnce() -> Result<(), Cancelled>) -> Result<(), Cancelled> {
+    ///         Scope::new().timeout(self.0).located_at(self.1).run_sync(job)
+    ///     }
+    /// }
+    ///
+    /// let limit = Limit::new(Duration::ZERO);
+    /// let cancelled = limit.run(|| check()).unwrap_err();
+    /// assert_eq!(cancelled.reason().location(), limit.1);
+    /// assert_eq!(cancelled.observed_at(), limit.1);
+    /// ```
+    pub fn located_at(mut self, location: &'static Location<'static>) -> Self {
+        self.location = Some(location);
+        if let Some((_, set_at)) = &mut self.plan.timeout {
+            *set_at = location;
+        }
+        if let Some((_, set_at)) = &mut self.plan.deadline {
+            *set_at = location;
+        }
         self
     }
 

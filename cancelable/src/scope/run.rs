@@ -37,7 +37,7 @@ impl<F, O> Run<F, O> {
             shields: false,
             is_branch: false,
             about: scope.about,
-            location,
+            location: scope.location.unwrap_or(location),
         };
         Self {
             region: Region::new(scope.plan, behaviour, body),
@@ -272,6 +272,7 @@ impl Scope {
         location: &'static Location<'static>,
         f: impl FnOnce(&Frame<'_>) -> T,
     ) -> T {
+        let location = self.location.unwrap_or(location);
         self.enter_sync_at(location, None, unless_cancelled(location, f))
     }
 
@@ -298,7 +299,8 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn run_anyway_sync<R>(self, f: impl FnOnce() -> R) -> R {
-        self.enter_sync_at(Location::caller(), None, |_, _| f())
+        let location = self.location.unwrap_or(Location::caller());
+        self.enter_sync_at(location, None, |_, _| f())
     }
 
     /// Check points inside ask `host`.

@@ -1,7 +1,7 @@
 //! `cargo run -p service -- [--listen ADDRESS] [--timeout TIME] [--drain TIME]`
 //!
 //! An HTTP service whose work ends when nobody wants it any more: its client has gone, its time is up, or the service
-//! shuts down. Each request has a scope of its own, opened by [`scoped`]; handlers and their workers only listen to it.
+//! shuts down. Each request has a scope of its own, opened by a [`CancelLayer`]; handlers and their workers only listen to it.
 
 #![forbid(unsafe_code)]
 
@@ -11,18 +11,16 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{MatchedPath, Path, Request, State};
+use axum::extract::{MatchedPath, Path, Request};
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Router, serve};
 use cancelable::signal::{self, Signals};
-use cancelable::{
-    CancelReason, CancellationToken, Cancelled, ParseDurationError, ReasonKind, Source as _, cancel_scope, cancelable,
-    parse_duration,
-};
+use cancelable::{Cancelled, ParseDurationError, cancelable, parse_duration};
+use cancelable_tower::{CancelLayer, CancelledResponse, Drained, serve};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -67,8 +65,14 @@ fn main() -> ExitCode {
     // cancel can reach.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match end {
-        Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(reason)) => reason.exit_code().into(),
+        Ok(drained) => {
+            eprintln!("{drained}");
+            if drained.is_clean() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
         Err(error) => fail(&error),
     }
 }
@@ -78,36 +82,24 @@ fn fail(error: &io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Serves until a signal comes, and then drains. If requests had to be cancelled, says why they were.
-async fn run(args: &Args) -> io::Result<Option<CancelReason>> {
-    let app = App {
-        requests: CancellationToken::new(),
-        timeout: args.timeout,
-    };
+/// Serves until a signal comes, and then drains.
+async fn run(args: &Args) -> io::Result<Drained> {
     let signals = signals()?;
-    let stopping = CancellationToken::new();
-    let serving = async {
-        let listener = TcpListener::bind(args.listen).await?;
-        println!("listening on http://{}", listener.local_addr()?);
-        let stop = stopping.clone().cancelled_owned();
-        serve(listener, router(&app)).with_graceful_shutdown(stop).await
-    };
-    let shutdown = async {
-        let reason = signals.fired().await;
-        eprintln!("{reason}; no new requests, {:?} for those that run", args.drain);
-        stopping.cancel_with(reason);
-        tokio::time::sleep(args.drain).await;
-        app.requests.cancel_with(CancelReason::shutdown());
-        // They answer within moments. A connection on which no request has come yet gets no answer.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    };
-    tokio::select! {
-        // It hears signals from its first poll on, so that comes before the first client does.
-        biased;
-        () = shutdown => {}
-        served = serving => served?,
-    }
-    Ok(app.requests.reason())
+    let layer = CancelLayer::new()
+        .timeout(args.timeout)
+        .on_end(|end| eprintln!("{end}"));
+    let requests = layer.all().clone();
+    let listener = TcpListener::bind(args.listen).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let drain = args.drain;
+    let drained = serve(listener, router(layer))
+        .requests(&requests)
+        .run_for(drain)
+        .on_drain(move |reason| eprintln!("{reason}; no new requests, {drain:?} for those that run"))
+        .force(signals.clone())
+        .until(signals)
+        .await;
+    Ok(drained)
 }
 
 #[cfg(unix)]
@@ -120,35 +112,19 @@ fn signals() -> io::Result<Signals> {
     Ok(signal::ctrl_c())
 }
 
-/// What all requests share.
-#[derive(Clone)]
-struct App {
-    /// The parent of their scopes.
-    requests: CancellationToken,
-    timeout: Option<Duration>,
-}
-
-fn router(app: &App) -> Router {
+fn router(layer: CancelLayer) -> Router {
     Router::new()
         .route("/primes/{below}", get(primes))
         .route("/size", post(size))
         .route("/blocking/{time}", get(blocking))
-        .route_layer(middleware::from_fn_with_state(app.clone(), scoped))
+        .route_layer(middleware::map_request(begun))
+        // The only place that opens scopes.
+        .route_layer(layer)
 }
 
-/// Opens the scope of a request. When the client goes, axum drops this future, and the scope with it, which cancels it.
-async fn scoped(State(app): State<App>, route: MatchedPath, request: Request, next: Next) -> Response {
-    let name = format!("{} {}", request.method(), route.as_str());
-    eprintln!("{name}: begun");
-    let answer = cancel_scope!(
-        name = name.clone(),
-        timeout = app.timeout,
-        parent = &app.requests,
-        async { Ok::<_, Error>(next.run(request).await) }
-    );
-    let answer = answer.await.into_response();
-    eprintln!("{name}: {}", answer.status());
-    answer
+async fn begun(route: MatchedPath, request: Request) -> Request {
+    eprintln!("{} {}: begun", request.method(), route.as_str());
+    request
 }
 
 /// The primes below a number, counted by a worker, which the client's departure stops.
@@ -199,8 +175,7 @@ async fn blocking(Path(time): Path<String>) -> Result<&'static str, Error> {
 /// Why a request has no proper answer.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    /// The short form: which lines of ours asked and noticed is none of the client's business.
-    #[error("{}", .0.reason())]
+    #[error(transparent)]
     Cancelled(#[from] Cancelled),
     #[error("the worker failed")]
     Worker(#[from] JoinError),
@@ -208,24 +183,13 @@ enum Error {
     Time(#[from] ParseDurationError),
 }
 
-impl Error {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Cancelled(cancelled) => match cancelled.kind() {
-                ReasonKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-                ReasonKind::Shutdown | ReasonKind::Signal => StatusCode::SERVICE_UNAVAILABLE,
-                // As nginx has it; nobody is left to read it.
-                ReasonKind::Dropped => StatusCode::from_u16(499).expect("a number of three digits"),
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            },
-            Self::Worker(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Time(_) => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        (self.status(), format!("{self}\n")).into_response()
+        let status = match self {
+            Self::Cancelled(cancelled) => return CancelledResponse(cancelled).into_response(),
+            Self::Worker(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Time(_) => StatusCode::BAD_REQUEST,
+        };
+        (status, format!("{self}\n")).into_response()
     }
 }

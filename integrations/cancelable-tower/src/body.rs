@@ -1,0 +1,69 @@
+//! `CancelBody`: a response's body, which belongs to the request's scope.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::error::BoxError;
+use crate::run::Run;
+
+/// The body of a response of a [`CancelService`](crate::CancelService). The request's scope ends with it.
+///
+/// If the scope is cancelled before, the body ends with the error [`Cancelled`](cancelable::Cancelled). A server then breaks the
+/// response off, so that the client does not take it for whole. What a handler answers to a cancel is not cut, if its length is known.
+/// A stream that is to end in good order listens itself, with [`until_cancelled`](cancelable::StreamExt::until_cancelled), and may
+/// send a few frames more, up to 16.
+pub struct CancelBody<D: Buf + Send + 'static>(Kind<D>);
+
+enum Kind<D: Buf + Send + 'static> {
+    /// Boxed, for a body is moved a lot.
+    Running(Box<Run<D>>),
+    /// In place of an answer.
+    Text(Bytes),
+}
+
+impl<D: Buf + Send + 'static> CancelBody<D> {
+    pub(crate) fn running(run: Run<D>) -> Self {
+        Self(Kind::Running(Box::new(run)))
+    }
+
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self(Kind::Text(text))
+    }
+}
+
+impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
+    type Data = D;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<D>, BoxError>>> {
+        match &mut self.0 {
+            Kind::Running(run) => run.poll_frame(cx),
+            Kind::Text(text) if text.is_empty() => Poll::Ready(None),
+            Kind::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text).into())))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Running(run) => run.is_end(),
+            Kind::Text(text) => text.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Running(run) => run.size_hint(),
+            Kind::Text(text) => SizeHint::with_exact(text.len() as u64),
+        }
+    }
+}
+
+impl<D: Buf + Send + 'static> fmt::Debug for CancelBody<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelBody").finish_non_exhaustive()
+    }
+}

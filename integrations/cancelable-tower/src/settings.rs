@@ -1,0 +1,143 @@
+//! What a `CancelLayer` is told, and what it makes of a request.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cancelable::{CancelReason, CancelStatus, CancellationToken, Cancelled, Scope, StatusTable, current};
+use http::request::Parts;
+use http::{HeaderMap, Response};
+
+use crate::answer::CancelledResponse;
+use crate::end::RequestEnd;
+use crate::header::{BadHeader, BadTimeout, TimeoutHeader};
+use crate::policy::OnDisconnect;
+use crate::requests::Requests;
+
+type Name = dyn Fn(&Parts) -> Cow<'static, str> + Send + Sync;
+type Policy = dyn Fn(&Parts) -> OnDisconnect + Send + Sync;
+type Respond = dyn Fn(&Cancelled, CancelStatus) -> Response<Bytes> + Send + Sync;
+type Observe = dyn Fn(&RequestEnd) + Send + Sync;
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_timeout: Option<Duration>,
+    pub(crate) headers: Vec<TimeoutHeader>,
+    pub(crate) bad_header: BadHeader,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) table: StatusTable,
+    pub(crate) respond: Option<Arc<Respond>>,
+    pub(crate) name: Arc<Name>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) observers: Vec<Arc<Observe>>,
+    pub(crate) requests: Requests,
+    #[cfg(feature = "tokio")]
+    pub(crate) kept: crate::kept::AllKept,
+    /// Why the scope of a client that has left is cancelled.
+    pub(crate) left: CancelReason,
+}
+
+impl Settings {
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        Self {
+            location: Location::caller(),
+            timeout: None,
+            max_timeout: None,
+            headers: Vec::new(),
+            bad_header: BadHeader::default(),
+            grace: None,
+            table: StatusTable::DEFAULT,
+            respond: None,
+            name: Arc::new(|parts| format!("{} {}", parts.method, route(parts)).into()),
+            policy: Arc::new(|_| OnDisconnect::default()),
+            observers: Vec::new(),
+            requests: Requests::new(),
+            #[cfg(feature = "tokio")]
+            kept: crate::kept::AllKept::default(),
+            left: left(),
+        }
+    }
+
+    /// The time limit of a request with these headers.
+    pub(crate) fn limit(&self, headers: &HeaderMap) -> Result<Option<Duration>, BadTimeout> {
+        for header in &self.headers {
+            match (header.read(headers), self.bad_header) {
+                (Some(Ok(limit)), _) => {
+                    let at_most = self.max_timeout.or(self.timeout);
+                    return Ok(Some(at_most.map_or(limit, |at_most| limit.min(at_most))));
+                }
+                (Some(Err(bad)), BadHeader::Refuse) => return Err(bad),
+                (Some(Err(_)), BadHeader::Ignore) | (None, _) => {}
+            }
+        }
+        Ok(self.timeout)
+    }
+
+    /// The scope of a request.
+    pub(crate) fn scope(&self, name: String, limit: Option<Duration>) -> Scope {
+        let scope = Scope::new()
+            .name(name)
+            .timeout(limit)
+            .grace(self.grace)
+            .located_at(self.location);
+        let requests = self.requests.token();
+        if current() == CancellationToken::never() {
+            scope.parent(requests)
+        } else {
+            // In a scope already, which goes for it as well.
+            scope.link(requests.clone())
+        }
+    }
+
+    /// What the client gets in place of an answer.
+    pub(crate) fn respond(&self, cancelled: &Cancelled) -> Response<Bytes> {
+        match &self.respond {
+            Some(respond) => respond(cancelled, self.table.status(cancelled.reason())),
+            None => CancelledResponse(cancelled.clone()).into_response_by(&self.table),
+        }
+    }
+
+    pub(crate) fn observe(&self, end: &RequestEnd) {
+        for observer in &self.observers {
+            // It may be called by a destructor. That it panicked, the panic hook has told.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(end)));
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelLayer")
+            .field("timeout", &self.timeout)
+            .field("max_timeout", &self.max_timeout)
+            .field("timeout_headers", &self.headers)
+            .field("bad_header", &self.bad_header)
+            .field("grace", &self.grace)
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The route that axum has found; without axum, the path.
+fn route(parts: &Parts) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(route) = parts.extensions.get::<axum::extract::MatchedPath>() {
+        return route.as_str();
+    }
+    parts.uri.path()
+}
+
+/// Kind `Dropped`, at the caller's line: what a guard gives that is dropped there.
+#[track_caller]
+fn left() -> CancelReason {
+    let token = CancellationToken::new();
+    drop(token.drop_guard_ref());
+    let reason = token.reason().unwrap_or_else(CancelReason::manual);
+    reason.with_message("the client has left")
+}
