@@ -23,13 +23,18 @@ fn shared(future: impl Future<Output = Outcome> + Send + 'static) -> Shared {
     Arc::new(Mutex::new(Some(Box::pin(future))))
 }
 
-/// A scope round what others may poll, too.
-fn round(inner: &Shared) -> impl Future<Output = Outcome> + Send + use<> {
+/// Polls what others may poll, too.
+fn polled(inner: &Shared) -> impl Future<Output = Outcome> + Send + use<> {
     let inner = Arc::clone(inner);
-    Scope::new().run(poll_fn(move |cx| match &mut *inner.lock().unwrap() {
+    poll_fn(move |cx| match &mut *inner.lock().unwrap() {
         Some(inner) => inner.as_mut().poll(cx),
         None => Poll::Pending,
-    }))
+    })
+}
+
+/// A scope round that.
+fn round(inner: &Shared) -> impl Future<Output = Outcome> + Send + use<> {
+    Scope::new().run(polled(inner))
 }
 
 fn kind_of(future: &Shared) -> Option<ReasonKind> {
@@ -250,6 +255,69 @@ fn l11_what_is_left_behind_by_one_that_rode_itself_is_woken() {
     assert_eq!(before.count(), 2);
     assert!(
         matches!(poll_with(&mut left_behind, &first), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Dropped)
+    );
+}
+
+#[test]
+fn l11_what_rides_on_a_region_with_a_token_is_woken_by_that_alone() {
+    let token = CancellationToken::new();
+    let inner = shared(Scope::new().run(pending()));
+    let mut outer: Boxed = Box::pin(token.scope(polled(&inner)));
+    let (count, waker) = CountingWaker::new();
+    for _ in 0..3 {
+        assert!(poll_with(&mut outer, &waker).is_pending());
+    }
+    token.cancel();
+    assert_eq!(count.count(), 1, "by the region's registration, and by no other");
+    assert!(matches!(poll_with(&mut outer, &waker), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+}
+
+#[test]
+fn l11_what_a_region_with_a_token_leaves_behind_is_woken_and_waits_by_itself() {
+    for (name, goes_on) in [("another waker", true), ("dropped", false)] {
+        let token = CancellationToken::new();
+        let inner = shared(Scope::new().run(pending()));
+        let mut outer: Boxed = Box::pin(token.scope(polled(&inner)));
+        let ((before, first), (count, second)) = (CountingWaker::new(), CountingWaker::new());
+        assert!(poll_with(&mut outer, &first).is_pending());
+        let mut left_behind = inner.lock().unwrap().take().unwrap();
+        assert_eq!(before.count(), 0);
+        let outer = if goes_on {
+            assert!(poll_with(&mut outer, &second).is_pending());
+            Some(outer)
+        } else {
+            drop(outer);
+            None
+        };
+        assert_eq!(before.count(), 1, "{name}");
+        assert!(poll_with(&mut left_behind, &first).is_pending());
+        token.cancel();
+        assert_eq!((before.count(), count.count()), (2, usize::from(goes_on)), "{name}");
+        let poll = poll_with(&mut left_behind, &first);
+        assert!(
+            matches!(poll, Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual),
+            "{name}"
+        );
+        drop(outer);
+    }
+}
+
+#[test]
+fn l17_what_rides_on_a_task_with_a_token_of_its_own_leaves_that_to_itself() {
+    let token = CancellationToken::new();
+    let mut task: Boxed = Box::pin(Scope::new().parent(&token).run(async {
+        // From here on it has a token.
+        let own = children(&current());
+        Scope::new().run(ready_after(2, Ok(()))).await?;
+        assert_eq!(children(&current()), own);
+        Ok(())
+    }));
+    let (count, waker) = CountingWaker::new();
+    while poll_with(&mut task, &waker).is_pending() {}
+    assert_eq!(
+        (children(&token), count.count()),
+        ("0".into(), 2),
+        "woken by the body alone"
     );
 }
 

@@ -313,6 +313,7 @@ fn l11_a_scope_that_is_carried_out_of_the_scope_outside_waits_for_its_parent_by_
     let mut inner = waiting(Scope::new().timeout(LONG));
     let (first, waker) = CountingWaker::new();
     assert!(poll_inside(&outer, &mut inner, &waker).is_pending());
+    assert_eq!(first.count(), 1, "what it rode on is over");
     let (second, waker) = CountingWaker::new();
     assert!(
         poll_inside(&other, &mut inner, &waker).is_pending(),
@@ -324,7 +325,7 @@ fn l11_a_scope_that_is_carried_out_of_the_scope_outside_waits_for_its_parent_by_
     outer.cancel();
     assert_eq!(
         (first.count(), second.count()),
-        (0, 1),
+        (1, 1),
         "told under the waker of its last poll"
     );
     let Poll::Ready(Err(error)) = poll_with(&mut inner, &waker) else {
@@ -1046,9 +1047,11 @@ proptest! {
         let first = Visit { inside: 1, task: first.0, outside: first.1, asks: first.2 };
         let later = visits.into_iter().map(|(inside, task, outside, asks)| Visit { inside, task, outside, asks });
         let mut last = first.task;
+        let mut polled_at = 0;
         for visit in std::iter::once(first).chain(later) {
             asks.store(visit.asks, Ordering::Relaxed);
             last = visit.task;
+            polled_at = tasks[last].0.count();
             let waker = &tasks[visit.task].1;
             let Some(token) = &places[visit.inside] else {
                 prop_assert!(poll_with(&mut inner.lock().unwrap(), waker).is_pending());
@@ -1064,6 +1067,10 @@ proptest! {
             if visit.outside == 2 {
                 kept.push(outside);
             }
+        }
+        if tasks[last].0.count() > polled_at {
+            // What it rode on is over, so its task is to poll it once more.
+            prop_assert!(poll_with(&mut inner.lock().unwrap(), &tasks[last].1).is_pending());
         }
         other.cancel();
         let before = tasks[last].0.count();

@@ -60,27 +60,87 @@ pub(crate) enum Ridden {
     Fresh { rides: bool },
 }
 
-/// A region's places for its late token, for the length of a poll: while it has one, and for the memory of the last one.
-#[derive(Clone, Copy)]
-pub(crate) struct LateSlot<'a> {
-    pub(crate) late: &'a Cell<Option<Arc<LateToken>>>,
-    pub(crate) spare: &'a Cell<Option<Arc<LateToken>>>,
+/// A region's place for its late token, or for the memory of the last one.
+#[derive(Default)]
+pub(crate) struct LatePlace {
+    late: Option<Arc<LateToken>>,
+    /// Not only its memory.
+    is_in_use: bool,
 }
 
-impl LateSlot<'_> {
-    /// What is in there, if something is.
+/// The place, for the length of a poll.
+pub(crate) type LateSlot = Cell<LatePlace>;
+
+/// What is in there, if something is.
+#[inline]
+pub(crate) fn peek<R>(slot: &LateSlot, f: impl FnOnce(&mut LatePlace) -> R) -> R {
+    let mut place = slot.take();
+    let result = f(&mut place);
+    // `f` is of this crate, and puts nothing in there.
+    mem::forget(slot.replace(place));
+    result
+}
+
+impl LatePlace {
     #[inline]
-    pub(crate) fn peek<R>(self, f: impl FnOnce(Option<&Arc<LateToken>>) -> R) -> R {
-        let late = self.late.take();
-        let result = f(late.as_ref());
-        // `f` is of this crate, and puts nothing in there.
-        mem::forget(self.late.replace(late));
-        result
+    pub(crate) fn get(&self) -> Option<&Arc<LateToken>> {
+        if self.is_in_use { self.late.as_ref() } else { None }
     }
 
+    /// Does anybody ride here?
     #[inline]
-    pub(crate) fn get(self) -> Option<Arc<LateToken>> {
-        self.peek(|late| late.cloned())
+    pub(crate) fn is_ridden(&mut self) -> bool {
+        self.is_in_use && self.late.as_mut().is_some_and(LateToken::is_shared)
+    }
+
+    /// Takes one that has been made for this place.
+    #[inline]
+    pub(crate) fn put(&mut self, late: Arc<LateToken>) {
+        (self.late, self.is_in_use) = (Some(late), true);
+    }
+
+    /// Nobody is to find it here any more. If only its region has it, and nobody has needed the token, the memory stays; else it is
+    /// returned, to be ended.
+    #[inline]
+    fn retire(&mut self) -> Option<Arc<LateToken>> {
+        self.is_in_use = false;
+        match Arc::get_mut(self.late.as_mut()?) {
+            Some(own) if !own.is_made() => {
+                own.parent = StandIn::Made(CancellationToken::never());
+                own.name = None;
+                // User code, and so the last thing.
+                own.waker = None;
+                None
+            }
+            _ => self.late.take(),
+        }
+    }
+
+    /// The region is not ridden on any more: has those polled who do.
+    #[inline]
+    pub(crate) fn let_go(&mut self) {
+        if self.is_in_use {
+            if let Some(mut late) = self.retire() {
+                if LateToken::is_shared(&mut late) {
+                    late.wake();
+                    late.is_gone.store(true, Ordering::Release);
+                }
+            }
+        }
+    }
+
+    /// The region is over: has `end` see to the token, if somebody has it or may have it made; and those who ride polled. Is nothing left
+    /// to be done about the token?
+    #[inline]
+    pub(crate) fn end(&mut self, end: impl FnOnce(&CancellationToken)) -> bool {
+        let Some(late) = self.get() else { return false };
+        let is_given = late.is_given;
+        match self.retire() {
+            Some(late) => LateToken::end(late, end),
+            None if is_given => return false,
+            None => {}
+        }
+        true
     }
 }
 
@@ -92,6 +152,10 @@ pub(crate) struct LateToken {
     /// Under which all who ride were polled last: another poll's makes the token, and nobody rides any more. Kept by the outermost
     /// one alone, which is not below another.
     waker: Option<Waker>,
+    /// It is `parent` itself: the region has a token, and its task is registered with that.
+    is_given: bool,
+    /// Those who ride have been woken for good: who is polled after that rides here no more, nor on what rode here.
+    is_gone: AtomicBool,
     /// How often the region has been polled. Counted, and asked, in its polls alone.
     polls: AtomicU32,
     /// Set once the token is there.
@@ -100,25 +164,53 @@ pub(crate) struct LateToken {
 }
 
 impl LateToken {
-    /// Of a region that is being polled with this waker; in the memory of one that is over, if there is some to spare.
+    /// Of a region that is being polled with this waker; in the memory of one that is over, if its `place` has some.
     ///
     /// # Panics
     /// If the waker's clone does.
+    #[inline]
     pub(crate) fn new(
         parent: StandIn,
         name: Option<Cow<'static, str>>,
         due: Option<Due>,
         waker: &Waker,
-        spare: Option<Arc<Self>>,
+        place: &LateSlot,
     ) -> Arc<Self> {
         let waker = match parent {
             StandIn::Made(_) => Some(waker.clone()),
             StandIn::Late(_) => None,
         };
-        if let Some(mut spare) = spare {
-            if let Some(late) = Arc::get_mut(&mut spare) {
-                (late.parent, late.name, late.due, late.waker) = (parent, name, due, waker);
-                return spare;
+        let memory = peek(place, |place| place.late.take());
+        Self::in_memory_of(memory, parent, name, due, waker, false)
+    }
+
+    /// Of a region that has this token.
+    ///
+    /// # Panics
+    /// If the waker's clone does.
+    pub(crate) fn given(token: &CancellationToken, waker: &Waker, place: &LateSlot) -> Arc<Self> {
+        let (parent, waker) = (StandIn::Made(token.clone()), Some(waker.clone()));
+        let memory = peek(place, |place| place.late.take());
+        Self::in_memory_of(memory, parent, None, None, waker, true)
+    }
+
+    #[inline(always)]
+    fn in_memory_of(
+        memory: Option<Arc<Self>>,
+        parent: StandIn,
+        name: Option<Cow<'static, str>>,
+        due: Option<Due>,
+        waker: Option<Waker>,
+        is_given: bool,
+    ) -> Arc<Self> {
+        if let Some(mut memory) = memory {
+            if let Some(late) = Arc::get_mut(&mut memory) {
+                // There was nothing in there.
+                mem::forget(mem::replace(&mut late.parent, parent));
+                mem::forget(mem::replace(&mut late.name, name));
+                mem::forget(mem::replace(&mut late.waker, waker));
+                (late.due, late.is_given) = (due, is_given);
+                return memory;
             }
         }
         Arc::new(Self {
@@ -126,27 +218,12 @@ impl LateToken {
             name,
             due,
             waker,
+            is_given,
+            is_gone: AtomicBool::new(false),
             polls: AtomicU32::new(0),
             is_made: AtomicBool::new(false),
             made: Mutex::new(None),
         })
-    }
-
-    /// Is only its region left that has it, and nobody has needed the token? Then the memory is kept in `spare`.
-    #[inline]
-    fn retire(late: &mut Arc<Self>, spare: &mut Option<Arc<Self>>) -> bool {
-        match Arc::get_mut(late) {
-            Some(own) if !own.is_made() => {
-                let waker = own.waker.take();
-                own.parent = StandIn::Made(CancellationToken::never());
-                own.name = None;
-                *spare = Some(Arc::clone(late));
-                // User code, and so the last thing.
-                drop(waker);
-                true
-            }
-            _ => false,
-        }
     }
 
     /// The region is polled once more.
@@ -167,6 +244,38 @@ impl LateToken {
         self.is_made.load(Ordering::Acquire)
     }
 
+    /// The token that the region had from the start.
+    #[inline]
+    fn given_token(&self) -> Option<&CancellationToken> {
+        match &self.parent {
+            StandIn::Made(token) if self.is_given => Some(token),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_given(&self) -> bool {
+        self.is_given
+    }
+
+    /// What its region rides on, or would, as long as that can be ridden on.
+    #[inline]
+    pub(crate) fn ridden_on(&self) -> Option<&Arc<Self>> {
+        match &self.parent {
+            StandIn::Late(parent) if parent.is_ridable() && !parent.is_gone.load(Ordering::Acquire) => Some(parent),
+            _ => None,
+        }
+    }
+
+    /// May one who rides go on so? Not if a token has been made, nor if the one that there was is cancelled.
+    #[inline]
+    pub(crate) fn is_ridable(&self) -> bool {
+        match self.given_token() {
+            Some(token) => !token.is_marked(),
+            None => !self.is_made(),
+        }
+    }
+
     /// The token; made now if it was not.
     pub(crate) fn token(&self) -> CancellationToken {
         match self.made() {
@@ -177,7 +286,11 @@ impl LateToken {
 
     /// The token, if it has been made.
     pub(crate) fn made(&self) -> Option<CancellationToken> {
-        if self.is_made() { lock(&self.made).clone() } else { None }
+        match self.given_token() {
+            Some(token) => Some(token.clone()),
+            None if self.is_made() => lock(&self.made).clone(),
+            None => None,
+        }
     }
 
     /// From the outermost inwards: as deep as scopes may be, there may be little left of the stack.
@@ -186,7 +299,7 @@ impl LateToken {
         let mut unmade = Vec::new();
         let mut at = self;
         while let StandIn::Late(parent) = &at.parent {
-            if parent.is_made() {
+            if parent.is_given || parent.is_made() {
                 break;
             }
             unmade.push(&**parent);
@@ -221,17 +334,8 @@ impl LateToken {
         Arc::get_mut(late).is_none()
     }
 
-    /// The region is over: has `end` see to the token, if somebody has it or may have it made; and those who ride polled. If nobody
-    /// has, the memory is kept in `spare`.
-    #[inline]
-    pub(crate) fn end(mut late: Arc<Self>, spare: &mut Option<Arc<Self>>, end: impl FnOnce(&CancellationToken)) {
-        if !Self::retire(&mut late, spare) {
-            Self::end_needed(late, end);
-        }
-    }
-
     #[cold]
-    fn end_needed(mut late: Arc<Self>, end: impl FnOnce(&CancellationToken)) {
+    fn end(mut late: Arc<Self>, end: impl FnOnce(&CancellationToken)) {
         let is_shared = Self::is_shared(&mut late);
         let mut panics = FirstPanic::default();
         panics.run(|| {
@@ -247,13 +351,6 @@ impl LateToken {
         panics.resume();
     }
 
-    /// It is ridden on no more: has those polled who do.
-    pub(crate) fn let_go(mut late: Arc<Self>, spare: &mut Option<Arc<Self>>) {
-        if !Self::retire(&mut late, spare) && Self::is_shared(&mut late) {
-            late.wake();
-        }
-    }
-
     /// Those who ride are to look, if there are any.
     #[cold]
     pub(crate) fn wake(&self) {
@@ -261,7 +358,7 @@ impl LateToken {
         while let StandIn::Late(parent) = &at.parent {
             at = parent;
         }
-        if let Some(waker) = &at.waker {
+        if let (Some(waker), false) = (&at.waker, at.is_gone.load(Ordering::Acquire)) {
             waker.wake_by_ref();
         }
     }

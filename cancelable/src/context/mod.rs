@@ -20,7 +20,7 @@ pub use current::{check, current, is_cancelled, remaining};
 pub(crate) use current::{check_at, is_quiet, noticed, notices};
 pub(crate) use hosts::Hosted;
 pub(crate) use inside::Inside;
-pub(crate) use late::{Due, LateSlot, LateToken, Ridden, StandIn};
+pub(crate) use late::{Due, LatePlace, LateSlot, LateToken, Ridden, StandIn, peek};
 pub(crate) use notes::{Mark, is_noted_since, is_silent_since, mark};
 pub(crate) use slot::{
     About, Frame, Host, LazyToken, Outlook, Outside, Polled, ask_hosts, beat, for_each_round, task_of,

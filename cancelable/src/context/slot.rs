@@ -14,7 +14,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::hosts;
-use super::late::{LateToken, Ridden};
+use super::late::{LatePlace, LateSlot, LateToken, Ridden, peek};
 use super::notes::{self, Mark, Owner, Role, is_noted_since, is_silent_since, mark};
 use super::probe;
 use crate::cause::Cause;
@@ -109,8 +109,15 @@ impl<'a> Outlook<'a> {
     }
 
     /// Does it end by this moment, if that comes?
+    #[inline]
     pub(crate) fn ends_by(&self, at: Instant) -> bool {
         self.until.is_some_and(|until| until <= at)
+    }
+
+    /// Does it end before this moment, if that comes?
+    #[inline]
+    pub(crate) fn ends_before(&self, at: Instant) -> bool {
+        self.until.is_some_and(|until| until < at)
     }
 
     /// What check points ask who have this.
@@ -154,8 +161,10 @@ pub(crate) trait LazyToken {
     fn late(&self) -> Ridden;
     /// Makes what is shared with those, below this of the frame outside if that has it. `None`: the token has been made meanwhile.
     fn make_late(&self, frame: &Frame<'_>, outside: Option<Arc<LateToken>>) -> Option<Arc<LateToken>>;
-    /// Is this what it is, and has not been made so far?
-    fn is_late(&self, late: &Arc<LateToken>) -> bool;
+    /// The token, if it was there from the start, and the place for what is shared with those who ride.
+    fn given(&self) -> Option<(&CancellationToken, &LateSlot)>;
+    /// The place for what is shared.
+    fn place(&self) -> Option<&LateSlot>;
     /// If somebody rides, they are to look.
     fn wake_riders(&self);
     /// Can it be told, without having the token made, that it would not be cancelled? With a glance at the clock, if there is
@@ -178,7 +187,8 @@ pub(crate) trait Host {
 /// The token of a frame, now or when it is needed.
 #[derive(Clone, Copy)]
 enum TokenOf<'a> {
-    Made(&'a CancellationToken),
+    /// With the place for what is shared with those who ride on its region, if it is one's.
+    Made(&'a CancellationToken, Option<&'a LateSlot>),
     Lazy(&'a dyn LazyToken),
 }
 
@@ -204,7 +214,7 @@ pub(crate) struct Frame<'a> {
 impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn new(token: &'a CancellationToken, about: &'a About, waker: Option<&'a Waker>) -> Self {
-        Self::with(token.state_ref(), TokenOf::Made(token), about, waker, Task::ANY)
+        Self::with(token.state_ref(), TokenOf::Made(token, None), about, waker, Task::ANY)
     }
 
     /// A frame, of this task alone, whose token has not been made: until then check points ask `state`, which must not be quiet if the token
@@ -234,6 +244,16 @@ impl<'a> Frame<'a> {
             is_unasked: Cell::new(false),
             counts_awaits: Cell::new(false),
         }
+    }
+
+    /// The same, of a region, on which others may ride.
+    #[inline(always)]
+    pub(crate) fn ridden(self, place: &'a LateSlot) -> Self {
+        let token = match self.token {
+            TokenOf::Made(token, _) => TokenOf::Made(token, Some(place)),
+            lazy @ TokenOf::Lazy(_) => lazy,
+        };
+        Self { token, ..self }
     }
 
     /// The same, of this task alone.
@@ -397,6 +417,17 @@ impl<'a> Frame<'a> {
         });
     }
 
+    /// Is it this one? (Another one, where that was, if that has been left since.)
+    #[inline]
+    pub(crate) fn is_at(&self, address: usize) -> bool {
+        self.address() == address
+    }
+
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
     /// Would a cancel of the frame outside, as it was entered, wake `waker` as well? So also if there is none.
     #[inline]
     pub(crate) fn outer_wakes(&self, waker: &Waker) -> bool {
@@ -417,7 +448,7 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(crate) fn token(&self) -> &'a CancellationToken {
         match self.token {
-            TokenOf::Made(token) => token,
+            TokenOf::Made(token, _) => token,
             TokenOf::Lazy(token) => {
                 self.is_unasked.set(false);
                 if token.wants_outer() {
@@ -461,33 +492,84 @@ impl<'a> Frame<'a> {
 
     /// From the outermost inwards, as [`make_outer_tokens`](Self::make_outer_tokens).
     fn make_late(&self, token: &dyn LazyToken, mut rides: bool) -> Option<Arc<LateToken>> {
-        let mut inner = Vec::new();
+        // As a rule there are few.
+        let mut inner = [None; 8];
+        let mut more = Vec::new();
+        let mut count = 0;
         let mut outermost = (self, token);
         let mut outside = None;
         while let (true, Some(frame)) = (rides, outermost.0.outer_of_same_poll()) {
-            let TokenOf::Lazy(token) = frame.token else { break };
+            let TokenOf::Lazy(token) = frame.token else {
+                outside = frame.ride_on_given();
+                break;
+            };
             match token.late() {
-                Ridden::Not => break,
+                Ridden::Not => {
+                    outside = frame.ride_on_given();
+                    break;
+                }
                 Ridden::Late(late) => {
                     outside = Some(late);
                     break;
                 }
                 Ridden::Fresh { rides: is_riding } => {
-                    inner.push(outermost);
+                    match inner.get_mut(count) {
+                        Some(place) => *place = Some(outermost.0),
+                        None => more.push(outermost.0),
+                    }
+                    count += 1;
                     (outermost, rides) = ((frame, token), is_riding);
                 }
             }
         }
         let mut late = outermost.1.make_late(outermost.0, outside);
-        while let Some((frame, token)) = inner.pop() {
-            late = token.make_late(frame, late);
+        for frame in more
+            .into_iter()
+            .rev()
+            .chain(inner.into_iter().take(count).rev().flatten())
+        {
+            if let TokenOf::Lazy(token) = frame.token {
+                late = token.make_late(frame, late);
+            }
         }
         late
     }
 
-    /// Is this what the frame has in the place of a token?
+    /// As [`late`](Self::late), for one who is woken with this frame's region, and looks at the frame in its next poll: the token may
+    /// have been made, if the region has it.
+    #[inline]
+    pub(crate) fn ride(&self) -> Option<Arc<LateToken>> {
+        match self.token {
+            TokenOf::Lazy(lazy) if lazy.given().is_none() => self.late(),
+            _ => self.ride_on_given(),
+        }
+    }
+
+    fn ride_on_given(&self) -> Option<Arc<LateToken>> {
+        let (token, place) = match self.token {
+            TokenOf::Made(token, place) => (token, place?),
+            TokenOf::Lazy(lazy) => lazy.given()?,
+        };
+        // Whoever relies on a token has its deadline watched; one that no thread can watch has to be asked for.
+        if token.attend() || token.is_marked() {
+            return None;
+        }
+        if let Some(late) = peek(place, |place| place.get().cloned()) {
+            return late.is_ridable().then_some(late);
+        }
+        let late = LateToken::given(token, self.waker?, place);
+        peek(place, |place| place.put(Arc::clone(&late)));
+        Some(late)
+    }
+
+    /// Is this what those have in common who ride on the frame's region?
     pub(crate) fn is_late(&self, late: &Arc<LateToken>) -> bool {
-        matches!(self.token, TokenOf::Lazy(token) if token.is_late(late))
+        let is_own = |place: &mut LatePlace| place.get().is_some_and(|own| Arc::ptr_eq(own, late));
+        let place = match self.token {
+            TokenOf::Made(_, place) => place,
+            TokenOf::Lazy(token) => token.place(),
+        };
+        late.is_ridable() && place.is_some_and(|place| peek(place, is_own))
     }
 
     /// The frame's body unwinds: who rides is to look.
@@ -560,14 +642,14 @@ impl<'a> Frame<'a> {
         match self.token {
             // An observer is to see every check point.
             TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(glance),
-            TokenOf::Made(_) => false,
+            TokenOf::Made(..) => false,
         }
     }
 
     /// Has it been made, and is it neither cancelled nor in want of a closer look?
     fn has_quiet_token(&self) -> bool {
         match self.token {
-            TokenOf::Made(token) => token.is_quiet(),
+            TokenOf::Made(token, _) => token.is_quiet(),
             TokenOf::Lazy(token) => token.is_made_and_quiet(),
         }
     }
@@ -575,7 +657,7 @@ impl<'a> Frame<'a> {
     /// Is whoever passes a check point here to say so?
     fn wants_pulse(&self) -> bool {
         match self.token {
-            TokenOf::Made(token) => token.state_ref().wants_pulse(),
+            TokenOf::Made(token, _) => token.state_ref().wants_pulse(),
             TokenOf::Lazy(token) => token.outlook().is_none_or(Outlook::wants_pulse),
         }
     }
@@ -604,7 +686,7 @@ impl<'a> Frame<'a> {
             self.asked();
         }
         match self.token {
-            TokenOf::Made(token) => Some(Outlook::of(token.state_ref())),
+            TokenOf::Made(token, _) => Some(Outlook::of(token.state_ref())),
             TokenOf::Lazy(token) => token.outlook(),
         }
     }

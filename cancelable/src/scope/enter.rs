@@ -11,7 +11,7 @@ use crate::meter::Origin;
 use crate::runtime::Task;
 
 /// Would a token from `origin` be cancelled from the start? (An observer is shown the check point in any case.) And its outlook.
-#[inline]
+#[inline(always)]
 pub(super) fn begins<'a>(
     origin: &'a impl TokenOrigin,
     outer: Option<&'a Frame<'_>>,
@@ -21,9 +21,18 @@ pub(super) fn begins<'a>(
     if !probe::is_watched() && outlook.is_some_and(|outlook| outlook.is_known_clear(glance)) {
         return (false, outlook);
     }
+    looks_closer(origin, outer, glance)
+}
+
+#[inline(never)]
+fn looks_closer<'a>(
+    origin: &'a impl TokenOrigin,
+    outer: Option<&'a Frame<'_>>,
+    glance: &Glance,
+) -> (bool, Option<Outlook<'a>>) {
     // Asked before the frame is made, which it may turn quiet.
     let is_cancelled = origin.is_cancelled(outer, glance) || probe::is_watched();
-    (is_cancelled, self::outlook(origin, outer))
+    (is_cancelled, outlook(origin, outer))
 }
 
 /// Has what may cancel the token of `frame` begin, if that cannot wait. Has it, as it began?

@@ -19,7 +19,7 @@ use super::state::{HasState, LateState, PooledState};
 use super::token_origin::{Dropped, Standing, TokenOnDemand, TokenOrigin, may_ride, outlook};
 use crate::check_point::CheckPoint;
 use crate::clock;
-use crate::context::{Frame, LateSlot, Polled, with_frame, with_frame_of};
+use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
@@ -248,7 +248,7 @@ impl<O, F, S: HasState> Region<O, F, S> {
                 Frame::new(token, &live.behaviour.about, None).enter(|| clear(body.as_mut()));
             });
         }
-        panics.run(|| live.let_riders_go());
+        panics.run(|| live.late.let_go());
         panics.run(|| live.leave(was_cancelled));
         panics.run(|| registered.as_mut().adopt(CancellationToken::never()));
         panics.run(|| live.reset());
@@ -307,12 +307,16 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         let has_waker = registered.has(cx.waker());
         if !has_waker {
             live.task = Task::current();
+            live.late.let_go();
+        } else if let Some(late) = live.late.get() {
+            late.count_poll();
         }
         if live.inside.is_some() || live.pausable != Pausable::No || !token.is_quiet() {
             let poll = self.as_mut().poll_with_care(None, cx, end);
             return self.followed(poll, cx);
         }
-        let frame = live.behaviour.frame(token, live.task, cx.waker());
+        let late = Cell::from_mut(&mut live.late);
+        let frame = live.behaviour.frame(token, live.task, cx.waker()).ridden(late);
         let body = running(this.body);
         let (poll, polled) = live.behaviour.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
@@ -369,7 +373,8 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         if let Some(since) = since {
             before = before.since(since.got_out, since.put_off);
         }
-        let frame = live.behaviour.frame(token, live.task, cx.waker());
+        let late = Cell::from_mut(&mut live.late);
+        let frame = live.behaviour.frame(token, live.task, cx.waker()).ridden(late);
         // What comes of a loser goes to nobody: what it takes would be lost.
         let is_dropped = cancelled && live.is_plain && live.behaviour.is_check_point && frame.has_lost();
         let inside = &mut live.inside;
@@ -415,12 +420,13 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         let live = this.live;
         if let Some(token) = live.exit.as_mut().and_then(|exit| exit.unwound.take()) {
             // It panicked in the poll before, and is polled all the same.
+            live.late.let_go();
             self.as_mut().settle(token);
             let this = self.parts();
             this.origin.begun(this.registered.token());
             return true;
         }
-        let is_made = live.late.as_ref().is_some_and(|late| late.is_made());
+        let is_made = live.late.get().is_some_and(|late| late.is_made());
         let needs = must_make || is_made || this.registered.token().is_marked() || live.has_deadline_come(cx);
         if needs {
             self.make();
@@ -443,9 +449,9 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         }
         let late = live.rides.take();
         live.task = Task::current();
-        let mut is_needed = live.is_ridden();
+        let mut is_needed = live.late.is_ridden();
         if !is_needed {
-            live.let_riders_go();
+            live.late.let_go();
         }
         if let Some(late) = late {
             let stand_in = late.token();
@@ -462,7 +468,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
     fn make(mut self: Pin<&mut Self>) {
         let this = self.as_mut().parts();
         let (live, origin) = (this.live, this.origin);
-        let token = match (&live.late, live.stand_in(this.registered.as_ref().get_ref().token())) {
+        let token = match (
+            live.late.get(),
+            live.stand_in(this.registered.as_ref().get_ref().token()),
+        ) {
             (Some(late), _) => late.token(),
             (None, stand_in) => origin.make_below(&stand_in.token(), &live.behaviour.about),
         };
@@ -485,13 +494,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             Some(late) => Standing::Rides(late, live.deadline.as_ref()),
             None => Standing::Waits(registered.token(), live.deadline.as_ref()),
         };
-        if let Some(late) = &live.late {
+        if let Some(late) = live.late.get() {
             late.count_poll();
         }
-        let late = LateSlot {
-            late: Cell::from_mut(&mut live.late),
-            spare: Cell::from_mut(&mut live.spare_late),
-        };
+        let late = Cell::from_mut(&mut live.late);
         let mut unmade = TokenOnDemand::pending(standing, outer, origin, &live.behaviour.about, late, live.looks);
         let frame = Frame::lazy(
             &unmade,
@@ -582,7 +588,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             return Poll::Pending;
         }
         if !live.is_unmade {
-            live.let_riders_go();
+            live.let_unmade_riders_go();
         }
         let token = registered.token();
         if let Some(cause) = token.marked_cause() {
@@ -672,10 +678,8 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             } else {
                 (false, outlook(origin, outer))
             };
-            let late = LateSlot {
-                late: Cell::from_mut(&mut live.late),
-                spare: Cell::from_mut(&mut live.spare_late),
-            };
+            let outside = outer.map_or(0, Frame::address);
+            let late = Cell::from_mut(&mut live.late);
             let mut unmade = TokenOnDemand::new(origin, &behaviour.about, outlook, Some(late));
             let frame = Frame::lazy(&unmade, unmade.state(), &behaviour.about, Some(cx.waker()), task);
             let unwinding = OnUnwind {
@@ -718,9 +722,15 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 _ => Pausable::No,
             };
             // (Another look at the frame: if a coroutine has suspended in there, the one before may be gone.)
+            let rides = |outer: Option<&Frame<'_>>| {
+                let is_same = outer.is_some_and(|outer| outer.is_at(outside));
+                // It need not be woken when what is outside is over by then.
+                let needs_alarm = deadline.is_some_and(|(at, _)| !outlook.is_some_and(|all| all.ends_before(at)));
+                (is_same && !needs_alarm && live.ride_as_known()) || live.ride(outer, deadline, cx)
+            };
             if let Some(token) = made {
                 self.as_mut().settle(token);
-            } else if may_ride(origin) && with_frame(|outer| live.ride(outer, deadline, cx)) {
+            } else if may_ride(origin) && with_frame(rides) {
                 if polled.is_empty() {
                     return Poll::Pending;
                 }
@@ -730,7 +740,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                     Delay::arm(&mut live.deadline, at, is_virtual, cx.waker());
                 }
             } else {
-                let token = with_frame_of(task, |outer| match &live.late {
+                let token = with_frame_of(task, |outer| match live.late.get() {
                     Some(late) => late.token(),
                     None => origin.make(outer, &live.behaviour.about),
                 });
@@ -754,10 +764,14 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             let token = registered.token();
             let frame = Frame::new(token, &live.behaviour.about, None);
             live.behaviour.enter(&frame, token, || clear(body));
+            if !live.late.is_ridden() {
+                // It may have the token.
+                live.late.let_go();
+            }
             if live.behaviour.owns_token {
                 end_token(token, live.behaviour.location);
             }
-            live.let_riders_go();
+            live.late.let_go();
         }
         live.leave(was_cancelled);
         registered.as_mut().adopt(CancellationToken::never());

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::behaviour::{Behaviour, end_token};
 use super::token_origin::LOOKS;
 use crate::clock;
-use crate::context::{Frame, Inside, LateToken, Polled, StandIn};
+use crate::context::{Frame, Inside, LatePlace, LateToken, Polled, StandIn};
 use crate::delay::Delay;
 use crate::guard::Waits;
 use crate::pending::{Kind, note_got_out};
@@ -46,10 +46,8 @@ pub(super) struct RegionState {
     pub(super) rides: Option<Arc<LateToken>>,
     /// In which poll of that it was polled last.
     pub(super) rode_in: u32,
-    /// Its own token for those who ride on it, or did. There is none once the token has been made, and those have been told.
-    pub(super) late: Option<Arc<LateToken>>,
-    /// The memory of the last one, for the next.
-    pub(super) spare_late: Option<Arc<LateToken>>,
+    /// Its own token for those who ride on it, or did. If the token has been made since, those have been told, and there is none.
+    pub(super) late: LatePlace,
     /// The token's own deadline, if this task is the one that watches it.
     pub(super) deadline: Option<Delay>,
     /// Whether the runtime's clock has to be looked at for it.
@@ -83,8 +81,7 @@ impl RegionState {
             inside: Inside::NOTHING,
             rides: None,
             rode_in: 0,
-            late: None,
-            spare_late: None,
+            late: LatePlace::default(),
             deadline: None,
             pausable: Pausable::No,
             exit: None,
@@ -113,7 +110,8 @@ impl RegionState {
     /// As it was made, once it has [left](Self::leave) and `registered` has no token.
     pub(super) fn reset(&mut self) {
         debug_assert!(!self.is_foreign && !self.inside.is_some());
-        (self.rides, self.late) = (None, None);
+        debug_assert!(self.late.get().is_none());
+        self.rides = None;
         (self.deadline, self.pausable) = (None, Pausable::No);
         self.exit = None;
         (self.is_begun, self.is_unmade, self.looks) = (false, false, LOOKS);
@@ -143,58 +141,64 @@ impl RegionState {
         let Some(outer) = outer.filter(|outer| outer.wakes(cx.waker())) else {
             return false;
         };
-        let Some(late) = outer.late() else {
+        let Some(late) = outer.ride() else {
             return false;
         };
-        self.rode_in = late.polls();
-        self.rides = Some(late);
         if let Some((at, is_virtual)) = deadline {
             // It need not be woken when what is outside is over by then.
             if !outer.outlook().is_some_and(|outlook| outlook.ends_by(at)) {
                 Delay::arm(&mut self.deadline, at, is_virtual, cx.waker());
             }
         }
+        self.rode_in = late.polls();
+        self.rides = Some(late);
         true
     }
 
-    /// Does anybody ride on it?
-    pub(super) fn is_ridden(&mut self) -> bool {
-        self.late.as_mut().is_some_and(LateToken::is_shared)
+    /// The same, for one that is ridden on and knows by that what it would ride on itself. It has no alarm.
+    #[inline]
+    pub(super) fn ride_as_known(&mut self) -> bool {
+        let Some(late) = self.late.get().and_then(|own| own.ridden_on()) else {
+            return false;
+        };
+        self.rode_in = late.polls();
+        self.rides = Some(Arc::clone(late));
+        true
     }
 
     /// The token that it has in common with those who ride, or rode: if it has been made, or may be.
     pub(super) fn late_token(&mut self) -> Option<CancellationToken> {
-        let is_ridden = self.is_ridden();
-        let late = self.late.as_ref()?;
+        let is_ridden = self.late.is_ridden();
+        let late = self.late.get()?;
         if is_ridden { Some(late.token()) } else { late.made() }
-    }
-
-    /// It is no longer what they ride on.
-    #[inline]
-    pub(super) fn let_riders_go(&mut self) {
-        if let Some(late) = self.late.take() {
-            LateToken::let_go(late, &mut self.spare_late);
-        }
     }
 
     /// It is over, and had no token when this poll began; `made` since. Ends that, or what those have, or may have, who ride.
     #[inline(always)]
     pub(super) fn end_unmade(&mut self, made: Option<CancellationToken>) {
-        if made.is_some() || self.late.is_some() {
+        if made.is_some() || self.late.get().is_some() {
             self.end_made(made);
         }
     }
 
     #[inline(never)]
     fn end_made(&mut self, made: Option<CancellationToken>) {
-        let location = self.behaviour.location;
-        match self.late.take() {
-            Some(late) => LateToken::end(late, &mut self.spare_late, |token| end_token(token, location)),
-            None => {
-                if let (Some(token), true) = (made, self.behaviour.owns_token) {
-                    end_token(&token, location);
-                }
+        let (location, owns_token) = (self.behaviour.location, self.behaviour.owns_token);
+        let is_ended = self.late.end(|token| {
+            if owns_token {
+                end_token(token, location);
             }
+        });
+        if let (Some(token), true, false) = (made, owns_token, is_ended) {
+            end_token(&token, location);
+        }
+    }
+
+    /// The token has been made: nobody rides any more who did while there was none.
+    #[inline]
+    pub(super) fn let_unmade_riders_go(&mut self) {
+        if self.late.get().is_some_and(|late| !late.is_given()) {
+            self.late.let_go();
         }
     }
 

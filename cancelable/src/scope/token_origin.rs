@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::time::Instant;
 
 use crate::clock::Glance;
-use crate::context::{About, Due, Frame, Host, LateSlot, LateToken, LazyToken, Outlook, Ridden, StandIn};
+use crate::context::{About, Due, Frame, Host, LateSlot, LateToken, LazyToken, Outlook, Ridden, StandIn, peek};
 use crate::delay::Delay;
 use crate::primitive::Arc;
 use crate::reason::CancelReason;
@@ -73,6 +73,10 @@ pub(crate) trait TokenOrigin: Send {
     /// cannot be told.
     fn outlook<'f>(&self, above: Outlook<'f>) -> Option<Outlook<'f>> {
         Some(above)
+    }
+    /// The token, if it exists from the start.
+    fn given(&self) -> Option<&CancellationToken> {
+        None
     }
     /// Is there no waiting until somebody needs the token?
     fn is_needed_at_once(&self) -> bool {
@@ -156,6 +160,10 @@ pub(super) struct Existing(pub(super) CancellationToken);
 impl TokenOrigin for Existing {
     fn above(&self) -> Above<'_> {
         Above::Given(&self.0)
+    }
+
+    fn given(&self) -> Option<&CancellationToken> {
+        Some(&self.0)
     }
 
     fn make(&self, _: Option<&Frame<'_>>, _: &About) -> CancellationToken {
@@ -269,7 +277,7 @@ pub(super) struct TokenOnDemand<'a, O> {
     outlook: Option<Outlook<'a>>,
     made: OnceCell<CancellationToken>,
     /// If there is something in it, the token is made through that.
-    late: Option<LateSlot<'a>>,
+    late: Option<&'a LateSlot>,
     looks: Cell<u8>,
     host: Option<&'a dyn Host>,
 }
@@ -281,7 +289,7 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
         origin: &'a O,
         about: &'a About,
         outlook: Option<Outlook<'a>>,
-        late: Option<LateSlot<'a>>,
+        late: Option<&'a LateSlot>,
     ) -> Self {
         Self {
             origin,
@@ -314,7 +322,7 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
         outer: Option<&'a Frame<'_>>,
         origin: &'a O,
         about: &'a About,
-        late: LateSlot<'a>,
+        late: &'a LateSlot,
         looks: u8,
     ) -> Self {
         let above = match (standing, outer) {
@@ -365,7 +373,7 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
     }
 
     fn known_late(&self) -> Option<Arc<LateToken>> {
-        self.late.and_then(LateSlot::get)
+        self.late.and_then(|slot| peek(slot, |place| place.get().cloned()))
     }
 }
 
@@ -396,11 +404,10 @@ impl<O: TokenOrigin> LazyToken for TokenOnDemand<'_, O> {
     }
 
     fn late(&self) -> Ridden {
-        let Some(slot) = self.late else { return Ridden::Not };
-        if self.made.get().is_some() || !self.origin.may_be_late() {
+        if self.late.is_none() || self.made.get().is_some() || !self.origin.may_be_late() {
             return Ridden::Not;
         }
-        match slot.get() {
+        match self.known_late() {
             Some(late) => Ridden::Late(late),
             None => Ridden::Fresh {
                 rides: self.standing.is_none() && may_ride(self.origin),
@@ -417,18 +424,21 @@ impl<O: TokenOrigin> LazyToken for TokenOnDemand<'_, O> {
             (None, None) => StandIn::Made(self.origin.above().token(frame.outer())),
         };
         let (name, due) = (self.about.name.clone(), self.origin.late_due());
-        let late = LateToken::new(parent, name, due, waker, slot.spare.take());
+        let late = LateToken::new(parent, name, due, waker, slot);
         // Making a token outside may have had ours made meanwhile.
         if self.made.get().is_some() {
             return None;
         }
-        slot.late.set(Some(Arc::clone(&late)));
+        peek(slot, |place| place.put(Arc::clone(&late)));
         Some(late)
     }
 
-    fn is_late(&self, late: &Arc<LateToken>) -> bool {
-        let is_own = |own: &Arc<LateToken>| Arc::ptr_eq(own, late);
-        !late.is_made() && self.late.is_some_and(|slot| slot.peek(|own| own.is_some_and(is_own)))
+    fn given(&self) -> Option<(&CancellationToken, &LateSlot)> {
+        Some((self.origin.given()?, self.late?))
+    }
+
+    fn place(&self) -> Option<&LateSlot> {
+        self.late
     }
 
     fn wake_riders(&self) {

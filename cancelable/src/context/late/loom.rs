@@ -15,7 +15,7 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
 
 fn late(waker: &Waker) -> Arc<LateToken> {
     let root = StandIn::Made(CancellationToken::new());
-    LateToken::new(root, None, None, waker, None)
+    LateToken::new(root, None, None, waker, &Cell::default())
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn l16_who_was_polled_elsewhere_finds_that_what_it_rode_on_has_ended() {
             drop(rider);
             stand_in
         });
-        LateToken::end(late, &mut None, CancellationToken::cancel);
+        LateToken::end(late, CancellationToken::cancel);
         assert!(thread.join().unwrap().is_cancelled());
     });
 }
@@ -45,7 +45,7 @@ fn l11_who_rides_is_woken_once_the_token_is_cancelled() {
             bell.wait();
             assert!(rider.made().is_some_and(|token| token.is_cancelled()));
         });
-        LateToken::end(late, &mut None, CancellationToken::cancel);
+        LateToken::end(late, CancellationToken::cancel);
         thread.join().unwrap();
     });
 }
