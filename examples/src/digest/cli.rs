@@ -38,7 +38,6 @@ pub struct Args {
 
     /// At the end, show how long the program ran from one check point to the next, on standard error; with =FILE.svg, draw it, too
     #[arg(long, value_name = "FILE.svg", num_args = 0..=1, require_equals = true)]
-    #[expect(clippy::option_option, reason = "an option with a value that may be left out")]
     pub stretches: Option<Option<PathBuf>>,
 
     /// The files and folders to hash
