@@ -661,6 +661,38 @@ fn in_annotated_functions(levels: usize, leaf: fn()) -> Outcome {
     in_annotated_functions(levels - 1, leaf)
 }
 
+fn waiting_in_async_scopes(levels: usize, timeout: Option<Duration>) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        if levels == 0 {
+            return pending().await;
+        }
+        let body = waiting_in_async_scopes(levels - 1, timeout).map(Ok::<_, Cancelled>);
+        Scope::new().timeout(timeout).run(body).await.unwrap();
+    })
+}
+
+/// Each rides on the one outside, and the innermost is the first to be pending.
+#[test]
+fn l25_waiting_in_the_innermost_of_many_scopes_takes_no_more_stack_than_in_the_innermost_of_few() {
+    for timeout in [None, Some(LONG)] {
+        let polls = |levels, waits| {
+            stack_taken_by(move || {
+                let mut scopes = if waits {
+                    waiting_in_async_scopes(levels, timeout)
+                } else {
+                    in_async_scopes(levels, timeout, || {})
+                };
+                let poll = scopes.poll_unpin(&mut Context::from_waker(Waker::noop()));
+                assert_eq!(poll.is_pending(), waits);
+                // To be dropped they take the stack that they take.
+                std::mem::forget(scopes);
+            })
+        };
+        let [in_few, in_many] = [50, 500].map(|levels| polls(levels, true).saturating_sub(polls(levels, false)));
+        assert!(in_many <= in_few + 8192, "{timeout:?}: {in_few} and {in_many} bytes");
+    }
+}
+
 #[test]
 fn l25_asking_in_the_innermost_of_many_scopes_takes_no_more_stack_than_in_the_innermost_of_few() {
     let leaves: [(&str, fn()); 9] = [

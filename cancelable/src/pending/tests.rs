@@ -166,6 +166,18 @@ fn what_is_over_stays_while_what_it_has_kept_lives() {
     assert!(!has_hold(&keeper));
 }
 
+#[test]
+fn what_is_over_stays_while_what_it_has_kept_may_come_back() {
+    let (keeper, over, away, hold) = (Pending::new(), Pending::new(), Pending::new(), hold());
+    poll_in(&over, &hold);
+    poll_in(&keeper, &over);
+    over.end();
+    poll_in(&away, &hold);
+    assert!(!has_hold(&keeper));
+    drop(away);
+    assert!(has_hold(&keeper));
+}
+
 // Places --------------------------------------------------------------------------------------------------------------
 
 #[test]
