@@ -48,7 +48,9 @@ impl<W> Kept<W> {
 
     /// Keeps a request under this key, until it is asked for.
     pub(crate) fn insert(&self, key: String, asked: oneshot::Sender<Returning<W>>) {
-        self.map().insert(key, asked);
+        let earlier = self.map().insert(key, asked);
+        // Without the lock, for it wakes a task.
+        drop(earlier);
     }
 
     /// Asks for the request that is kept under this key, if there is one.

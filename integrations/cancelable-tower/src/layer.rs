@@ -64,8 +64,8 @@ use crate::settings::Settings;
 ///
 /// # Time limits
 ///
-/// They count from the first poll of the response, and go on until the end of the body: an endless stream has none, or a handler
-/// without this layer's timeout. Zero, from a header or as the default, is answered with 504, and the service is not called.
+/// They count from the first poll of the response, and go on until the end of the body: routes with endless streams want a layer of
+/// their own, without a limit. Zero, from a header or as the default, is answered with 504, and the service is not called.
 ///
 /// # Beside other layers
 ///

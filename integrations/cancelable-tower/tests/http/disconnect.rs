@@ -115,17 +115,18 @@ async fn a_handler_that_does_not_end_is_dropped_after_its_grace() {
 async fn a_client_that_leaves_in_the_middle_of_a_body_cancels_what_feeds_it() {
     for policy in [OnDisconnect::Drop, OnDisconnect::Cancel] {
         let (log, mut logged) = log();
+        // It stays open: the body does not end by itself.
+        let (sender, stream) = channel();
+        sender.send(Bytes::from("first")).unwrap();
+        let stream = Once::new(stream);
         let handler = async move || {
-            let (sender, stream) = channel();
-            sender.send(Bytes::from("first")).unwrap();
             let log = log.clone();
             // It goes on as long as the body, not the handler.
             cancelable::tokio::spawn_blocking(move || {
                 let worked = crate::support::work();
                 log.say(worked.unwrap_err().reason());
-                drop(sender);
             });
-            Body::from_stream(stream)
+            Body::from_stream(stream.take())
         };
         let layer = CancelLayer::new().on_disconnect(policy);
         let mut server = Server::start(layer, Router::new().route("/", get(handler))).await;
@@ -139,6 +140,7 @@ async fn a_client_that_leaves_in_the_middle_of_a_body_cancels_what_feeds_it() {
         let end = server.end().await;
         assert_eq!((end.outcome(), end.has_client_left()), (Outcome::Cancelled, true));
         assert_eq!(end.status().map(|status| status.as_u16()), Some(200));
+        drop(sender);
     }
 }
 

@@ -9,10 +9,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
-use cancelable::{ReasonKind, shield};
-use cancelable_tower::{CancelLayer, CancelledResponse, OnDisconnect, Outcome};
+use cancelable::{CancelReason, CancellationToken, ReasonKind, shield};
+use cancelable_tower::{CancelLayer, CancelledResponse, OnDisconnect, Outcome, Requests};
+use http::{Request, StatusCode};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tower::ServiceExt as _;
 
 use crate::support::{FOR_EVER, Once, Server, channel, log, worker};
 
@@ -173,17 +175,87 @@ async fn connections_without_a_request_do_not_hold_up_the_end() {
     assert_eq!((client.rest().await, half.rest().await), (String::new(), String::new()));
 }
 
+/// With a server of another kind: here none at all.
 #[tokio::test]
-async fn after_the_cancel_nothing_is_run() {
-    let requests = cancelable_tower::Requests::new();
+async fn requests_are_drained_without_our_server_and_new_ones_are_not_run() {
+    let (log, mut logged) = log();
+    let requests = Requests::new();
     let layer = CancelLayer::new().requests(&requests);
-    let server = Server::start(layer, Router::new().route("/", get(async || "done"))).await;
-    let reason = cancelable::CancelReason::manual();
-    let drained = requests.drain(reason, FOR_EVER, FOR_EVER);
-    // Nothing runs but the server's own connections.
-    assert!(drained.await.is_clean());
-    requests.token().cancel_with(cancelable::CancelReason::shutdown());
-    let _ = server;
+    let handler = async move || {
+        log.say("begun");
+        pending::<()>().await;
+    };
+    let router = Router::new().route("/", get(handler)).layer(layer);
+    let request = || Request::get("/").body(Body::empty()).unwrap();
+    let running = tokio::spawn(router.clone().oneshot(request()));
+    assert_eq!(logged.next().await, "begun");
+    let drained = requests.drain(CancelReason::signal(15), Duration::ZERO, FOR_EVER).await;
+    assert_eq!(
+        (drained.finished(), drained.cancelled(), drained.connections()),
+        (0, 1, 0)
+    );
+    assert_eq!(
+        running.await.unwrap().unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(
+        router.oneshot(request()).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    logged.nothing();
+    // A second drain has nothing to do.
+    assert!(
+        requests
+            .drain(CancelReason::manual(), FOR_EVER, FOR_EVER)
+            .await
+            .is_clean()
+    );
+}
+
+/// A drain is clean-up: the cancel that it is for does not cut it short.
+#[tokio::test]
+async fn a_drain_in_a_cancelled_scope_drains() {
+    let (requests, gate) = (Requests::new(), Arc::new(Notify::new()));
+    let opened = Arc::clone(&gate);
+    let handler = async move || opened.notified().await;
+    let router = Router::new()
+        .route("/", get(handler))
+        .layer(CancelLayer::new().requests(&requests));
+    let running = tokio::spawn(router.oneshot(Request::get("/").body(Body::empty()).unwrap()));
+    while requests.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let token = CancellationToken::new();
+    token.cancel();
+    let drain =
+        tokio::spawn(token.scope(async move { requests.drain(CancelReason::manual(), FOR_EVER, FOR_EVER).await }));
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!drain.is_finished());
+    gate.notify_one();
+    assert!(drain.await.unwrap().is_clean());
+    assert_eq!(running.await.unwrap().unwrap().status(), StatusCode::OK);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn it_serves_unix_sockets() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let path = std::env::temp_dir().join(format!("cancelable-tower-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let stop = CancellationToken::new();
+    let router = Router::new().route("/", get(async || "hello"));
+    let serving = tokio::spawn(cancelable_tower::serve(listener, router).until(stop.clone()));
+    let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("hello"), "{answer}");
+    stop.cancel();
+    assert!(serving.await.unwrap().is_clean());
 }
 
 #[tokio::test]
