@@ -473,37 +473,60 @@ fn awaits_of_annotated_functions_are_a_heartbeat_across_tasks() {
 
 #[test]
 fn check_points_on_threads_and_in_linked_scopes_below_count() {
-    type Below = fn(&CancellationToken);
-    let ways: [Below; 3] = [
-        |token| token.sync_scope(|| thread::spawn(check)).join().unwrap().unwrap(),
-        |token| {
+    type Below = fn(&CancellationToken, &CancellationToken);
+    // The first one asks a token from before, the others one that is made when a sign of life is being looked for.
+    let ways: [Below; 5] = [
+        |_, linked| linked.sync_scope(check).unwrap(),
+        |token, _| token.sync_scope(|| thread::spawn(check)).join().unwrap().unwrap(),
+        |token, _| {
             let token = token.child_token();
             std::thread::spawn(move || token.sync_scope(check))
                 .join()
                 .unwrap()
                 .unwrap();
         },
-        |token| {
+        |token, _| {
             let outcome: Outcome = Scope::new().detached().link(token.clone()).run_sync(check);
             outcome.unwrap();
         },
+        |token, _| CancellationToken::any([token]).child_token().sync_scope(check).unwrap(),
     ];
-    for way in ways {
+    for (number, way) in ways.into_iter().enumerate() {
         let outcome = beating(|clock| {
             let token = current();
             let linked = CancellationToken::any([&token]);
             for _ in 0..10 {
                 clock.advance(SHORT);
-                linked.sync_scope(check).unwrap();
-                clock.advance(SHORT);
-                way(&token);
+                way(&token, &linked);
             }
+            assert!(!token.is_cancelled(), "way {number} does not count");
             clock.advance(PERIOD);
             clock.advance(LIMIT);
             check()
         });
         assert!(outcome.is_err());
     }
+}
+
+#[test]
+fn an_await_that_ends_counts_also_if_nothing_begins_after_it() {
+    let clock = Clock::new();
+    let (waker, (sender, receiver)) = (CountingWaker::new().1, flume::unbounded::<()>());
+    let scope = Scope::new().idle_timeout(LIMIT).heartbeat().run(async move {
+        guard(receiver.recv_async()).await?.unwrap();
+        pending::<Outcome>().await
+    });
+    let mut scope = Box::pin(clock.scope(scope));
+    assert!(poll_with(&mut scope, &waker).is_pending());
+    // That it has begun counts until here.
+    clock.advance(PERIOD);
+    clock.advance(LIMIT - PERIOD * 2);
+    sender.send(()).unwrap();
+    assert!(poll_with(&mut scope, &waker).is_pending());
+    clock.advance(SHORT);
+    assert!(poll_with(&mut scope, &waker).is_pending(), "it came early");
+    clock.advance(LIMIT);
+    assert!(poll_with(&mut scope, &waker).is_ready());
 }
 
 #[test]

@@ -115,11 +115,16 @@ impl Handle {
         let all = matches!(how, Listens::ForAll(_));
         let target = Arc::new(LinkTarget::new(self, how));
         let mut listening = Vec::with_capacity(sources.len());
+        let mut wants_pulse = false;
         for source in sources {
             let waiter = BoxedWaiter::new(Notify::Link(Arc::clone(&target)));
             // SAFETY: boxed, kept beside the handle on its node, and taken out in `into_last` before it is freed (W1).
             match unsafe { source.enlist_link(&waiter) } {
-                Ok(()) => listening.push(SourceLink { source, waiter }),
+                Ok(()) => {
+                    // As a child. A wish that is spread from now on finds the link.
+                    wants_pulse |= source.state().wants_pulse();
+                    listening.push(SourceLink { source, waiter });
+                }
                 Err(Some(cause)) => target.source_cancelled(&cause),
                 Err(None) => unreachable!("what is marked or claimed has a cause"),
             }
@@ -128,6 +133,9 @@ impl Handle {
             extras.sources.append(&mut listening);
             extras.all_of = all;
         });
+        if wants_pulse {
+            self.spread_pulse();
+        }
         // Cancelled meanwhile: nothing is left to be heard.
         for node in listening.into_iter().filter_map(SourceLink::into_last) {
             release(node);
