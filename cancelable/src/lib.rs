@@ -145,6 +145,7 @@ mod rounds;
 
 mod cause;
 mod error;
+mod here;
 
 mod token;
 
@@ -173,7 +174,6 @@ pub mod process;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-mod here;
 mod loops;
 mod site;
 mod stretch;

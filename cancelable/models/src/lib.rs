@@ -19,6 +19,8 @@ mod error;
 mod fork;
 #[path = "../../src/guard/mod.rs"]
 mod guard;
+#[path = "../../src/here.rs"]
+mod here;
 #[path = "../../src/path.rs"]
 mod path;
 #[path = "../../src/pending.rs"]
