@@ -28,7 +28,7 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
 /// Output: {
 ///             let scope = Site.scope().timeout(Duration::from_millis(5000)).name("fetch");
-///             Site.run_or(scope, async move { BODY }, |cancelled| { from_cancelled::<_>(cancelled, here) })
+///             Site.run_or(scope, async move { BODY }, |cancelled| { from_cancelled::<_>(Site.in_scope(cancelled, here)) })
 ///         }
 ///
 /// Input:  cancel_scope!(token = stop, || -> T { BODY })
@@ -36,7 +36,7 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             let scope = Site.scope();
 ///             Site.enter_sync(scope, || -> T {
 ///                 let stop = token_parameter::<CancellationToken>();
-///                 if Site.is_cancelled() { return from_cancelled::<T>(Site.refused_by_scope(), here) }
+///                 if Site.is_cancelled() { return from_cancelled::<T>(Site.refused_by_scope(here)) }
 ///                 BODY
 ///             })
 ///         }

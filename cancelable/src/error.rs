@@ -53,13 +53,18 @@ struct Notice {
 }
 
 impl Cancelled {
-    /// Noticed now, by a [`check`](CheckPoint::Check), unless somebody says [otherwise](Self::at).
-    pub(crate) fn new(cause: Shared<Cause>, observed_at: &'static Location<'static>, path: Path) -> Self {
+    /// Noticed now.
+    pub(crate) fn new(
+        cause: Shared<Cause>,
+        point: CheckPoint,
+        observed_at: &'static Location<'static>,
+        path: Path,
+    ) -> Self {
         Self(Arc::new(Notice {
             latency: cause.elapsed(),
             cause,
             observed_at,
-            point: CheckPoint::Check,
+            point,
             function: None,
             path,
             forced: false,
@@ -87,7 +92,7 @@ impl Cancelled {
     /// What becomes of a task, started at `location`, that its runtime dropped.
     pub(crate) fn dropped(location: &'static Location<'static>) -> Self {
         let cause = Cause::plain(ReasonKind::Dropped, location);
-        Self::new(Shared::new(cause), location, Path::none()).at(CheckPoint::Await)
+        Self::new(Shared::new(cause), CheckPoint::Await, location, Path::none())
     }
 
     /// The same error, marked as the end of a body that outstayed its grace.

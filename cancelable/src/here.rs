@@ -4,13 +4,43 @@
 //! function. It is asked for when there is an error, and by nobody else: a check costs nothing for it.
 
 use std::any;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
 
 use crate::error::Cancelled;
 
-/// The name of the function that `here` is an item of.
-pub(crate) fn function<H: Fn()>(_here: H) -> &'static str {
+/// Where a check point stands, as a type, so that it is not carried along.
+pub trait Here {
+    /// The same error, with the function's name.
+    fn tell(cancelled: Cancelled) -> Cancelled;
+}
+
+/// In a function that has such an item.
+#[derive(Debug)]
+pub struct In<H>(PhantomData<H>);
+
+impl<H: Fn()> Here for In<H> {
+    #[cold]
+    #[inline(never)]
+    fn tell(cancelled: Cancelled) -> Cancelled {
+        cancelled.in_function(function::<H>())
+    }
+}
+
+/// Somewhere.
+#[derive(Debug)]
+pub struct Somewhere;
+
+impl Here for Somewhere {
+    #[inline]
+    fn tell(cancelled: Cancelled) -> Cancelled {
+        cancelled
+    }
+}
+
+/// The name of the function that has this item.
+fn function<H: Fn()>() -> &'static str {
     let mut name = any::type_name::<H>();
     // Its own name, and the blocks and closures between it and the function.
     for within in ["::_cancelable_here", "::{{closure}}"] {
@@ -29,17 +59,18 @@ impl<T> Given<'_, Result<T, Cancelled>> {
     /// If that call has noticed a cancel, it was here. What it has been handed by others has another line.
     #[inline]
     #[track_caller]
-    pub fn stands(self, here: impl Fn()) {
+    pub fn stands<H: Fn()>(self, _here: H) {
         if let Err(cancelled) = self.0 {
-            noticed_at(cancelled, Location::caller(), here);
+            noticed_at::<H>(cancelled, Location::caller());
         }
     }
 }
 
 #[cold]
-fn noticed_at(cancelled: &mut Cancelled, location: &Location<'_>, here: impl Fn()) {
+#[inline(never)]
+fn noticed_at<H: Fn()>(cancelled: &mut Cancelled, location: &Location<'_>) {
     if cancelled.observed_at() == location {
-        *cancelled = cancelled.clone().in_function(function(here));
+        *cancelled = In::<H>::tell(cancelled.clone());
     }
 }
 

@@ -147,6 +147,7 @@ mod rounds;
 
 mod cause;
 mod error;
+mod here;
 
 mod token;
 
@@ -175,7 +176,6 @@ pub mod process;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-mod here;
 mod loops;
 mod site;
 mod stretch;

@@ -13,7 +13,6 @@ pub use cancelable_macros::{
 
 pub use crate::context::current;
 pub use crate::error::{Cancelled, FromCancelled};
-use crate::here;
 pub use crate::here::Given;
 pub use crate::loops::{Probe, Turns};
 pub use crate::scope::{Lent, Run, Scope, race, shield, shield_sync, try_join};
@@ -21,8 +20,8 @@ pub use crate::site::{Either, GaveUp, Site, linked, token_parameter};
 pub use crate::stretch::Stretch;
 pub use crate::token::CancellationToken;
 
-/// The value that a cancelled function returns, of a check point in it.
+/// The value that a cancelled function returns.
 #[cold]
-pub fn from_cancelled<R: FromCancelled>(cancelled: Cancelled, here: impl Fn()) -> R {
-    R::from_cancelled(cancelled.in_function(here::function(here)))
+pub fn from_cancelled<R: FromCancelled>(cancelled: Cancelled) -> R {
+    R::from_cancelled(cancelled)
 }

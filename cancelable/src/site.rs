@@ -11,6 +11,7 @@ use crate::check_point::CheckPoint;
 use crate::context;
 use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
+use crate::here::{Here as _, In};
 use crate::loops::Asking;
 use crate::scope::{self, AskingScope, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
 use crate::token::CancellationToken;
@@ -31,28 +32,34 @@ impl Site {
     /// The other half, in a loop: the error, where [`is_cancelled`](Self::is_cancelled) has just said so.
     #[cold]
     #[track_caller]
-    pub fn cancelled(self) -> Cancelled {
-        context::noticed(Location::caller()).at(CheckPoint::Loop)
+    pub fn cancelled<H: Fn()>(self, _here: H) -> Cancelled {
+        In::<H>::tell(context::noticed(Location::caller(), CheckPoint::Loop))
     }
 
     /// The same at the entry of a function.
     #[cold]
     #[track_caller]
-    pub fn refused(self) -> Cancelled {
-        context::noticed(Location::caller()).at(CheckPoint::Entry)
+    pub fn refused<H: Fn()>(self, _here: H) -> Cancelled {
+        In::<H>::tell(context::noticed(Location::caller(), CheckPoint::Entry))
     }
 
     /// The same at that of a scope.
     #[cold]
     #[track_caller]
-    pub fn refused_by_scope(self) -> Cancelled {
-        context::noticed(Location::caller()).at(CheckPoint::Scope)
+    pub fn refused_by_scope<H: Fn()>(self, _here: H) -> Cancelled {
+        In::<H>::tell(context::noticed(Location::caller(), CheckPoint::Scope))
     }
 
     /// The error of a check that also yields, in a loop.
     #[cold]
-    pub fn in_loop(self, cancelled: Cancelled) -> Cancelled {
-        cancelled.at(CheckPoint::Loop)
+    pub fn in_loop<H: Fn()>(self, cancelled: Cancelled, _here: H) -> Cancelled {
+        In::<H>::tell(cancelled.at(CheckPoint::Loop))
+    }
+
+    /// The error of a scope.
+    #[cold]
+    pub fn in_scope<H: Fn()>(self, cancelled: Cancelled, _here: H) -> Cancelled {
+        In::<H>::tell(cancelled)
     }
 
     /// For a `for` that checks before each item.
@@ -65,14 +72,14 @@ impl Site {
     /// As [`guard`](crate::guard()).
     #[inline]
     #[track_caller]
-    pub fn guard<F: IntoFuture>(self, future: F) -> Guard<F::IntoFuture> {
-        guard::guard(future)
+    pub fn guard<F: IntoFuture, H: Fn()>(self, future: F, _here: H) -> Guard<F::IntoFuture, In<H>> {
+        guard::guard_here(future)
     }
 
     /// An await that asks before it starts and then runs to its end.
     #[inline]
     #[track_caller]
-    pub fn finish<F: IntoFuture>(self, future: F) -> Finish<F::IntoFuture> {
+    pub fn finish<F: IntoFuture, H: Fn()>(self, future: F, _here: H) -> Finish<F::IntoFuture, In<H>> {
         guard::finish(future)
     }
 

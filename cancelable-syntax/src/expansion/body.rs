@@ -84,7 +84,7 @@ fn tokens(plan: &Plan) -> TokenStream {
 
 /// ```text
 /// Input:  fn f() -> R { BODY }
-/// Output: fn f() -> R { if Site.is_cancelled() { return from_cancelled::<R>(Site.refused(), here) } BODY }
+/// Output: fn f() -> R { if Site.is_cancelled() { return from_cancelled::<R>(Site.refused(here)) } BODY }
 /// ```
 /// Nothing moves: types, borrows, coercions and the order of drops are those of the plain function. What an option or a
 /// parameter has to have first is put before the body, in which items of its own could be meant by the same words.
@@ -137,7 +137,7 @@ fn or_value(plan: &Plan, or: &Expr) -> TokenStream {
 ///             Site.enter_sync(scope, || -> R {
 ///                 let mut a = a;
 ///                 {
-///                     if Site.is_cancelled() { return from_cancelled::<R>(Site.refused_by_scope(), here) }
+///                     if Site.is_cancelled() { return from_cancelled::<R>(Site.refused_by_scope(here)) }
 ///                     BODY
 ///                 }
 ///             })
@@ -195,7 +195,7 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
 ///                     BODY
 ///                 }
 ///             }));
-///             Site.run_or(scope, Lent::of(place), |cancelled| { from_cancelled::<R>(cancelled, here) }).await
+///             Site.run_or(scope, Lent::of(place), |cancelled| { from_cancelled::<R>(Site.in_scope(cancelled, here)) }).await
 ///         }
 /// ```
 /// The body is pinned where it is made, for as an argument it would be moved, and have a place on the stack for each move.

@@ -4,6 +4,7 @@ use super::exit::Exit;
 use super::helpers;
 use super::rules::Rules;
 use crate::duration::peel;
+use crate::here;
 use crate::paths::{Library, at, first_span};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -34,9 +35,9 @@ impl Manner {
 
 /// ```text
 /// Input:  EXPR.await
-/// Output: match Site.guard(EXPR).await {
+/// Output: match Site.guard(EXPR, here).await {
 ///             Ok(value) => value,
-///             Err(cancelled) => return from_cancelled::<R>(cancelled, here),
+///             Err(cancelled) => return from_cancelled::<R>(cancelled),
 ///         }
 /// ```
 /// Where it is the beginning of a loop's turn, under `yield_every`:
@@ -45,7 +46,7 @@ impl Manner {
 /// ```
 /// Where there is no value to leave with:
 /// ```text
-/// Output: (gave_up.or_give_up(Site.guard(EXPR))).await
+/// Output: (gave_up.or_give_up(Site.guard(EXPR, here))).await
 /// ```
 /// A `match`, since its scrutinee's temporaries live as long as those of `EXPR.await` do: to the end of the
 /// statement. The `.await` is the user's own, so that "future is not `Send`" is still told of it.
@@ -78,7 +79,7 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
 }
 
 /// ```text
-/// Output: Site.guard(EXPR)
+/// Output: Site.guard(EXPR, here)
 /// ```
 /// or, if it `gives_way`,
 /// ```text
@@ -102,7 +103,8 @@ pub(super) fn guard(
         }
         _ => future,
     };
-    library.located(manner.method(), future, span)
+    let here = here::name(span);
+    library.located(manner.method(), quote_spanned!(at(span)=> #future, #here), span)
 }
 
 /// `match SCRUTINEE { Ok(value) => value, Err(cancelled) => … }`, as a node that is put in parentheses where it must.

@@ -73,23 +73,24 @@ impl Edge {
     }
 
     /// ```text
-    /// Output: from_cancelled::<R>(cancelled, here)
+    /// Output: from_cancelled::<R>(cancelled)
     /// ```
     pub(crate) fn convert(&self, library: &Library, cancelled: impl ToTokens) -> TokenStream {
         let private = library.private("from_cancelled", self.span);
         let ty = &self.ty;
-        let here = here::name(self.span);
-        let argument = quote_spanned!(at(self.span)=> (#cancelled, #here));
+        let argument = quote_spanned!(at(self.span)=> (#cancelled));
         quote_spanned!(self.span=> #private::<#ty> #argument)
     }
 
     /// ```text
-    /// Output: |cancelled| { from_cancelled::<R>(cancelled, here) }
+    /// Output: |cancelled| { from_cancelled::<R>(Site.in_scope(cancelled, here)) }
     /// ```
     /// The function itself, handed on, would have its type blamed twice: where it is named, and as what it is called with.
     pub(crate) fn converter(&self, library: &Library, span: Span) -> TokenStream {
         let cancelled = variable("cancelled", span);
-        let converted = self.convert(library, &cancelled);
+        let here = here::name(span);
+        let told = library.located("in_scope", quote_spanned!(at(span)=> #cancelled, #here), span);
+        let converted = self.convert(library, told);
         // In braces of the expansion's own, or coverage would have it that the user never calls this.
         quote_spanned!(at(span)=> |#cancelled| { #converted })
     }
@@ -140,7 +141,7 @@ impl VisitMut for EraseImplTrait {
 
 #[derive(Clone)]
 pub(crate) enum Exit {
-    /// `return from_cancelled::<R>(cancelled, here)`
+    /// `return from_cancelled::<R>(cancelled)`
     Return(Edge),
     /// `break 'label`: out of a loop marked `break`, or to the value of `or`.
     Leave(Lifetime),
@@ -181,7 +182,7 @@ impl Exit {
     }
 
     /// ```text
-    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled(), here); }
+    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled(here)); }
     /// ```
     /// Two calls, for a `Result` with an error in it would have to be dropped on every way out, and so costs a fifth more
     /// LLVM lines in a sync function.
@@ -190,12 +191,12 @@ impl Exit {
     }
 
     /// ```text
-    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.refused(), here); }
+    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.refused(here)); }
     /// ```
-    /// The same at the entry of a function, or, with `refused_by_scope()`, at that of a scope.
+    /// The same at the entry of a function, or, with `refused_by_scope`, at that of a scope.
     pub(crate) fn if_refused(&self, by_scope: bool, library: &Library, span: Span) -> TokenStream {
         let refused = if by_scope { "refused_by_scope" } else { "refused" };
-        let refused = library.located(refused, TokenStream::new(), span);
+        let refused = library.located(refused, here::name(span), span);
         self.if_so(self.leave(&refused, library, span), library, span)
     }
 
@@ -205,29 +206,29 @@ impl Exit {
     }
 
     /// ```text
-    /// Output: return from_cancelled::<R>(Site.cancelled(), here)
+    /// Output: return from_cancelled::<R>(Site.cancelled(here))
     /// ```
     /// Where a loop has found its token cancelled.
     pub(crate) fn leave_cancelled(&self, library: &Library, span: Span) -> TokenStream {
-        let cancelled = library.located("cancelled", TokenStream::new(), span);
+        let cancelled = library.located("cancelled", here::name(span), span);
         self.leave(&cancelled, library, span)
     }
 
     /// ```text
-    /// Output: if let Err(cancelled) = CHECK { return from_cancelled::<R>(Site.in_loop(cancelled), here) }
+    /// Output: if let Err(cancelled) = CHECK { return from_cancelled::<R>(Site.in_loop(cancelled, here)) }
     /// ```
     /// Of a loop that also yields.
     pub(crate) fn unless_ok(&self, check: &TokenStream, library: &Library, span: Span) -> TokenStream {
         let result = library.private("Result", span);
-        let cancelled = variable("cancelled", span);
-        let in_loop = library.located("in_loop", &cancelled, span);
+        let (cancelled, here) = (variable("cancelled", span), here::name(span));
+        let in_loop = library.located("in_loop", quote_spanned!(at(span)=> #cancelled, #here), span);
         let leave = self.leave(&in_loop, library, span);
         let pattern = self.pattern(cancelled, span);
         quote_spanned!(at(span)=> if let #result::Err(#pattern) = #check { #leave; })
     }
 
     /// ```text
-    /// Output: Err(cancelled) => return from_cancelled::<R>(cancelled, here),
+    /// Output: Err(cancelled) => return from_cancelled::<R>(cancelled),
     /// ```
     pub(super) fn err_arm(&self, library: &Library, span: Span) -> Arm {
         let result = library.private("Result", span);
@@ -237,7 +238,7 @@ impl Exit {
 
     /// The two arms of
     /// ```text
-    /// Output: match CHECKED { Ok(value) => value, Err(cancelled) => return from_cancelled::<R>(cancelled, here) }
+    /// Output: match CHECKED { Ok(value) => value, Err(cancelled) => return from_cancelled::<R>(cancelled) }
     /// ```
     pub(crate) fn arms(&self, library: &Library, span: Span) -> [Arm; 2] {
         let result = library.private("Result", span);

@@ -13,11 +13,11 @@ use syn::{Attribute, Block, Expr, ExprBlock, ExprForLoop, ExprIf, ExprLoop, Expr
 /// What a turn that checks begins with, or what comes before it: `CHECK` below.
 ///
 /// ```text
-/// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled(), here); }
+/// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.cancelled(here)); }
 /// ```
 /// Under `yield_every`, it lets other tasks run now and then:
 /// ```text
-/// Output: if let Err(cancelled) = Site.checkpoint(YIELD_EVERY).await { return from_cancelled::<R>(Site.in_loop(cancelled), here); }
+/// Output: if let Err(cancelled) = Site.checkpoint(YIELD_EVERY).await { return from_cancelled::<R>(Site.in_loop(cancelled, here)); }
 /// ```
 /// or with `Turns::rounds(YIELD_EVERY, EVERY)`, if it is to be called in every EVERY-th turn only.
 pub(crate) fn check(rules: &Rules<'_>, every: Option<&TokenStream>, exit: &Exit, keyword: Span) -> TokenStream {

@@ -25,7 +25,7 @@
 //!                 Ok(Right(Left(_))) => HANDLER1,
 //!                 Ok(Right(Right(()))) => HANDLER2,
 //!                 Ok(_) => unreachable!(),
-//!                 Err(cancelled) => return from_cancelled::<R>(cancelled, here),
+//!                 Err(cancelled) => return from_cancelled::<R>(cancelled),
 //!             }
 //!         }
 //! ```

@@ -28,7 +28,7 @@ impl Rewriter<'_> {
     ///         } {
     ///             Ok(ControlFlow::Continue(value)) => value,
     ///             Ok(ControlFlow::Break(left)) => return left,
-    ///             Err(cancelled) => return from_cancelled::<R>(cancelled, here),
+    ///             Err(cancelled) => return from_cancelled::<R>(cancelled),
     ///         }
     /// ```
     /// With `shield = "2s"` it is `Site.shield(…).timeout(limit).await`; in a sync function `Site.shield_sync(|| stretch.run(async { … }))`.

@@ -19,6 +19,8 @@ mod error;
 mod fork;
 #[path = "../../src/guard/mod.rs"]
 mod guard;
+#[path = "../../src/here.rs"]
+mod here;
 #[path = "../../src/meter.rs"]
 mod meter;
 #[path = "../../src/path.rs"]

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::slot::{self, Frame};
+use crate::check_point::CheckPoint;
 use crate::error::Cancelled;
 use crate::runtime::Task;
 use crate::token::CancellationToken;
@@ -64,7 +65,11 @@ fn look(location: &'static Location<'static>) -> Result<(), Cancelled> {
     if !slot::look_closer() {
         return Ok(());
     }
-    slot::with(|frame| frame.and_then(|frame| frame.notice(location)).map_or(Ok(()), Err))
+    slot::with(|frame| {
+        frame
+            .and_then(|frame| frame.notice(location, CheckPoint::Check))
+            .map_or(Ok(()), Err)
+    })
 }
 
 /// Is there nothing for a check point to look at? The fast path of all of them.
@@ -81,8 +86,8 @@ pub(crate) fn notices(location: &'static Location<'static>) -> bool {
 
 /// The second step: the error of a check point at `location` that has found the ambient token cancelled.
 #[cold]
-pub(crate) fn noticed(location: &'static Location<'static>) -> Cancelled {
-    match slot::with(|frame| frame.and_then(|frame| frame.cancelled(location))) {
+pub(crate) fn noticed(location: &'static Location<'static>, point: CheckPoint) -> Cancelled {
+    match slot::with(|frame| frame.and_then(|frame| frame.cancelled(location, point))) {
         Some(cancelled) => cancelled,
         None => panic!("a check point leaves a scope that is not cancelled; this may be a bug in cancelable"),
     }

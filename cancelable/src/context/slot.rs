@@ -18,6 +18,7 @@ use super::late::{LatePlace, LateSlot, LateToken, Ridden, peek};
 use super::notes::{self, Mark, Owner, Role, is_noted_since, is_silent_since, mark};
 use super::probe;
 use crate::cause::Cause;
+use crate::check_point::CheckPoint;
 use crate::clock::Glance;
 use crate::error::Cancelled;
 use crate::meter::{self, Event};
@@ -789,17 +790,17 @@ impl<'a> Frame<'a> {
 
     /// The error of a check point at `location` in this frame, if its token is cancelled.
     #[cold]
-    pub(crate) fn notice(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+    pub(crate) fn notice(&self, location: &'static Location<'static>, point: CheckPoint) -> Option<Cancelled> {
         if self.notices(location) {
-            self.cancelled(location)
+            self.cancelled(location, point)
         } else {
             None
         }
     }
 
     /// The error of a check point at `location` that has made sure that it may fail.
-    pub(crate) fn fail(&self, location: &'static Location<'static>) -> Option<Cancelled> {
-        let cancelled = self.cancelled(location)?;
+    pub(crate) fn fail(&self, location: &'static Location<'static>, point: CheckPoint) -> Option<Cancelled> {
+        let cancelled = self.cancelled(location, point)?;
         probe::noticed(location);
         Some(cancelled)
     }
@@ -830,9 +831,9 @@ impl<'a> Frame<'a> {
     }
 
     /// The error of a check point that has found this frame's token cancelled.
-    pub(crate) fn cancelled(&self, location: &'static Location<'static>) -> Option<Cancelled> {
+    pub(crate) fn cancelled(&self, location: &'static Location<'static>, point: CheckPoint) -> Option<Cancelled> {
         let cause = self.token().cause()?;
-        Some(Cancelled::new(cause, location, self.path()))
+        Some(Cancelled::new(cause, point, location, self.path()))
     }
 
     /// The named scopes round this frame.

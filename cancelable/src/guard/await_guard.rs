@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
 use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use crate::cause::Cause;
 use crate::check_point::CheckPoint;
 use crate::context::{Frame, Inside, Mark, ask_hosts, beat, is_noted_since, is_silent_since, mark, with_frame};
 use crate::error::Cancelled;
+use crate::here::{Here, Somewhere};
 use crate::meter::{self, Event};
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
@@ -56,10 +58,17 @@ use crate::token::{CancellationToken, Registered};
 /// ```
 #[track_caller]
 pub fn guard<F: IntoFuture>(f: F) -> Guard<F::IntoFuture> {
+    guard_here(f)
+}
+
+/// The same in a function that the error is to name.
+#[track_caller]
+pub(crate) fn guard_here<F: IntoFuture, H: Here>(f: F) -> Guard<F::IntoFuture, H> {
     Guard {
         inner: f.into_future(),
         stage: Stage::fresh(),
         location: Location::caller(),
+        here: PhantomData,
     }
 }
 
@@ -91,14 +100,15 @@ impl<F> Guard<F> {
 pin_project_lite::pin_project! {
     /// An await that the ambient token can end; made by [`guard`]. Two words more than the future it guards.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Guard<F> {
+    pub struct Guard<F, H = Somewhere> {
         #[pin]
         inner: F,
         stage: Stage<Special>,
         location: &'static Location<'static>,
+        here: PhantomData<H>,
     }
 
-    impl<F> PinnedDrop for Guard<F> {
+    impl<F, H> PinnedDrop for Guard<F, H> {
         fn drop(this: Pin<&mut Self>) {
             let stage = this.project().stage;
             if stage.is_boxed() {
@@ -172,7 +182,7 @@ impl Special {
     }
 }
 
-impl<F: Future> Future for Guard<F> {
+impl<F: Future, H: Here> Future for Guard<F, H> {
     type Output = Result<F::Output, Cancelled>;
 
     #[inline]
@@ -202,7 +212,7 @@ impl<F: Future> Future for Guard<F> {
 }
 
 /// For a future that knows its end (`guard(future.fuse())`), as `futures::select!` asks; the guard knows its own.
-impl<F: FusedFuture> FusedFuture for Guard<F> {
+impl<F: FusedFuture, H: Here> FusedFuture for Guard<F, H> {
     fn is_terminated(&self) -> bool {
         self.stage.is_over() || self.inner.is_terminated()
     }
@@ -223,7 +233,7 @@ fn loosen_since(mark: Mark) {
     });
 }
 
-impl<F: Future> Guard<F> {
+impl<F: Future, H: Here> Guard<F, H> {
     /// A poll under a token that wants a look, or with something inside.
     #[cold]
     fn poll_with_care(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Cancelled>> {
@@ -243,8 +253,8 @@ impl<F: Future> Guard<F> {
             }
             // What comes of a loser goes to nobody: what it takes would be lost.
             if is_fresh || may_be_plain && frame.has_lost() {
-                if let Some(cancelled) = frame.notice(this.location) {
-                    return Some(Err(cancelled.at(CheckPoint::Await)));
+                if let Some(cancelled) = frame.notice(this.location, CheckPoint::Await) {
+                    return Some(Err(H::tell(cancelled)));
                 }
             }
             if !this.stage.is_boxed() {
@@ -352,7 +362,7 @@ impl<F: Future> Guard<F> {
         let this = self.project();
         if let Some(cause) = frame.cause() {
             if let Some(cancelled) = pending_cancelled(this.stage, frame, before, &cause, this.location, cx) {
-                return Poll::Ready(cancelled);
+                return Poll::Ready(H::tell(cancelled));
             }
         } else if !frame.wakes(cx.waker()) {
             let is_plain = !this.stage.is_boxed() && this.stage.is_fresh_or_plain();
@@ -399,10 +409,7 @@ fn pending_cancelled(
         if !before.is_put_off(cx) {
             inside.withdraw();
             leave(stage);
-            return frame.fail(location).map(|cancelled| {
-                stage.end();
-                cancelled.at(CheckPoint::Await)
-            });
+            return frame.fail(location, CheckPoint::Await).inspect(|_| stage.end());
         }
     } else if !frame.wakes(cx.waker()) {
         // One that was spared when it began, and waits, counts as well.
@@ -417,7 +424,7 @@ fn pending_cancelled(
     None
 }
 
-impl<F: fmt::Debug> fmt::Debug for Guard<F> {
+impl<F: fmt::Debug, H> fmt::Debug for Guard<F, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
             .field("inner", &self.inner)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -9,18 +10,20 @@ use std::task::{Context, Poll, Waker};
 use crate::check_point::CheckPoint;
 use crate::context::{Inside, check_at, is_noted_since, with_frame};
 use crate::error::Cancelled;
+use crate::here::Here;
 use crate::pending::Kind;
 
 /// What `#[cancelable(finish)]` makes of an await: fails if the token is cancelled before the first poll, and once it has
 /// started, holds outer check points off until it is done. For sends, commits and writes that must not be dropped
 /// half-way.
 #[track_caller]
-pub(crate) fn finish<F: IntoFuture>(f: F) -> Finish<F::IntoFuture> {
+pub(crate) fn finish<F: IntoFuture, H: Here>(f: F) -> Finish<F::IntoFuture, H> {
     Finish {
         inner: f.into_future(),
         started: false,
         hold: Hold::new(),
         location: Location::caller(),
+        here: PhantomData,
     }
 }
 
@@ -28,24 +31,25 @@ pin_project_lite::pin_project! {
     /// Made by [`finish`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct Finish<F> {
+    pub struct Finish<F, H> {
         #[pin]
         inner: F,
         // After `inner`, so that it is given up when that is gone.
         hold: Hold,
         started: bool,
         location: &'static Location<'static>,
+        here: PhantomData<H>,
     }
 }
 
-impl<F: Future> Future for Finish<F> {
+impl<F: Future, H: Here> Future for Finish<F, H> {
     type Output = Result<F::Output, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if !*this.started {
             if let Err(cancelled) = check_at(this.location) {
-                return Poll::Ready(Err(cancelled.at(CheckPoint::Await)));
+                return Poll::Ready(Err(H::tell(cancelled.at(CheckPoint::Await))));
             }
             *this.started = true;
         }

@@ -10,6 +10,7 @@ mod finish;
 mod stage;
 mod verdict;
 
+pub(crate) use await_guard::guard_here;
 pub use await_guard::{Guard, guard};
 pub use checkpoint::{Checkpoint, checkpoint};
 pub(crate) use checkpoint::{GiveWayFirst, give_way_first};

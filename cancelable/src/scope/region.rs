@@ -613,11 +613,11 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 }
             }
             let frame = Frame::new(token, &live.behaviour.about, None);
-            let notice = frame.enter(|| frame.fail(live.behaviour.location));
+            let notice = frame.enter(|| frame.fail(live.behaviour.location, CheckPoint::Await));
             self.abandon();
             return match notice {
-                Some(cancelled) if is_forced => Poll::Ready(cancelled.at(CheckPoint::Await).forced()),
-                Some(cancelled) => Poll::Ready(cancelled.at(CheckPoint::Await)),
+                Some(cancelled) if is_forced => Poll::Ready(cancelled.forced()),
+                Some(cancelled) => Poll::Ready(cancelled),
                 None => unreachable!("a cancelled token has a cause"),
             };
         }
@@ -693,11 +693,13 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             if is_cancelled && behaviour.is_check_point {
                 let noticed = frame.enter(|| {
                     // What is dropped unused is dropped in here, too.
-                    frame.notice(behaviour.location).inspect(|_| clear(body.as_mut()))
+                    frame
+                        .notice(behaviour.location, CheckPoint::Scope)
+                        .inspect(|_| clear(body.as_mut()))
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
-                    return Poll::Ready(end(Err(cancelled.at(CheckPoint::Scope))));
+                    return Poll::Ready(end(Err(cancelled)));
                 }
             }
             let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));

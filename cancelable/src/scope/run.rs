@@ -326,8 +326,11 @@ pub(super) fn unless_cancelled<T: FromCancelled>(
     location: &'static Location<'static>,
     f: impl FnOnce(&Frame<'_>) -> T,
 ) -> impl FnOnce(bool, &Frame<'_>) -> T {
-    move |is_cancelled, frame| match is_cancelled.then(|| frame.notice(location)).flatten() {
-        Some(cancelled) => T::from_cancelled(cancelled.at(CheckPoint::Scope)),
+    move |is_cancelled, frame| match is_cancelled
+        .then(|| frame.notice(location, CheckPoint::Scope))
+        .flatten()
+    {
+        Some(cancelled) => T::from_cancelled(cancelled),
         None => f(frame),
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::future::FusedFuture;
 
+use crate::check_point::CheckPoint;
 use crate::clock;
 use crate::context::{check, current, with_frame};
 use crate::delay::Delay;
@@ -214,7 +215,11 @@ pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
     if !current().wait_timeout(d) {
         return Ok(());
     }
-    with_frame(|frame| frame.and_then(|frame| frame.notice(location)).map_or(Ok(()), Err))
+    with_frame(|frame| {
+        frame
+            .and_then(|frame| frame.notice(location, CheckPoint::Check))
+            .map_or(Ok(()), Err)
+    })
 }
 
 /// By moments, not by durations: another thread may move the clock at any time.

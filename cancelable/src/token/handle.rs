@@ -11,6 +11,7 @@ use super::state::{Snapshot, State};
 use super::tree::{Extras, Handle, Listens};
 use super::watch::{attend, is_blind};
 use crate::cause::Cause;
+use crate::check_point::CheckPoint;
 use crate::error::Cancelled;
 use crate::path::Path;
 use crate::primitive::Arc;
@@ -242,7 +243,7 @@ impl CancellationToken {
     fn check_slow(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
         self.attend();
         match self.node.cause() {
-            Some(cause) => Err(Cancelled::new(cause, location, Path::none())),
+            Some(cause) => Err(Cancelled::new(cause, CheckPoint::Check, location, Path::none())),
             None => Ok(()),
         }
     }

@@ -3,41 +3,44 @@ async fn await_() -> Result<u32, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Error>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
-    let page = match ::cancelable::__private::Site.guard(fetch(&url())).await {
+    let page = match ::cancelable::__private::Site
+        .guard(fetch(&url()), _cancelable_here)
+        .await
+    {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     }?;
-    match ::cancelable::__private::Site.guard(other(page)).await {
+    match ::cancelable::__private::Site.guard(other(page), _cancelable_here).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     }
         .send();
     #[allow(clippy::unnecessary_semicolon)]
-    match ::cancelable::__private::Site.guard(settle(page)).await {
+    match ::cancelable::__private::Site.guard(settle(page), _cancelable_here).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     };
     Ok(
-        match ::cancelable::__private::Site.guard(last()).await {
+        match ::cancelable::__private::Site.guard(last(), _cancelable_here).await {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,
-                >(cancelable_cancelled, _cancelable_here);
+                >(cancelable_cancelled);
             }
         },
     )

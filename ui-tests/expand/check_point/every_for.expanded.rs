@@ -3,7 +3,7 @@ fn every_for(list: &[u64]) -> Result<u64, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u64, Error>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     let mut sum = 0;
     {
@@ -20,8 +20,7 @@ fn every_for(list: &[u64]) -> Result<u64, Error> {
                                     return ::cancelable::__private::from_cancelled::<
                                         Result<u64, Error>,
                                     >(
-                                        ::cancelable::__private::Site.cancelled(),
-                                        _cancelable_here,
+                                        ::cancelable::__private::Site.cancelled(_cancelable_here),
                                     );
                                 }
                             }

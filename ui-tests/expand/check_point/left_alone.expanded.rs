@@ -3,7 +3,7 @@ async fn left_alone() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     let closure = || for _ in 0..3 {};
     let block = async { inner().await };

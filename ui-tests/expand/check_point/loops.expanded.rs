@@ -3,7 +3,7 @@ fn loops(list: &[u32]) -> Result<u32, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Error>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     {
         let mut cancelable_asking = ::cancelable::__private::Site.asking();
@@ -17,14 +17,14 @@ fn loops(list: &[u32]) -> Result<u32, Error> {
         if cancelable_asking.ended_it() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(::cancelable::__private::Site.cancelled(), _cancelable_here);
+            >(::cancelable::__private::Site.cancelled(_cancelable_here));
         }
     }
     'outer: loop {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(::cancelable::__private::Site.cancelled(), _cancelable_here);
+            >(::cancelable::__private::Site.cancelled(_cancelable_here));
         }
         if more() {
             continue 'outer;
@@ -36,7 +36,7 @@ fn loops(list: &[u32]) -> Result<u32, Error> {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(::cancelable::__private::Site.cancelled(), _cancelable_here);
+            >(::cancelable::__private::Site.cancelled(_cancelable_here));
         }
         break 3;
     };

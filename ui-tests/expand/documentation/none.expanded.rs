@@ -4,7 +4,7 @@ fn without() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     Some(1)
 }
@@ -14,7 +14,7 @@ fn unwanted() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     Some(1)
 }
@@ -25,7 +25,7 @@ impl Job {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
         Some(1)
     }
@@ -35,7 +35,7 @@ impl Job {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
         Some(1)
     }

@@ -3,7 +3,7 @@ fn break_() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     let mut best = 0;
     {

@@ -3,14 +3,14 @@ async fn finish() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
-    match ::cancelable::__private::Site.finish(tx.send(1)).await {
+    match ::cancelable::__private::Site.finish(tx.send(1), _cancelable_here).await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     }
         .ok()?;

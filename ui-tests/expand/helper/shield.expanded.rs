@@ -3,7 +3,7 @@ async fn shield() -> Result<u32, Cancelled> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<u32, Cancelled>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     #[allow(clippy::unnecessary_semicolon)]
     match {
@@ -14,9 +14,9 @@ async fn shield() -> Result<u32, Cancelled> {
             ::cancelable::__private::Option::Some(cancelable_dead) =
             ::cancelable::__private::Option::None:: < Result < u32, Cancelled > > {
             return cancelable_dead; } let cancelable_value = (cancelable_stretch1
-            .or_give_up(::cancelable::__private::Site.guard(conn.close()))). await ?;
-            #[allow(unreachable_code)] return cancelable_stretch1.end(cancelable_value).
-            await; })
+            .or_give_up(::cancelable::__private::Site.guard(conn.close(),
+            _cancelable_here))). await ?; #[allow(unreachable_code)] return
+            cancelable_stretch1.end(cancelable_value). await; })
         );
         let cancelable_ended = ::cancelable::__private::Site
             .shield(
@@ -35,7 +35,7 @@ async fn shield() -> Result<u32, Cancelled> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Cancelled>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     };
     #[allow(clippy::let_unit_value)]
@@ -50,9 +50,9 @@ async fn shield() -> Result<u32, Cancelled> {
             ::cancelable::__private::Option::Some(cancelable_dead) =
             ::cancelable::__private::Option::None:: < Result < u32, Cancelled > > {
             return cancelable_dead; } let cancelable_value = (cancelable_stretch2
-            .or_give_up(::cancelable::__private::Site.guard(flush(& mut buffer)))). await
-            ?; #[allow(unreachable_code)] return cancelable_stretch2
-            .end(cancelable_value). await; })
+            .or_give_up(::cancelable::__private::Site.guard(flush(& mut buffer),
+            _cancelable_here))). await ?; #[allow(unreachable_code)] return
+            cancelable_stretch2.end(cancelable_value). await; })
         );
         let cancelable_ended = ::cancelable::__private::Site
             .shield(
@@ -72,7 +72,7 @@ async fn shield() -> Result<u32, Cancelled> {
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Cancelled>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     };
     Ok(report)

@@ -77,7 +77,9 @@ fn shield_sync() -> u32 {
                                         }
                                         if cancelable_asking.ended_it() {
                                             return cancelable_stretch2
-                                                .give_up(::cancelable::__private::Site.cancelled())
+                                                .give_up(
+                                                    ::cancelable::__private::Site.cancelled(_cancelable_here),
+                                                )
                                                 .await;
                                         }
                                     };

@@ -3,28 +3,28 @@ async fn arguments() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     println!(
-        "{} {name}", match ::cancelable::__private::Site.guard(get()). await {
-        ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
-        ::cancelable::__private::Result::Err(cancelable_cancelled) => return
-        ::cancelable::__private::from_cancelled:: < Option < u32 > >
-        (cancelable_cancelled, _cancelable_here), }, name = 3
+        "{} {name}", match ::cancelable::__private::Site.guard(get(), _cancelable_here).
+        await { ::cancelable::__private::Result::Ok(cancelable_value) =>
+        cancelable_value, ::cancelable::__private::Result::Err(cancelable_cancelled) =>
+        return ::cancelable::__private::from_cancelled:: < Option < u32 > >
+        (cancelable_cancelled), }, name = 3
     );
     let list = vec![
-        match ::cancelable::__private::Site.guard(get()). await {
+        match ::cancelable::__private::Site.guard(get(), _cancelable_here). await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Option < u32 > >
-        (cancelable_cancelled, _cancelable_here), }; 3
+        (cancelable_cancelled), }; 3
     ];
     matches!(
-        match ::cancelable::__private::Site.guard(get()). await {
+        match ::cancelable::__private::Site.guard(get(), _cancelable_here). await {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => return
         ::cancelable::__private::from_cancelled:: < Option < u32 > >
-        (cancelable_cancelled, _cancelable_here), }, Some(n) if n > 3
+        (cancelable_cancelled), }, Some(n) if n > 3
     );
     #[allow(
         unreachable_code,
@@ -34,14 +34,14 @@ async fn arguments() -> Option<u32> {
     (
         {
             let cancelable_value = match ::cancelable::__private::Site
-                .guard(ready())
+                .guard(ready(), _cancelable_here)
                 .await
             {
                 ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
                 ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                     return ::cancelable::__private::from_cancelled::<
                         Option<u32>,
-                    >(cancelable_cancelled, _cancelable_here);
+                    >(cancelable_cancelled);
                 }
             };
             macro_rules! cancelable {
@@ -53,12 +53,15 @@ async fn arguments() -> Option<u32> {
         },
     )
         .0;
-    let shown = match match ::cancelable::__private::Site.guard(get()).await {
+    let shown = match match ::cancelable::__private::Site
+        .guard(get(), _cancelable_here)
+        .await
+    {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     } {
         cancelable_value => {

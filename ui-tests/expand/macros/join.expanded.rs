@@ -3,32 +3,35 @@ async fn join() -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     let (a, b) = {
         let (cancelable_future0, cancelable_future1) = (first(), second(get()?));
         match ::cancelable::__private::Site
-            .guard(async { tokio::join!(cancelable_future0, cancelable_future1) })
+            .guard(
+                async { tokio::join!(cancelable_future0, cancelable_future1) },
+                _cancelable_here,
+            )
             .await
         {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(cancelable_cancelled, _cancelable_here);
+                >(cancelable_cancelled);
             }
         }
     };
     let f = {
         match ::cancelable::__private::Site
-            .guard(async { try_join!(biased; a, b) })
+            .guard(async { try_join!(biased; a, b) }, _cancelable_here)
             .await
         {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(cancelable_cancelled, _cancelable_here);
+                >(cancelable_cancelled);
             }
         }
     }

@@ -5,7 +5,7 @@ fn every_expression(step: usize) -> Option<u32> {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
         {
             let mut cancelable_turns = ::cancelable::__private::Turns::new(
@@ -16,7 +16,7 @@ fn every_expression(step: usize) -> Option<u32> {
                     if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
                             Option<u32>,
-                        >(::cancelable::__private::Site.cancelled(), _cancelable_here);
+                        >(::cancelable::__private::Site.cancelled(_cancelable_here));
                     }
                 }
                 if more() {} else {

@@ -10,7 +10,7 @@ async fn or_in_place(default: u32) -> u32 {
             if ::cancelable::__private::Site.is_cancelled() {
                 break 'cancelled;
             }
-            match ::cancelable::__private::Site.guard(get()).await {
+            match ::cancelable::__private::Site.guard(get(), _cancelable_here).await {
                 ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
                 ::cancelable::__private::Result::Err(_) => break 'cancelled,
             }

@@ -38,7 +38,10 @@ async fn scope_async(
             |cancelable_cancelled| {
                 ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,
-                >(cancelable_cancelled, _cancelable_here)
+                >(
+                    ::cancelable::__private::Site
+                        .in_scope(cancelable_cancelled, _cancelable_here),
+                )
             },
         )
         .await

@@ -13,8 +13,8 @@ fn scope_sync(&mut self, n: u32) -> Result<u32, Error> {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<u32, Error>,
                             >(
-                                ::cancelable::__private::Site.refused_by_scope(),
-                                _cancelable_here,
+                                ::cancelable::__private::Site
+                                    .refused_by_scope(_cancelable_here),
                             );
                         }
                         Ok(n)

@@ -10,7 +10,7 @@ fn token_parameter(before: u32) -> Option<u32> {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
         owned = token.clone();
         Some(before)

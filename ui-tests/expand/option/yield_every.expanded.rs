@@ -3,7 +3,7 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     {
         match ::cancelable::__private::IntoIterator::into_iter(0..9) {
@@ -22,8 +22,8 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
                                     return ::cancelable::__private::from_cancelled::<
                                         Option<u32>,
                                     >(
-                                        ::cancelable::__private::Site.in_loop(cancelable_cancelled),
-                                        _cancelable_here,
+                                        ::cancelable::__private::Site
+                                            .in_loop(cancelable_cancelled, _cancelable_here),
                                     );
                                 }
                             }
@@ -39,14 +39,17 @@ async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
         };
     }
     while let Some(job) = match ::cancelable::__private::Site
-        .guard(::cancelable::__private::Site.give_way_first(64, jobs.next()))
+        .guard(
+            ::cancelable::__private::Site.give_way_first(64, jobs.next()),
+            _cancelable_here,
+        )
         .await
     {
         ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(cancelable_cancelled, _cancelable_here);
+            >(cancelable_cancelled);
         }
     } {
         job.run();
@@ -61,7 +64,7 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
         {
             match ::cancelable::__private::IntoIterator::into_iter(numbers) {
@@ -87,8 +90,8 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                                         return ::cancelable::__private::from_cancelled::<
                                             Option<u32>,
                                         >(
-                                            ::cancelable::__private::Site.in_loop(cancelable_cancelled),
-                                            _cancelable_here,
+                                            ::cancelable::__private::Site
+                                                .in_loop(cancelable_cancelled, _cancelable_here),
                                         );
                                     }
                                 }
@@ -121,8 +124,8 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
                         return ::cancelable::__private::from_cancelled::<
                             Option<u32>,
                         >(
-                            ::cancelable::__private::Site.in_loop(cancelable_cancelled),
-                            _cancelable_here,
+                            ::cancelable::__private::Site
+                                .in_loop(cancelable_cancelled, _cancelable_here),
                         );
                     }
                 }

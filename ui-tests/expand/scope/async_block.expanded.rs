@@ -9,21 +9,27 @@ async fn async_block() {
             .run_or(
                 cancelable_scope,
                 async move {
-                    match ::cancelable::__private::Site.guard(fetch(&url)).await {
+                    match ::cancelable::__private::Site
+                        .guard(fetch(&url), _cancelable_here)
+                        .await
+                    {
                         ::cancelable::__private::Result::Ok(cancelable_value) => {
                             cancelable_value
                         }
                         ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                             return ::cancelable::__private::from_cancelled::<
                                 _,
-                            >(cancelable_cancelled, _cancelable_here);
+                            >(cancelable_cancelled);
                         }
                     }
                 },
                 |cancelable_cancelled| {
                     ::cancelable::__private::from_cancelled::<
                         _,
-                    >(cancelable_cancelled, _cancelable_here)
+                    >(
+                        ::cancelable::__private::Site
+                            .in_scope(cancelable_cancelled, _cancelable_here),
+                    )
                 },
             )
     }

@@ -32,7 +32,10 @@ async fn async_closure() {
                 |cancelable_cancelled| {
                     ::cancelable::__private::from_cancelled::<
                         Result<u32, Error>,
-                    >(cancelable_cancelled, _cancelable_here)
+                    >(
+                        ::cancelable::__private::Site
+                            .in_scope(cancelable_cancelled, _cancelable_here),
+                    )
                 },
             )
     }

@@ -13,8 +13,8 @@ fn block() {
                         return ::cancelable::__private::from_cancelled::<
                             _,
                         >(
-                            ::cancelable::__private::Site.refused_by_scope(),
-                            _cancelable_here,
+                            ::cancelable::__private::Site
+                                .refused_by_scope(_cancelable_here),
                         );
                     }
                     tokenize(page)?

@@ -18,8 +18,8 @@ fn closure() {
                                 return ::cancelable::__private::from_cancelled::<
                                     Option<u32>,
                                 >(
-                                    ::cancelable::__private::Site.refused_by_scope(),
-                                    _cancelable_here,
+                                    ::cancelable::__private::Site
+                                        .refused_by_scope(_cancelable_here),
                                 );
                             }
                             {
@@ -36,8 +36,7 @@ fn closure() {
                                     return ::cancelable::__private::from_cancelled::<
                                         Option<u32>,
                                     >(
-                                        ::cancelable::__private::Site.cancelled(),
-                                        _cancelable_here,
+                                        ::cancelable::__private::Site.cancelled(_cancelable_here),
                                     );
                                 }
                             }

@@ -10,12 +10,12 @@ async fn finally_async() {
             let cancelable_value = {
                 let cancelable_place = ::cancelable::__private::pin!(
                     ::cancelable::__private::Option::Some(async { match
-                    ::cancelable::__private::Site.guard(run()). await {
+                    ::cancelable::__private::Site.guard(run(), _cancelable_here). await {
                     ::cancelable::__private::Result::Ok(cancelable_value) =>
                     cancelable_value,
                     ::cancelable::__private::Result::Err(cancelable_cancelled) => return
                     ::cancelable::__private::from_cancelled:: < _ >
-                    (cancelable_cancelled, _cancelable_here), } })
+                    (cancelable_cancelled), } })
                 );
                 ::cancelable::__private::Site
                     .run_or(
@@ -24,7 +24,10 @@ async fn finally_async() {
                         |cancelable_cancelled| {
                             ::cancelable::__private::from_cancelled::<
                                 _,
-                            >(cancelable_cancelled, _cancelable_here)
+                            >(
+                                ::cancelable::__private::Site
+                                    .in_scope(cancelable_cancelled, _cancelable_here),
+                            )
                         },
                     )
                     .await

@@ -12,8 +12,8 @@ fn finally_sync() {
                         return ::cancelable::__private::from_cancelled::<
                             Result<u32, Cancelled>,
                         >(
-                            ::cancelable::__private::Site.refused_by_scope(),
-                            _cancelable_here,
+                            ::cancelable::__private::Site
+                                .refused_by_scope(_cancelable_here),
                         );
                     }
                     run()

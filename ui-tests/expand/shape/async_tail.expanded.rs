@@ -5,7 +5,7 @@ fn async_tail(n: u32) -> impl Future<Output = Option<u32>> + Send {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
         Some(doubled)
     }

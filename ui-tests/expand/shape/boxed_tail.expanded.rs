@@ -17,7 +17,10 @@ fn boxed_tail(n: u32) -> Pin<Box<dyn Future<Output = Option<u32>> + Send>> {
                 |cancelable_cancelled| {
                     ::cancelable::__private::from_cancelled::<
                         Option<u32>,
-                    >(cancelable_cancelled, _cancelable_here)
+                    >(
+                        ::cancelable::__private::Site
+                            .in_scope(cancelable_cancelled, _cancelable_here),
+                    )
                 },
             )
             .await

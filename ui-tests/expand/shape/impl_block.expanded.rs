@@ -4,14 +4,14 @@ impl Store {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
-        match ::cancelable::__private::Site.guard(self.read()).await {
+        match ::cancelable::__private::Site.guard(self.read(), _cancelable_here).await {
             ::cancelable::__private::Result::Ok(cancelable_value) => cancelable_value,
             ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                 return ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,
-                >(cancelable_cancelled, _cancelable_here);
+                >(cancelable_cancelled);
             }
         }
     }

@@ -3,7 +3,7 @@ async fn impl_trait_return() -> Result<impl Iterator<Item = u32>, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<_, Error>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     Ok(0..3)
 }

@@ -5,7 +5,7 @@ fn items_first() -> Result<usize, Error> {
     if ::cancelable::__private::Site.is_cancelled() {
         return ::cancelable::__private::from_cancelled::<
             Result<usize, Error>,
-        >(::cancelable::__private::Site.refused(), _cancelable_here);
+        >(::cancelable::__private::Site.refused(_cancelable_here));
     }
     Ok(LENGTH)
 }

@@ -5,7 +5,7 @@ pub mod store {
         if ::cancelable::__private::Site.is_cancelled() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u64, Error>,
-            >(::cancelable::__private::Site.refused(), _cancelable_here);
+            >(::cancelable::__private::Site.refused(_cancelable_here));
         }
         Ok(numbers.iter().sum())
     }
@@ -23,7 +23,7 @@ pub mod store {
             if ::cancelable::__private::Site.is_cancelled() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(::cancelable::__private::Site.refused(), _cancelable_here);
+                >(::cancelable::__private::Site.refused(_cancelable_here));
             }
             self.first()
         }
@@ -47,7 +47,7 @@ pub mod store {
             if ::cancelable::__private::Site.is_cancelled() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(::cancelable::__private::Site.refused(), _cancelable_here);
+                >(::cancelable::__private::Site.refused(_cancelable_here));
             }
             None
         }
@@ -58,7 +58,7 @@ pub mod store {
             if ::cancelable::__private::Site.is_cancelled() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
-                >(::cancelable::__private::Site.refused(), _cancelable_here);
+                >(::cancelable::__private::Site.refused(_cancelable_here));
             }
             None
         }

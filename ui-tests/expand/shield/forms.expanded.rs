@@ -4,14 +4,17 @@ async fn forms() {
         fn _cancelable_here() {}
         let cancelable_limit = ::cancelable::__private::Duration::from_millis(5000u64);
         ::cancelable::__private::shield(async {
-                match ::cancelable::__private::Site.guard(cleanup()).await {
+                match ::cancelable::__private::Site
+                    .guard(cleanup(), _cancelable_here)
+                    .await
+                {
                     ::cancelable::__private::Result::Ok(cancelable_value) => {
                         cancelable_value
                     }
                     ::cancelable::__private::Result::Err(cancelable_cancelled) => {
                         return ::cancelable::__private::from_cancelled::<
                             _,
-                        >(cancelable_cancelled, _cancelable_here);
+                        >(cancelable_cancelled);
                     }
                 }
             })
@@ -39,10 +42,7 @@ async fn forms() {
                         if cancelable_asking.ended_it() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<(), Error>,
-                            >(
-                                ::cancelable::__private::Site.cancelled(),
-                                _cancelable_here,
-                            );
+                            >(::cancelable::__private::Site.cancelled(_cancelable_here));
                         }
                     }
                     Ok(())

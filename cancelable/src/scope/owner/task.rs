@@ -84,10 +84,8 @@ impl<T> Drop for Member<T> {
         if !self.has_ended {
             let spawned_at = self.answer.info.spawned_at;
             let frame = Frame::new(&self.answer.token, About::GIVEN, None);
-            let why = match frame.fail(spawned_at) {
-                Some(cancelled) => cancelled.at(CheckPoint::Await),
-                None => Cancelled::dropped(spawned_at),
-            };
+            let why = frame.fail(spawned_at, CheckPoint::Await);
+            let why = why.unwrap_or_else(|| Cancelled::dropped(spawned_at));
             self.report(Err(TaskError::Failed(why)));
         }
     }
@@ -190,10 +188,12 @@ impl<F: FnOnce() -> T, T> BlockingTask<F, T> {
         let result = catch_unwind(AssertUnwindSafe(|| {
             let frame = Frame::new(token, &about, None).of(runtime::Task::current());
             // Like any scope it does not start under a cancelled parent; what it has is then dropped in here.
-            frame.enter(move || match with_frame(|frame| frame?.notice(location)) {
-                Some(cancelled) => Err(cancelled.at(CheckPoint::Scope)),
-                None => Ok(f()),
-            })
+            frame.enter(
+                move || match with_frame(|frame| frame?.notice(location, CheckPoint::Scope)) {
+                    Some(cancelled) => Err(cancelled),
+                    None => Ok(f()),
+                },
+            )
         }));
         drop(seat);
         match &result {
