@@ -129,7 +129,7 @@ fn a_race_of_foreign_futures_is_ended_by_the_check_point_outside() {
 fn a_race_or_join_that_has_to_finish_does_so_under_a_cancel_from_outside() {
     let token = CancellationToken::new();
     let mut future = Box::pin(token.scope(async {
-        let first = Site.finish(race((pending(), ready_after(1, 7)))).await?;
+        let first = Site.finish(race((pending(), ready_after(1, 7))), || ()).await?;
         Ok::<u32, Cancelled>(first)
     }));
     assert!(poll_once(&mut future).is_pending());
@@ -141,8 +141,11 @@ fn a_race_or_join_that_has_to_finish_does_so_under_a_cancel_from_outside() {
 
     let token = CancellationToken::new();
     let mut future = Box::pin(token.scope(async {
-        Site.finish(try_join((ready_after(1, Ok(1)), ready_after(2, Ok::<_, Cancelled>(2)))))
-            .await?
+        Site.finish(
+            try_join((ready_after(1, Ok(1)), ready_after(2, Ok::<_, Cancelled>(2)))),
+            || (),
+        )
+        .await?
     }));
     assert!(poll_once(&mut future).is_pending());
     token.cancel();
