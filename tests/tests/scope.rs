@@ -415,7 +415,7 @@ fn l12_a_member_whose_turn_comes_after_one_that_finishes_is_not_dropped() {
             assert!(futures::poll!(all.next()).is_pending(), "the member is suspended");
             // Two of them stop the others' turn, and one holds the cancel off until its last poll.
             all.push(busy());
-            all.push(Box::pin(async { Site.finish(ready_after(1, Ok(()))).await? }));
+            all.push(Box::pin(async { Site.finish(ready_after(1, Ok(())), || ()).await? }));
             all.push(busy());
             while all.next().await.is_some() {}
         })
@@ -1092,10 +1092,11 @@ fn l09_a_sync_scope_fails_at_every_check_and_keeps_a_value() {
 fn l10_an_await_that_has_to_finish_asks_before_it_starts_and_not_again() {
     let token = CancellationToken::new();
     let mut future = Box::pin(token.scope(async {
-        let value = Site.finish(ready_after(2, 5)).await;
+        let value = Site.finish(ready_after(2, 5), || ()).await;
         (
             value,
-            Site.finish(poll_fn(|_| -> Poll<()> { unreachable!("polled") })).await,
+            Site.finish(poll_fn(|_| -> Poll<()> { unreachable!("polled") }), || ())
+                .await,
         )
     }));
     assert!(poll_once(&mut future).is_pending());
@@ -2037,7 +2038,7 @@ fn a_notice_says_the_line_of_the_check_point() {
         note(guard(ready(())).await.unwrap_err(), line!());
         note(sleep(LONG).await.unwrap_err(), line!());
         note(blocking_sleep(LONG).unwrap_err(), line!());
-        note(Site.finish(ready(())).await.unwrap_err(), line!());
+        note(Site.finish(ready(()), || ()).await.unwrap_err(), line!());
         note(ready(()).with_cancellation(&token).await.unwrap_err(), line!());
         note(Scope::new().run(ready(Outcome::Ok(()))).await.unwrap_err(), line!());
         note(Scope::new().run_sync(|| Outcome::Ok(())).unwrap_err(), line!());
@@ -2091,7 +2092,7 @@ fn futures_of_scopes_are_send_and_may_borrow() {
     drop(send(pending::<()>().with_cancellation(&token)));
     drop(send(Scope::new().run(pending::<Outcome>())));
     drop(send(Scope::new().run_with(|_| pending::<Outcome>())));
-    drop(send(Site.finish(pending::<()>())));
+    drop(send(Site.finish(pending::<()>(), || ())));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()

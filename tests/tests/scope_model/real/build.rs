@@ -111,7 +111,7 @@ impl<'a> Build<'a> {
             }
             Node::Finish(inner) => {
                 let inner = self.node(inner, observed);
-                Box::pin(async move { at!(world, "finish", Site.finish(inner)).await? })
+                Box::pin(async move { at!(world, "finish", Site.finish(inner, || ())).await? })
             }
             Node::Swallow(inner) => {
                 let inner = self.node(inner, observed);
