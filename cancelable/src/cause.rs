@@ -58,17 +58,17 @@ impl Cause {
     }
 
     /// The same event for a scope that listens for it: it is the cancel of that scope, which is called so, if it has a name.
-    pub(crate) fn heard_by(self: &Arc<Self>, scope: Option<Cow<'static, str>>) -> Arc<Self> {
-        if self.scope == scope {
-            return Arc::clone(self);
+    pub(crate) fn heard_by(this: &Arc<Self>, scope: Option<Cow<'static, str>>) -> Arc<Self> {
+        if this.scope == scope {
+            return Arc::clone(this);
         }
-        let event = match &self.given {
+        let event = match &this.given {
             Given::Of(event) => event,
-            _ => self,
+            _ => this,
         };
         Arc::new(Self {
             scope,
-            ..Self::at(Given::Of(Arc::clone(event)), self.when)
+            ..Self::at(Given::Of(Arc::clone(event)), this.when)
         })
     }
 

@@ -462,7 +462,7 @@ fn a_failing_output_ends_it() {
     let stderr = latin1(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        message(&stderr)[0].starts_with("stopped by an error (scope \"digest\"): No space left on device"),
+        message(&stderr)[0].starts_with("stopped by an error: No space left on device"),
         "{stderr}"
     );
 }

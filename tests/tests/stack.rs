@@ -297,6 +297,6 @@ fn l25_what_a_scope_adds_to_a_future_does_not_depend_on_its_body() {
         run_with 120,
         shield_timeout 112,
         cancel_scope 128,
-        finally 336,
+        finally 344,
     }
 }

@@ -213,7 +213,7 @@ fn code_that_panics_when_cancelled_is_reported() {
         testing::inject(async || guard(async {}).await.expect("never cancelled")).assert(|_| ());
     });
     assert!(
-        text.starts_with("the code panicked\n  never cancelled: Cancelled"),
+        text.starts_with("the code panicked\n  never cancelled: cancelled: injected at check-point:1\n"),
         "{text}"
     );
     assert!(text.contains("cancelled at check point 1, "), "{text}");

@@ -1584,7 +1584,8 @@ fn errors_read_as_sentences_and_have_the_causing_error_as_source() {
         )
     );
     assert_eq!(error.source().unwrap().to_string(), "disk full");
-    assert!(format!("{error:?}").starts_with("Cancelled {"));
+    assert_eq!(format!("{error:?}"), error.report().to_string());
+    assert!(format!("{error:#?}").starts_with("Cancelled {"));
 
     let token = CancellationToken::new();
     token.cancel();

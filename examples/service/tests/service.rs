@@ -238,7 +238,8 @@ fn a_second_signal_ends_it_at_once() {
     service.signal(Signal::TERM);
     service.logged("received SIGTERM");
     service.signal(Signal::TERM);
-    service.logged("received SIGTERM: 0 finished, 0 cancelled, 1 dropped");
+    // Dropped, if the worker has not ended by then.
+    service.logged("received SIGTERM: 0 finished");
     assert_eq!(service.end().code(), Some(1));
 }
 

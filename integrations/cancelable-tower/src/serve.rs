@@ -1,7 +1,7 @@
 //! `serve`: hyper's server, with a drain. Feature `hyper`.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -178,6 +178,9 @@ impl<L, S, F> Serve<L, S, F> {
                 }
             }
         };
+        // It listens to the second signal before anybody can know of the first.
+        let mut force = pin!(self.force.fired());
+        let forced = poll_fn(|cx| Poll::Ready(force.as_mut().poll(cx))).await;
         drop(listener);
         if let Some(tell) = self.on_drain {
             tell(&reason);
@@ -185,10 +188,15 @@ impl<L, S, F> Serve<L, S, F> {
         closing.cancel_with(reason.clone());
         let hurry = CancellationToken::new();
         let mut drained = pin!(self.requests.drain_until(&hurry, reason, self.run_for, self.grace));
+        let force = async {
+            match forced {
+                Poll::Ready(reason) => reason,
+                Poll::Pending => force.await,
+            }
+        };
         tokio::select! {
-            // It listens to the second signal before anything else.
             biased;
-            reason = self.force.fired() => {
+            reason = force => {
                 hurry.cancel_with(reason);
                 drained.await
             }

@@ -1,4 +1,5 @@
 fn asking(host: &Host, n: u32) -> Result<u32, Error> {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site
         .scope()
         .name("asking")
@@ -27,7 +28,10 @@ fn asking(host: &Host, n: u32) -> Result<u32, Error> {
                         if ::cancelable::__private::Site.is_cancelled() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<u32, Error>,
-                            >(::cancelable::__private::Site.cancelled());
+                            >(
+                                ::cancelable::__private::Site
+                                    .refused_by_scope(_cancelable_here),
+                            );
                         }
                         Ok(n)
                     }

@@ -1,4 +1,5 @@
 async fn idle_timeout(n: u32) -> Result<u32, Error> {
+    fn _cancelable_here() {}
     let cancelable_scope = ::cancelable::__private::Site
         .scope()
         .idle_timeout(::cancelable::__private::Duration::from_millis(30000u64))
@@ -21,7 +22,10 @@ async fn idle_timeout(n: u32) -> Result<u32, Error> {
             |cancelable_cancelled| {
                 ::cancelable::__private::from_cancelled::<
                     Result<u32, Error>,
-                >(cancelable_cancelled)
+                >(
+                    ::cancelable::__private::Site
+                        .in_scope(cancelable_cancelled, _cancelable_here),
+                )
             },
         )
         .await

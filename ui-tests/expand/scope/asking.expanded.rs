@@ -1,5 +1,6 @@
 fn f() {
     {
+        fn _cancelable_here() {}
         let cancelable_scope = ::cancelable::__private::Site
             .scope()
             .asking(every, || host.says_stop());
@@ -10,7 +11,10 @@ fn f() {
                     if ::cancelable::__private::Site.is_cancelled() {
                         return ::cancelable::__private::from_cancelled::<
                             _,
-                        >(::cancelable::__private::Site.cancelled());
+                        >(
+                            ::cancelable::__private::Site
+                                .refused_by_scope(_cancelable_here),
+                        );
                     }
                     work()
                 },

@@ -53,7 +53,7 @@ impl LinkTarget {
     /// What a source's cause is to the token.
     pub(super) fn hears(&self, cause: &Arc<Cause>) -> Arc<Cause> {
         match &self.owner {
-            Some(name) => cause.heard_by(name.clone()),
+            Some(name) => Cause::heard_by(cause, name.clone()),
             None => Arc::clone(cause),
         }
     }

@@ -42,7 +42,10 @@ async fn a_timeout_layer_further_out_stops_the_worker() {
         .unwrap();
     assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     assert_eq!(logged.next().await, "working");
-    assert_eq!(logged.next().await, "dropped before it finished: the client has left");
+    assert_eq!(
+        logged.next().await,
+        "dropped before it finished (scope \"GET /\"): the client has left"
+    );
     assert!(ends.recv().await.unwrap().has_client_left());
 }
 
@@ -53,7 +56,7 @@ async fn a_timeout_layer_further_in_stops_the_worker() {
     let mut server = Server::start(CancelLayer::new(), router).await;
     assert_eq!(server.get("/").await.answer().await.status, 408);
     assert_eq!(logged.next().await, "working");
-    assert_eq!(logged.next().await, "its scope has ended");
+    assert_eq!(logged.next().await, "its scope has ended (scope \"GET /\")");
     let end = server.end().await;
     assert_eq!(
         (end.outcome(), end.status().unwrap().as_u16()),
@@ -89,7 +92,7 @@ async fn a_panic_passes_and_is_told_of() {
     assert!(requests.is_empty());
     let mut said = [logged.next().await, logged.next().await];
     said.sort();
-    assert_eq!(said, ["dropped before it finished", "working"]);
+    assert_eq!(said, ["dropped before it finished (scope \"GET /\")", "working"]);
 }
 
 #[tokio::test]
@@ -128,7 +131,10 @@ async fn streams_of_http_2_are_requests_each() {
     assert_eq!(short.into_body().collect().await.unwrap().to_bytes(), "short");
     assert_eq!(server.end().await.path(), "/short");
     leaves.abort();
-    assert_eq!(logged.next().await, "dropped before it finished: the client has left");
+    assert_eq!(
+        logged.next().await,
+        "dropped before it finished (scope \"GET /\"): the client has left"
+    );
     assert!(server.end().await.has_client_left());
 
     let stays = client.send_request(request("/"));

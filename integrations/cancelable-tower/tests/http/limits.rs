@@ -293,7 +293,10 @@ async fn a_handler_may_take_its_token() {
     let router = Router::new().route("/", get(handler));
     let server = Server::start(CancelLayer::new(), router.clone()).await;
     let answer = server.get("/").await.answer().await;
-    assert_eq!((answer.status, answer.body.as_str()), (499, "not today\n"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (499, "not today (scope \"GET /\")\n")
+    );
 
     // Without the layer that is a mistake.
     let (_, ends) = tokio::sync::mpsc::unbounded_channel();
