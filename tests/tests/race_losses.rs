@@ -299,7 +299,10 @@ fn a_loser_in_whose_scope_something_is_shielded_gets_to_its_end() {
                     done.store(true, Relaxed);
                 };
                 Scope::new()
-                    .run(async { Ok::<_, Cancelled>(shield(work).await) })
+                    .run(async {
+                        shield(work).await;
+                        Ok::<_, Cancelled>(())
+                    })
                     .await?;
                 Ok(2_u32)
             });

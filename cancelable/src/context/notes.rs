@@ -13,6 +13,9 @@ use crate::pending::Pending;
 use crate::primitive::Arc;
 
 thread_local! {
+    /// The last number that was given, to a note or to an await that was counted.
+    static GIVEN: Cell<u64> = const { Cell::new(0) };
+    /// The last one that was given to a note.
     static WRITTEN: Cell<u64> = const { Cell::new(0) };
     static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
     /// How long the list may become before what is out of date is taken out.
@@ -46,33 +49,25 @@ pub(super) enum Role {
 /// All notes so far.
 #[inline(always)]
 pub(crate) fn mark() -> Mark {
-    Mark(WRITTEN.get())
+    Mark(GIVEN.get())
 }
 
 /// Has anything been noted since?
 #[inline(always)]
 pub(crate) fn is_noted_since(mark: Mark) -> bool {
-    WRITTEN.get() != mark.0 && is_last_since(mark)
-}
-
-/// (Of another frame's, too, which is what the number alone would say.)
-#[cold]
-fn is_last_since(mark: Mark) -> bool {
-    NOTES
-        .try_with(|notes| notes.borrow().last().is_some_and(|last| last.number > mark.0))
-        .unwrap_or(false)
+    WRITTEN.get() > mark.0
 }
 
 /// One more await, where they are counted.
 #[inline]
 pub(super) fn count() {
-    next_number();
+    GIVEN.set(GIVEN.get() + 1);
 }
 
 /// Has nothing been noted since, nor an await been counted?
 #[inline]
 pub(crate) fn is_silent_since(mark: Mark) -> bool {
-    WRITTEN.get() == mark.0
+    GIVEN.get() == mark.0
 }
 
 /// Is there none of anybody's on this thread?
@@ -118,7 +113,8 @@ pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
 
 #[inline(always)]
 fn next_number() -> u64 {
-    let number = WRITTEN.get() + 1;
+    let number = GIVEN.get() + 1;
+    GIVEN.set(number);
     WRITTEN.set(number);
     number
 }

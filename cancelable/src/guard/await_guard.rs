@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::future::FusedFuture;
 
-use super::stage::{Boxed, Stage};
+use super::stage::{Boxed, Stage, StageMark};
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
 use crate::check_point::CheckPoint;
@@ -188,10 +188,9 @@ impl<F: Future, H: Here> Future for Guard<F, H> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        let is_fresh = this.stage.is_fresh();
-        let may_be_plain = this.stage.is_fresh_or_plain();
+        let was = this.stage.mark();
         // The usual case: nothing cancelled, nothing special inside.
-        if this.stage.is_boxed() || with_frame(|frame| frame.is_some_and(|frame| !frame.is_clear(!is_fresh))) {
+        if this.stage.is_boxed() || with_frame(|frame| frame.is_some_and(|frame| !frame.is_clear(!was.is_fresh()))) {
             return self.poll_with_care(cx);
         }
         let mark = mark();
@@ -202,7 +201,7 @@ impl<F: Future, H: Here> Future for Guard<F, H> {
             // (Another look at the frame: if a coroutine has suspended in there, the one before may be gone.)
             let is_usual = |frame: &Frame<'_>| frame.wakes(cx.waker()) && frame.is_quiet_for_await();
             if is_noted_since(mark) || !with_frame(|frame| frame.is_none_or(is_usual)) {
-                return self.pending_unless_usual(mark, is_fresh, may_be_plain, cx).map(Err);
+                return self.pending_unless_usual(mark, was, cx).map(Err);
             }
         } else if is_noted_since(mark) {
             loosen_since(mark);
@@ -241,7 +240,7 @@ impl<F: Future, H: Here> Guard<F, H> {
         let this = self.as_mut().project();
         let may_be_plain = match this.stage.get() {
             Some(special) => special.is_plain,
-            None => this.stage.is_fresh_or_plain(),
+            None => this.stage.mark().is_fresh_or_plain(),
         };
         let is_cancelled = with_frame(|frame| {
             let frame = frame.filter(|frame| frame.wakes(cx.waker()) || frame.is_ours())?;
@@ -329,20 +328,19 @@ impl<F: Future, H: Here> Guard<F, H> {
     fn pending_unless_usual(
         mut self: Pin<&mut Self>,
         mark: Mark,
-        was_fresh: bool,
-        may_be_plain: bool,
+        was: StageMark,
         cx: &mut Context<'_>,
     ) -> Poll<Cancelled> {
         with_frame(|frame| {
             let Some(frame) = frame else {
                 return Poll::Pending;
             };
-            if may_be_plain && is_plain_since(mark, Some(frame)) {
+            if was.is_fresh_or_plain() && is_plain_since(mark, Some(frame)) {
                 self.as_mut().project().stage.start_plain();
             }
             let is_own = frame.wakes(cx.waker());
             // One that had begun has not looked at the clock so far, and may be polled without end.
-            if !is_noted_since(mark) && is_own && (was_fresh || frame.is_clear(false)) {
+            if !is_noted_since(mark) && is_own && (was.is_fresh() || frame.is_clear(false)) {
                 return Poll::Pending;
             }
             if !is_own && !frame.is_ours() {
@@ -365,7 +363,7 @@ impl<F: Future, H: Here> Guard<F, H> {
                 return Poll::Ready(H::tell(cancelled));
             }
         } else if !frame.wakes(cx.waker()) {
-            let is_plain = !this.stage.is_boxed() && this.stage.is_fresh_or_plain();
+            let is_plain = this.stage.mark().is_fresh_or_plain();
             let mut special = this.stage.get_or_default();
             *special.as_mut().project().is_plain |= is_plain;
             if !special.register(frame, cx.waker()) {

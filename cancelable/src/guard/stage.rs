@@ -23,10 +23,27 @@ unsafe impl<T: Boxed> Send for Stage<T> {}
 // SAFETY: as above; a shared stage gives out shared references only.
 unsafe impl<T: Boxed> Sync for Stage<T> {}
 
+/// A stage as it was.
+#[derive(Clone, Copy)]
+pub(super) struct StageMark(usize);
+
+impl StageMark {
+    #[inline(always)]
+    pub(super) fn is_fresh(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Had it never been polled, or was it [plain](Stage::start_plain)?
+    #[inline(always)]
+    pub(super) fn is_fresh_or_plain(self) -> bool {
+        self.0 <= Stage::<u64>::PLAIN.addr()
+    }
+}
+
 impl<T> Stage<T> {
     /// Not valid addresses for a `T`, which is aligned.
-    const STARTED: *mut T = ptr::without_provenance_mut(1);
-    const PLAIN: *mut T = ptr::without_provenance_mut(2);
+    const PLAIN: *mut T = ptr::without_provenance_mut(1);
+    const STARTED: *mut T = ptr::without_provenance_mut(2);
     const OVER: *mut T = ptr::without_provenance_mut(3);
     const ALIGNED: () = assert!(align_of::<T>() > 3);
 
@@ -43,9 +60,10 @@ impl<T> Stage<T> {
         self.word.is_null()
     }
 
-    /// Has it never been polled, or is it [plain](Self::start_plain)?
-    pub(super) fn is_fresh_or_plain(&self) -> bool {
-        self.is_fresh() || self.word == Self::PLAIN
+    /// As it is now, for later.
+    #[inline(always)]
+    pub(super) fn mark(&self) -> StageMark {
+        StageMark(self.word.addr())
     }
 
     /// For one that is not boxed.

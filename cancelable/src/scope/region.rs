@@ -324,7 +324,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             polled.let_go();
             return Poll::Ready(end(Ok(output)));
         }
-        live.is_plain &= frame.counts_awaits() && polled.is_silent();
+        live.is_plain = live.is_plain && frame.counts_awaits() && polled.is_silent();
         let is_foreign = !frame.outer_wakes(cx.waker());
         if live.is_as_before(&polled, is_foreign, has_waker) {
             return Poll::Pending;
@@ -387,7 +387,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             self.finish();
             return Poll::Ready(end(Ok(output)));
         }
-        live.is_plain &= frame.counts_awaits() && polled.is_silent();
+        live.is_plain = live.is_plain && frame.counts_awaits() && polled.is_silent();
         let is_foreign = !frame.outer_wakes(cx.waker());
         if !cancelled && live.is_as_before(&polled, is_foreign, registered.has(cx.waker())) {
             return Poll::Pending;
@@ -521,7 +521,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             poll_body(body, cx)
         });
         mem::forget(unwinding);
-        live.is_plain &= frame.counts_awaits() && polled.is_silent();
+        live.is_plain = live.is_plain && frame.counts_awaits() && polled.is_silent();
         let is_foreign = !frame.outer_wakes(cx.waker());
         live.looks = unmade.looks();
         match (poll, unmade.take_made()) {
