@@ -23,10 +23,10 @@ pub(crate) use recording::Recording;
 #[cfg(feature = "testing")]
 pub(crate) use stopwatch::Time;
 #[cfg(feature = "testing")]
-pub(crate) use thread::{Everywhere, Origin, enter, is_on, leave, pass, record, waiting};
+pub(crate) use thread::{Everywhere, Origin, driving, enter, is_on, leave, pass, record, waiting};
 
 #[cfg(not(feature = "testing"))]
-pub(crate) use off::{Event, Origin, enter, is_on, leave, pass, waiting};
+pub(crate) use off::{Event, Origin, driving, enter, is_on, leave, pass, waiting};
 
 #[cfg(not(feature = "testing"))]
 mod off {
@@ -74,6 +74,13 @@ mod off {
         pub(crate) fn announce(self) -> Self {
             self
         }
+    }
+
+    pub(crate) struct Driving;
+
+    #[inline(always)]
+    pub(crate) fn driving() -> Driving {
+        Driving
     }
 
     pub(crate) struct Waiting;

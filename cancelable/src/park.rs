@@ -95,6 +95,7 @@ pub(crate) fn block_on_until<F: Future>(future: F, look_at: impl Fn() -> Option<
         is_woken: AtomicBool::new(false),
     });
     let waker = Waker::from(Arc::clone(&unpark));
+    let _driving = meter::driving();
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {

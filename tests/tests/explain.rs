@@ -294,3 +294,30 @@ fn text_from_outside_keeps_to_its_line() {
         "the name itself is as it was given"
     );
 }
+
+#[test]
+fn a_call_that_waits_knows_the_scopes_round_it() {
+    let wait = |wait: fn() -> Outcome| {
+        let outer = Scope::new().name("serve").timeout(Duration::from_millis(5));
+        outer.run_sync(|| Scope::new().name("load").run_sync(wait)).unwrap_err()
+    };
+    let inside: fn() -> Outcome = || thread::block_on(async { check_later().await })?;
+    for cancelled in [
+        wait(|| thread::spawn(|| std::thread::sleep(Duration::from_millis(50))).wait()),
+        wait(|| thread::block_on(pending::<()>())),
+        wait(|| thread::abandon(|| std::thread::sleep(Duration::from_millis(50)))),
+        wait(|| thread::block_on(thread::abandon_async(|| std::thread::sleep(Duration::from_millis(50))))?),
+        wait(inside),
+    ] {
+        assert_eq!(
+            cancelled.scope_path().to_string(),
+            "serve > load",
+            "{}",
+            cancelled.report()
+        );
+    }
+}
+
+async fn check_later() -> Outcome {
+    guard(pending()).await
+}

@@ -955,6 +955,30 @@ fn who_waits_for_a_place_hears_of_the_close() {
     drop(held);
 }
 
+/// The seat that the first one gives back at the cancel is handed on from one to the next.
+#[test]
+fn what_waits_for_its_turn_when_it_is_cancelled_does_not_begin() {
+    let runtime = paused_tokio();
+    runtime.block_on(async {
+        let tasks = cancelable::tokio::TaskOwner::builder().limit(1).build();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let handles: Vec<_> = (0..5)
+            .map(|_| {
+                let begun = Arc::clone(&begun);
+                tasks.spawn(async move {
+                    begun.fetch_add(1, Ordering::Relaxed);
+                    sleep(LONG).await
+                })
+            })
+            .collect();
+        let report = tasks.drain(Duration::from_secs(1), Duration::from_secs(1)).await;
+        assert_eq!((begun.load(Ordering::Relaxed), report.ended().len()), (1, 5));
+        for handle in handles.into_iter().skip(1) {
+            assert!(matches!(handle.await, Err(TaskError::Failed(_))));
+        }
+    });
+}
+
 #[test]
 #[should_panic(expected = "an owner of tasks needs room for one task at least")]
 fn a_limit_of_none_at_all_is_refused() {

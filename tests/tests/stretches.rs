@@ -158,6 +158,33 @@ fn so_also_under_a_runtime_that_a_sync_scope_drives() {
 }
 
 #[test]
+fn after_a_call_that_drives_a_future_the_code_round_it_runs_on() {
+    let (clock, recorder) = by_hand();
+    let began = line!() + 1;
+    recorder.sync_scope(|| {
+        for _ in 0..2 {
+            cancelable::thread::block_on(async {}).unwrap();
+            clock.advance(MS(20));
+        }
+        check().unwrap();
+        clock.advance(MS(1));
+    });
+    let (drove, checked) = (began + 2, began + 5);
+    let mut expected = Vec::new();
+    for (from, to, length) in [
+        (format!("polled again at {drove}"), format!("start of {drove}"), 20),
+        (format!("polled again at {drove}"), checked.to_string(), 20),
+        (checked.to_string(), format!("end of {began}"), 1),
+    ] {
+        expected.extend(one(from, to, MS(length), 1));
+    }
+    let mut found = long(&recorder.report());
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn waiting_on_a_thread_is_no_stretch_if_a_cancel_ends_it() {
     let ways: [fn() -> Result<(), Cancelled>; 2] = [
         || blocking_sleep(MS(1)),

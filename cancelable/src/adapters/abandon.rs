@@ -113,10 +113,9 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let token = current();
-    let place = WithCancellation::at(Place::take(), token.clone(), location).await?;
+    let place = WithCancellation::here(Place::take(), location).await?;
     let call = Call::start(place, propagate(f));
-    WithCancellation::at(call.over.cancelled(), token, location).await?;
+    WithCancellation::here(call.over.cancelled(), location).await?;
     match call.end() {
         Some(Ok(value)) => Ok(value),
         Some(Err(panicked)) => resume_unwind(panicked),

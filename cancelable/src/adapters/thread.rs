@@ -366,7 +366,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 #[track_caller]
 pub fn block_on<F: IntoFuture>(future: F) -> Result<F::Output, Cancelled> {
     let token = current();
-    let future = WithCancellation::at(future.into_future(), token.clone(), Location::caller());
+    let future = WithCancellation::here(future.into_future(), Location::caller());
     park::block_on_until(future, || token.look_at())
 }
 

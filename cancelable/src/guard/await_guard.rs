@@ -188,14 +188,15 @@ impl<F: Future, H: Here> Future for Guard<F, H> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        let was = this.stage.mark();
+        let is_fresh = this.stage.is_fresh();
         // The usual case: nothing cancelled, nothing special inside.
-        if this.stage.is_boxed() || with_frame(|frame| frame.is_some_and(|frame| !frame.is_clear(!was.is_fresh()))) {
+        if this.stage.is_boxed() || with_frame(|frame| frame.is_some_and(|frame| !frame.is_clear(!is_fresh))) {
             return self.poll_with_care(cx);
         }
         let mark = mark();
         let poll = this.inner.poll(cx);
         if poll.is_pending() {
+            let was = this.stage.mark();
             this.stage.start();
             // A cancel that came meanwhile is the scope's to see: it has this task polled again.
             // (Another look at the frame: if a coroutine has suspended in there, the one before may be gone.)

@@ -194,6 +194,42 @@ impl Drop for Announced {
     }
 }
 
+/// Code drives a future by itself, until this is dropped. The polls in there are stretches of their own; then that code runs on.
+#[inline(always)]
+pub(crate) fn driving() -> Driving {
+    Driving(if is_on() { runs_from() } else { None })
+}
+
+#[cold]
+fn runs_from() -> Option<Option<&'static Location<'static>>> {
+    with(|meter| meter.is_running().then_some(meter.origin)).flatten()
+}
+
+/// Where the code began that drives, if it is measured.
+pub(crate) struct Driving(Option<Option<&'static Location<'static>>>);
+
+impl Drop for Driving {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(origin) = self.0 {
+            runs_on(origin);
+        }
+    }
+}
+
+#[cold]
+fn runs_on(origin: Option<&'static Location<'static>>) {
+    with(|meter| {
+        if !meter.is_running() {
+            meter.pass(Place {
+                event: Event::Resume,
+                location: meter.origin,
+            });
+        }
+        meter.origin = origin;
+    });
+}
+
 /// The thread waits for something that a cancel ends: that is no stretch.
 #[inline(always)]
 pub(crate) fn waiting() -> Waiting {

@@ -245,7 +245,7 @@ impl Child {
 
     /// Waits until nobody is left, or until the ambient token is cancelled.
     async fn until_over(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
-        WithCancellation::at(self.supervised.over(), current(), location).await
+        WithCancellation::here(self.supervised.over(), location).await
     }
 
     /// Waits for those that have been told to end, whatever is cancelled. Who gives that up ends their grace.

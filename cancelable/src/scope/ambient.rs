@@ -125,6 +125,17 @@ impl<F: Future> WithCancellation<F> {
             region: Region::new(Existing(token), behaviour, future),
         }
     }
+
+    /// One that the ambient token ends, and in which the names of the scopes round this code are known: a wait that is a call of its own.
+    pub(crate) fn here(future: F, location: &'static Location<'static>) -> Self {
+        let (token, mut behaviour) = Behaviour::carried(context::Context::current(), location);
+        behaviour.is_check_point = true;
+        // It would be one of this future, which would then be dropped.
+        behaviour.about.grace = None;
+        Self {
+            region: Region::new(Existing(token), behaviour, future),
+        }
+    }
 }
 
 impl<F: Future> Future for WithCancellation<F> {

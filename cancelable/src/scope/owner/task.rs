@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::answer::{Answer, Outcome};
 use super::seats::Seat;
 use crate::check_point::CheckPoint;
-use crate::context::{About, Frame, with_frame};
+use crate::context::{About, Frame, is_cancelled, with_frame};
 use crate::error::Cancelled;
 use crate::meter::Origin;
 use crate::primitive::Arc;
@@ -113,7 +113,15 @@ impl<F: Future> Task<F, F::Output> {
         };
         let token = Existing(member.answer.token.clone());
         Self {
-            scope: Some(Region::new(token, behaviour, Seated { future, seat })),
+            scope: Some(Region::new(
+                token,
+                behaviour,
+                Seated {
+                    future,
+                    seat,
+                    has_begun: false,
+                },
+            )),
             member: Some(member),
         }
     }
@@ -153,6 +161,7 @@ pin_project_lite::pin_project! {
         #[pin]
         future: F,
         seat: Option<Seat>,
+        has_begun: bool,
     }
 }
 
@@ -161,8 +170,13 @@ impl<F: Future> Future for Seated<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if let Some(seat) = this.seat {
+        if let (Some(seat), false) = (this.seat, *this.has_begun) {
             ready!(seat.poll(cx));
+            // As any scope, it does not start once it is cancelled. What is pending then is its end.
+            if is_cancelled() {
+                return Poll::Pending;
+            }
+            *this.has_begun = true;
         }
         this.future.poll(cx)
     }
