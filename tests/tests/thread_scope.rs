@@ -281,7 +281,7 @@ fn name() -> Option<String> {
 
 #[test]
 fn a_builder_names_threads_of_both_kinds() {
-    let named = || Builder::new().name("worker");
+    let named = || Builder::new().name("worker".into());
     let token = CancellationToken::new();
     let alone = token.sync_scope(|| named().spawn(|| (name(), current()))).unwrap();
     assert_eq!(alone.join().unwrap(), (Some("worker".to_owned()), token));

@@ -119,7 +119,7 @@ where
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let token = CancellationToken::new();
-/// let worker = token.sync_scope(|| Builder::new().name("worker").stack_size(128 * 1024).spawn(current))?;
+/// let worker = token.sync_scope(|| Builder::new().name("worker".into()).stack_size(128 * 1024).spawn(current))?;
 /// assert_eq!(worker.thread().name(), Some("worker"));
 /// assert_eq!(worker.join().unwrap(), token);
 /// # Ok(())
@@ -139,8 +139,8 @@ impl Builder {
     }
 
     /// Names the thread, for its panics and for debuggers. (For the name that errors tell of, name the [scope](crate::Scope::name).)
-    pub fn name(self, name: impl Into<String>) -> Self {
-        let name = Some(name.into());
+    pub fn name(self, name: String) -> Self {
+        let name = Some(name);
         Self { name, ..self }
     }
 
@@ -200,7 +200,7 @@ impl Builder {
     /// use cancelable::thread::{self, Builder};
     ///
     /// let name: std::io::Result<Option<String>> = thread::scope(|s| {
-    ///     let worker = Builder::new().name("worker").spawn_scoped(s, || Ok(std::thread::current().name().map(str::to_owned)))?;
+    ///     let worker = Builder::new().name("worker".into()).spawn_scoped(s, || Ok(std::thread::current().name().map(str::to_owned)))?;
     ///     worker.join()
     /// });
     /// assert_eq!(name.unwrap().as_deref(), Some("worker"));

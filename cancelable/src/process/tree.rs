@@ -47,8 +47,9 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// How long they have between being asked to end and SIGKILL: five seconds unless told otherwise.
     ///
-    /// Of zero they are not asked. [`Duration::MAX`]: they have for ever. A [scope's grace](crate::Scope::grace) that ends earlier, as
-    /// every drop of what waits for them meanwhile, ends this one. On Windows there is none.
+    /// Of zero they are not asked. [`Duration::MAX`]: they have for ever. The [grace](crate::Scope::grace) of an async scope that ends
+    /// earlier, as every drop of what waits for them meanwhile, ends this one (and then nobody is left to be told their output). That
+    /// of a sync scope does not: nothing can drop its body. On Windows there is none.
     ///
     /// ```
     /// # #[cfg(unix)] {

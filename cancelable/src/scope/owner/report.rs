@@ -42,7 +42,9 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Who ended by themselves: with a value, an error, a panic, or at a cancel in good time.
+    /// Who ended by themselves: with a value, an error, a panic, or at a cancel in good time. So did those that waited for a place (a
+    /// [limit](crate::TaskOwner::builder)) and had not begun when they were cancelled, which now never begin: what they had to do
+    /// is not done. Their handles say so, with a [point](crate::Cancelled::point) of `Scope`.
     #[must_use]
     pub fn ended(&self) -> &[TaskInfo] {
         &self.ended
@@ -73,7 +75,7 @@ impl DrainReport {
         self.panicked
     }
 
-    /// Did all tasks end by themselves, and none ever panic?
+    /// Did all tasks end by themselves, and none ever panic? (That includes those that never [began](Self::ended).)
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.forced.is_empty() && self.running.is_empty() && self.panicked == 0

@@ -107,7 +107,7 @@ fn parallel(body: &Body<'_>, expr: &Expr) -> Option<(Span, String)> {
     let imported = starts && body.index.names.imports_from(&body.function().module, "rayon");
     imported.then(|| {
         let message = format!(
-            "the threads behind `{}` do not see the cancel; give its closure `cancelable::propagate_fn(…)`, or the token",
+            "the threads behind `{}` do not see the cancel; write `.until_cancelled()` behind it, or give its closure `cancelable::propagate_fn(…)`",
             call.method
         );
         (call.method.span(), message)

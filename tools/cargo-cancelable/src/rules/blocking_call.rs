@@ -109,7 +109,7 @@ pub(super) fn check(body: &mut Body<'_>) {
 
 fn stdin(method: &str) -> String {
     format!(
-        "`{method}` waits for somebody to type, and does not hear of a cancel; read on a thread of its own, and wait for that"
+        "`{method}` waits for somebody to type, and does not hear of a cancel; read in `cancelable::thread::abandon(|| …)`"
     )
 }
 
