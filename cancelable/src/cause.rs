@@ -17,7 +17,8 @@ pub(crate) struct Cause {
     given: Given,
     /// The scope whose cancel it was, if it was one's and that has a name.
     scope: Option<Cow<'static, str>>,
-    /// What was given, and the scope's name. Made when somebody first asks, so that a plain cancel allocates once.
+    /// What was given, and the scope's name. Made when somebody first asks, so that a plain cancel allocates once; not if it is the
+    /// same as what was given.
     reason: OnceLock<CancelReason>,
     when: When,
     rounds: Rounds,
@@ -96,6 +97,12 @@ impl Cause {
     }
 
     pub(crate) fn reason(&self) -> &CancelReason {
+        // As it was given, if no scope has a name.
+        if let (Given::Reason(reason), None) = (&self.given, &self.scope) {
+            if reason.scope().is_none() {
+                return reason;
+            }
+        }
         self.reason.get_or_init(|| {
             let reason = match &self.given {
                 Given::Reason(reason) => reason.clone(),

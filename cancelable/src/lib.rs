@@ -132,6 +132,7 @@ mod timer;
 
 mod delay;
 
+mod counted;
 mod starved;
 
 mod duration;

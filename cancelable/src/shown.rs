@@ -11,7 +11,12 @@ pub(crate) struct Shown<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Shown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(OneLine { out: f, left: LONGEST }, "{}", self.0)
+        let mut line = OneLine { out: f, left: LONGEST };
+        match write!(line, "{}", self.0) {
+            // It has been stopped, for no more of it is shown.
+            Err(_) if line.left == 0 => Ok(()),
+            written => written,
+        }
     }
 }
 
@@ -31,7 +36,8 @@ impl Write for OneLine<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             let shown = match self.left {
-                0 => return Ok(()),
+                // Errors that carry errors would go on writing for as deep as they go.
+                0 => return Err(fmt::Error),
                 1 => '…',
                 _ if breaks_the_line(character) => char::REPLACEMENT_CHARACTER,
                 _ => character,
@@ -57,6 +63,33 @@ mod tests {
     fn what_is_shown_is_one_line_and_does_nothing_to_a_terminal() {
         let shown = Shown("a\nb\r\u{1b}[31mc\u{202e}d\u{2028}e\u{9b}é✓").to_string();
         assert_eq!(shown, "a\u{fffd}b\u{fffd}\u{fffd}[31mc\u{fffd}d\u{fffd}e\u{fffd}é✓");
+    }
+
+    /// As an error that carries errors, as deep as these go.
+    #[test]
+    fn who_would_write_for_ever_is_stopped() {
+        struct Endless;
+
+        impl fmt::Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("ab")?;
+                }
+            }
+        }
+
+        assert_eq!(Shown(Endless).to_string().chars().count(), LONGEST);
+        assert_eq!(Shown(Shown(Endless)).to_string().chars().count(), LONGEST);
+
+        struct Fails;
+
+        impl fmt::Display for Fails {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Err(fmt::Error)
+            }
+        }
+
+        assert!(write!(String::new(), "{}", Shown(Fails)).is_err());
     }
 
     #[test]

@@ -3,10 +3,17 @@
 //! `resume_unwind` in place of `panic!`, so that the panic hook is not called: nothing is printed. (rayon goes the same way with the panics
 //! of its jobs, which is why this passes through it. rust-analyzer's salsa leaves queries so.)
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::thread;
 
 use crate::context::{Context, check_at, with_frame};
 use crate::error::Cancelled;
+
+thread_local! {
+    /// Did the innermost [`unwinding`] of this thread begin while the thread was unwinding already, in a destructor?
+    static IN_PANIC: Cell<bool> = const { Cell::new(false) };
+}
 
 /// What unwinds.
 struct Unwinding(Cancelled);
@@ -80,7 +87,9 @@ pub fn unwinding<R>(f: impl FnOnce() -> R) -> Result<R, Cancelled> {
         );
     }
     // What `f` leaves half-done is its caller's own, as after any panic.
+    let outer = IN_PANIC.replace(thread::panicking());
     let caught = catch_unwind(AssertUnwindSafe(|| Context::current().catching().run(f)));
+    IN_PANIC.set(outer);
     caught.or_else(|payload| match payload.downcast::<Unwinding>() {
         Ok(unwinding) => Err(unwinding.0),
         Err(panic) => resume_unwind(panic),
@@ -90,6 +99,9 @@ pub fn unwinding<R>(f: impl FnOnce() -> R) -> Result<R, Cancelled> {
 /// A check point for code that can return no error: if the ambient token is cancelled, it leaves by unwinding, up to the
 /// [`unwinding`] round it. As cheap as [`check`](crate::check()) if not.
 ///
+/// In a destructor that runs because the thread unwinds already it does nothing, for a second panic would end the process; unless the
+/// destructor has an `unwinding` of its own.
+///
 /// # Panics
 ///
 /// If the token is cancelled and there is no [`unwinding`] round it, with a message that says so.
@@ -97,6 +109,14 @@ pub fn unwinding<R>(f: impl FnOnce() -> R) -> Result<R, Cancelled> {
 #[track_caller]
 pub fn check_unwinding() {
     if let Err(cancelled) = check_at(Location::caller()) {
+        leave(cancelled);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn leave(cancelled: Cancelled) {
+    if !thread::panicking() || IN_PANIC.get() {
         cancelled.unwind();
     }
 }

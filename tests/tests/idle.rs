@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cancelable::testing::{Clock, CountingWaker};
 use cancelable::{
-    CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, current,
-    guard, is_cancelled, progress, remaining, shield, shield_sync, sleep, thread,
+    CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, cancel_scope, cancelable,
+    check, current, guard, is_cancelled, progress, remaining, shield, shield_sync, sleep, thread,
 };
 use tests::{on_every_runtime, paused_tokio, poll_once, poll_with};
 
@@ -388,6 +388,19 @@ fn check_points_count_as_a_heartbeat_and_no_cancel_is_late_by_more_than_an_eight
         });
         assert_eq!(outcome.unwrap_err().reason().to_string(), "nothing moved for 80s");
     }
+}
+
+/// It is a check point; but by real time it does not get there by an await.
+#[test]
+fn a_thread_that_sleeps_again_and_again_beats() {
+    let scope = Scope::new().idle_timeout(Duration::from_millis(500)).heartbeat();
+    let outcome: Outcome = scope.run_sync(|| {
+        for _ in 0..70 {
+            blocking_sleep(Duration::from_millis(10))?;
+        }
+        Ok(())
+    });
+    outcome.unwrap();
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Deadlines that are put off, and sleeps that begin anew.
 
 use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use cancelable::testing::{Clock, CountingWaker};
@@ -23,6 +24,31 @@ fn seconds(n: u64) -> Duration {
 }
 
 // Deadlines.
+
+/// Somebody polls it by hand, under a waker that panics.
+#[test]
+fn l6_a_waker_that_panics_does_not_keep_others_from_being_woken() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("the first waker");
+        }
+    }
+
+    let limit = Deadline::after(HOUR);
+    let mut first = Box::pin(limit.clone().fired());
+    let waker = Waker::from(Arc::new(Panics));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let mut second = Box::pin(limit.clone().fired());
+    let (woken, waker) = CountingWaker::new();
+    assert!(poll_with(&mut second, &waker).is_pending());
+
+    let payload = catch_unwind(AssertUnwindSafe(|| limit.reset_to(Duration::ZERO))).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"the first waker"));
+    assert_eq!(woken.count(), 1);
+    assert!(poll_with(&mut second, &waker).is_ready());
+}
 
 #[test]
 fn a_deadline_that_nobody_moves_is_a_timeout_on_any_runtime() {

@@ -334,6 +334,22 @@ fn what_writes_too_much_is_ended_and_told_of() {
     assert_eq!(exactly.unwrap().stdout.len(), 100_000);
 }
 
+#[test]
+fn l23_nothing_is_cut_off_in_silence_of_a_child_that_has_ended_by_itself() {
+    let stage = Stage::new();
+    for script in ["echo hello", "echo hello >&2"] {
+        let mut command = stage.sh(script);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = process::tree(&mut command).limit(5).spawn().unwrap();
+        // Nobody has read anything so far.
+        assert!(child.wait().unwrap().success());
+        let error = child.wait_with_output().unwrap_err();
+        assert!(error.to_string().contains("wrote more than 5 bytes"), "{error}");
+        assert_eq!([error.stdout(), error.stderr()].concat(), b"hello");
+        assert!(error.status().unwrap().success());
+    }
+}
+
 // Async code -----------------------------------------------------------------------------------------------------------
 
 #[cancelable]

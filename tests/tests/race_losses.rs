@@ -4,17 +4,17 @@
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::{
-    CancelFutureExt as _, CancellationToken, Cancelled, Scope, cancel_scope, cancelable, current, guard, race, shield,
-    try_join,
+    CancelFutureExt as _, CancellationToken, Cancelled, Scope, StreamEnd, StreamExt as _, cancel_scope, cancelable,
+    check, current, guard, race, shield, try_join,
 };
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use tests::{on_every_runtime, poll_once, ready_after};
 
 type Outcome = Result<u32, Cancelled>;
@@ -146,6 +146,13 @@ const SHAPES: &[(&str, Shape)] = &[
     ("in the scope at hand", |post| {
         Box::pin(annotated(post).in_current_scope())
     }),
+    ("a stream that is cut", |post| {
+        Box::pin(async {
+            let mut items = pin!(stream::once(post.receive()).until_cancelled(StreamEnd::Now));
+            let item = items.next().await;
+            item.map_or_else(|| Err(check().unwrap_err()), Ok)
+        })
+    }),
     ("a race in a race", |post| {
         Box::pin(async { race!(annotated(post), annotated(Post::default())).await })
     }),
@@ -263,6 +270,109 @@ fn a_loser_that_cleans_up_does_so() {
         assert_eq!(race!(loser, winner(post.clone())).await.unwrap(), 1);
         assert!(post.has_message());
         assert!(is_clean.load(Relaxed));
+    });
+}
+
+/// Cleans up by hand, when it hears of the cancel.
+type ByHand = for<'a> fn(&'a AtomicUsize) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+#[cancelable]
+async fn listens(cleaned: &AtomicUsize) -> Outcome {
+    let token = current();
+    tokio::select! {
+        () = token.cancelled() => { cleaned.fetch_add(1, Relaxed); }
+        () = pending() => {}
+    }
+    Ok(0)
+}
+
+#[cancelable]
+async fn listens_in_a_block(cleaned: &AtomicUsize) -> Outcome {
+    let token = current();
+    let outcome = async {
+        token.cancelled().await;
+        cleaned.fetch_add(1, Relaxed);
+    };
+    outcome.await;
+    Ok(0)
+}
+
+#[cancelable]
+async fn asks_in_its_polls(cleaned: &AtomicUsize) -> Outcome {
+    poll_fn(|_| {
+        if !cancelable::is_cancelled() {
+            return Poll::Pending;
+        }
+        cleaned.fetch_add(1, Relaxed);
+        Poll::Ready(())
+    })
+    .await;
+    Ok(0)
+}
+
+#[cancelable]
+async fn calls_an_annotated_function_in_its_polls(cleaned: &AtomicUsize) -> Outcome {
+    #[cancelable]
+    fn step() -> Result<(), Cancelled> {
+        Ok(())
+    }
+    poll_fn(|_| {
+        if step().is_ok() {
+            return Poll::Pending;
+        }
+        cleaned.fetch_add(1, Relaxed);
+        Poll::Ready(())
+    })
+    .await;
+    Ok(0)
+}
+
+#[cancelable]
+async fn asks_its_token_in_its_polls(cleaned: &AtomicUsize) -> Outcome {
+    poll_fn(|_| {
+        if !current().is_cancelled() {
+            return Poll::Pending;
+        }
+        cleaned.fetch_add(1, Relaxed);
+        Poll::Ready(())
+    })
+    .await;
+    Ok(0)
+}
+
+#[cancelable]
+async fn runs_until_it_is_cancelled(cleaned: &AtomicUsize) -> Outcome {
+    if current().run_until_cancelled(pending::<()>()).await.is_none() {
+        cleaned.fetch_add(1, Relaxed);
+    }
+    Ok(0)
+}
+
+#[test]
+fn losers_that_listen_by_hand_clean_up() {
+    let all: [(&str, ByHand); 7] = [
+        ("listens", |cleaned| Box::pin(listens(cleaned))),
+        ("listens in a block", |cleaned| Box::pin(listens_in_a_block(cleaned))),
+        ("listens in a scope", |cleaned| {
+            Box::pin(Scope::new().run(async { listens(cleaned).await }))
+        }),
+        ("asks", |cleaned| Box::pin(asks_in_its_polls(cleaned))),
+        ("calls", |cleaned| {
+            Box::pin(calls_an_annotated_function_in_its_polls(cleaned))
+        }),
+        ("asks its token", |cleaned| {
+            Box::pin(asks_its_token_in_its_polls(cleaned))
+        }),
+        ("runs until", |cleaned| Box::pin(runs_until_it_is_cancelled(cleaned))),
+    ];
+    on_every_runtime(|| async move {
+        for (name, loser) in all {
+            let cleaned = AtomicUsize::new(0);
+            let branches: [Pin<Box<dyn Future<Output = Outcome> + Send + '_>>; 2] =
+                [loser(&cleaned), Box::pin(winner(Post::default()))];
+            let won = race(branches).await;
+            assert_eq!((won.unwrap(), cleaned.load(Relaxed)), (1, 1), "{name}");
+        }
     });
 }
 

@@ -256,3 +256,35 @@ fn l23_a_job_of_a_stranger_that_runs_in_the_middle_of_one_does_not_unwind_into_i
     });
     assert_eq!(is_loud.into_inner().unwrap(), Some(true));
 }
+
+/// Else the process would end: "panic in a destructor during cleanup".
+#[test]
+fn a_destructor_on_the_way_does_not_unwind_once_more() {
+    struct SortsAtTheEnd<'a>(&'a Cell<u32>);
+
+    impl Drop for SortsAtTheEnd<'_> {
+        fn drop(&mut self) {
+            let mut numbers = [3, 1, 2];
+            numbers.sort_by(|a, b| {
+                check_unwinding();
+                a.cmp(b)
+            });
+            assert_eq!(numbers, [1, 2, 3]);
+            self.0.set(self.0.get() + 1);
+            // One of its own catches.
+            assert!(unwinding(check_unwinding).is_err());
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    let (token, ended) = (CancellationToken::new(), Cell::new(0));
+    let outcome = token.sync_scope(|| {
+        unwinding(|| {
+            let _sorts = SortsAtTheEnd(&ended);
+            token.cancel();
+            check_unwinding();
+        })
+    });
+    assert!(outcome.is_err());
+    assert_eq!(ended.get(), 2);
+}

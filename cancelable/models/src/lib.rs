@@ -10,6 +10,8 @@ mod check_point;
 mod clock;
 #[path = "../../src/context/mod.rs"]
 mod context;
+#[path = "../../src/counted.rs"]
+mod counted;
 #[path = "../../src/crew/mod.rs"]
 mod crew;
 #[path = "../../src/error.rs"]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::slot::{self, Frame};
 use crate::check_point::CheckPoint;
+use crate::counted;
 use crate::error::Cancelled;
 use crate::runtime::Task;
 use crate::token::CancellationToken;
@@ -22,7 +23,14 @@ use crate::token::CancellationToken;
 #[must_use]
 pub fn current() -> CancellationToken {
     slot::with_frame_of(Task::current(), |frame| {
-        frame.map_or(CancellationToken::never(), |frame| frame.token().clone())
+        let Some(frame) = frame else {
+            return CancellationToken::never();
+        };
+        if frame.counts_awaits() {
+            // It may be asked by hand.
+            counted::count();
+        }
+        frame.token().clone()
     })
 }
 

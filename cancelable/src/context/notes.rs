@@ -4,18 +4,17 @@
 //! suspended in a frame they need not be, so each says whose it is. How many notes have been written tells every await, before and
 //! after its poll, whether there is something new: that is all it asks for.
 //!
-//! In the branches of a `race` or `try_join` awaits and scopes are counted with the notes, each time they are polled: what has none
+//! In the branches of a `race` or `try_join` those are counted with the notes who would notice a cancel (`counted.rs`): what has none
 //! inside has nothing to do when it is cancelled.
 
 use std::cell::{Cell, RefCell};
 
+use crate::counted;
 use crate::pending::Pending;
 use crate::primitive::Arc;
 
 thread_local! {
-    /// The last number that was given, to a note or to an await that was counted.
-    static GIVEN: Cell<u64> = const { Cell::new(0) };
-    /// The last one that was given to a note.
+    /// The number of the last one.
     static WRITTEN: Cell<u64> = const { Cell::new(0) };
     static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
     /// How long the list may become before what is out of date is taken out.
@@ -24,7 +23,7 @@ thread_local! {
 
 const LEAST_ROOM: usize = 256;
 
-/// The number of a note, or of an await that was counted; and all before it.
+/// The number of a note, or of something else that was counted; and all before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mark(u64);
 
@@ -49,7 +48,7 @@ pub(super) enum Role {
 /// All notes so far.
 #[inline(always)]
 pub(crate) fn mark() -> Mark {
-    Mark(GIVEN.get())
+    Mark(counted::so_far())
 }
 
 /// Has anything been noted since?
@@ -58,16 +57,10 @@ pub(crate) fn is_noted_since(mark: Mark) -> bool {
     WRITTEN.get() > mark.0
 }
 
-/// One more await, where they are counted.
-#[inline]
-pub(super) fn count() {
-    GIVEN.set(GIVEN.get() + 1);
-}
-
-/// Has nothing been noted since, nor an await been counted?
+/// Has nothing been noted since, nor [counted](counted::count)?
 #[inline]
 pub(crate) fn is_silent_since(mark: Mark) -> bool {
-    GIVEN.get() == mark.0
+    counted::so_far() == mark.0
 }
 
 /// Is there none of anybody's on this thread?
@@ -113,8 +106,7 @@ pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
 
 #[inline(always)]
 fn next_number() -> u64 {
-    let number = GIVEN.get() + 1;
-    GIVEN.set(number);
+    let number = counted::count();
     WRITTEN.set(number);
     number
 }

@@ -20,6 +20,7 @@ use super::probe;
 use crate::cause::Cause;
 use crate::check_point::CheckPoint;
 use crate::clock::Glance;
+use crate::counted;
 use crate::error::Cancelled;
 use crate::meter::{self, Event};
 use crate::path::Path;
@@ -267,7 +268,7 @@ impl<'a> Frame<'a> {
     /// outside.
     #[inline(always)]
     pub(crate) fn await_question(&self) {
-        self.state.set(StateRef::wants_attention());
+        self.count_awaits();
         self.is_unasked.set(true);
     }
 
@@ -275,8 +276,17 @@ impl<'a> Frame<'a> {
     /// are polled ([`is_silent_since`](super::is_silent_since)).
     #[inline(always)]
     pub(crate) fn count_awaits(&self) {
+        self.state.set(StateRef::wants_attention());
         self.awaits.set(StateRef::wants_attention());
         self.counts_awaits.set(true);
+    }
+
+    /// Where awaits are counted: who asks next is noticed.
+    #[inline]
+    pub(crate) fn await_first_question(&self) {
+        if self.counts_awaits() {
+            self.state.set(StateRef::wants_attention());
+        }
     }
 
     #[inline(always)]
@@ -293,13 +303,29 @@ impl<'a> Frame<'a> {
     /// Somebody asks.
     #[cold]
     fn asked(&self) {
+        if self.counts_awaits() {
+            counted::count();
+            self.awaited();
+            // The next one is not noticed, unless an await begins before.
+            self.ask(self.token_state());
+        }
+    }
+
+    /// Somebody begins an await, or asks.
+    #[inline]
+    fn awaited(&self) {
         if self.is_unasked.take() {
             if let Some(outer) = self.outer() {
                 outer.asked();
             }
-            if let TokenOf::Lazy(token) = self.token {
-                self.ask(token.outlook().map_or(StateRef::wants_attention(), Outlook::state));
-            }
+        }
+    }
+
+    /// What check points ask, if nobody need be noticed.
+    fn token_state(&self) -> StateRef<'a> {
+        match self.token {
+            TokenOf::Made(token, _) => token.state_ref(),
+            TokenOf::Lazy(token) => token.outlook().map_or(StateRef::wants_attention(), Outlook::state),
         }
     }
 
@@ -370,7 +396,7 @@ impl<'a> Frame<'a> {
     /// What is entered counts as an await does, and what is awaited in there counts, too.
     #[cold]
     fn enter_in_branch(&self) {
-        notes::count();
+        counted::count();
         self.count_awaits();
     }
 
@@ -457,6 +483,7 @@ impl<'a> Frame<'a> {
                 }
                 let token = token.get(self.outer());
                 self.ask(token.state_ref());
+                self.await_first_question();
                 token
             }
         }
@@ -622,10 +649,19 @@ impl<'a> Frame<'a> {
             return false;
         }
         let glance = Glance::default();
+        let glance = (!has_begun).then_some(&glance);
         if self.counts_awaits() {
-            notes::count();
+            return self.begins_clear(glance);
         }
-        self.is_clear_at((!has_begun).then_some(&glance))
+        self.is_clear_at(glance)
+    }
+
+    /// An await begins, or is polled again, which is counted; and so will be who asks in it.
+    fn begins_clear(&self, glance: Option<&Glance>) -> bool {
+        counted::count();
+        self.awaited();
+        self.await_first_question();
+        !probe::is_watched() && self.token_state().is_quiet() || self.token_is_clear(glance)
     }
 
     /// As [`is_clear`](Self::is_clear), for one who looks at the clock as well.
@@ -634,12 +670,11 @@ impl<'a> Frame<'a> {
     }
 
     fn looks_clear_at(&self, glance: Option<&Glance>) -> bool {
-        if self.is_unasked() {
-            self.asked();
-            if self.is_quiet() {
-                return true;
-            }
-        }
+        self.asked();
+        self.is_quiet() || self.token_is_clear(glance)
+    }
+
+    fn token_is_clear(&self, glance: Option<&Glance>) -> bool {
         match self.token {
             // An observer is to see every check point.
             TokenOf::Lazy(token) => !probe::is_watched() && token.is_clear(glance),
@@ -666,7 +701,17 @@ impl<'a> Frame<'a> {
     /// Why the frame's token is cancelled, if it is.
     #[inline]
     pub(crate) fn cause(&self) -> Option<Arc<Cause>> {
-        if self.is_quiet() { None } else { self.token().cause() }
+        if self.is_known_quiet() {
+            None
+        } else {
+            self.token().cause()
+        }
+    }
+
+    /// As [`is_quiet`](Self::is_quiet), for one who has been counted.
+    #[inline]
+    pub(crate) fn is_known_quiet(&self) -> bool {
+        self.is_quiet() || self.counts_awaits() && self.token_state().is_quiet()
     }
 
     /// Is the frame's token cancelled? Looks closer if it must.
@@ -682,10 +727,8 @@ impl<'a> Frame<'a> {
 
     /// Until when what hangs below this frame is certainly not cancelled from outside. `None`: that cannot be told.
     pub(crate) fn outlook(&self) -> Option<Outlook<'a>> {
-        if self.is_unasked() {
-            // What hangs below it asks for it.
-            self.asked();
-        }
+        // What hangs below it asks for it.
+        self.awaited();
         match self.token {
             TokenOf::Made(token, _) => Some(Outlook::of(token.state_ref())),
             TokenOf::Lazy(token) => token.outlook(),

@@ -91,9 +91,13 @@ impl<F> Guard<F> {
     }
 
     /// Begins anew with what the same future does next, which is a stream: started, for its owner asks the token before
-    /// that.
-    pub(crate) fn go_on(self: Pin<&mut Self>) {
-        self.project().stage.start();
+    /// that. If it `gives_up` once its race is lost, it is not asked for what it waits for in plain code once more then.
+    pub(crate) fn go_on(self: Pin<&mut Self>, gives_up: bool) {
+        let stage = self.project().stage;
+        stage.start();
+        if gives_up {
+            stage.start_plain();
+        }
     }
 }
 
@@ -260,7 +264,7 @@ impl<F: Future, H: Here> Guard<F, H> {
             if !this.stage.is_boxed() {
                 this.stage.start();
             }
-            Some(Ok(!frame.is_quiet() && frame.token().is_cancelled()))
+            Some(Ok(!frame.is_known_quiet() && frame.token().is_cancelled()))
         });
         let mut before = match is_cancelled {
             None => return self.poll_elsewhere(cx),
@@ -277,6 +281,11 @@ impl<F: Future, H: Here> Guard<F, H> {
             Some(special) => special.project().inside,
             None => &mut new,
         };
+        with_frame(|frame| {
+            if let Some(frame) = frame {
+                frame.await_first_question();
+            }
+        });
         let mark = mark();
         let poll = before.poll(inside, this.inner, cx);
         if new.is_some() {

@@ -229,9 +229,14 @@ impl Child {
             self.until_gone().await;
         }
         shield(gather.done().cancelled()).await;
+        let exceeded = gather.exceeded();
         let (streams, failure) = gather.take();
         match (self.settle(waited, location), failure) {
             (Ok(status), None) => {
+                if let Some(limit) = exceeded {
+                    let error = Problem::TooMuch { limit }.of(&self.program);
+                    return Err(error.with_status(Some(status)).with_streams(streams));
+                }
                 let [stdout, stderr] = streams;
                 Ok(Output { status, stdout, stderr })
             }

@@ -66,6 +66,11 @@ impl Gather {
         Ok(this)
     }
 
+    /// Of one of them there was more than was to be kept, also if the child came to its end before it could be ended for that.
+    pub(super) fn exceeded(&self) -> Option<usize> {
+        lock(&self.kept).iter().find_map(Kept::exceeded)
+    }
+
     pub(super) fn done(&self) -> &CancellationToken {
         &self.done
     }

@@ -14,6 +14,7 @@ pub(super) enum Keep {
 pub(super) struct Kept {
     bytes: Vec<u8>,
     keep: Keep,
+    is_cut: bool,
 }
 
 impl Kept {
@@ -21,6 +22,7 @@ impl Kept {
         Self {
             bytes: Vec::new(),
             keep,
+            is_cut: false,
         }
     }
 
@@ -30,7 +32,8 @@ impl Kept {
             Keep::All { limit } => {
                 let room = limit - self.bytes.len();
                 self.bytes.extend_from_slice(&more[..more.len().min(room)]);
-                more.len() <= room
+                self.is_cut |= more.len() > room;
+                !self.is_cut
             }
             Keep::Last(most) => {
                 self.bytes.extend_from_slice(&more[more.len().saturating_sub(most)..]);
@@ -40,6 +43,14 @@ impl Kept {
                 }
                 true
             }
+        }
+    }
+
+    /// There was more than this, which was to be all.
+    pub(super) fn exceeded(&self) -> Option<usize> {
+        match self.keep {
+            Keep::All { limit } if self.is_cut => Some(limit),
+            _ => None,
         }
     }
 

@@ -23,9 +23,9 @@ use super::round::Branches;
 ///
 /// So a loser takes nothing that nobody would get: an await in it that waits for plain code fails without polling that once more, and
 /// a message that has come meanwhile stays in its channel. What it has taken before it lost is its own: hand that on under a
-/// [`shield`](crate::shield()). (A branch of plain code that asks by hand, with `check()` or `current()`, is polled once
-/// more; and so is one that was pending when tokio's budget for one poll was used up, for then it may be ready. Told with the feature
-/// `tokio`.)
+/// [`shield`](crate::shield()). (What asks by hand is polled once more, with its clean-up: plain code that calls `check()`,
+/// `is_cancelled()` or `current()`, or waits for a token, as a `select!` with `token.cancelled()` does. So is plain code that was
+/// pending when tokio's budget for one poll was used up, for then it may be ready. Told with the feature `tokio`.)
 ///
 /// Takes a tuple, an array or a `Vec` of futures with one output type, polled in that order; of two that are ready in
 /// the same poll the earlier one wins. Each branch runs in a scope of its own below the ambient one. A loser may take as

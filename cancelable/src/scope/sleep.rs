@@ -11,7 +11,7 @@ use futures_core::future::FusedFuture;
 
 use crate::check_point::CheckPoint;
 use crate::clock;
-use crate::context::{check, current, with_frame};
+use crate::context::{beat, check, current, with_frame};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::{Guard, guard};
@@ -212,7 +212,9 @@ pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
     if meter::is_on() {
         meter::pass(Event::Point, location);
     }
+    beat();
     if !current().wait_timeout(d) {
+        beat();
         return Ok(());
     }
     with_frame(|frame| {

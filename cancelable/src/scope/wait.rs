@@ -40,7 +40,7 @@ impl<A: Awaited> Wait<A> {
             awaited,
             hold: Hold::new(),
         });
-        Pin::new(&mut guard).go_on();
+        Pin::new(&mut guard).go_on(false);
         Self { guard, is_told: false }
     }
 }

@@ -13,6 +13,7 @@ use crate::clock::{self, InForce};
 use crate::delay::Delay;
 use crate::reason::CancelReason;
 use crate::scope::{Begun, Fired, Source, Watch};
+use crate::unwind::FirstPanic;
 
 /// A time limit that can be moved while it runs: a [`Source`] for `until =`, and a handle on it. Cheap to clone; all clones are
 /// the same deadline.
@@ -186,9 +187,11 @@ impl Deadline {
             Vec::new()
         };
         drop(state);
+        let mut panic = FirstPanic::default();
         for (_, waker) in woken {
-            waker.wake();
+            panic.run(|| waker.wake());
         }
+        panic.resume();
         true
     }
 

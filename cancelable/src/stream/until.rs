@@ -203,7 +203,8 @@ fn poll_item<S: Stream>(
                     }
                 }
             }
-            guard.as_mut().go_on();
+            // (Of a loser what comes goes to nobody. Those that wait for their item, or drain, have said that they want it.)
+            guard.as_mut().go_on(end == StreamEnd::Now);
             drained
         }
         Stage::Last(_) | Stage::Over(_) => unreachable!("these do not ask the token"),

@@ -12,6 +12,7 @@ use futures_core::future::FusedFuture;
 
 use super::handle::CancellationToken;
 use super::registered::Registered;
+use crate::counted;
 use crate::meter;
 use crate::primitive::{AtomicBool, Ordering, Thread, current_thread, park, park_timeout};
 
@@ -46,6 +47,7 @@ impl<T: Borrow<CancellationToken>> Wait<T> {
         if registered.token().is_cancelled() {
             return Poll::Ready(());
         }
+        counted::count();
         // If it is registered already, and the cancel came since the question above, that wakes this waker.
         if registered.has(cx.waker()) || registered.register(cx.waker(), false) {
             Poll::Pending

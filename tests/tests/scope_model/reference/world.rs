@@ -266,6 +266,8 @@ impl World {
     }
 
     pub(super) fn say(&mut self, node: usize, observed: bool, what: What) {
+        // Whoever says something asks whether it is cancelled.
+        self.count();
         // L18: without a scope, nothing is cancelled. L20: within, it is the scope's token that one sees.
         let token = self.frames.last().map(|frame| frame.token);
         self.log.push(Event {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use syn::Item;
+use syn::{Ident, Item};
 
 /// Which crates of a package are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,12 +69,21 @@ impl Package {
                 _ => {}
             }
         }
-        let mut texts = Vec::new();
+        let (mut texts, mut unread) = (Vec::new(), Vec::new());
         for path in paths {
-            let text = fs::read_to_string(&path).map_err(|error| ReadError::Io(path.clone(), error))?;
-            texts.push((path, text));
+            match fs::read_to_string(&path) {
+                Ok(text) => texts.push((path, text)),
+                // Whatever lies there: a test's data, in another encoding.
+                Err(error) if !roots.contains(&path) => {
+                    let shown = path.strip_prefix(here).unwrap_or(&path).to_owned();
+                    unread.push((shown, error.to_string()));
+                }
+                Err(error) => return Err(ReadError::Io(path, error)),
+            }
         }
-        Package::from_texts(name, roots, texts, here, scope)
+        let mut package = Package::from_texts(name, roots, texts, here, scope)?;
+        package.unread.append(&mut unread);
+        Ok(package)
     }
 
     /// The same of texts that have been read already.
@@ -128,7 +137,8 @@ fn collect(folder: &Path, paths: &mut BTreeSet<PathBuf>) -> Result<(), ReadError
             // Not through a link, which may lead round in a circle.
             if entry.file_type().map_err(failed)?.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && path.is_file() {
+                // (A link that leads nowhere is an editor's lock, `.#lib.rs`.)
                 paths.insert(path);
             }
         }
@@ -154,6 +164,12 @@ fn module_of(path: &Path, roots: &[PathBuf]) -> Vec<String> {
         .collect();
     if module.last().is_some_and(|last| last == "mod") {
         module.pop();
+    }
+    // `type.rs` is `mod r#type;`
+    for name in &mut module {
+        if syn::parse_str::<Ident>(name).is_err() && syn::parse_str::<Ident>(&format!("r#{name}")).is_ok() {
+            name.insert_str(0, "r#");
+        }
     }
     module
 }
@@ -190,5 +206,25 @@ mod tests {
         assert_eq!(module("/p/src/net/mod.rs", &roots), "net");
         assert_eq!(module("/p/src/lib.rs", &roots), "");
         assert_eq!(module("/p/src/bin/tool/args.rs", &roots), "args");
+        assert_eq!(module("/p/src/type/mod.rs", &roots), "r#type");
+        assert_eq!(module("/p/src/async/größe.rs", &roots), "r#async::größe");
+    }
+
+    #[test]
+    fn what_cannot_be_read_and_is_no_root_is_told_of() {
+        let folder = std::env::temp_dir().join(format!("cancelable-unread-{}", std::process::id()));
+        let source = folder.join("src");
+        fs::create_dir_all(&source).unwrap();
+        let root = source.join("lib.rs");
+        fs::write(&root, "fn f() {}").unwrap();
+        fs::write(source.join("latin.rs"), [0xff]).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("/nowhere/at.all:1", source.join(".#lib.rs")).unwrap();
+        let read = Package::read("p", &folder, std::slice::from_ref(&root), &folder, Scope::Shipped);
+        fs::remove_dir_all(&folder).unwrap();
+        let package = read.unwrap();
+        assert_eq!(package.files.len(), 1);
+        let unread: Vec<_> = package.unread.iter().map(|(path, _)| path.as_path()).collect();
+        assert_eq!(unread, [Path::new("src/latin.rs")]);
     }
 }
