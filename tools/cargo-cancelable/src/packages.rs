@@ -85,6 +85,19 @@ fn wanted(selection: &Selection) -> Result<Vec<Wanted>, String> {
         other => other.to_string(),
     })?;
     let packages = chosen(selection, &metadata)?;
+    for package in &packages {
+        // What the code calls it would not be known again, and `fix` would write a name that is not there.
+        let library = package
+            .dependencies
+            .iter()
+            .find(|dependency| dependency.name == "cancelable");
+        if let Some(name) = library.and_then(|library| library.rename.as_ref()) {
+            return Err(format!(
+                "the package `{}` calls the library `{name}`; it is read only where it has its own name, `cancelable`",
+                package.name
+            ));
+        }
+    }
     let wanted = packages.into_iter().map(|package| {
         let folder = package
             .manifest_path

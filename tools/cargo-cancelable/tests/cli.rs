@@ -105,6 +105,20 @@ fn the_exit_code_says_whether_something_was_found_and_whether_it_could_run() {
 }
 
 #[test]
+fn a_package_that_calls_the_library_by_another_name_is_not_touched() {
+    let folder = project(FAULTY);
+    let renamed = format!("{MANIFEST}\n[dependencies]\nkan = {{ package = \"cancelable\", version = \"0.1\" }}\n");
+    fs::write(folder.path().join("Cargo.toml"), renamed).expect("writable");
+    for arguments in [&["check"][..], &["fix"]] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(complaint.contains("calls the library `kan`"), "{complaint}");
+    }
+    assert_eq!(text(&folder), FAULTY);
+}
+
+#[test]
 fn tests_are_read_if_that_is_asked_for() {
     let folder = project(&format!("#[cfg(test)]\nmod tests {{\n{FAULTY}\n}}\n"));
     assert_eq!(run(folder.path(), &["check"]).status.code(), Some(0));
