@@ -14,8 +14,6 @@ use crate::pending::Pending;
 use crate::primitive::Arc;
 
 thread_local! {
-    /// The number of the last one.
-    static WRITTEN: Cell<u64> = const { Cell::new(0) };
     static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
     /// How long the list may become before what is out of date is taken out.
     static ROOM: Cell<usize> = const { Cell::new(LEAST_ROOM) };
@@ -54,7 +52,8 @@ pub(crate) fn mark() -> Mark {
 /// Has anything been noted since?
 #[inline(always)]
 pub(crate) fn is_noted_since(mark: Mark) -> bool {
-    WRITTEN.get() > mark.0
+    // As a rule there is nothing at all, which is one comparison.
+    counted::so_far() != mark.0 && counted::last_note() > mark.0
 }
 
 /// Has nothing been noted since, nor [counted](counted::count)?
@@ -82,7 +81,7 @@ pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
         if let Some(same) = notes.last_mut().filter(|last| last.is_about(owner, what)) {
             // What the last one says does not count any more. An announcement is as new as what takes its place.
             if is_announced || !matches!(same.role, Role::Keeper) {
-                same.number = next_number();
+                same.number = counted::note();
             }
             same.role = role;
             return;
@@ -90,7 +89,7 @@ pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
         if was_announced {
             remove_announcement(notes, what);
         }
-        let number = next_number();
+        let number = counted::note();
         notes.push(Note {
             number,
             owner,
@@ -102,13 +101,6 @@ pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
     if is_long {
         tidy();
     }
-}
-
-#[inline(always)]
-fn next_number() -> u64 {
-    let number = counted::count();
-    WRITTEN.set(number);
-    number
 }
 
 #[cold]
