@@ -153,7 +153,7 @@ impl Scope {
     /// # futures::executor::block_on(async {
     /// let copied: Result<(), Cancelled> = Scope::new()
     ///     .name("copy")
-    ///     .idle_timeout(Duration::from_millis(20))
+    ///     .idle_timeout(Duration::from_millis(200))
     ///     .run(async {
     ///         progress(3, 10);
     ///         sleep(Duration::from_secs(3600)).await          // the other side has gone
@@ -161,7 +161,7 @@ impl Scope {
     ///     .await;
     /// let cancelled = copied.unwrap_err();
     /// assert!(cancelled.is_timeout());
-    /// assert_eq!(cancelled.reason().to_string(), "nothing moved for 20ms (scope \"copy\"): 3 of 10 done");
+    /// assert_eq!(cancelled.reason().to_string(), "nothing moved for 200ms (scope \"copy\"): 3 of 10 done");
     /// # });
     /// ```
     #[track_caller]
