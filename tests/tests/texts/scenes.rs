@@ -76,8 +76,8 @@ pub(crate) fn signal() -> Cancelled {
 
     let signals = signal::unix([signal::SIGTERM]).unwrap();
     let outcome: Outcome = block_on(cancel_scope!(name = "serve", until = signals, async {
-        let (mut query, kill) = (std::pin::pin!(query()), || rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap());
-        std::future::poll_fn(|cx| { let poll = query.as_mut().poll(cx); if poll.is_pending() { kill(); } poll }).await
+        let (mut query, mut kill) = (std::pin::pin!(query()), Some(|| rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap()));
+        std::future::poll_fn(|cx| { let poll = query.as_mut().poll(cx); if let (true, Some(kill)) = (poll.is_pending(), kill.take()) { kill(); } poll }).await
     }));
     outcome.unwrap_err()
 }
