@@ -20,8 +20,6 @@ const SCENES: &[Scene] = &[
     ("unnamed", scenes::unnamed),
     ("manual", scenes::manual),
     ("without_a_message", scenes::without_a_message),
-    #[cfg(unix)]
-    ("signal", scenes::signal),
     ("shutdown", scenes::shutdown),
     ("dropped", scenes::dropped),
     ("superseded", scenes::superseded),
