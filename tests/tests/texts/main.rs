@@ -9,6 +9,8 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+#[cfg(unix)]
+use std::sync::Mutex;
 
 use cancelable::{CancelReason, Cancelled};
 
@@ -20,6 +22,8 @@ const SCENES: &[Scene] = &[
     ("unnamed", scenes::unnamed),
     ("manual", scenes::manual),
     ("without_a_message", scenes::without_a_message),
+    #[cfg(unix)]
+    ("signal", signal),
     ("shutdown", scenes::shutdown),
     ("dropped", scenes::dropped),
     ("superseded", scenes::superseded),
@@ -32,6 +36,14 @@ const SCENES: &[Scene] = &[
     ("entry", scenes::entry),
     ("error", scenes::error),
 ];
+
+/// Several tests go through all scenes at the same time, and a signal is heard by all who listen.
+#[cfg(unix)]
+fn signal() -> Cancelled {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap();
+    scenes::signal()
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -71,13 +71,13 @@ pub(crate) fn without_a_message() -> Cancelled {
 
 /// The program is asked to end.
 #[cfg(unix)]
-#[allow(dead_code)] pub(crate) fn signal() -> Cancelled { // Not run: in one of fifty runs the signal ends the process.
+pub(crate) fn signal() -> Cancelled {
     use cancelable::signal;
 
     let signals = signal::unix([signal::SIGTERM]).unwrap();
     let outcome: Outcome = block_on(cancel_scope!(name = "serve", until = signals, async {
-        let (mut query, mut kill) = (std::pin::pin!(query()), Some(|| rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap()));
-        std::future::poll_fn(|cx| { let poll = query.as_mut().poll(cx); if let (true, Some(kill)) = (poll.is_pending(), kill.take()) { kill(); } poll }).await
+        // Not before the query waits.
+        killed_during(query()).await
     }));
     outcome.unwrap_err()
 }
@@ -275,4 +275,18 @@ fn during<T>(future: impl Future<Output = Outcome<T>>, cancel: impl FnOnce()) ->
 
 fn outcome_of<T>(outcome: Outcome<T>) -> Cancelled {
     outcome.err().expect("it was cancelled")
+}
+
+#[cfg(unix)]
+async fn killed_during<T>(waits: impl Future<Output = T>) -> T {
+    let mut waits = std::pin::pin!(waits);
+    let mut is_killed = false;
+    std::future::poll_fn(|cx| {
+        let poll = waits.as_mut().poll(cx);
+        if poll.is_pending() && !std::mem::replace(&mut is_killed, true) {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+        }
+        poll
+    })
+    .await
 }
