@@ -297,16 +297,20 @@ async fn listens_in_a_block(cleaned: &AtomicUsize) -> Outcome {
     Ok(0)
 }
 
-#[cancelable]
-async fn asks_in_its_polls(cleaned: &AtomicUsize) -> Outcome {
-    poll_fn(|_| {
-        if !cancelable::is_cancelled() {
+/// Asks in each poll, and cleans up once it hears of the cancel.
+fn asking(cleaned: &AtomicUsize, hears: fn() -> bool) -> impl Future<Output = ()> + Send {
+    poll_fn(move |_| {
+        if !hears() {
             return Poll::Pending;
         }
         cleaned.fetch_add(1, Relaxed);
         Poll::Ready(())
     })
-    .await;
+}
+
+#[cancelable]
+async fn asks_in_its_polls(cleaned: &AtomicUsize) -> Outcome {
+    asking(cleaned, cancelable::is_cancelled).await;
     Ok(0)
 }
 
@@ -316,27 +320,13 @@ async fn calls_an_annotated_function_in_its_polls(cleaned: &AtomicUsize) -> Outc
     fn step() -> Result<(), Cancelled> {
         Ok(())
     }
-    poll_fn(|_| {
-        if step().is_ok() {
-            return Poll::Pending;
-        }
-        cleaned.fetch_add(1, Relaxed);
-        Poll::Ready(())
-    })
-    .await;
+    asking(cleaned, || step().is_err()).await;
     Ok(0)
 }
 
 #[cancelable]
 async fn asks_its_token_in_its_polls(cleaned: &AtomicUsize) -> Outcome {
-    poll_fn(|_| {
-        if !current().is_cancelled() {
-            return Poll::Pending;
-        }
-        cleaned.fetch_add(1, Relaxed);
-        Poll::Ready(())
-    })
-    .await;
+    asking(cleaned, || current().is_cancelled()).await;
     Ok(0)
 }
 
