@@ -240,6 +240,22 @@ fn by_a_clock_that_is_driven_by_hand() {
 }
 
 #[test]
+fn what_has_passed_by_one_clock_has_passed_by_all() {
+    let limit = Deadline::after(HOUR);
+    let clock = Clock::new();
+    clock.sync_scope(|| {
+        assert!(!limit.has_passed());
+        clock.advance(HOUR);
+        assert!(limit.has_passed());
+    });
+    // Real time is an hour behind.
+    assert!(limit.has_passed() && !limit.extend(HOUR) && !limit.reset());
+    assert_eq!(limit.remaining(), Some(Duration::ZERO));
+    let outcome: Outcome = Scope::new().until(&limit).run_sync(|| unreachable!());
+    assert!(outcome.unwrap_err().is_timeout());
+}
+
+#[test]
 fn a_wait_that_is_dropped_is_woken_by_nothing_and_who_waits_is_woken_by_an_earlier_moment() {
     let limit = Deadline::after(HOUR);
     let (wakes, waker) = CountingWaker::new();
