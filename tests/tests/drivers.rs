@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cancelable::{
     CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, current,
-    guard, is_cancelled, propagate, remaining, shield, thread,
+    guard, is_cancelled, propagate, race, remaining, shield, thread,
 };
 use futures::channel::{mpsc, oneshot};
 use futures::executor::LocalPool;
@@ -322,6 +322,25 @@ fn l12_the_shield_of_a_strangers_task_holds_nobody_up_who_polls_it() {
         local.run_until(stranger).await.unwrap();
         assert_eq!(log.all(), ["begun", "done"]);
     });
+}
+
+#[test]
+fn l12_the_losers_of_a_race_in_a_strangers_task_notice_that_they_have_lost() {
+    let runtime = current_thread();
+    let log = Log::default();
+    let noticed = log.clone();
+    let stranger = runtime.spawn(async move {
+        let loser = async {
+            if guard(pending::<()>()).await.is_err() {
+                noticed.add("noticed");
+            }
+        };
+        race((loser, yield_now())).await;
+    });
+    // The scope's waker is not that of the task, nor is its task.
+    let request = CancellationToken::new();
+    request.sync_scope(|| runtime.block_on(stranger)).unwrap();
+    assert_eq!(log.all(), ["noticed"]);
 }
 
 #[test]

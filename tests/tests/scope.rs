@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use cancelable::__private::Site;
 use cancelable::testing::Clock;
 use cancelable::{
-    CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, blocking_sleep, check,
-    current, guard, is_cancelled, propagate, race, remaining, shield, shield_sync, sleep,
+    CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, StreamExt as _,
+    blocking_sleep, check, current, guard, is_cancelled, propagate, race, remaining, shield, shield_sync, sleep,
 };
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use tests::{
     CountingWaker, DropFlag, PollsInWaker, Runtime, kind, on_every_runtime, paused_tokio, poll_once, poll_with,
     ready_after, waker_that_is_cloned_with,
@@ -1425,12 +1425,19 @@ fn a_scope_that_is_polled_again_under_the_same_waker_clones_it_no_more() {
 fn l12_a_member_that_was_dropped_or_is_done_does_not_count_with_the_check_point_outside() {
     type Member = Pin<Box<dyn Future<Output = Outcome>>>;
 
-    // Polled once by the time it goes. Other members are dropped, the last two are done.
-    let members: [fn() -> Member; 4] = [
+    // Polled once by the time it goes. Other members are dropped, the last three are done.
+    let members: [fn() -> Member; 6] = [
         || Box::pin(guard(pending::<()>())),
         || Box::pin(Scope::new().run(pending())),
+        || Box::pin(async { stream::pending().in_current_scope().boxed().next().await.unwrap() }),
         || Box::pin(guard(ready_after(1, ()))),
         || Box::pin(Scope::new().run(ready_after(1, Ok(())))),
+        || {
+            Box::pin(async {
+                let item = stream::once(ready_after(1, Ok(())));
+                item.in_current_scope().boxed().next().await.unwrap()
+            })
+        },
     ];
     for (i, member) in members.into_iter().enumerate() {
         let token = CancellationToken::new();
@@ -1444,7 +1451,7 @@ fn l12_a_member_that_was_dropped_or_is_done_does_not_count_with_the_check_point_
             })
             .await;
             ready_after(1, ()).await;
-            if i >= 2 {
+            if i >= 3 {
                 members.next().await.unwrap().unwrap();
             }
             drop(members);

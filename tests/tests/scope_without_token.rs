@@ -108,6 +108,26 @@ fn a_scope_that_listens_to_another_token_makes_its_own_when_it_is_pending_and_no
 }
 
 #[test]
+fn a_token_that_is_made_in_a_scope_below_a_given_token_needs_none_of_the_scopes_outside() {
+    let [outside, given] = [CancellationToken::new(), CancellationToken::new()];
+    let mut task = Box::pin(Scope::new().parent(&outside).run(async {
+        let below_given = Scope::new().parent(&given).run(async {
+            let inner: Outcome = Scope::new()
+                .run(async {
+                    assert_eq!(children(&given), "0");
+                    let _token = current();
+                    assert_eq!((children(&given), children(&outside)), ("1".to_owned(), "0".to_owned()));
+                    Ok(())
+                })
+                .await;
+            inner
+        });
+        below_given.await
+    }));
+    assert!(matches!(poll_once(&mut task), Poll::Ready(Ok(()))));
+}
+
+#[test]
 fn a_pending_scope_below_a_deadline_that_a_thread_watches_takes_no_place_in_the_tree() {
     let outcome: Outcome = Scope::new().timeout(LONG).run_sync_with(|outer| {
         let mut future = Box::pin(Scope::new().run(pending::<Outcome>()));

@@ -317,6 +317,27 @@ fn l12_on_an_executor_that_polls_inside_the_waker() {
 }
 
 #[test]
+fn l12_streams_that_carry_their_scope_get_out_one_by_one_though_the_executor_polls_inside_the_waker() {
+    let token = CancellationToken::new();
+    let unwound = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&unwound);
+    let task = PollsInWaker::start(token.scope(guard(async move {
+        let members = (0..3).map(|_| {
+            let counter = Arc::clone(&counter);
+            let item = async move {
+                assert!(guard(pending::<()>()).await.is_err());
+                counter.fetch_add(1, Ordering::SeqCst);
+            };
+            stream::once(item).in_current_scope().count()
+        });
+        members.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await
+    })));
+    token.cancel();
+    let counts = task.take_output().expect("all are out").expect("and nothing was cut");
+    assert_eq!((counts, unwound.load(Ordering::SeqCst)), (vec![1, 1, 1], 3));
+}
+
+#[test]
 fn a_stream_that_is_always_ready_ends_at_the_deadline_of_its_scope() {
     for end in ALL_ENDS {
         on_every_runtime(|| async move {
@@ -580,8 +601,14 @@ fn l12_everything_annotated_gets_out_before_the_stream_ends() {
 
 #[test]
 fn l12_what_was_shielded_in_the_stream_before_the_last_item_still_is_after_it() {
-    for end in [StreamEnd::Drain { at_most: 5 }, StreamEnd::Now] {
-        let token = CancellationToken::new();
+    // By the ambient token, or by one that has nothing to do with that.
+    for (end, by_token) in [
+        (StreamEnd::Drain { at_most: 5 }, false),
+        (StreamEnd::Drain { at_most: 5 }, true),
+        (StreamEnd::Now, false),
+        (StreamEnd::Now, true),
+    ] {
+        let (token, stop) = (CancellationToken::new(), CancellationToken::new());
         let (gate, opened) = oneshot::channel::<()>();
         let out = Arc::new(AtomicBool::new(false));
         let is_out = Arc::clone(&out);
@@ -599,15 +626,21 @@ fn l12_what_was_shielded_in_the_stream_before_the_last_item_still_is_after_it() 
                 Poll::Pending => Poll::Pending,
             }
         });
-        let mut task = boxed(token.scope(async move {
-            let mut pages = pages.until_cancelled(end);
-            (pages.next().await, pages.next().await)
-        }));
+        let mut pages = if by_token {
+            pages.until_cancelled_by(&stop, end)
+        } else {
+            pages.until_cancelled(end)
+        };
+        let mut task = boxed(token.scope(async move { (pages.next().await, pages.next().await) }));
         assert!(poll_once(&mut task).is_pending());
-        token.cancel();
-        assert!(poll_once(&mut task).is_pending(), "{end:?}");
+        if by_token { &stop } else { &token }.cancel();
+        assert!(poll_once(&mut task).is_pending(), "{end:?}, {by_token}");
         gate.send(()).unwrap();
-        assert_eq!(poll_once(&mut task), Poll::Ready((Some(1), Some(2))), "{end:?}");
+        assert_eq!(
+            poll_once(&mut task),
+            Poll::Ready((Some(1), Some(2))),
+            "{end:?}, {by_token}"
+        );
         assert!(out.load(Ordering::SeqCst));
     }
 }
@@ -645,6 +678,31 @@ fn the_token_of_the_stream_is_not_ambient_in_it() {
     assert_eq!(seen(None), CancellationToken::never());
     let scope = CancellationToken::new();
     assert_eq!(seen(Some(&scope)), scope);
+}
+
+#[test]
+fn l20_a_stream_with_a_token_of_its_own_that_is_handed_on_is_in_the_scope_that_polls_it() {
+    let stop = CancellationToken::new();
+    let [first, second] = [CancellationToken::new(), CancellationToken::new()];
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let pages = stream::poll_fn(move |_| -> Poll<Option<()>> {
+        log.lock().unwrap().push(current());
+        Poll::Pending
+    });
+    let mut pages = pages.until_cancelled_by(&stop, StreamEnd::AfterItem);
+    let mut poll_in = |scope: &CancellationToken| {
+        assert!(scope.sync_scope(|| poll_item(&mut pages)).is_pending());
+        let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+        seen.dedup();
+        assert_eq!(seen, [scope.clone()]);
+    };
+    poll_in(&first);
+    poll_in(&second);
+    // From here on it waits for its last item.
+    stop.cancel();
+    poll_in(&second);
+    poll_in(&first);
 }
 
 #[test]

@@ -4,30 +4,34 @@ use super::*;
 
 #[test]
 fn l12_a_scopes_own_timeout_does_not_wait_for_a_hold_of_the_code_outside() {
-    paused_tokio().block_on(async {
-        let log = Log::default();
-        let (open, gate) = oneshot::channel();
-        let outcome: Outcome = Scope::new()
-            .run(async {
-                let mut hold = shielded(log.clone(), gate);
-                begin(&mut hold).await;
-                let inner: Outcome = cancel_scope!(timeout = "1s", async {
-                    pending::<()>().await;
-                    Ok(())
+    // Which may have a deadline as well, later.
+    for limit in [None, Some(LONG)] {
+        paused_tokio().block_on(async {
+            let log = Log::default();
+            let (open, gate) = oneshot::channel();
+            let outcome: Outcome = Scope::new()
+                .timeout(limit)
+                .run(async {
+                    let mut hold = shielded(log.clone(), gate);
+                    begin(&mut hold).await;
+                    let inner: Outcome = cancel_scope!(timeout = "1s", async {
+                        pending::<()>().await;
+                        Ok(())
+                    })
+                    .await;
+                    assert!(
+                        inner.unwrap_err().is_timeout(),
+                        "it ends the inner scope, which drops no hold"
+                    );
+                    assert_eq!(log.all(), ["begun"]);
+                    open.send(()).unwrap();
+                    hold.await
                 })
                 .await;
-                assert!(
-                    inner.unwrap_err().is_timeout(),
-                    "it ends the inner scope, which drops no hold"
-                );
-                assert_eq!(log.all(), ["begun"]);
-                open.send(()).unwrap();
-                hold.await
-            })
-            .await;
-        assert!(outcome.is_ok());
-        assert_eq!(log.all(), ["begun", "done"]);
-    });
+            assert!(outcome.is_ok());
+            assert_eq!(log.all(), ["begun", "done"]);
+        });
+    }
 }
 
 #[test]
@@ -166,20 +170,29 @@ fn l12_what_runs_under_the_token_of_the_scope_outside_waits_for_its_hold_however
 
 #[test]
 fn l12_what_runs_under_a_token_of_its_own_does_not_wait_for_a_hold_outside() {
-    let [token, own] = [CancellationToken::new(), CancellationToken::new()];
-    own.cancel();
-    let (_open, gate) = oneshot::channel();
-    let mut hold = shielded(Log::default(), gate);
-    let mut task = Driven::new(token.scope(async move {
-        begin(&mut hold).await;
-        assert!(own.scope(guard(pending::<()>())).await.is_err());
-        assert!(own.scope(async { check() }).await.is_err());
-        assert!(own.sync_scope(check).is_err());
-        assert!(pending::<()>().with_cancellation(&own).await.is_err());
-        let scope = Scope::new().parent(&own);
-        assert!(scope.run(guard(pending::<()>())).await.is_err());
-    }));
-    assert!(task.run().is_ready());
+    // Nor if the code outside is cancelled as well, by something else.
+    for is_cancelled in [false, true] {
+        let [token, own] = [CancellationToken::new(), CancellationToken::new()];
+        own.cancel();
+        let (_open, gate) = oneshot::channel();
+        let mut hold = shielded(Log::default(), gate);
+        let mut task = Driven::new(token.clone().scope(async move {
+            begin(&mut hold).await;
+            if is_cancelled {
+                token.cancel();
+            }
+            assert!(own.scope(guard(pending::<()>())).await.is_err());
+            assert!(own.scope(async { check() }).await.is_err());
+            assert!(own.sync_scope(check).is_err());
+            assert!(pending::<()>().with_cancellation(&own).await.is_err());
+            if !is_cancelled {
+                // It is code of the scope outside, whatever its token.
+                let scope = Scope::new().parent(&own);
+                assert!(scope.run(guard(pending::<()>())).await.is_err());
+            }
+        }));
+        assert!(task.run().is_ready());
+    }
 }
 
 #[test]
@@ -286,4 +299,32 @@ fn l12_a_hold_that_is_polled_in_a_scope_that_panics_holds_outside() {
     open.send(()).unwrap();
     assert!(task.run().is_ready());
     assert_eq!(log.all(), ["begun", "done"]);
+}
+
+#[test]
+fn l12_a_hold_that_a_scope_without_a_guard_has_left_behind_holds_what_comes_after() {
+    // It may be over in its first poll, or later, with a token or without.
+    for (polls, needs_token) in [(0, false), (0, true), (1, false), (1, true)] {
+        let (token, log) = (CancellationToken::new(), Log::default());
+        let (open, gate) = oneshot::channel();
+        let mut hold = shielded(log.clone(), gate);
+        let mut task = Driven::new(token.scope(async {
+            let begins: Outcome = Scope::new()
+                .run(async {
+                    let _token = needs_token.then(current);
+                    tests::ready_after(polls, ()).await;
+                    assert!(futures::poll!(&mut hold).is_pending());
+                    Ok(())
+                })
+                .await;
+            begins?;
+            token.cancel();
+            check()?;
+            hold.await
+        }));
+        assert!(task.run().is_pending(), "{polls} {needs_token}: {:?}", log.all());
+        open.send(()).unwrap();
+        assert!(matches!(task.run(), Poll::Ready(Ok(()))));
+        assert_eq!(log.all(), ["begun", "done"]);
+    }
 }

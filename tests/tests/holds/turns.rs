@@ -71,6 +71,33 @@ fn l12_holds_that_begin_in_later_turns_are_held_one_by_one() {
 }
 
 #[test]
+fn l12_who_waits_for_a_hold_that_was_polled_in_the_same_poll_sleeps_until_that_gets_on() {
+    let (token, log) = (CancellationToken::new(), Log::default());
+    let (end_turn, turn) = oneshot::channel::<()>();
+    let (end_next_turn, next_turn) = oneshot::channel::<()>();
+    let (open, gate) = oneshot::channel();
+    let mut hold = shielded(log.clone(), gate);
+    let mut task = Driven::new(token.scope(async move {
+        begin(&mut hold).await;
+        guard(turn).await.map(drop)?;
+        begin(&mut hold).await;
+        guard(next_turn).await.map(drop)?;
+        hold.await
+    }));
+    assert!(task.run().is_pending());
+    token.cancel();
+    assert!(task.run().is_pending());
+    end_turn.send(()).unwrap();
+    assert!(task.poll().is_pending());
+    assert!(!task.is_woken(), "it would be polled once more for nothing");
+    end_next_turn.send(()).unwrap();
+    assert!(task.run().is_pending());
+    open.send(()).unwrap();
+    assert!(matches!(task.run(), Poll::Ready(Ok(()))));
+    assert_eq!(log.all(), ["begun", "done"]);
+}
+
+#[test]
 fn l12_two_holds_that_end_in_different_turns_are_both_held() {
     for order in [[0, 1], [1, 0]] {
         let (token, log) = (CancellationToken::new(), Log::default());
