@@ -3,9 +3,10 @@
 use std::future::{Ready, ready};
 use std::time::Duration;
 
+use cancelable::tokio::{TaskGroup, TaskOwner};
 use cancelable::{
-    CancelFutureExt as _, CancellationToken, Cancelled, Scope, StreamEnd, StreamExt as _, cancel_scope, checkpoint,
-    guard, race, shield, try_join,
+    CancelFutureExt as _, CancellationToken, Cancelled, Deadline, Scope, StreamEnd, StreamExt as _, TaskError,
+    cancel_scope, checkpoint, guard, race, shield, try_join,
 };
 use futures::stream;
 
@@ -68,6 +69,52 @@ fn futures_scopes_and_streams_show_what_they_are() {
             "Chunked { items: UntilCancelled { stream: Iter { iter: IntoIter([1, 2]) }, token: None, end: Now, .. }, partial: [], size: 3 }",
         ),
     ] {
+        assert!(shown.starts_with(expected), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn owners_of_tasks_and_what_they_give_out_show_how_it_stands() {
+    let tasks = TaskOwner::builder().limit(2).build();
+    let task = tasks.named("worker").spawn(async { panic!("out of cheese") });
+    let group = TaskGroup::<(), Cancelled>::new();
+    let limit = Deadline::after(Duration::from_secs(60));
+    let shown = [
+        (
+            format!("{:?}", TaskOwner::builder().limit(2)),
+            "TaskOwnerBuilder { parent: CancellationToken(never), limit: Some(2)",
+        ),
+        (
+            format!("{tasks:?}"),
+            "TaskOwner { tasks: 1, is_closed: false, token: CancellationToken {",
+        ),
+        (
+            format!("{:?}", tasks.named("next")),
+            "Place { name: Some(\"next\"), .. }",
+        ),
+        (
+            format!("{task:?}"),
+            "TaskHandle { task: TaskInfo { id: TaskId(0), name: Some(\"worker\"), spawned_at: ",
+        ),
+        (
+            format!("{:?}", task.abort_handle()),
+            "AbortHandle { task: TaskInfo { id: TaskId(0), name: Some(\"worker\"), spawned_at: ",
+        ),
+        (format!("{group:?}"), "TaskGroup { tasks: 0, token: CancellationToken {"),
+        (format!("{:?}", group.spawner()), "Spawner { token: CancellationToken {"),
+        (
+            format!("{limit:?}"),
+            "Deadline { after: 60s, has_started: false, has_passed: false, location: tests/tests/debug.rs:",
+        ),
+    ];
+    let Err(TaskError::Panicked(panic)) = task.await else {
+        unreachable!()
+    };
+    let panicked = (
+        format!("{panic:?}"),
+        "TaskPanic { message: Some(\"out of cheese\"), spawned_at: tests/tests/debug.rs:",
+    );
+    for (shown, expected) in shown.into_iter().chain([panicked]) {
         assert!(shown.starts_with(expected), "{shown}");
     }
 }

@@ -15,7 +15,7 @@ use cancelable::{
 use futures::channel::oneshot;
 use futures::executor::ThreadPool;
 use futures::future;
-use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
+use futures::stream::{FuturesUnordered, Stream as _, StreamExt as _, TryStreamExt as _};
 use tests::{CountingWaker, DropFlag, Runtime, poll_once, poll_with};
 
 type Group<T, E = Cancelled> = TaskGroup<T, E, On>;
@@ -548,6 +548,25 @@ fn a_runtime_that_goes_away_fails_its_tasks_as_dropped() {
     let error = futures::executor::block_on(group.join()).unwrap_err().or_resume();
     assert_eq!(error.kind(), ReasonKind::Dropped);
     assert_eq!(error.observed_at().file(), file!());
+}
+
+#[test]
+fn a_group_says_how_many_results_are_left() {
+    let on = ByHand::default();
+    let mut group: TaskGroup<(), Cancelled, ByHand> = TaskGroup::on(on.clone());
+    assert!(group.is_empty());
+    for number in 0..2 {
+        group.spawn(async { Ok(()) });
+        assert!(!group.is_empty());
+        assert_eq!(group.size_hint(), (number + 1, None), "tasks may spawn more");
+    }
+    assert!(on.poll(0).is_ready());
+    assert_eq!((group.len(), group.size_hint().0), (2, 2), "one is there to be taken");
+    assert!(matches!(
+        poll_once(&mut Box::pin(group.next())),
+        Poll::Ready(Some(Ok(())))
+    ));
+    assert_eq!(group.size_hint(), (1, None));
 }
 
 #[test]

@@ -11,9 +11,9 @@ use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use cancelable::{
-    CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, DrainReport, ReasonKind, Scope, Spawn,
-    SpawnBlocking, SpawnLocal, TaskError, TaskGroup, TaskInfo, TaskOwner, TaskOwnerBuilder, check, current, guard,
-    shield, sleep,
+    AbortHandle, CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, DrainReport, ReasonKind, Scope,
+    Spawn, SpawnBlocking, SpawnLocal, TaskError, TaskGroup, TaskInfo, TaskOwner, TaskOwnerBuilder, check, current,
+    guard, shield, sleep,
 };
 use futures::channel::oneshot;
 use futures::executor::{LocalPool, LocalSpawner, ThreadPool};
@@ -189,6 +189,27 @@ fn a_task_runs_under_its_own_token_below_that_of_its_owner_with_its_name_in_erro
         assert_eq!(cancelled.reason().to_string(), "enough");
         assert!(!cancelled.belongs_to(tasks.token()) && cancelled.belongs_to(&parent));
         assert!(tasks.is_closed());
+    });
+}
+
+#[test]
+fn the_path_in_an_error_goes_from_the_scope_of_the_owner_to_the_task() {
+    on_every_runtime(|on| async move {
+        let tasks = Scope::new()
+            .name("server")
+            .run_sync(|| {
+                let outlives = CancellationToken::new();
+                Ok::<_, Cancelled>(TaskOwner::builder_on(on).below(&outlives).build())
+            })
+            .unwrap();
+        tasks.token().cancel();
+        for (name, expected) in [(None, "server"), (Some("worker"), "server > worker")] {
+            let task = match name {
+                Some(name) => tasks.named(name).spawn(async {}),
+                None => tasks.spawn(async {}),
+            };
+            assert_eq!(cancelled(task.await).scope_path().to_string(), expected);
+        }
     });
 }
 
@@ -549,6 +570,32 @@ fn an_abort_of_what_has_not_started_never_starts_it() {
     assert_eq!(cancelled(outcome).kind(), ReasonKind::Manual);
 }
 
+#[test]
+fn a_handle_that_only_stops_a_task_stops_it_and_knows_whether_it_has_ended() {
+    let on = ByHand::default();
+    let tasks = TaskOwner::on(on.clone());
+    let stops: [fn(&AbortHandle); 2] = [AbortHandle::cancel, AbortHandle::abort];
+    for (number, stop) in stops.into_iter().enumerate() {
+        let task = tasks.spawn(shield(async {
+            current().cancelled().await;
+        }));
+        let handle = task.abort_handle();
+        assert!(on.poll(number).is_pending());
+        assert!(!handle.is_finished() && !tasks.is_empty());
+        stop(&handle);
+        assert_eq!(task.token().reason().unwrap().kind(), ReasonKind::Manual);
+        // A shield is not aware of it; an abort does not ask.
+        assert_eq!(on.poll(number).is_ready(), number == 1);
+        assert_eq!((handle.is_finished(), tasks.is_empty()), (number == 1, number == 1));
+        handle.abort();
+        assert!(number == 1 || on.poll(number).is_ready());
+        assert!(handle.is_finished() && tasks.is_empty());
+    }
+    let task = tasks.spawn(pending::<()>());
+    assert!(task.cancel_with("the first") && !task.cancel_with("the second"));
+    assert!(!task.abort_handle().cancel_with("the third"));
+}
+
 // Shutting down.
 
 #[test]
@@ -789,6 +836,23 @@ fn waits_that_are_dropped_leave_nothing_and_others_are_woken() {
 }
 
 #[test]
+fn several_waits_that_are_polled_again_are_each_woken() {
+    let on = ByHand::default();
+    let tasks = TaskOwner::on(on.clone());
+    drop(tasks.spawn(async {}));
+    let mut waits: Vec<_> = (0..3).map(|_| (Box::pin(tasks.wait()), CountingWaker::new())).collect();
+    for _ in 0..2 {
+        for (wait, (_, waker)) in &mut waits {
+            assert!(poll_with(wait, waker).is_pending());
+        }
+    }
+    assert!(on.poll(0).is_ready());
+    for (_, (wakes, _)) in &waits {
+        assert_eq!(wakes.count(), 1);
+    }
+}
+
+#[test]
 fn a_runtime_that_goes_away_ends_its_tasks_as_dropped() {
     let on = ByHand::default();
     let tasks = TaskOwner::on(on.clone());
@@ -969,6 +1033,19 @@ fn a_place_is_waited_for_and_goes_to_the_next_when_it_is_dropped() {
         drop(lost);
         assert!(tasks.try_reserve().is_some());
     });
+}
+
+#[test]
+fn a_wait_for_a_place_that_is_given_up_makes_no_place_for_those_before_it() {
+    let tasks = limited(&ByHand::default(), 1);
+    let held = tasks.try_reserve().unwrap();
+    let mut first = Box::pin(tasks.reserve());
+    let mut second = Box::pin(tasks.reserve());
+    assert!(poll_once(&mut first).is_pending() && poll_once(&mut second).is_pending());
+    drop(second);
+    assert!(poll_once(&mut first).is_pending());
+    drop(held);
+    assert!(matches!(poll_once(&mut first), Poll::Ready(Ok(_))));
 }
 
 #[test]

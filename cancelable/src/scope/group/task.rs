@@ -6,14 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::shared::{Member, Shared};
-use crate::context::About;
 use crate::error::{Cancelled, FromCancelled};
 use crate::primitive::Arc;
 use crate::scope::behaviour::Behaviour;
 use crate::scope::catch::catch_poll;
 use crate::scope::region::Region;
 use crate::scope::token_origin::{Above, TokenOrigin};
-use crate::token::{CancellationToken, ChildOptions};
+use crate::token::CancellationToken;
 
 pin_project_lite::pin_project! {
     /// A task that is a future: a scope below the group's token, and the report. Runtimes move it several times before it lies
@@ -76,13 +75,6 @@ struct ChildOf(CancellationToken);
 impl TokenOrigin for ChildOf {
     fn above(&self) -> Above<'_> {
         Above::Given(&self.0)
-    }
-
-    fn options(&self, about: &About) -> ChildOptions {
-        ChildOptions {
-            name: about.name.clone(),
-            ..ChildOptions::default()
-        }
     }
 }
 

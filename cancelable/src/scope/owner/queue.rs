@@ -35,8 +35,4 @@ impl Queue {
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
         self.waiting.remove(&ticket)
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
 }

@@ -127,8 +127,12 @@ mod tests {
             slots.remove(first);
             assert_eq!(slots.slots.capacity(), 0);
         }
-        let few = slots.insert(0);
-        slots.remove(few);
-        assert_eq!(slots.slots.len(), 1);
+        for few in [1, KEPT] {
+            let keys: Vec<Key> = (0..few).map(|n| slots.insert(n)).collect();
+            for key in keys {
+                slots.remove(key);
+            }
+            assert_eq!(slots.slots.len(), few, "little is kept");
+        }
     }
 }
