@@ -251,15 +251,19 @@ fn below_a_token_of_its_own_an_owner_outlives_the_scope_that_it_is_made_in() {
 }
 
 #[test]
-fn groups_can_be_below_a_given_token_too() {
+fn groups_and_owners_can_be_below_a_given_token() {
     let server = CancellationToken::new();
-    let group =
-        Scope::new().run_sync(|| Ok::<_, Cancelled>(cancelable::tokio::TaskGroup::<(), Cancelled>::below(&server)));
+    let (group, owner) = Scope::new()
+        .run_sync(|| {
+            let group = cancelable::tokio::TaskGroup::<(), Cancelled>::below(&server);
+            Ok::<_, Cancelled>((group, cancelable::tokio::TaskOwner::below(&server)))
+        })
+        .unwrap();
     let threads = cancelable::thread::TaskGroup::<(), Cancelled>::below(&server);
-    let group = group.unwrap();
-    assert!(!group.token().is_cancelled() && !threads.token().is_cancelled());
+    let tokens = [group.token(), owner.token(), threads.token()];
+    assert!(tokens.iter().all(|token| !token.is_cancelled()));
     server.cancel();
-    assert!(group.token().is_cancelled() && threads.token().is_cancelled());
+    assert!(tokens.iter().all(|token| token.is_cancelled()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cancelable::__private::Site;
 use cancelable::{
-    CancellationToken, Cancelled, ReasonKind, Scope, check, current, guard, race, shield, sleep, try_join,
+    CancellationToken, Cancelled, ReasonKind, Scope, check, current, guard, is_cancelled, race, shield, sleep, try_join,
 };
 use futures::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -512,6 +512,35 @@ fn l10_a_loser_that_is_out_at_once_is_not_polled_again() {
 }
 
 /// It has asked, and has nothing inside.
+#[test]
+fn l10_a_loser_is_out_at_once_also_where_others_have_used_up_the_budget_before() {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let (fill, mut queue) = tokio::sync::mpsc::unbounded_channel();
+            (0..1000).for_each(|n| fill.send(n).unwrap());
+            let token = CancellationToken::new();
+            let stop = token.clone();
+            // Under a cancel from its first poll on, and put off each time that its budget is used up.
+            let drain = guard(async move {
+                stop.cancel();
+                for _ in 0..1000 {
+                    queue.recv().await.unwrap();
+                }
+            });
+            token.scope(drain).await.unwrap();
+
+            let loser = async {
+                assert!(!is_cancelled());
+                pending().await
+            };
+            let mut race = Box::pin(race((loser, ready_after(1, 7))));
+            assert!(futures::poll!(&mut race).is_pending());
+            assert_eq!(futures::poll!(&mut race), Poll::Ready(7));
+        });
+}
+
 #[test]
 fn l12_a_loser_that_does_not_get_out_is_dropped_in_the_poll_of_the_decision_under_a_cancel_from_outside() {
     let token = CancellationToken::new();

@@ -1489,7 +1489,10 @@ fn l12_a_scope_changes_its_place_among_the_woken_when_the_same_waker_becomes_for
         let _context = has_deadline.then(|| runtime.enter());
         let (root, ambient) = (CancellationToken::new(), CancellationToken::new());
         let (tell, told) = mpsc::channel();
+        let call = note("the callback");
         let body = async move {
+            // Before the scope is registered for the first time, which is when this poll ends.
+            let _callback = current().on_cancel(move |_| call());
             tell.send(current()).unwrap();
             pending::<Outcome>().await
         };
@@ -1504,11 +1507,8 @@ fn l12_a_scope_changes_its_place_among_the_woken_when_the_same_waker_becomes_for
             assert!(if is_foreign { ambient.sync_scope(poll) } else { poll() }.is_pending());
         };
         poll(!becomes_foreign);
-        let token = told.recv().unwrap();
-        let call = note("the callback");
-        let _callback = token.on_cancel(move |_| call());
         poll(becomes_foreign);
-        token.cancel();
+        told.recv().unwrap().cancel();
         let mut expected = ["the callback", "the scope"];
         if becomes_foreign {
             expected.reverse();

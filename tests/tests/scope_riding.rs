@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use cancelable::{CancellationToken, Cancelled, ReasonKind, Scope, current, guard, race, try_join};
+use cancelable::{CancellationToken, Cancelled, ReasonKind, Scope, Spawn, TaskGroup, current, guard, race, try_join};
 use tests::{CountingWaker, children, poll_once, poll_with, ready_after};
 
 type Outcome = Result<(), Cancelled>;
@@ -57,6 +57,30 @@ fn scopes_in_scopes_that_are_pending_take_no_place_in_the_tree() {
     }
     outermost.cancel();
     assert!(matches!(poll_once(&mut all), Poll::Ready(Err(error)) if error.kind() == ReasonKind::Manual));
+}
+
+#[test]
+fn scopes_in_a_task_of_a_group_that_are_pending_take_no_place_in_the_tree() {
+    /// Keeps the only task, to be polled by hand.
+    #[derive(Clone, Default)]
+    struct ByHand(Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>);
+
+    impl Spawn for ByHand {
+        fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: F) {
+            *self.0.lock().unwrap() = Some(Box::pin(task));
+        }
+    }
+
+    let on = ByHand::default();
+    let group = TaskGroup::<(), Cancelled, ByHand>::on(on.clone());
+    group.spawn(Scope::new().run(pending()));
+    let mut task = on.0.lock().unwrap().take().unwrap();
+    for _ in 0..3 {
+        assert!(poll_once(&mut task).is_pending());
+        assert_eq!(children(group.token()), "0");
+    }
+    group.token().cancel();
+    assert!(poll_once(&mut task).is_ready());
 }
 
 #[test]

@@ -95,6 +95,39 @@ fn a_pending_scope_takes_no_place_in_the_tree_until_somebody_needs_its_token() {
 }
 
 #[test]
+fn a_pending_scope_with_a_deadline_takes_no_place_in_the_tree_before_that_has_come() {
+    for is_paused in [false, true] {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(is_paused)
+            .build()
+            .unwrap()
+            .block_on(async {
+                let outer = CancellationToken::new();
+                let mut future = waiting(Scope::new().parent(&outer).timeout(LONG));
+                for _ in 0..3 {
+                    assert!(poll_once(&mut future).is_pending());
+                    assert_eq!(children(&outer), "0", "{is_paused}");
+                }
+            });
+    }
+}
+
+#[test]
+fn l20_a_scope_that_never_began_is_dropped_in_the_scope_round_it() {
+    let outer = CancellationToken::new();
+    let seen = Mutex::new(Vec::new());
+    let dropped = OnDrop(|| seen.lock().unwrap().push(current()));
+    let never = Scope::new().run(async move {
+        let _dropped = dropped;
+        pending::<Outcome>().await
+    });
+    outer.sync_scope(|| drop(never));
+    assert_eq!(*seen.lock().unwrap(), [outer.clone()]);
+    assert!(!outer.is_cancelled());
+}
+
+#[test]
 fn a_scope_that_listens_to_another_token_makes_its_own_when_it_is_pending_and_not_before() {
     let (outer, other) = (CancellationToken::new(), CancellationToken::new());
     let below = outer.clone();
@@ -267,7 +300,7 @@ struct Panics {
     in_poll: usize,
     polls: usize,
     needs_token: bool,
-    seen: Arc<Mutex<Vec<Option<ReasonKind>>>>,
+    seen: Arc<Mutex<Vec<CancellationToken>>>,
 }
 
 impl Future for Panics {
@@ -277,12 +310,12 @@ impl Future for Panics {
         self.polls += 1;
         if self.polls == self.in_poll {
             if self.needs_token {
-                drop(current());
+                self.seen.lock().unwrap().push(current());
             }
             panic!("as it is meant to")
         }
         if self.polls > self.in_poll {
-            self.seen.lock().unwrap().push(kind(&current()));
+            self.seen.lock().unwrap().push(current());
         }
         Poll::Pending
     }
@@ -290,7 +323,7 @@ impl Future for Panics {
 
 impl Drop for Panics {
     fn drop(&mut self) {
-        self.seen.lock().unwrap().push(kind(&current()));
+        self.seen.lock().unwrap().push(current());
     }
 }
 
@@ -317,8 +350,9 @@ fn l20_the_remains_of_a_body_that_panicked_see_its_token_whoever_needed_it_befor
                 }
                 drop(future);
                 let seen = seen.lock().unwrap();
+                let is_it = |token: &CancellationToken| *token == seen[0] && kind(token) == Some(ReasonKind::Dropped);
                 assert!(
-                    !seen.is_empty() && seen.iter().all(|kind| *kind == Some(ReasonKind::Dropped)),
+                    !seen.is_empty() && seen.iter().all(is_it),
                     "in poll {in_poll}, needed: {needs_token}, polled again: {polled_again}: {seen:?}"
                 );
                 assert!(!outer.is_cancelled());

@@ -774,6 +774,8 @@ fn l12_a_stream_changes_its_place_among_the_woken_when_the_same_waker_becomes_fo
             move || order.lock().unwrap().push(name)
         };
         let (token, _sender, mut stream) = channel(StreamEnd::Now);
+        let call = note("the callback");
+        let _callback = token.on_cancel(move |_| call());
         let ambient = CancellationToken::new();
         let waker = Waker::from(Arc::new(WakeFn(note("the stream"))));
         let mut poll = |is_foreign: bool| {
@@ -781,8 +783,6 @@ fn l12_a_stream_changes_its_place_among_the_woken_when_the_same_waker_becomes_fo
             assert!(if is_foreign { ambient.sync_scope(poll) } else { poll() }.is_pending());
         };
         poll(!becomes_foreign);
-        let call = note("the callback");
-        let _callback = token.on_cancel(move |_| call());
         poll(becomes_foreign);
         token.cancel();
         let mut expected = ["the callback", "the stream"];

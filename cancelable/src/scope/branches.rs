@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use super::branch::{Branch, Rule};
 use super::region::Since;
-use super::round::{Branches, PANICKED, Round, Visitor};
+use super::round::{Branches, Round, Visitor};
 use crate::context::{StandIn, task_of, with_frame, with_frame_of};
 use crate::runtime::Task;
 use crate::starved;
@@ -102,11 +102,8 @@ impl<S: Branches> Together<S> {
                 move_out(set.as_mut(), home, task, story.location);
             }
         }
-        let lost = match story.by {
-            Some(_) => Some(S::DECIDED),
-            None if story.panics.has_panicked() => Some(PANICKED),
-            None => None,
-        };
+        // (Who is left after a panic has a state, and has been told.)
+        let lost = story.by.map(|_| S::DECIDED);
         story.is_running = true;
         let mut round = Round {
             task,

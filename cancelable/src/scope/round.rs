@@ -62,7 +62,7 @@ pub(super) struct Round<'a, 'c> {
 }
 
 /// What has happened when a branch panics.
-pub(super) const PANICKED: &str = "another branch panicked";
+const PANICKED: &str = "another branch panicked";
 
 /// Why those without a state leave their frame for a moment.
 enum Stop {

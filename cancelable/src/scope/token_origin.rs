@@ -194,10 +194,6 @@ impl TokenOrigin for Dropped {
         None
     }
 
-    fn is_cancelled(&self, _: Option<&Frame<'_>>, _: &Glance) -> bool {
-        true
-    }
-
     fn make(&self, _: Option<&Frame<'_>>, about: &About) -> CancellationToken {
         let token = self.stand_in.token().child_with(ChildOptions {
             name: about.name.clone(),
@@ -207,10 +203,6 @@ impl TokenOrigin for Dropped {
             token.cancel_with(CancelReason::dropped_at(self.location));
         }
         token
-    }
-
-    fn may_be_late(&self) -> bool {
-        false
     }
 }
 
@@ -230,20 +222,12 @@ impl TokenOrigin for OfBranch {
         self.lost.is_none().then_some(above)
     }
 
-    fn is_cancelled(&self, outer: Option<&Frame<'_>>, glance: &Glance) -> bool {
-        self.lost.is_some() || self.above().is_cancelled(outer, glance)
-    }
-
     fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
         let token = Child.make(outer, about);
         if let (Some(why), false) = (self.lost, token.is_cancelled()) {
             token.cancel_with(CancelReason::superseded(why, None, self.location));
         }
         token
-    }
-
-    fn may_be_late(&self) -> bool {
-        false
     }
 }
 

@@ -328,3 +328,75 @@ fn l12_a_hold_that_a_scope_without_a_guard_has_left_behind_holds_what_comes_afte
         assert_eq!(log.all(), ["begun", "done"]);
     }
 }
+
+#[test]
+fn l12_a_hold_goes_where_the_future_goes_that_has_it_also_if_it_is_not_polled_there() {
+    let [a, b, own] = [
+        CancellationToken::new(),
+        CancellationToken::new(),
+        CancellationToken::new(),
+    ];
+    let (_open, gate) = oneshot::channel();
+    let (_end_turn, turn) = oneshot::channel::<()>();
+    let mut hold = shielded(Log::default(), gate);
+    // It has the hold, and waits for something else.
+    let body = own.scope(async move {
+        begin(&mut hold).await;
+        guard(turn).await.map(drop)
+    });
+    let place: Place = Arc::new(Mutex::new(Some(body.boxed())));
+    let polls_it_once = |scope: &CancellationToken| {
+        let (place, mut is_first) = (Arc::clone(&place), true);
+        let polls = poll_fn(move |cx| {
+            if std::mem::take(&mut is_first) {
+                return place.lock().unwrap().as_mut().unwrap().poll_unpin(cx);
+            }
+            Poll::Pending
+        });
+        scope.scope(guard(polls)).boxed()
+    };
+    // In one task, so under the same waker.
+    let (mut in_a, mut in_b) = (polls_it_once(&a), polls_it_once(&b));
+    assert!(poll_once(&mut in_a).is_pending());
+    assert!(poll_once(&mut in_b).is_pending());
+    a.cancel();
+    assert!(
+        matches!(poll_once(&mut in_a), Poll::Ready(Err(_))),
+        "it has it no longer"
+    );
+    b.cancel();
+    assert!(poll_once(&mut in_b).is_pending(), "it has it now");
+}
+
+#[test]
+fn l12_a_loser_that_waits_for_a_hold_outside_is_not_cut_by_the_decision() {
+    let (token, log) = (CancellationToken::new(), Log::default());
+    let (_open, gate) = oneshot::channel();
+    let (end_turn, turn) = oneshot::channel::<()>();
+    let hold: Place = Arc::new(Mutex::new(Some(shielded(Log::default(), gate))));
+    let (place, entries) = (Arc::clone(&hold), log.clone());
+    let mut task = Driven::new(token.scope(async move {
+        let begun = poll_fn(|cx| {
+            assert!(place.lock().unwrap().as_mut().unwrap().poll_unpin(cx).is_pending());
+            Poll::Ready(())
+        });
+        guard(begun).await?;
+        let loser = async {
+            let uncut = entries.uncut();
+            assert!(guard(pending::<()>()).await.is_err());
+            uncut.end("unwound");
+        };
+        let decides = async { drop(guard(turn).await) };
+        race((loser, decides)).await;
+        check()
+    }));
+    assert!(task.run().is_pending());
+    token.cancel();
+    assert!(task.run().is_pending());
+    end_turn.send(()).unwrap();
+    assert!(task.run().is_pending());
+    assert_eq!(log.all(), [""; 0]);
+    drop(hold.lock().unwrap().take());
+    assert!(matches!(task.run(), Poll::Ready(Err(_))));
+    assert_eq!(log.all(), ["unwound"]);
+}
