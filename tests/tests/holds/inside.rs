@@ -374,7 +374,7 @@ fn l12_a_loser_that_waits_for_a_hold_outside_is_not_cut_by_the_decision() {
     let (_open, gate) = oneshot::channel();
     let (end_turn, turn) = oneshot::channel::<()>();
     let hold: Place = Arc::new(Mutex::new(Some(shielded(Log::default(), gate))));
-    let (place, entries) = (Arc::clone(&hold), log.clone());
+    let (place, entries, stop) = (Arc::clone(&hold), log.clone(), token.clone());
     let mut task = Driven::new(token.scope(async move {
         let begun = poll_fn(|cx| {
             assert!(place.lock().unwrap().as_mut().unwrap().poll_unpin(cx).is_pending());
@@ -386,12 +386,14 @@ fn l12_a_loser_that_waits_for_a_hold_outside_is_not_cut_by_the_decision() {
             assert!(guard(pending::<()>()).await.is_err());
             uncut.end("unwound");
         };
-        let decides = async { drop(guard(turn).await) };
+        // Under a cancel from outside, which nobody has seen so far.
+        let decides = async {
+            turn.await.unwrap();
+            stop.cancel();
+        };
         race((loser, decides)).await;
         check()
     }));
-    assert!(task.run().is_pending());
-    token.cancel();
     assert!(task.run().is_pending());
     end_turn.send(()).unwrap();
     assert!(task.run().is_pending());
