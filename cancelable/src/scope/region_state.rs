@@ -93,7 +93,8 @@ impl RegionState {
     #[inline]
     pub(super) fn is_as_before(&self, polled: &Polled, is_foreign: bool, has_waker: bool) -> bool {
         let is_registered = self.rides.is_some() || has_waker;
-        polled.is_empty() && !self.inside.is_some() && self.is_foreign == is_foreign && is_registered
+        // With something inside it was announced in there, and what was polled is not empty.
+        polled.is_empty() && self.is_foreign == is_foreign && is_registered
     }
 
     /// The region is done; it had been cancelled, or not.
