@@ -1,5 +1,7 @@
 //! What the error of a check point tells of both its ends (CONTRACT §7).
 
+use std::error::Error;
+use std::fmt;
 use std::future::pending;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -293,6 +295,43 @@ fn text_from_outside_keeps_to_its_line() {
         Some("a\nb"),
         "the name itself is as it was given"
     );
+}
+
+#[test]
+fn a_report_shows_the_first_errors_of_a_long_chain_and_that_there_are_more() {
+    #[derive(Debug)]
+    struct Link(u32, Option<Box<Self>>);
+
+    impl fmt::Display for Link {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "error {}", self.0)
+        }
+    }
+
+    impl Error for Link {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|link| link as _)
+        }
+    }
+
+    for (links, shown, is_cut) in [(3, 3, false), (16, 16, false), (17, 16, true), (100, 16, true)] {
+        let chain = (0..links)
+            .rev()
+            .fold(None, |below, n| Some(Box::new(Link(n, below))))
+            .unwrap();
+        let cancelled = noticed_in("import", |token| {
+            assert!(token.cancel_with(CancelReason::error(*chain)))
+        });
+        let report = cancelled.report().to_string();
+        let because: Vec<_> = report
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("because of"))
+            .map(str::trim)
+            .collect();
+        let mut expected: Vec<_> = (0..shown).map(|n| format!("error {n}")).collect();
+        expected.extend(is_cut.then(|| "…".to_owned()));
+        assert_eq!(because, expected, "{report}");
+    }
 }
 
 #[test]
