@@ -395,6 +395,17 @@ fn l15_the_earlier_one_of_nested_deadlines_ends_the_code_and_claims_it() {
 }
 
 #[test]
+fn l15_the_deadline_of_a_scope_between_two_scopes_ends_it() {
+    // Which may have deadlines as well, later.
+    for limit in [None, Some(Duration::from_secs(3600))] {
+        let inner = Scope::new().timeout(limit).run(pending::<Outcome>());
+        let middle = Scope::new().timeout(Duration::from_millis(1)).run(inner);
+        let outcome = futures::executor::block_on(Scope::new().timeout(limit).run(middle));
+        assert!(outcome.unwrap_err().is_timeout());
+    }
+}
+
+#[test]
 fn l15_what_rode_on_an_earlier_deadline_has_its_own_when_it_is_taken_out() {
     let hours = |n: u64| Duration::from_secs(3600 * n);
     let inner = shared(Scope::new().timeout(hours(2)).run(pending()));

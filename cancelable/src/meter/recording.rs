@@ -123,3 +123,19 @@ impl Table {
         edge
     }
 }
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_that_has_ended_leaves_no_thread() {
+        let recording = Recording::new(Time::real());
+        recording.end();
+        if let Time::Real(Some(ticks)) = &recording.time {
+            while Arc::strong_count(ticks) > 1 {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
