@@ -61,9 +61,11 @@ fn scopes_in_scopes_that_are_pending_take_no_place_in_the_tree() {
 
 #[test]
 fn scopes_in_a_task_of_a_group_that_are_pending_take_no_place_in_the_tree() {
+    type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
     /// Keeps the only task, to be polled by hand.
     #[derive(Clone, Default)]
-    struct ByHand(Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>);
+    struct ByHand(Arc<Mutex<Option<Task>>>);
 
     impl Spawn for ByHand {
         fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: F) {

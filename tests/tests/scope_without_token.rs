@@ -123,7 +123,7 @@ fn l20_a_scope_that_never_began_is_dropped_in_the_scope_round_it() {
         pending::<Outcome>().await
     });
     outer.sync_scope(|| drop(never));
-    assert_eq!(*seen.lock().unwrap(), [outer.clone()]);
+    assert_eq!(*seen.lock().unwrap(), std::slice::from_ref(&outer));
     assert!(!outer.is_cancelled());
 }
 

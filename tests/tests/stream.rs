@@ -695,7 +695,7 @@ fn l20_a_stream_with_a_token_of_its_own_that_is_handed_on_is_in_the_scope_that_p
         assert!(scope.sync_scope(|| poll_item(&mut pages)).is_pending());
         let mut seen = std::mem::take(&mut *seen.lock().unwrap());
         seen.dedup();
-        assert_eq!(seen, [scope.clone()]);
+        assert_eq!(seen, std::slice::from_ref(scope));
     };
     poll_in(&first);
     poll_in(&second);
