@@ -478,6 +478,24 @@ fn l12_a_loser_without_a_destructor_that_has_asked_learns_that_it_has_lost() {
 }
 
 #[test]
+fn l12_a_loser_that_asks_by_hand_before_and_in_an_await_is_asked_once_more() {
+    let mut has_heard = false;
+    let loser = async {
+        assert!(!is_cancelled());
+        let hears = poll_fn(|_| {
+            has_heard |= is_cancelled();
+            if has_heard { Poll::Ready(()) } else { Poll::Pending }
+        });
+        drop(guard(hears).await);
+    };
+    let mut race = Box::pin(race((loser, ready_after(1, ()))));
+    assert!(poll_once(&mut race).is_pending());
+    assert!(poll_once(&mut race).is_ready());
+    drop(race);
+    assert!(has_heard);
+}
+
+#[test]
 fn l10_a_loser_without_a_destructor_that_has_used_up_the_budget_is_polled_again() {
     let (fill, mut queue) = tokio::sync::mpsc::unbounded_channel();
     (0..1000).for_each(|n| fill.send(n).unwrap());

@@ -508,6 +508,19 @@ fn l15_check_points_of_inner_scopes_see_the_deadlines_outside_though_no_token_wa
 }
 
 #[test]
+fn l15_a_scope_with_a_timeout_does_not_start_once_the_deadline_outside_has_passed() {
+    let mut all = Box::pin(Scope::new().timeout(SHORT).run(async {
+        spin_until(Instant::now() + SHORT);
+        let inner: Outcome = Scope::new()
+            .timeout(LONG)
+            .run(async { unreachable!("it starts") })
+            .await;
+        inner
+    }));
+    assert!(matches!(poll_once(&mut all), Poll::Ready(Err(error)) if error.is_timeout()));
+}
+
+#[test]
 fn l15_a_check_point_sees_the_alarm_of_a_scope_that_has_been_pending() {
     let (count, waker) = CountingWaker::new();
     let mut future = Box::pin(Scope::new().timeout(SHORT).run(async {
