@@ -1,0 +1,288 @@
+//! `Session`: what runs one query at a time on a connection, and ends it.
+
+use std::convert::Infallible;
+use std::future::{Future, Pending, pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use cancelable::{Guard, guard, remaining, shield};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_postgres::Error as PgError;
+use tokio_postgres::error::SqlState;
+
+use crate::canceller::Canceller;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::settle::settle;
+use crate::shared::{Barrier, Shared, Unsettled};
+use crate::timeout::StatementTimeout;
+
+/// Fails when the scope is cancelled; a check point of the line that it was made in.
+pub(crate) type Listener = Guard<Pending<Infallible>>;
+
+#[track_caller]
+pub(crate) fn listen() -> Listener {
+    guard(pending())
+}
+
+/// Is the server to be told how much time there is?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Of what may begin or end a transaction, only within one that is known of: the setting would be undone with that, or not be
+    /// undone.
+    InTransaction,
+    Always,
+    Never,
+}
+
+/// One connection, with what is known of it.
+pub(crate) struct Session<C: Connection> {
+    shared: Arc<Shared<C>>,
+    /// The clean-up behind an earlier query. Nothing is sent before it is over.
+    settling: Option<JoinHandle<bool>>,
+    /// The depth of savepoints, from 1.
+    pub(crate) transactions: u32,
+    /// A query in the transaction has been cancelled or dropped, so the server may have given it up.
+    pub(crate) may_have_failed: bool,
+}
+
+impl<C: Connection> Session<C> {
+    pub(crate) fn new(connection: C, canceller: Canceller) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(connection, canceller, Handle::current())),
+            settling: None,
+            transactions: 0,
+            may_have_failed: false,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<C>> {
+        &self.shared
+    }
+
+    /// Until the clean-up is over. Dropped, it goes on.
+    pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(settling) = &mut self.settling {
+            // An error: its runtime is gone, and the connection is unsettled.
+            let _ = ready!(Pin::new(settling).poll(cx));
+            self.settling = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Ends a transaction, or a savepoint, that is left behind; at once, or after the clean-up, which might hit it.
+    pub(crate) fn roll_back(&mut self, statement: String) {
+        let Some(settling) = self.settling.take() else {
+            return self.shared.send(&statement);
+        };
+        let unsettled = Unsettled::new(&self.shared);
+        self.settling = Some(self.shared.runtime.spawn(async move {
+            let is_settled = settling.await.unwrap_or(false);
+            let is_rolled_back = is_settled && unsettled.shared().client().batch_execute(&statement).await.is_ok();
+            if is_rolled_back {
+                unsettled.settled();
+            }
+            is_rolled_back
+        }));
+    }
+
+    /// Runs a query to its end. If that is a success, it is one, cancelled or not.
+    pub(crate) async fn run<T>(
+        &mut self,
+        limit: Limit,
+        listener: Listener,
+        work: impl Future<Output = Result<T, PgError>>,
+    ) -> Result<T, Error> {
+        let (value, in_use) = self.drive(limit, pin!(listener), work, Some).await?;
+        if let Some(in_use) = in_use {
+            in_use.finish(true);
+        }
+        Ok(value)
+    }
+
+    /// Begins a query, whose answer is a stream.
+    pub(crate) async fn begin<S>(
+        &mut self,
+        limit: Limit,
+        listener: Pin<&mut Listener>,
+        work: impl Future<Output = Result<S, PgError>>,
+    ) -> Result<(S, InUse<'_, C>), Error> {
+        // Cancelled, the stream is dropped: nobody reads it, and what comes behind it would not be read either.
+        let (stream, in_use) = self.drive(limit, listener, work, |_| None).await?;
+        match in_use {
+            Some(in_use) => Ok((stream, in_use)),
+            None => unreachable!("what is not kept is no success"),
+        }
+    }
+
+    /// With what it is in use by, unless the end of that is a clean-up. What is done in spite of a cancel is asked whether it is
+    /// kept.
+    async fn drive<T>(
+        &mut self,
+        limit: Limit,
+        mut listener: Pin<&mut Listener>,
+        work: impl Future<Output = Result<T, PgError>>,
+        keep: impl FnOnce(T) -> Option<T>,
+    ) -> Result<(T, Option<InUse<'_, C>>), Error> {
+        poll_fn(|cx| match listener.as_mut().poll(cx) {
+            Poll::Ready(Err(cancelled)) => Poll::Ready(Err(cancelled)),
+            _ => self.poll_settled(cx).map(Ok),
+        })
+        .await?;
+        if !self.shared.is_settled() {
+            return Err(Error::Closed);
+        }
+        let mut in_use = InUse::new(self, limit);
+        // Dropped before `in_use`: the clean-up comes last.
+        let mut work = pin!(work);
+        let ended = poll_fn(|cx| {
+            in_use.poll_barrier(cx);
+            if let Poll::Ready(result) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(result));
+            }
+            match listener.as_mut().poll(cx) {
+                Poll::Ready(Err(cancelled)) => Poll::Ready(Err(cancelled)),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+        let cancelled = match ended {
+            Ok(Ok(value)) => return Ok((value, Some(in_use))),
+            Ok(Err(error)) => {
+                let is_timed = in_use.is_timed();
+                in_use.finish(false);
+                return Err(why(error, is_timed, listener).await);
+            }
+            Err(cancelled) => cancelled,
+        };
+        let (session, running) = in_use.settle();
+        // It goes on, to tell what has become of it, unless the connection is given up.
+        let ended = shield(poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => session.poll_settled(cx).map(|()| None),
+        }))
+        .await;
+        let ended = match ended {
+            Some(Ok(value)) => keep(value).map(Ok),
+            Some(Err(error)) if !is_cancel(&error) => Some(Err(error)),
+            _ => None,
+        };
+        drop(running);
+        shield(poll_fn(|cx| session.poll_settled(cx))).await;
+        match ended {
+            Some(Ok(value)) => Ok((value, None)),
+            Some(Err(error)) if session.shared.is_settled() => Err(error.into()),
+            _ => Err(cancelled.into()),
+        }
+    }
+}
+
+fn is_cancel(error: &PgError) -> bool {
+    error.code() == Some(&SqlState::QUERY_CANCELED)
+}
+
+/// An error of the server's; or, if that has ended the query because its time was up, the cancel that comes at the same moment.
+async fn why(error: PgError, is_timed: bool, listener: Pin<&mut Listener>) -> Error {
+    if !is_timed || !is_time_up(&error) {
+        return error.into();
+    }
+    let Err(cancelled) = listener.await;
+    cancelled.into()
+}
+
+/// Has the server ended it, and the scope is to end right now?
+pub(crate) fn is_time_up(error: &PgError) -> bool {
+    is_cancel(error) && remaining().is_some_and(|left| left.is_zero())
+}
+
+/// A query runs on a connection. Dropped before it has finished, it is ended by a task.
+pub(crate) struct InUse<'a, C: Connection> {
+    // `None` once it has finished, or its end is a task's.
+    used: Option<Used<'a, C>>,
+}
+
+struct Used<'a, C: Connection> {
+    session: &'a mut Session<C>,
+    unsettled: Unsettled<C>,
+    barrier: Option<Barrier>,
+    timeout: Option<StatementTimeout>,
+}
+
+impl<'a, C: Connection> InUse<'a, C> {
+    fn new(session: &'a mut Session<C>, limit: Limit) -> Self {
+        let shared = &session.shared;
+        let in_transaction = session.transactions > 0;
+        let is_limited = match limit {
+            Limit::Always => true,
+            Limit::InTransaction => in_transaction,
+            Limit::Never => false,
+        };
+        let timeout = remaining()
+            .filter(|_| is_limited && shared.canceller.has_statement_timeout)
+            .and_then(|remaining| StatementTimeout::new(remaining, in_transaction));
+        let used = Used {
+            unsettled: Unsettled::new(shared),
+            barrier: Some(shared.barrier(timeout.map(StatementTimeout::set))),
+            timeout,
+            session,
+        };
+        Self { used: Some(used) }
+    }
+
+    pub(crate) fn is_timed(&self) -> bool {
+        self.used.as_ref().is_some_and(|used| used.timeout.is_some())
+    }
+
+    /// Sends it, first of all; and then reads its answer, for who does not read holds up the connection.
+    pub(crate) fn poll_barrier(&mut self, cx: &mut Context<'_>) {
+        if let Some(used) = &mut self.used {
+            if let Some(barrier) = &mut used.barrier {
+                if barrier.as_mut().poll(cx).is_ready() {
+                    used.barrier = None;
+                }
+            }
+        }
+    }
+
+    /// The answer is here.
+    pub(crate) fn finish(mut self, is_success: bool) {
+        let Some(used) = self.used.take() else {
+            return;
+        };
+        // A transaction that has failed refuses this, and its end puts it back.
+        if let Some(timeout) = used.timeout.filter(|timeout| is_success || !timeout.is_local()) {
+            used.session.shared.send(&timeout.put_back());
+        }
+        used.unsettled.settled();
+    }
+
+    /// Has a task end it, which goes on until what is returned is dropped, and after that.
+    pub(crate) fn settle(mut self) -> (&'a mut Session<C>, oneshot::Sender<Infallible>) {
+        match self.used.take() {
+            Some(used) => used.settle(),
+            None => unreachable!("only this, `finish` and its destructor take it"),
+        }
+    }
+}
+
+impl<'a, C: Connection> Used<'a, C> {
+    fn settle(self) -> (&'a mut Session<C>, oneshot::Sender<Infallible>) {
+        let (running, gone) = oneshot::channel();
+        let task = settle(self.unsettled, self.barrier, gone, self.timeout);
+        let session = self.session;
+        session.settling = Some(session.shared.runtime.spawn(task));
+        session.may_have_failed |= session.transactions > 0;
+        (session, running)
+    }
+}
+
+impl<C: Connection> Drop for InUse<'_, C> {
+    fn drop(&mut self) {
+        if let Some(used) = self.used.take() {
+            used.settle();
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Against a real server, which the tests start.
+
+mod cancel;
+mod dropped;
+mod many;
+mod server;
+mod streams;
+mod support;
+mod time;
+mod tls;
+mod transactions;

@@ -1,0 +1,162 @@
+//! The server knows how much time there is.
+
+use std::time::Duration;
+
+use cancelable::{Cancelled, Scope};
+use cancelable_postgres::{CancelableClient, Canceller, Error, Transaction};
+use deadpool_postgres::Object;
+use tokio_postgres::NoTls;
+
+use crate::server::Server;
+use crate::support::Database;
+
+const SHOW: &str = "SELECT extract(epoch FROM current_setting('statement_timeout')::interval)::float8";
+
+async fn limit(client: &mut CancelableClient<Object>) -> f64 {
+    client.query_one(SHOW, &[]).await.unwrap().get(0)
+}
+
+async fn limit_within(transaction: &mut Transaction<'_, Object>) -> f64 {
+    transaction.query_one(SHOW, &[]).await.unwrap().get(0)
+}
+
+fn within(seconds: u64) -> Scope {
+    Scope::new().timeout(Duration::from_secs(seconds))
+}
+
+#[tokio::test]
+async fn it_is_the_remaining_time_for_one_query() {
+    let database = Database::new("remaining").await;
+    let mut client = database.client().await;
+    assert_eq!(limit(&mut client).await, 0.0);
+    within(1000)
+        .run(async {
+            let limit = limit(&mut client).await;
+            assert!((900.0..=1000.0).contains(&limit), "{limit}");
+            // What the program says stays, if it is less.
+            client.batch_execute("SET statement_timeout = '20s'").await.unwrap();
+            Ok::<_, Cancelled>(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(limit(&mut client).await, 20.0);
+    within(1000)
+        .run(async {
+            assert_eq!(limit(&mut client).await, 20.0);
+            // And so does what a query says.
+            client.execute("SET statement_timeout = '30s'", &[]).await.unwrap();
+            assert_eq!(limit(&mut client).await, 30.0);
+            client.execute("SET statement_timeout = '1h'", &[]).await.unwrap();
+            let limit = limit(&mut client).await;
+            assert!((900.0..=1000.0).contains(&limit), "{limit}");
+            Ok::<_, Cancelled>(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(limit(&mut client).await, 3600.0);
+    client.batch_execute("RESET statement_timeout").await.unwrap();
+    drop(client);
+    database.check_next().await;
+}
+
+#[tokio::test]
+async fn in_a_transaction_it_goes_with_that() {
+    let database = Database::new("local").await;
+    let mut client = database.client().await;
+    for commits in [true, false] {
+        let mut transaction = client.transaction().await.unwrap();
+        within(1000)
+            .run(async {
+                let limit = limit_within(&mut transaction).await;
+                assert!((900.0..=1000.0).contains(&limit), "{limit}");
+                Ok::<_, Cancelled>(())
+            })
+            .await
+            .unwrap();
+        assert_eq!(limit_within(&mut transaction).await, 0.0);
+        transaction.execute("SET LOCAL statement_timeout = '20s'", &[]).await.unwrap();
+        within(1000)
+            .run(async {
+                assert_eq!(limit_within(&mut transaction).await, 20.0);
+                let failed = transaction.query("SELECT 1 / 0", &[]).await;
+                assert!(failed.is_err() || commits);
+                Ok::<_, Cancelled>(())
+            })
+            .await
+            .unwrap();
+        if commits {
+            transaction.rollback().await.unwrap();
+        } else {
+            drop(transaction);
+        }
+        assert_eq!(limit(&mut client).await, 0.0);
+    }
+    drop(client);
+    database.check_next().await;
+}
+
+#[tokio::test]
+async fn it_can_be_left_alone() {
+    let mut database = Database::new("alone").await;
+    database.canceller = database.canceller.statement_timeout(false);
+    let mut client = database.client().await;
+    within(1000)
+        .run(async {
+            assert_eq!(limit(&mut client).await, 0.0);
+            Ok::<_, Cancelled>(())
+        })
+        .await
+        .unwrap();
+    drop(client);
+    database.check_next().await;
+}
+
+#[tokio::test]
+async fn a_timeout_ends_the_query_and_puts_it_back() {
+    let database = Database::new("ends").await;
+    let mut client = database.client().await;
+    let slept = Scope::new().name("sleepy").timeout(Duration::from_millis(20)).run(async {
+        client.query("SELECT pg_sleep(100000)", &[]).await
+    });
+    let error = slept.await.unwrap_err();
+    let cancelled = error.cancelled().unwrap();
+    assert!(cancelled.is_timeout());
+    assert_eq!(cancelled.scope_name(), Some("sleepy"));
+    drop(client);
+    database.check_next().await;
+    assert_eq!(database.running().await, Vec::<String>::new());
+}
+
+/// Cancel requests go nowhere; the server ends the query by itself.
+#[tokio::test]
+async fn the_server_ends_it_alone() {
+    let mut database = Database::new("itself").await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut nowhere = tokio_postgres::Config::new();
+    nowhere.host("127.0.0.1").port(free);
+    database.canceller = Canceller::new(&nowhere, NoTls).unwrap();
+    for streams in [false, true] {
+        let mut client = database.client().await;
+        let slept = Scope::new().timeout(Duration::from_millis(30)).run(async {
+            if streams {
+                let rows = client.query_raw("SELECT pg_sleep(100000)", Vec::<i32>::new()).await?;
+                futures::TryStreamExt::try_collect::<Vec<_>>(rows).await
+            } else {
+                client.query("SELECT pg_sleep(100000)", &[]).await
+            }
+        });
+        let error = slept.await.unwrap_err();
+        assert!(error.cancelled().is_some_and(Cancelled::is_timeout), "{error}");
+        drop(client);
+        database.check_next().await;
+    }
+    // Without that, the connection is closed.
+    database.canceller = database.canceller.statement_timeout(false).give_up_after(Duration::from_millis(50));
+    let mut client = database.client().await;
+    let slept = database.cancel_at("pg_sleep", client.query("SELECT pg_sleep(100000)", &[]));
+    assert!(matches!(slept.await, Err(Error::Cancelled(_))));
+    drop(client);
+    assert_eq!(database.pool.status().size, 0);
+    database.terminate().await;
+    let _ = Server::shared();
+}
