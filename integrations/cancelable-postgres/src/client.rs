@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::ongoing::{CopyInSink, CopyOutStream, RowStream};
 use crate::queries::queries;
-use crate::session::{Limit, Listener, Session, listen};
+use crate::session::{Kind, Listener, Session, listen};
 use crate::shared::Shared;
 use crate::transaction::{Transaction, TransactionBuilder};
 

@@ -13,7 +13,7 @@ use tokio_postgres::{Error as PgError, Row};
 
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::session::{InUse, Limit, Listener, Session, is_time_up};
+use crate::session::{InUse, Kind, Listener, Session, is_time_up};
 
 /// A stream or sink of tokio-postgres, with the connection that it is on.
 struct Ongoing<'a, C: Connection, S> {
@@ -33,12 +33,13 @@ enum Stage<'a, C: Connection> {
 
 impl<'a, C: Connection, S> Ongoing<'a, C, S> {
     async fn begin(
+        kind: Kind,
         session: &'a mut Session<C>,
         listener: Listener,
         work: impl Future<Output = Result<S, PgError>>,
     ) -> Result<Self, Error> {
         let mut listener = Box::pin(listener);
-        let (inner, in_use) = session.begin(Limit::Always, listener.as_mut(), work).await?;
+        let (inner, in_use) = session.begin(kind, listener.as_mut(), work).await?;
         Ok(Self {
             inner: Some(Box::pin(inner)),
             listener,
@@ -123,7 +124,7 @@ macro_rules! stream {
                 listener: Listener,
                 work: impl Future<Output = Result<tokio_postgres::$name, PgError>>,
             ) -> Result<Self, Error> {
-                Ok(Self(Ongoing::begin(session, listener, work).await?))
+                Ok(Self(Ongoing::begin(Kind::Query, session, listener, work).await?))
             }
         }
 
@@ -154,7 +155,7 @@ stream! {
 }
 
 /// The data for a `COPY … FROM STDIN`, as [`tokio_postgres::CopyInSink`]. Nothing is stored unless it is [finished](Self::finish), or
-/// closed, which is the same.
+/// closed.
 ///
 /// A pending operation is a check point of the line that began the `COPY`.
 #[must_use = "sinks do nothing unless polled"]
@@ -166,23 +167,41 @@ impl<'a, C: Connection, U: Buf + Send + 'static> CopyInSink<'a, C, U> {
         listener: Listener,
         work: impl Future<Output = Result<tokio_postgres::CopyInSink<U>, PgError>>,
     ) -> Result<Self, Error> {
-        Ok(Self(Ongoing::begin(session, listener, work).await?))
+        Ok(Self(Ongoing::begin(Kind::CopyIn, session, listener, work).await?))
     }
 
     /// Ends the `COPY`, and returns the number of rows that it has stored.
     ///
+    /// Here that is known, cancelled or not; and so is an error that comes with the end of the `COPY`'s own transaction, such as that of
+    /// a deferred constraint, which `finish` of tokio-postgres does not wait for.
+    ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`] if the scope is cancelled first: nothing is stored, unless the server was done at that moment. Or what
-    /// the server says.
+    /// [`Error::Cancelled`] if the scope is cancelled first, or what the server says: nothing is stored.
     pub async fn finish(mut self) -> Result<u64, Error> {
-        poll_fn(|cx| self.poll_finish(cx)).await
-    }
-
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<u64, Error>> {
-        let rows = ready!(self.poll(cx, |sink, cx| sink.poll_finish(cx)))?;
-        self.0.finish(true);
-        Poll::Ready(Ok(rows))
+        let Ongoing { inner, listener, stage } = &mut self.0;
+        let (Some(mut sink), Stage::Running(in_use)) = (inner.take(), mem::replace(stage, Stage::Over)) else {
+            return Err(Error::Closed);
+        };
+        let shared = in_use.shared();
+        let stored = async move {
+            let rows = poll_fn(|cx| sink.as_mut().poll_finish(cx)).await?;
+            // Its transaction ends behind that. The server says that it is ready, which tokio-postgres does not expect here, or
+            // what has gone wrong.
+            match poll_fn(|cx| sink.as_mut().poll_finish(cx)).await {
+                Err(error)
+                    if error.as_db_error().is_some() || shared.is_some_and(|shared| shared.client().is_closed()) =>
+                {
+                    Err(error)
+                }
+                _ => Ok(rows),
+            }
+        };
+        let (rows, in_use) = in_use.drive(listener.as_mut(), stored, Some).await?;
+        if let Some(in_use) = in_use {
+            in_use.finish(true);
+        }
+        Ok(rows)
     }
 
     fn poll<T>(
@@ -213,8 +232,11 @@ impl<C: Connection, U: Buf + Send + 'static> Sink<U> for CopyInSink<'_, C, U> {
         self.poll(cx, |sink, cx| sink.poll_flush(cx))
     }
 
+    /// Ends the `COPY`. Cancelled meanwhile, it does not know whether that has stored anything; [`finish`](Self::finish) does.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_finish(cx).map_ok(drop)
+        ready!(self.poll(cx, |sink, cx| sink.poll_close(cx)))?;
+        self.0.finish(true);
+        Poll::Ready(Ok(()))
     }
 }
 

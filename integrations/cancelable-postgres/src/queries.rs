@@ -15,7 +15,7 @@ macro_rules! queries {
             params: &[&(dyn ToSql + Sync)],
         ) -> impl Future<Output = Result<Vec<Row>, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::Always, listener, async move {
+            session.run(Kind::Query, listener, async move {
                 shared.client().query(statement, params).await
             })
         }
@@ -32,7 +32,7 @@ macro_rules! queries {
             params: &[&(dyn ToSql + Sync)],
         ) -> impl Future<Output = Result<Row, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::Always, listener, async move {
+            session.run(Kind::Query, listener, async move {
                 shared.client().query_one(statement, params).await
             })
         }
@@ -49,7 +49,7 @@ macro_rules! queries {
             params: &[&(dyn ToSql + Sync)],
         ) -> impl Future<Output = Result<Option<Row>, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::Always, listener, async move {
+            session.run(Kind::Query, listener, async move {
                 shared.client().query_opt(statement, params).await
             })
         }
@@ -90,7 +90,7 @@ macro_rules! queries {
             params: &[&(dyn ToSql + Sync)],
         ) -> impl Future<Output = Result<u64, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::Always, listener, async move {
+            session.run(Kind::Query, listener, async move {
                 shared.client().execute(statement, params).await
             })
         }
@@ -104,7 +104,7 @@ macro_rules! queries {
         #[track_caller]
         pub fn batch_execute(&mut self, statements: &str) -> impl Future<Output = Result<(), Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::InTransaction, listener, async move {
+            session.run(Kind::Text, listener, async move {
                 shared.client().batch_execute(statements).await
             })
         }
@@ -121,7 +121,7 @@ macro_rules! queries {
             statements: &str,
         ) -> impl Future<Output = Result<Vec<SimpleQueryMessage>, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::InTransaction, listener, async move {
+            session.run(Kind::Text, listener, async move {
                 shared.client().simple_query(statements).await
             })
         }
@@ -148,7 +148,7 @@ macro_rules! queries {
             types: &[Type],
         ) -> impl Future<Output = Result<Statement, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::Never, listener, async move {
+            session.run(Kind::Control, listener, async move {
                 shared.client().prepare_typed(statement, types).await
             })
         }
@@ -161,10 +161,7 @@ macro_rules! queries {
         ///
         /// As [`query`](Self::query).
         #[track_caller]
-        pub fn copy_in<T, U>(
-            &mut self,
-            statement: &T,
-        ) -> impl Future<Output = Result<CopyInSink<'_, $C, U>, Error>>
+        pub fn copy_in<T, U>(&mut self, statement: &T) -> impl Future<Output = Result<CopyInSink<'_, $C, U>, Error>>
         where
             T: ?Sized + ToStatement,
             U: Buf + Send + 'static,
@@ -223,9 +220,11 @@ macro_rules! queries {
             queries: impl AsyncFnOnce(&$C) -> Result<T, tokio_postgres::Error>,
         ) -> impl Future<Output = Result<T, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Limit::InTransaction, listener, async move {
-                queries(shared.connection()).await
-            })
+            session.run(
+                Kind::Text,
+                listener,
+                async move { queries(shared.connection()).await },
+            )
         }
 
         #[track_caller]

@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 use crate::canceller::Canceller;
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::settle::settle;
+use crate::settle::{Ending, settle};
 use crate::shared::{Barrier, Shared, Unsettled};
 use crate::timeout::StatementTimeout;
 
@@ -28,14 +28,18 @@ pub(crate) fn listen() -> Listener {
     guard(pending())
 }
 
-/// Is the server to be told how much time there is?
+/// What is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// Of what may begin or end a transaction, only within one that is known of: the setting would be undone with that, or not be
-    /// undone.
-    InTransaction,
-    Always,
-    Never,
+pub(crate) enum Kind {
+    /// A query: the server is told how much time there is.
+    Query,
+    /// Statements that may begin or end a transaction. The server is told only within one that is known of: else the setting would be
+    /// undone with that, or not be undone.
+    Text,
+    /// What controls transactions, or prepares statements. The server is not told.
+    Control,
+    /// A query after whose failure the server may have said once more than expected that it is ready: that is found out.
+    CopyIn,
 }
 
 /// One connection, with what is known of it.
@@ -92,11 +96,11 @@ impl<C: Connection> Session<C> {
     /// Runs a query to its end. If that is a success, it is one, cancelled or not.
     pub(crate) async fn run<T>(
         &mut self,
-        limit: Limit,
+        kind: Kind,
         listener: Listener,
         work: impl Future<Output = Result<T, PgError>>,
     ) -> Result<T, Error> {
-        let (value, in_use) = self.drive(limit, pin!(listener), work, Some).await?;
+        let (value, in_use) = self.drive(kind, pin!(listener), work, Some).await?;
         if let Some(in_use) = in_use {
             in_use.finish(true);
         }
@@ -106,23 +110,21 @@ impl<C: Connection> Session<C> {
     /// Begins a query, whose answer is a stream.
     pub(crate) async fn begin<S>(
         &mut self,
-        limit: Limit,
+        kind: Kind,
         listener: Pin<&mut Listener>,
         work: impl Future<Output = Result<S, PgError>>,
     ) -> Result<(S, InUse<'_, C>), Error> {
         // Cancelled, the stream is dropped: nobody reads it, and what comes behind it would not be read either.
-        let (stream, in_use) = self.drive(limit, listener, work, |_| None).await?;
+        let (stream, in_use) = self.drive(kind, listener, work, |_| None).await?;
         match in_use {
             Some(in_use) => Ok((stream, in_use)),
             None => unreachable!("what is not kept is no success"),
         }
     }
 
-    /// With what it is in use by, unless the end of that is a clean-up. What is done in spite of a cancel is asked whether it is
-    /// kept.
     async fn drive<T>(
         &mut self,
-        limit: Limit,
+        kind: Kind,
         mut listener: Pin<&mut Listener>,
         work: impl Future<Output = Result<T, PgError>>,
         keep: impl FnOnce(T) -> Option<T>,
@@ -135,48 +137,7 @@ impl<C: Connection> Session<C> {
         if !self.shared.is_settled() {
             return Err(Error::Closed);
         }
-        let mut in_use = InUse::new(self, limit);
-        // Dropped before `in_use`: the clean-up comes last.
-        let mut work = pin!(work);
-        let ended = poll_fn(|cx| {
-            in_use.poll_barrier(cx);
-            if let Poll::Ready(result) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(result));
-            }
-            match listener.as_mut().poll(cx) {
-                Poll::Ready(Err(cancelled)) => Poll::Ready(Err(cancelled)),
-                _ => Poll::Pending,
-            }
-        })
-        .await;
-        let cancelled = match ended {
-            Ok(Ok(value)) => return Ok((value, Some(in_use))),
-            Ok(Err(error)) => {
-                let is_timed = in_use.is_timed();
-                in_use.finish(false);
-                return Err(why(error, is_timed, listener).await);
-            }
-            Err(cancelled) => cancelled,
-        };
-        let (session, running) = in_use.settle();
-        // It goes on, to tell what has become of it, unless the connection is given up.
-        let ended = shield(poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => session.poll_settled(cx).map(|()| None),
-        }))
-        .await;
-        let ended = match ended {
-            Some(Ok(value)) => keep(value).map(Ok),
-            Some(Err(error)) if !is_cancel(&error) => Some(Err(error)),
-            _ => None,
-        };
-        drop(running);
-        shield(poll_fn(|cx| session.poll_settled(cx))).await;
-        match ended {
-            Some(Ok(value)) => Ok((value, None)),
-            Some(Err(error)) if session.shared.is_settled() => Err(error.into()),
-            _ => Err(cancelled.into()),
-        }
+        InUse::new(self, kind).drive(listener, work, keep).await
     }
 }
 
@@ -209,16 +170,68 @@ struct Used<'a, C: Connection> {
     unsettled: Unsettled<C>,
     barrier: Option<Barrier>,
     timeout: Option<StatementTimeout>,
+    kind: Kind,
 }
 
 impl<'a, C: Connection> InUse<'a, C> {
-    fn new(session: &'a mut Session<C>, limit: Limit) -> Self {
+    /// Runs a query, or the rest of one, until it is over, or cancelled and over; then it is in use no more. What is done in spite
+    /// of a cancel is asked whether it is kept.
+    pub(crate) async fn drive<T>(
+        mut self,
+        mut listener: Pin<&mut Listener>,
+        work: impl Future<Output = Result<T, PgError>>,
+        keep: impl FnOnce(T) -> Option<T>,
+    ) -> Result<(T, Option<Self>), Error> {
+        // Dropped before `self`: the clean-up comes last.
+        let mut work = pin!(work);
+        let ended = poll_fn(|cx| {
+            self.poll_barrier(cx);
+            if let Poll::Ready(result) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(result));
+            }
+            match listener.as_mut().poll(cx) {
+                Poll::Ready(Err(cancelled)) => Poll::Ready(Err(cancelled)),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+        let cancelled = match ended {
+            Ok(Ok(value)) => return Ok((value, Some(self))),
+            Ok(Err(error)) => {
+                let is_timed = self.is_timed();
+                self.finish(false);
+                return Err(why(error, is_timed, listener).await);
+            }
+            Err(cancelled) => cancelled,
+        };
+        let (session, running) = self.settle();
+        // It goes on, to tell what has become of it, unless the connection is given up.
+        let ended = shield(poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => session.poll_settled(cx).map(|()| None),
+        }))
+        .await;
+        let ended = match ended {
+            Some(Ok(value)) => keep(value).map(Ok),
+            Some(Err(error)) if !is_cancel(&error) => Some(Err(error)),
+            _ => None,
+        };
+        drop(running);
+        shield(poll_fn(|cx| session.poll_settled(cx))).await;
+        match ended {
+            Some(Ok(value)) => Ok((value, None)),
+            Some(Err(error)) if session.shared.is_settled() => Err(error.into()),
+            _ => Err(cancelled.into()),
+        }
+    }
+
+    fn new(session: &'a mut Session<C>, kind: Kind) -> Self {
         let shared = &session.shared;
         let in_transaction = session.transactions > 0;
-        let is_limited = match limit {
-            Limit::Always => true,
-            Limit::InTransaction => in_transaction,
-            Limit::Never => false,
+        let is_limited = match kind {
+            Kind::Query | Kind::CopyIn => true,
+            Kind::Text => in_transaction,
+            Kind::Control => false,
         };
         let timeout = remaining()
             .filter(|_| is_limited && shared.canceller.has_statement_timeout)
@@ -227,9 +240,14 @@ impl<'a, C: Connection> InUse<'a, C> {
             unsettled: Unsettled::new(shared),
             barrier: Some(shared.barrier(timeout.map(StatementTimeout::set))),
             timeout,
+            kind,
             session,
         };
         Self { used: Some(used) }
+    }
+
+    pub(crate) fn shared(&self) -> Option<Arc<Shared<C>>> {
+        self.used.as_ref().map(|used| Arc::clone(used.session.shared()))
     }
 
     pub(crate) fn is_timed(&self) -> bool {
@@ -252,6 +270,10 @@ impl<'a, C: Connection> InUse<'a, C> {
         let Some(used) = self.used.take() else {
             return;
         };
+        if !is_success && used.kind == Kind::CopyIn {
+            used.settle(Ending::ByItself);
+            return;
+        }
         // A transaction that has failed refuses this, and its end puts it back.
         if let Some(timeout) = used.timeout.filter(|timeout| is_success || !timeout.is_local()) {
             used.session.shared.send(&timeout.put_back());
@@ -262,19 +284,19 @@ impl<'a, C: Connection> InUse<'a, C> {
     /// Has a task end it, which goes on until what is returned is dropped, and after that.
     pub(crate) fn settle(mut self) -> (&'a mut Session<C>, oneshot::Sender<Infallible>) {
         match self.used.take() {
-            Some(used) => used.settle(),
+            Some(used) => used.settle(Ending::Cancelled),
             None => unreachable!("only this, `finish` and its destructor take it"),
         }
     }
 }
 
 impl<'a, C: Connection> Used<'a, C> {
-    fn settle(self) -> (&'a mut Session<C>, oneshot::Sender<Infallible>) {
+    fn settle(self, ending: Ending) -> (&'a mut Session<C>, oneshot::Sender<Infallible>) {
         let (running, gone) = oneshot::channel();
-        let task = settle(self.unsettled, self.barrier, gone, self.timeout);
+        let task = settle(self.unsettled, ending, self.barrier, gone, self.timeout);
         let session = self.session;
         session.settling = Some(session.shared.runtime.spawn(task));
-        session.may_have_failed |= session.transactions > 0;
+        session.may_have_failed |= ending == Ending::Cancelled && session.transactions > 0;
         (session, running)
     }
 }
@@ -282,7 +304,7 @@ impl<'a, C: Connection> Used<'a, C> {
 impl<C: Connection> Drop for InUse<'_, C> {
     fn drop(&mut self) {
         if let Some(used) = self.used.take() {
-            used.settle();
+            used.settle(Ending::Cancelled);
         }
     }
 }

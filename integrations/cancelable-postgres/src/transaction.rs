@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::ongoing::{CopyInSink, CopyOutStream, RowStream};
 use crate::queries::queries;
-use crate::session::{Limit, Listener, Session, listen};
+use crate::session::{Kind, Listener, Session, listen};
 use crate::shared::Shared;
 
 /// A transaction, or a savepoint within one. Dropped without [`commit`](Self::commit), it is rolled back, as that of tokio-postgres:
@@ -35,7 +35,7 @@ impl<'a, C: Connection> Transaction<'a, C> {
         };
         let Self { session, is_done, .. } = &mut transaction;
         let shared = Arc::clone(session.shared());
-        let started = session.run(Limit::Never, listener, async {
+        let started = session.run(Kind::Control, listener, async {
             // Dropped from now on, it is rolled back.
             *is_done = false;
             shared.client().batch_execute(&begin).await
@@ -99,7 +99,7 @@ impl<'a, C: Connection> Transaction<'a, C> {
         let (session, shared, listener) = self.parts();
         async move {
             let statement = format!("SAVEPOINT {name}");
-            let started = session.run(Limit::Never, listener, async {
+            let started = session.run(Kind::Control, listener, async {
                 shared.client().batch_execute(&statement).await
             });
             started.await?;
@@ -127,7 +127,7 @@ impl<'a, C: Connection> Transaction<'a, C> {
         let Self { session, is_done, .. } = &mut self;
         let asks = commits && session.may_have_failed;
         let shared = Arc::clone(session.shared());
-        let ended = session.run(Limit::Never, listener, async {
+        let ended = session.run(Kind::Control, listener, async {
             if asks {
                 // An error, if it has failed. To `COMMIT` the server says only "ROLLBACK", and tokio-postgres calls it a success.
                 shared.client().batch_execute("SELECT").await?;

@@ -7,6 +7,7 @@ use futures::join;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
+use crate::server::Server;
 use crate::support::Database;
 
 #[tokio::test]
@@ -112,7 +113,9 @@ async fn what_the_server_says_is_an_error_of_its_own() {
     let database = Database::new("says").await;
     let mut client = database.client().await;
     let error = client.query("SELECT 1 / 0", &[]).await.unwrap_err();
-    let Error::Postgres(error) = error else { panic!("{error}") };
+    let Error::Postgres(error) = error else {
+        panic!("{error}")
+    };
     assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
 
     // Somebody else has cancelled it.
@@ -124,7 +127,9 @@ async fn what_the_server_says_is_an_error_of_its_own() {
         database.token.scope(client.query("SELECT pg_sleep(100000)", &[])),
         asked
     );
-    let Err(Error::Postgres(error)) = slept else { panic!("{slept:?}") };
+    let Err(Error::Postgres(error)) = slept else {
+        panic!("{slept:?}")
+    };
     assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
     drop(client);
     database.check_next().await;
@@ -164,7 +169,9 @@ async fn annotated_code_fails_through_its_own_error() {
     #[cancelable]
     async fn count(client: &mut CancelableClient<Object>) -> Result<i64, Error> {
         let statement = client.prepare("SELECT count(*) FROM annotated").await?;
-        let counted = client.run(async |client: &Object| client.query_one(&statement, &[]).await).await?;
+        let counted = client
+            .run(async |client: &Object| client.query_one(&statement, &[]).await)
+            .await?;
         let mut transaction = client.transaction().await?;
         transaction.query("SELECT pg_sleep(100000)", &[]).await?;
         transaction.commit().await?;
@@ -187,7 +194,10 @@ async fn what_was_left_in_the_queue_is_not_hit() {
     // A transaction of tokio-postgres, dropped: its rollback is on its way when the connection is in the pool again.
     let mut plain = database.pool.get().await.unwrap();
     let transaction = plain.transaction().await.unwrap();
-    transaction.execute("INSERT INTO queue SELECT generate_series(1, 1000)", &[]).await.unwrap();
+    transaction
+        .execute("INSERT INTO queue SELECT generate_series(1, 1000)", &[])
+        .await
+        .unwrap();
     drop(transaction);
     drop(plain);
     let mut client = database.client().await;
@@ -198,4 +208,16 @@ async fn what_was_left_in_the_queue_is_not_hit() {
     drop(client);
     database.check_next().await;
     assert_eq!(database.ids().await, []);
+}
+
+#[tokio::test]
+async fn the_example_says_what_has_happened() {
+    let said = crate::report::run(&Server::shared().config("report")).await.unwrap();
+    let (cancelled, lines) = said.split_once('\n').unwrap();
+    assert!(
+        cancelled.starts_with("cancelled: timed out after 300ms (scope \"report\"), requested at "),
+        "{said}"
+    );
+    assert!(cancelled.contains("report.rs"), "{said}");
+    assert_eq!(lines, "lines in the report: 0");
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod dropped;
+mod ends;
 mod many;
 mod server;
 mod streams;
@@ -9,3 +10,6 @@ mod support;
 mod time;
 mod tls;
 mod transactions;
+
+#[path = "../../examples/report/report.rs"]
+mod report;

@@ -5,6 +5,7 @@ use std::pin::pin;
 use bytes::Bytes;
 use cancelable_postgres::Error;
 use futures::{SinkExt as _, StreamExt as _, TryStreamExt as _};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::support::Database;
@@ -15,7 +16,10 @@ const NOTHING: [&(dyn ToSql + Sync); 0] = [];
 async fn rows_come_one_by_one() {
     let database = Database::new("rows").await;
     let mut client = database.client().await;
-    let rows = client.query_raw("SELECT generate_series(1, 1000)", NOTHING).await.unwrap();
+    let rows = client
+        .query_raw("SELECT generate_series(1, 1000)", NOTHING)
+        .await
+        .unwrap();
     let numbers: Vec<i32> = rows.map_ok(|row| row.get::<_, i32>(0)).try_collect().await.unwrap();
     assert_eq!(numbers, (1..=1000).collect::<Vec<_>>());
     drop(client);
@@ -142,7 +146,9 @@ async fn a_cancelled_copy_to_here_ends() {
     let database = Database::new("here").await;
     let mut client = database.client().await;
     let copy = async {
-        let data = client.copy_out("COPY (SELECT n, pg_sleep(CASE WHEN n > 2 THEN 100000 ELSE 0 END) FROM generate_series(1, 5) n) TO STDOUT");
+        let data = client.copy_out(
+            "COPY (SELECT n, pg_sleep(CASE WHEN n > 2 THEN 100000 ELSE 0 END) FROM generate_series(1, 5) n) TO STDOUT",
+        );
         data.await?.try_collect::<Vec<_>>().await
     };
     let result = database.cancel_at("COPY", copy).await;
@@ -150,4 +156,49 @@ async fn a_cancelled_copy_to_here_ends() {
     assert_eq!(database.running().await, Vec::<String>::new());
     drop(client);
     database.check_next().await;
+}
+
+/// It is checked when the transaction of the `COPY` ends.
+#[tokio::test]
+async fn a_copy_that_is_not_stored_is_an_error() {
+    let database = Database::new("deferred").await;
+    let mut client = database.client().await;
+    let constraint =
+        "ALTER TABLE deferred ADD UNIQUE (id) DEFERRABLE INITIALLY DEFERRED, DROP CONSTRAINT deferred_pkey";
+    client.batch_execute(constraint).await.unwrap();
+    let mut sink = client.copy_in::<_, Bytes>("COPY deferred FROM STDIN").await.unwrap();
+    sink.send(Bytes::from_static(b"1\n1\n")).await.unwrap();
+    let finished = sink.finish().await;
+    let Err(Error::Postgres(error)) = finished else {
+        panic!("{finished:?}")
+    };
+    assert_eq!(error.code(), Some(&SqlState::UNIQUE_VIOLATION));
+    drop(client);
+    database.check_next().await;
+    assert_eq!(database.ids().await, []);
+}
+
+/// The server says twice that it is ready, and tokio-postgres counts that once. Nobody gets an answer that is not its own.
+#[tokio::test]
+async fn a_copy_that_fails_at_once_spoils_no_answer() {
+    let database = Database::new("at_once").await;
+    let view = "CREATE VIEW at_once_view AS SELECT id FROM at_once";
+    database.client().await.batch_execute(view).await.unwrap();
+    for _ in 0..20 {
+        let mut client = database.client().await;
+        let sink = client
+            .copy_in::<_, Bytes>("COPY at_once_view FROM STDIN")
+            .await
+            .unwrap();
+        let Err(Error::Postgres(error)) = sink.finish().await else {
+            panic!("no error of the server's")
+        };
+        assert_eq!(error.code(), Some(&SqlState::WRONG_OBJECT_TYPE));
+        drop(client);
+        let next = database.pool.get().await.unwrap();
+        for n in 0..3 {
+            let row = next.query_one("SELECT $1::int4", &[&n]).await.unwrap();
+            assert_eq!(row.get::<_, i32>(0), n);
+        }
+    }
 }

@@ -74,7 +74,10 @@ async fn in_a_transaction_it_goes_with_that() {
             .await
             .unwrap();
         assert_eq!(limit_within(&mut transaction).await, 0.0);
-        transaction.execute("SET LOCAL statement_timeout = '20s'", &[]).await.unwrap();
+        transaction
+            .execute("SET LOCAL statement_timeout = '20s'", &[])
+            .await
+            .unwrap();
         within(1000)
             .run(async {
                 assert_eq!(limit_within(&mut transaction).await, 20.0);
@@ -115,9 +118,10 @@ async fn it_can_be_left_alone() {
 async fn a_timeout_ends_the_query_and_puts_it_back() {
     let database = Database::new("ends").await;
     let mut client = database.client().await;
-    let slept = Scope::new().name("sleepy").timeout(Duration::from_millis(20)).run(async {
-        client.query("SELECT pg_sleep(100000)", &[]).await
-    });
+    let slept = Scope::new()
+        .name("sleepy")
+        .timeout(Duration::from_millis(20))
+        .run(async { client.query("SELECT pg_sleep(100000)", &[]).await });
     let error = slept.await.unwrap_err();
     let cancelled = error.cancelled().unwrap();
     assert!(cancelled.is_timeout());
@@ -131,7 +135,11 @@ async fn a_timeout_ends_the_query_and_puts_it_back() {
 #[tokio::test]
 async fn the_server_ends_it_alone() {
     let mut database = Database::new("itself").await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut nowhere = tokio_postgres::Config::new();
     nowhere.host("127.0.0.1").port(free);
     database.canceller = Canceller::new(&nowhere, NoTls).unwrap();
@@ -151,7 +159,10 @@ async fn the_server_ends_it_alone() {
         database.check_next().await;
     }
     // Without that, the connection is closed.
-    database.canceller = database.canceller.statement_timeout(false).give_up_after(Duration::from_millis(50));
+    database.canceller = database
+        .canceller
+        .statement_timeout(false)
+        .give_up_after(Duration::from_millis(50));
     let mut client = database.client().await;
     let slept = database.cancel_at("pg_sleep", client.query("SELECT pg_sleep(100000)", &[]));
     assert!(matches!(slept.await, Err(Error::Cancelled(_))));

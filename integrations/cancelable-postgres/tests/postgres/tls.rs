@@ -36,7 +36,9 @@ where
 
 fn tls(server: &Server) -> Counted {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(server.certificate.as_bytes()).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_slice(server.certificate.as_bytes()).unwrap())
+        .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -71,7 +73,9 @@ async fn requests_go_over_tls_like_the_connection() {
     let tls = tls(server);
     let (client, connection) = config.connect(tls.clone()).await.unwrap();
     tokio::spawn(connection);
-    let row = client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await;
+    let row = client
+        .query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])
+        .await;
     assert!(row.unwrap().get::<_, bool>(0));
     let before = tls.1.load(Ordering::Relaxed);
     cancel(client, &Canceller::new(&config, tls.clone()).unwrap(), "tls").await;
@@ -84,7 +88,11 @@ fn what_cannot_work_is_refused() {
     assert_eq!(Canceller::new(&config, NoTls).unwrap_err(), BadConfig::NoHost);
     config.host("one").host("two").hostaddr([127, 0, 0, 1].into());
     let (hosts, addresses, ports) = (2, 1, 0);
-    let unequal = BadConfig::Unequal { hosts, addresses, ports };
+    let unequal = BadConfig::Unequal {
+        hosts,
+        addresses,
+        ports,
+    };
     assert_eq!(Canceller::new(&config, NoTls).unwrap_err(), unequal);
     let mut config = Config::new();
     config.host("localhost").ssl_mode(SslMode::Require);
@@ -106,7 +114,11 @@ async fn requests_go_over_a_unix_socket_like_the_connection() {
 async fn requests_go_to_all_hosts() {
     let server = Server::shared();
     let mut config = Config::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     config.host("localhost").port(free).host("localhost").port(server.port);
     config.user("postgres").dbname("postgres").application_name("hosts");
     let (client, connection) = config.connect(NoTls).await.unwrap();

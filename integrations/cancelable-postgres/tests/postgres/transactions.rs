@@ -115,7 +115,9 @@ async fn a_savepoint_keeps_the_rest() {
 async fn what_has_failed_is_not_committed_in_silence() {
     for (name, is_dropped) in [("silence", false), ("silence_dropped", true)] {
         let (committed, database) = insert_within(name, false, is_dropped).await;
-        let Err(Error::Postgres(error)) = committed else { panic!("{committed:?}") };
+        let Err(Error::Postgres(error)) = committed else {
+            panic!("{committed:?}")
+        };
         assert_eq!(error.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
         assert_eq!(database.ids().await, [], "{name}");
     }
