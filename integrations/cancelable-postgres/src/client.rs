@@ -50,7 +50,7 @@ impl<C: Connection> CancelableClient<C> {
 
     /// Begins a transaction, as [`tokio_postgres::Client::transaction`].
     ///
-    /// Not by a statement of your own: the time limit that the server is told of would be undone with that, or not be undone.
+    /// Not by a statement of your own: its rollback would bring back the time limit that the server had been told of.
     ///
     /// # Errors
     ///

@@ -88,29 +88,30 @@ impl<'a, C: Connection, S> Ongoing<'a, C, S> {
         }
     }
 
-    fn finish(&mut self, is_success: bool) {
+    fn finish(&mut self, is_complete: bool) {
         self.inner = None;
         if let Stage::Running(in_use) = mem::replace(&mut self.stage, Stage::Over) {
-            in_use.finish(is_success);
+            in_use.finish(is_complete);
         }
     }
 }
 
 impl<C: Connection, S> Ongoing<'_, C, S> {
-    fn poll_next<T>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>>
+    /// Is its end that of the answer?
+    fn poll_next<T>(&mut self, cx: &mut Context<'_>, is_complete: bool) -> Poll<Option<Result<T, Error>>>
     where
         S: Stream<Item = Result<T, PgError>>,
     {
         let item = ready!(self.poll(cx, |stream, cx| stream.poll_next(cx).map(Option::transpose)));
         if let Some(Ok(None)) = item {
-            self.finish(true);
+            self.finish(is_complete);
         }
         Poll::Ready(item.and_then(Result::transpose))
     }
 }
 
 macro_rules! stream {
-    ($(#[$doc:meta])* $name:ident of $item:ty) => {
+    ($(#[$doc:meta])* $name:ident of $item:ty, $is_complete:literal) => {
         $(#[$doc])*
         ///
         /// A pending item is a check point of the line that began it: an error, once the server has ended the query. After that
@@ -132,7 +133,7 @@ macro_rules! stream {
             type Item = Result<$item, Error>;
 
             fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-                self.0.poll_next(cx)
+                self.0.poll_next(cx, $is_complete)
             }
         }
 
@@ -146,12 +147,12 @@ macro_rules! stream {
 
 stream! {
     /// The rows of a query, as [`tokio_postgres::RowStream`].
-    RowStream of Row
+    RowStream of Row, true
 }
 
 stream! {
     /// The data of a `COPY … TO STDOUT`, as [`tokio_postgres::CopyOutStream`].
-    CopyOutStream of Bytes
+    CopyOutStream of Bytes, false
 }
 
 /// The data for a `COPY … FROM STDIN`, as [`tokio_postgres::CopyInSink`]. Nothing is stored unless it is [finished](Self::finish), or

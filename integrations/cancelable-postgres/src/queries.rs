@@ -220,11 +220,9 @@ macro_rules! queries {
             queries: impl AsyncFnOnce(&$C) -> Result<T, tokio_postgres::Error>,
         ) -> impl Future<Output = Result<T, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(
-                Kind::Text,
-                listener,
-                async move { queries(shared.connection()).await },
-            )
+            session.run(Kind::Several, listener, async move {
+                queries(shared.connection()).await
+            })
         }
 
         #[track_caller]

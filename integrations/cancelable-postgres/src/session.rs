@@ -33,9 +33,11 @@ pub(crate) fn listen() -> Listener {
 pub(crate) enum Kind {
     /// A query: the server is told how much time there is.
     Query,
-    /// Statements that may begin or end a transaction. The server is told only within one that is known of: else the setting would be
-    /// undone with that, or not be undone.
+    /// Statements that may begin or end a transaction. The server is told only within one that is known of: a rollback would bring the
+    /// setting back.
     Text,
+    /// The same, of which it is not known what it leaves behind.
+    Several,
     /// What controls transactions, or prepares statements. The server is not told.
     Control,
     /// A query after whose failure the server may have said once more than expected that it is ready: that is found out.
@@ -51,6 +53,10 @@ pub(crate) struct Session<C: Connection> {
     pub(crate) transactions: u32,
     /// A query in the transaction has been cancelled or dropped, so the server may have given it up.
     pub(crate) may_have_failed: bool,
+    /// What the server has been told.
+    timeout: Option<StatementTimeout>,
+    /// Nothing has been sent that nobody has waited for, so nothing is hit but what is sent next.
+    is_quiet: bool,
 }
 
 impl<C: Connection> Session<C> {
@@ -60,6 +66,9 @@ impl<C: Connection> Session<C> {
             settling: None,
             transactions: 0,
             may_have_failed: false,
+            timeout: None,
+            // It may be a pool's.
+            is_quiet: false,
         }
     }
 
@@ -79,7 +88,10 @@ impl<C: Connection> Session<C> {
 
     /// Ends a transaction, or a savepoint, that is left behind; at once, or after the clean-up, which might hit it.
     pub(crate) fn roll_back(&mut self, statement: String) {
+        // It goes with the transaction.
+        self.timeout = None;
         let Some(settling) = self.settling.take() else {
+            self.is_quiet = false;
             return self.shared.send(&statement);
         };
         let unsettled = Unsettled::new(&self.shared);
@@ -91,6 +103,28 @@ impl<C: Connection> Session<C> {
             }
             is_rolled_back
         }));
+    }
+
+    /// What has to be sent before a query, so that the server knows how much time that has, or nothing any more.
+    fn tell(&mut self, kind: Kind) -> Option<String> {
+        let in_transaction = self.transactions > 0;
+        let is_limited = match kind {
+            Kind::Query | Kind::CopyIn => true,
+            Kind::Text | Kind::Several => in_transaction,
+            Kind::Control => false,
+        };
+        let wanted = remaining()
+            .filter(|_| is_limited && self.shared.canceller.has_statement_timeout)
+            .and_then(|remaining| StatementTimeout::new(remaining, in_transaction));
+        match (self.timeout, wanted) {
+            (None, None) => return None,
+            (Some(told), Some(wanted)) if told.serves(wanted) => return None,
+            _ => {}
+        }
+        let put_back = self.timeout.map(StatementTimeout::put_back);
+        let set = wanted.map(StatementTimeout::set);
+        self.timeout = wanted;
+        Some(put_back.unwrap_or_default() + &set.unwrap_or_default())
     }
 
     /// Runs a query to its end. If that is a success, it is one, cancelled or not.
@@ -141,6 +175,15 @@ impl<C: Connection> Session<C> {
     }
 }
 
+impl<C: Connection> Drop for Session<C> {
+    fn drop(&mut self) {
+        // A clean-up does it by itself.
+        if let Some(timeout) = self.timeout {
+            self.shared.send(&timeout.put_back());
+        }
+    }
+}
+
 fn is_cancel(error: &PgError) -> bool {
     error.code() == Some(&SqlState::QUERY_CANCELED)
 }
@@ -169,7 +212,6 @@ struct Used<'a, C: Connection> {
     session: &'a mut Session<C>,
     unsettled: Unsettled<C>,
     barrier: Option<Barrier>,
-    timeout: Option<StatementTimeout>,
     kind: Kind,
 }
 
@@ -226,23 +268,16 @@ impl<'a, C: Connection> InUse<'a, C> {
     }
 
     fn new(session: &'a mut Session<C>, kind: Kind) -> Self {
+        let statement = session.tell(kind);
         let shared = &session.shared;
-        let in_transaction = session.transactions > 0;
-        let is_limited = match kind {
-            Kind::Query | Kind::CopyIn => true,
-            Kind::Text => in_transaction,
-            Kind::Control => false,
-        };
-        let timeout = remaining()
-            .filter(|_| is_limited && shared.canceller.has_statement_timeout)
-            .and_then(|remaining| StatementTimeout::new(remaining, in_transaction));
+        let needs_barrier = statement.is_some() || !session.is_quiet;
         let used = Used {
             unsettled: Unsettled::new(shared),
-            barrier: Some(shared.barrier(timeout.map(StatementTimeout::set))),
-            timeout,
+            barrier: needs_barrier.then(|| shared.barrier(statement)),
             kind,
             session,
         };
+        used.session.is_quiet = false;
         Self { used: Some(used) }
     }
 
@@ -251,7 +286,7 @@ impl<'a, C: Connection> InUse<'a, C> {
     }
 
     pub(crate) fn is_timed(&self) -> bool {
-        self.used.as_ref().is_some_and(|used| used.timeout.is_some())
+        self.used.as_ref().is_some_and(|used| used.session.timeout.is_some())
     }
 
     /// Sends it, first of all; and then reads its answer, for who does not read holds up the connection.
@@ -265,19 +300,16 @@ impl<'a, C: Connection> InUse<'a, C> {
         }
     }
 
-    /// The answer is here.
-    pub(crate) fn finish(mut self, is_success: bool) {
+    /// The answer is here; all of it?
+    pub(crate) fn finish(mut self, is_complete: bool) {
         let Some(used) = self.used.take() else {
             return;
         };
-        if !is_success && used.kind == Kind::CopyIn {
+        if !is_complete && used.kind == Kind::CopyIn {
             used.settle(Ending::ByItself);
             return;
         }
-        // A transaction that has failed refuses this, and its end puts it back.
-        if let Some(timeout) = used.timeout.filter(|timeout| is_success || !timeout.is_local()) {
-            used.session.shared.send(&timeout.put_back());
-        }
+        used.session.is_quiet = is_complete && used.kind != Kind::Several;
         used.unsettled.settled();
     }
 
@@ -293,8 +325,8 @@ impl<'a, C: Connection> InUse<'a, C> {
 impl<'a, C: Connection> Used<'a, C> {
     fn settle(self, ending: Ending) -> (&'a mut Session<C>, oneshot::Sender<Infallible>) {
         let (running, gone) = oneshot::channel();
-        let task = settle(self.unsettled, ending, self.barrier, gone, self.timeout);
         let session = self.session;
+        let task = settle(self.unsettled, ending, self.barrier, gone, session.timeout.take());
         session.settling = Some(session.shared.runtime.spawn(task));
         session.may_have_failed |= ending == Ending::Cancelled && session.transactions > 0;
         (session, running)

@@ -86,7 +86,7 @@ async fn empty_round_trip<C: Connection>(shared: &Shared<C>) -> Result<(), BoxEr
 
 /// A late cancel may hit it.
 async fn last_round_trip<C: Connection>(shared: &Shared<C>, timeout: Option<StatementTimeout>) -> Result<(), BoxError> {
-    let mut statements = timeout.map_or_else(String::new, |timeout| timeout.put_back() + ";");
+    let mut statements = timeout.map_or_else(String::new, StatementTimeout::put_back);
     statements.push_str("SELECT 1");
     loop {
         let error = match shared.client().simple_query(&statements).await {

@@ -47,14 +47,48 @@ async fn it_is_the_remaining_time_for_one_query() {
             client.execute("SET statement_timeout = '30s'", &[]).await.unwrap();
             assert_eq!(limit(&mut client).await, 30.0);
             client.execute("SET statement_timeout = '1h'", &[]).await.unwrap();
-            let limit = limit(&mut client).await;
-            assert!((900.0..=1000.0).contains(&limit), "{limit}");
+            assert_eq!(limit(&mut client).await, 3600.0);
             Ok::<_, Cancelled>(())
         })
         .await
         .unwrap();
     assert_eq!(limit(&mut client).await, 3600.0);
     client.batch_execute("RESET statement_timeout").await.unwrap();
+    drop(client);
+    database.check_next().await;
+}
+
+#[tokio::test]
+async fn it_is_told_again_when_it_is_another() {
+    let database = Database::new("again").await;
+    let mut client = database.client().await;
+    let before = within(1000).run(async {
+        let outside = limit(&mut client).await;
+        let inside = within(900)
+            .run(async { Ok::<_, Cancelled>(limit(&mut client).await) })
+            .await?;
+        // Which is near enough to be told once for both.
+        assert_eq!(outside, inside);
+        let inside = within(100)
+            .run(async { Ok::<_, Cancelled>(limit(&mut client).await) })
+            .await?;
+        assert!((90.0..=100.0).contains(&inside), "{inside}");
+        let outside = limit(&mut client).await;
+        assert!((900.0..=1000.0).contains(&outside), "{outside}");
+        Ok::<_, Cancelled>(())
+    });
+    before.await.unwrap();
+    assert_eq!(limit(&mut client).await, 0.0);
+    within(1000)
+        .run(async {
+            limit(&mut client).await;
+            // What begins a transaction is not told, and what is left of another limit is put back before it.
+            client.batch_execute("BEGIN").await.unwrap();
+            client.batch_execute("ROLLBACK").await.unwrap();
+            Ok::<_, Cancelled>(())
+        })
+        .await
+        .unwrap();
     drop(client);
     database.check_next().await;
 }
