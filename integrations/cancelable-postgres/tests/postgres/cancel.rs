@@ -188,26 +188,32 @@ async fn annotated_code_fails_through_its_own_error() {
     database.check_next().await;
 }
 
+/// Of a future that somebody has dropped, who had the connection before, or of a transaction's.
 #[tokio::test]
 async fn what_was_left_in_the_queue_is_not_hit() {
     let database = Database::new("queue").await;
-    // A transaction of tokio-postgres, dropped: its rollback is on its way when the connection is in the pool again.
-    let mut plain = database.pool.get().await.unwrap();
-    let transaction = plain.transaction().await.unwrap();
-    transaction
-        .execute("INSERT INTO queue SELECT generate_series(1, 1000)", &[])
-        .await
-        .unwrap();
-    drop(transaction);
+    let lock = Server::shared().connect("admin").await;
+    lock.execute("SELECT pg_advisory_lock(17)", &[]).await.unwrap();
+    let plain = database.pool.get().await.unwrap();
+    let left = plain.batch_execute("INSERT INTO queue SELECT 1 FROM pg_advisory_xact_lock(17)");
+    database.drop_at("INSERT", left).await;
     drop(plain);
+
     let mut client = database.client().await;
-    let result = database
-        .cancel_at("pg_sleep", client.query("SELECT pg_sleep(100000)", &[]))
-        .await;
-    assert!(result.unwrap_err().cancelled().is_some());
+    let cancel = async {
+        database.token.cancel();
+        // What would be sent is sent by now.
+        for _ in 0..100 {
+            assert_eq!(database.running().await.len(), 1, "it was hit");
+        }
+        lock.execute("SELECT pg_advisory_unlock(17)", &[]).await.unwrap();
+    };
+    let slept = database.token.scope(client.query("SELECT pg_sleep(100000)", &[]));
+    let (slept, ()) = join!(slept, cancel);
+    assert!(slept.unwrap_err().cancelled().is_some());
     drop(client);
     database.check_next().await;
-    assert_eq!(database.ids().await, []);
+    assert_eq!(database.ids().await, [1]);
 }
 
 #[tokio::test]

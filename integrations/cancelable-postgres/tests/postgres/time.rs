@@ -94,6 +94,18 @@ async fn it_is_told_again_when_it_is_another() {
 }
 
 #[tokio::test]
+async fn a_connection_goes_back_without_it() {
+    let database = Database::new("back").await;
+    let mut client = database.client().await;
+    let before = within(1000)
+        .run(async { Ok::<_, Cancelled>(limit(&mut client).await) })
+        .await;
+    assert!(before.unwrap() > 0.0);
+    drop(client);
+    database.check_next().await;
+}
+
+#[tokio::test]
 async fn in_a_transaction_it_goes_with_that() {
     let database = Database::new("local").await;
     let mut client = database.client().await;
