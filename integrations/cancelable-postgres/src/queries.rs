@@ -95,8 +95,8 @@ macro_rules! queries {
             })
         }
 
-        /// Runs several statements, as [`tokio_postgres::Client::batch_execute`]. The server is told of the time limit only within
-        /// a [`Transaction`], for the text may begin or end one.
+        /// Runs several statements, as [`tokio_postgres::Client::batch_execute`]. The server is not told of the time limit, for the text may
+        /// begin or end a transaction.
         ///
         /// # Errors
         ///
@@ -109,8 +109,8 @@ macro_rules! queries {
             })
         }
 
-        /// Runs several statements and returns what they answer, as [`tokio_postgres::Client::simple_query`]. The server is told of
-        /// the time limit only within a [`Transaction`], for the text may begin or end one.
+        /// Runs several statements and returns what they answer, as [`tokio_postgres::Client::simple_query`]. The server is not told of
+        /// the time limit, for the text may begin or end a transaction.
         ///
         /// # Errors
         ///
@@ -148,7 +148,7 @@ macro_rules! queries {
             types: &[Type],
         ) -> impl Future<Output = Result<Statement, Error>> {
             let (session, shared, listener) = self.parts();
-            session.run(Kind::Control, listener, async move {
+            session.run(Kind::Query, listener, async move {
                 shared.client().prepare_typed(statement, types).await
             })
         }
@@ -193,7 +193,7 @@ macro_rules! queries {
         /// statement from the pool's cache, a type of parameters of its own.
         ///
         /// Cancelled, what it has sent is ended, and what it sends after that. It has to return what it has read: no stream, and no
-        /// transaction is left open. The server is told of the time limit only within a [`Transaction`].
+        /// transaction is left open.
         ///
         /// # Errors
         ///

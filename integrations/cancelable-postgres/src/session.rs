@@ -33,13 +33,12 @@ pub(crate) fn listen() -> Listener {
 pub(crate) enum Kind {
     /// A query: the server is told how much time there is.
     Query,
-    /// Statements that may begin or end a transaction. The server is told only within one that is known of: a rollback would bring the
-    /// setting back.
+    /// What begins a transaction. It is told as well, before that.
+    Begin,
+    /// Statements that may begin or end a transaction. The server is not told: a rollback would bring the setting back.
     Text,
     /// The same, of which it is not known what it leaves behind.
     Several,
-    /// What controls transactions, or prepares statements. The server is not told.
-    Control,
     /// A query after whose failure the server may have said once more than expected that it is ready: that is found out.
     CopyIn,
 }
@@ -55,6 +54,8 @@ pub(crate) struct Session<C: Connection> {
     pub(crate) may_have_failed: bool,
     /// What the server has been told.
     timeout: Option<StatementTimeout>,
+    /// It does not count any more in this transaction.
+    is_lifted: bool,
     /// Nothing has been sent that nobody has waited for, so nothing is hit but what is sent next.
     is_quiet: bool,
 }
@@ -67,6 +68,7 @@ impl<C: Connection> Session<C> {
             transactions: 0,
             may_have_failed: false,
             timeout: None,
+            is_lifted: false,
             // It may be a pool's.
             is_quiet: false,
         }
@@ -86,10 +88,18 @@ impl<C: Connection> Session<C> {
         Poll::Ready(())
     }
 
-    /// Ends a transaction, or a savepoint, that is left behind; at once, or after the clean-up, which might hit it.
-    pub(crate) fn roll_back(&mut self, statement: String) {
-        // It goes with the transaction.
-        self.timeout = None;
+    /// A transaction, or a savepoint, is at its end, which nobody has seen to unless it `is_done`.
+    pub(crate) fn end(&mut self, is_done: bool, rollback: String) {
+        if !is_done {
+            self.send(rollback);
+        }
+        self.transactions = self.transactions.saturating_sub(1);
+        self.may_have_failed = false;
+        self.is_lifted = false;
+    }
+
+    /// Sends a statement that nobody waits for; at once, or after the clean-up, which might hit it.
+    fn send(&mut self, statement: String) {
         let Some(settling) = self.settling.take() else {
             self.is_quiet = false;
             return self.shared.send(&statement);
@@ -97,25 +107,29 @@ impl<C: Connection> Session<C> {
         let unsettled = Unsettled::new(&self.shared);
         self.settling = Some(self.shared.runtime.spawn(async move {
             let is_settled = settling.await.unwrap_or(false);
-            let is_rolled_back = is_settled && unsettled.shared().client().batch_execute(&statement).await.is_ok();
-            if is_rolled_back {
+            let is_done = is_settled && unsettled.shared().client().batch_execute(&statement).await.is_ok();
+            if is_done {
                 unsettled.settled();
             }
-            is_rolled_back
+            is_done
         }));
     }
 
     /// What has to be sent before a query, so that the server knows how much time that has, or nothing any more.
     fn tell(&mut self, kind: Kind) -> Option<String> {
-        let in_transaction = self.transactions > 0;
-        let is_limited = match kind {
-            Kind::Query | Kind::CopyIn => true,
-            Kind::Text | Kind::Several => in_transaction,
-            Kind::Control => false,
-        };
         let wanted = remaining()
-            .filter(|_| is_limited && self.shared.canceller.has_statement_timeout)
-            .and_then(|remaining| StatementTimeout::new(remaining, in_transaction));
+            .filter(|_| self.shared.canceller.has_statement_timeout)
+            .and_then(StatementTimeout::new);
+        if self.transactions > 0 {
+            // It has the time that there was at its beginning. If that is too short, it has none.
+            let is_short = self
+                .timeout
+                .is_some_and(|told| wanted.is_none_or(|wanted| told < wanted));
+            let lifts = is_short && !self.is_lifted;
+            self.is_lifted |= lifts;
+            return lifts.then(|| StatementTimeout::LIFT.to_owned());
+        }
+        let wanted = wanted.filter(|_| matches!(kind, Kind::Query | Kind::Begin | Kind::CopyIn));
         match (self.timeout, wanted) {
             (None, None) => return None,
             (Some(told), Some(wanted)) if told.serves(wanted) => return None,
@@ -177,9 +191,8 @@ impl<C: Connection> Session<C> {
 
 impl<C: Connection> Drop for Session<C> {
     fn drop(&mut self) {
-        // A clean-up does it by itself.
         if let Some(timeout) = self.timeout {
-            self.shared.send(&timeout.put_back());
+            self.send(timeout.put_back());
         }
     }
 }
@@ -326,7 +339,10 @@ impl<'a, C: Connection> Used<'a, C> {
     fn settle(self, ending: Ending) -> (&'a mut Session<C>, oneshot::Sender<Infallible>) {
         let (running, gone) = oneshot::channel();
         let session = self.session;
-        let task = settle(self.unsettled, ending, self.barrier, gone, session.timeout.take());
+        // In a transaction, what puts it back would be undone with that.
+        let is_outside = session.transactions == 0 && self.kind != Kind::Begin;
+        let timeout = if is_outside { session.timeout.take() } else { None };
+        let task = settle(self.unsettled, ending, self.barrier, gone, timeout);
         session.settling = Some(session.shared.runtime.spawn(task));
         session.may_have_failed |= ending == Ending::Cancelled && session.transactions > 0;
         (session, running)

@@ -103,7 +103,7 @@ async fn last_round_trip<C: Connection>(shared: &Shared<C>, timeout: Option<Stat
         };
         match error.code() {
             Some(&SqlState::QUERY_CANCELED) => {}
-            // The end of the transaction puts it back.
+            // An answer to this, and to nothing else.
             Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => return Ok(()),
             _ => return Err(error.into()),
         }

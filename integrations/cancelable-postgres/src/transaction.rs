@@ -35,7 +35,7 @@ impl<'a, C: Connection> Transaction<'a, C> {
         };
         let Self { session, is_done, .. } = &mut transaction;
         let shared = Arc::clone(session.shared());
-        let started = session.run(Kind::Control, listener, async {
+        let started = session.run(Kind::Begin, listener, async {
             // Dropped from now on, it is rolled back.
             *is_done = false;
             shared.client().batch_execute(&begin).await
@@ -99,7 +99,7 @@ impl<'a, C: Connection> Transaction<'a, C> {
         let (session, shared, listener) = self.parts();
         async move {
             let statement = format!("SAVEPOINT {name}");
-            let started = session.run(Kind::Control, listener, async {
+            let started = session.run(Kind::Query, listener, async {
                 shared.client().batch_execute(&statement).await
             });
             started.await?;
@@ -127,7 +127,7 @@ impl<'a, C: Connection> Transaction<'a, C> {
         let Self { session, is_done, .. } = &mut self;
         let asks = commits && session.may_have_failed;
         let shared = Arc::clone(session.shared());
-        let ended = session.run(Kind::Control, listener, async {
+        let ended = session.run(Kind::Query, listener, async {
             if asks {
                 // An error, if it has failed. To `COMMIT` the server says only "ROLLBACK", and tokio-postgres calls it a success.
                 shared.client().batch_execute("SELECT").await?;
@@ -142,12 +142,8 @@ impl<'a, C: Connection> Transaction<'a, C> {
 
 impl<C: Connection> Drop for Transaction<'_, C> {
     fn drop(&mut self) {
-        if !self.is_done {
-            let statement = self.roll_back();
-            self.session.roll_back(statement);
-        }
-        self.session.transactions = self.session.transactions.saturating_sub(1);
-        self.session.may_have_failed = false;
+        let rollback = self.roll_back();
+        self.session.end(self.is_done, rollback);
     }
 }
 

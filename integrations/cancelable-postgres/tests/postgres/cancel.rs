@@ -73,6 +73,27 @@ async fn what_is_done_all_the_same_is_done() {
     database.check_next().await;
 }
 
+/// As does one that a request has overtaken.
+#[tokio::test]
+async fn what_does_not_end_is_asked_again() {
+    let database = Database::new("asked").await;
+    let mut client = database.client().await;
+    client
+        .batch_execute(
+            "CREATE FUNCTION deaf() RETURNS void AS $$ BEGIN
+                 PERFORM pg_sleep(100000);
+             EXCEPTION WHEN query_canceled THEN
+                 PERFORM pg_sleep(100000);
+             END $$ LANGUAGE plpgsql",
+        )
+        .await
+        .unwrap();
+    let result = database.cancel_at("deaf", client.query_one("SELECT deaf()", &[])).await;
+    assert!(result.unwrap_err().cancelled().is_some());
+    drop(client);
+    database.check_next().await;
+}
+
 #[tokio::test]
 async fn what_cannot_be_cancelled_costs_the_connection() {
     let mut database = Database::new("hard").await;

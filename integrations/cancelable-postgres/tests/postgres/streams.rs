@@ -33,6 +33,9 @@ async fn a_cancel_is_their_last_item() {
     let read = async {
         let slow = "SELECT repeat('x', 10000), CASE WHEN n = 3 THEN pg_sleep(100000) END FROM generate_series(1, 10) n";
         let mut rows = client.query_raw(slow, NOTHING).await.unwrap();
+        let first = rows.next().await.unwrap();
+        assert_eq!(first.unwrap().get::<_, &str>(0).len(), 10_000);
+        database.token.cancel();
         let mut last = None;
         while let Some(row) = rows.next().await {
             last = Some(row);
@@ -40,7 +43,7 @@ async fn a_cancel_is_their_last_item() {
         assert!(rows.next().await.is_none());
         last
     };
-    let last = database.cancel_at("pg_sleep", read).await.unwrap();
+    let last = database.token.scope(read).await.unwrap();
     assert!(matches!(last, Err(Error::Cancelled(_))), "{last:?}");
     assert_eq!(database.running().await, Vec::<String>::new());
     let row = client.query_one("SELECT 1", &[]).await.unwrap();

@@ -106,40 +106,56 @@ async fn a_connection_goes_back_without_it() {
 }
 
 #[tokio::test]
-async fn in_a_transaction_it_goes_with_that() {
-    let database = Database::new("local").await;
+async fn a_transaction_has_the_time_of_its_beginning() {
+    let database = Database::new("beginning").await;
     let mut client = database.client().await;
     for commits in [true, false] {
-        let mut transaction = client.transaction().await.unwrap();
-        within(1000)
-            .run(async {
-                let limit = limit_within(&mut transaction).await;
-                assert!((900.0..=1000.0).contains(&limit), "{limit}");
-                Ok::<_, Cancelled>(())
-            })
-            .await
-            .unwrap();
+        let mut transaction = within(1000).run(client.transaction()).await.unwrap();
+        let scope = within(900).run(async {
+            // Which has to come first: nothing has been sent that takes a snapshot.
+            let level = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+            transaction.execute(level, &[]).await?;
+            let limit = limit_within(&mut transaction).await;
+            assert!((900.0..=1000.0).contains(&limit), "{limit}");
+            let mut savepoint = transaction.transaction().await?;
+            // It is too short for what has longer; and after the savepoint, again.
+            let lifted = within(2000).run(async { Ok::<_, Error>(limit_within(&mut savepoint).await) });
+            assert_eq!(Scope::new().detached().run(lifted).await?, 0.0);
+            savepoint.rollback().await
+        });
+        scope.await.unwrap();
         assert_eq!(limit_within(&mut transaction).await, 0.0);
         transaction
             .execute("SET LOCAL statement_timeout = '20s'", &[])
             .await
             .unwrap();
-        within(1000)
-            .run(async {
-                assert_eq!(limit_within(&mut transaction).await, 20.0);
-                let failed = transaction.query("SELECT 1 / 0", &[]).await;
-                assert!(failed.is_err() || commits);
-                Ok::<_, Cancelled>(())
-            })
-            .await
-            .unwrap();
+        assert_eq!(limit_within(&mut transaction).await, 20.0);
         if commits {
-            transaction.rollback().await.unwrap();
+            transaction.commit().await.unwrap();
         } else {
             drop(transaction);
         }
         assert_eq!(limit(&mut client).await, 0.0);
     }
+    // It is not told in the middle.
+    let mut transaction = client.transaction().await.unwrap();
+    let within = within(1000).run(async { Ok::<_, Error>(limit_within(&mut transaction).await) });
+    assert_eq!(within.await.unwrap(), 0.0);
+    drop(transaction);
+    drop(client);
+    database.check_next().await;
+}
+
+/// A query of the transaction is dropped, the transaction, and the client.
+#[tokio::test]
+async fn it_goes_back_after_the_transaction() {
+    let database = Database::new("after").await;
+    let mut client = database.client().await;
+    let work = within(1000).run(async {
+        let mut transaction = client.transaction().await?;
+        transaction.query("SELECT pg_sleep(100000)", &[]).await.map(drop)
+    });
+    database.drop_at("pg_sleep", work).await;
     drop(client);
     database.check_next().await;
 }
