@@ -82,7 +82,7 @@ impl Canceller {
     }
 
     /// How long a query may take to end once it is cancelled; 5 seconds, if nothing else is said. After that its connection is
-    /// closed. `Duration::MAX` is no limit.
+    /// closed. `Duration::MAX` is no limit; zero closes it at once, and asks for nothing.
     #[must_use]
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.give_up_after = limit;
