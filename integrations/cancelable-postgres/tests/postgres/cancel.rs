@@ -65,7 +65,7 @@ async fn what_is_done_all_the_same_is_done() {
         .await
         .unwrap();
     let row = database
-        .cancel_at("stubborn", client.query_one("SELECT stubborn()", &[]))
+        .cancel_asleep(client.query_one("SELECT stubborn()", &[]))
         .await
         .unwrap();
     assert_eq!(row.get::<_, &str>(0), "kept");
@@ -88,7 +88,7 @@ async fn what_does_not_end_is_asked_again() {
         )
         .await
         .unwrap();
-    let result = database.cancel_at("deaf", client.query_one("SELECT deaf()", &[])).await;
+    let result = database.cancel_asleep(client.query_one("SELECT deaf()", &[])).await;
     assert!(result.unwrap_err().cancelled().is_some());
     drop(client);
     database.check_next().await;
@@ -113,9 +113,7 @@ async fn what_cannot_be_cancelled_costs_the_connection() {
         .await
         .unwrap();
     let pid = database.backends().await;
-    let result = database
-        .cancel_at("endless", client.query_one("SELECT endless()", &[]))
-        .await;
+    let result = database.cancel_asleep(client.query_one("SELECT endless()", &[])).await;
     assert!(result.unwrap_err().cancelled().is_some());
     // Nobody gets it again, not even who has it.
     let next = client.query_one("SELECT 1", &[]).await;

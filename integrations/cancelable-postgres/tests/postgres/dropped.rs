@@ -95,7 +95,10 @@ async fn a_query_that_waits_for_the_clean_up_can_be_cancelled() {
         )
         .await
         .unwrap();
-    database.drop_at("hard()", client.query("SELECT hard()", &[])).await;
+    tokio::select! {
+        _ = client.query("SELECT hard()", &[]) => panic!("it should go on"),
+        () = database.until_asleep() => {}
+    }
     let next = database.token.scope(client.query("SELECT 1", &[]));
     let cancel = async { database.token.cancel_with(CancelReason::manual()) };
     let (next, _) = futures::join!(next, cancel);

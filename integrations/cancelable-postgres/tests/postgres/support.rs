@@ -53,11 +53,27 @@ impl Database {
         futures::join!(self.token.scope(work), cancel).0
     }
 
+    /// The same once the server is within `pg_sleep`.
+    pub(crate) async fn cancel_asleep<T>(&self, work: impl Future<Output = T>) -> T {
+        let cancel = async {
+            self.until_asleep().await;
+            self.token.cancel();
+        };
+        futures::join!(self.token.scope(work), cancel).0
+    }
+
     /// Runs it until the server is at a query whose text has `at`, and drops it.
     pub(crate) async fn drop_at<T>(&self, at: &str, work: impl Future<Output = T>) {
         tokio::select! {
             _ = work => panic!("it should go on"),
             () = self.until_running(at) => {}
+        }
+    }
+
+    pub(crate) async fn until_asleep(&self) {
+        let asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = $1";
+        while self.admin.query(asleep, &[&self.name]).await.unwrap().is_empty() {
+            yield_now().await;
         }
     }
 
