@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -64,6 +65,8 @@ impl Server {
             .args(["-c", include_str!("server.sh"), "server.sh"])
             .args([programs, &folder, Path::new(&port.to_string())])
             .current_dir("/")
+            // What ends the tests' group, Ctrl-C for one, is not to end it before it has cleaned up.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -15,6 +15,7 @@ stop() {
     rm -rf "$folder"
 }
 trap stop EXIT
+trap 'exit 1' HUP INT TERM
 $as "$programs/initdb" --pgdata data --username postgres --auth trust --no-sync --locale C >>log 2>&1 || { cat log; exit; }
 cat >>data/postgresql.conf <<END
 listen_addresses = '127.0.0.1'
