@@ -312,3 +312,49 @@ fn a_race_that_is_decided_polls_its_losers_by_itself() {
         members: races,
     });
 }
+
+#[test]
+fn a_check_point_that_has_left_a_cancelled_scope_is_not_woken_for_what_it_waited_for_there() {
+    let shield = |body| within(Kind::Shield, body);
+    let crowds = Members {
+        per_poll: 1,
+        members: vec![
+            crowd(
+                1,
+                vec![shield(Yield(7))],
+                Turn {
+                    guarded: false,
+                    turns: 1,
+                    ..TURN
+                },
+            ),
+            crowd(2, vec![shield(Yield(3)), shield(Forever)], TURN),
+        ],
+    };
+    let awaits = vec![
+        guard(select(
+            USE,
+            Swallow(Box::new(function(
+                false,
+                Seq(vec![guard(Yield(3)), Yield(2)]),
+                vec![finish(USE), guard(select(USE, Yield(0)))],
+            ))),
+        )),
+        guard(within(Kind::Detached, guard(USE))),
+    ];
+    run(
+        &within(Kind::WithCancellation(0), Join(vec![function(false, crowds, awaits)])),
+        &[(3, Action::Cancel(0))],
+    );
+}
+
+#[test]
+fn who_waits_for_what_goes_to_and_fro_is_told_once() {
+    let awaits = vec![Spawn(Box::new(USE)), USE];
+    let members = Members {
+        per_poll: 2,
+        members: vec![function(true, guard(finish(Forever)), awaits)],
+    };
+    let outcome = run(&within(Kind::WithCancellation(0), members), &[(1, Action::Cancel(0))]);
+    assert!(outcome.is_open);
+}

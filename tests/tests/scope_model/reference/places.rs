@@ -5,6 +5,8 @@
 //! polled within this await, and what was last polled within one that is over, in the same scope. Where they differ, the
 //! reference does not say what happens.
 
+use std::collections::BTreeSet;
+
 use super::world::World;
 
 /// Something that is pending and must not be dropped.
@@ -18,6 +20,8 @@ pub(super) struct Thing {
     /// The awaits and regions within which it was last polled, outermost first.
     path: Vec<usize>,
     waiting: Vec<Waiting>,
+    /// The check points that have been woken because it moved.
+    told: BTreeSet<usize>,
 }
 
 /// A check point that waits for a thing.
@@ -109,6 +113,12 @@ impl World {
             // Those who are inside themselves come along, too.
             let is_outside =
                 |waiting: &Waiting| key == point || waiting.point != point && !waiting.path.contains(&point);
+            let thing = self.things.get_mut(&key).expect("it has moved");
+            let mut news = thing.waiting.iter().filter(|waiting| is_outside(waiting));
+            if !news.all(|waiting| thing.told.insert(waiting.point)) {
+                // Two who share it, and wait, would wake each other for ever. Where it stays in the end is the library's affair.
+                self.open.get_or_insert(self.log.len());
+            }
             self.wake_waiting_for(key, is_outside);
         }
     }
@@ -129,6 +139,7 @@ impl World {
             token,
             path: Vec::new(),
             waiting: Vec::new(),
+            told: BTreeSet::new(),
         });
         self.touch(point);
         let thing = self.things.get_mut(&point).expect("it is there");
