@@ -47,6 +47,8 @@ pub(super) struct Round<'a, 'c> {
     pub(super) panics: &'a mut FirstPanic,
     /// The decision is made, by this, and the others know. (Before, what has not started need not start.)
     pub(super) lost: Option<&'static str>,
+    /// In this poll, and nothing outside had been cancelled by then.
+    pub(super) lost_first: bool,
     /// Which one has decided.
     pub(super) by: Option<usize>,
     /// Not all have ended.
@@ -140,6 +142,7 @@ impl Round<'_, '_> {
         }
 
         self.lost = Some(why);
+        self.lost_first = with_frame_of(self.task, |outer| !outer.is_some_and(Frame::may_be_cancelled));
         self.is_starved |= starved::may_be();
         (self.from, self.is_pending) = (0, false);
         let mut supersede = Supersede {
@@ -160,6 +163,7 @@ impl Round<'_, '_> {
         with_frame_of(task, |outer| {
             let of_branch = OfBranch {
                 lost: self.lost,
+                lost_first: self.lost_first,
                 location,
             };
             let mut unmade = TokenOnDemand::new(&of_branch, About::ROUND, outlook(&of_branch, outer), None);
@@ -366,6 +370,7 @@ impl Act for Changed {
     fn act<F: Future, U: Rule<F::Output>>(self, mut branch: Pin<&mut Branch<F, U>>, round: &mut Round<'_, '_>) {
         let of_branch = OfBranch {
             lost: round.lost,
+            lost_first: round.lost_first,
             location: round.location,
         };
         let token = self
