@@ -25,7 +25,7 @@ const SPARED_FOR_A_HOLD: u32 = 1000;
 const SPARED_FOR_FOREIGN: u32 = 32;
 
 /// How often who waits is woken because a thing has moved: two who share it, and wait, would otherwise wake each other for ever.
-const TOLD_OF_MOVES: u8 = if cfg!(cancelable_loom) { 1 } else { 32 };
+const TOLD_OF_MOVES: u8 = if cfg!(cancelable_loom) { 1 } else { 4 };
 
 thread_local! {
     /// How many foreign waiters have got out of a cancelled scope on this thread.

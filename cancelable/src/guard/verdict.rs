@@ -30,6 +30,11 @@ pub(crate) fn waited() -> u32 {
     WAITED.get()
 }
 
+/// One more.
+pub(crate) fn note_waited() {
+    WAITED.set(waited().wrapping_add(1));
+}
+
 /// What a check point keeps from poll to poll while it is cancelled, and waits.
 #[derive(Default)]
 pub(crate) struct Waits {
@@ -192,7 +197,7 @@ impl Before {
         let waited = waited();
         let may_fail = self.is_free(inside, cause, frame, cx) && !self.lets_others_go_first(waited, cx);
         if !may_fail {
-            WAITED.set(waited.wrapping_add(1));
+            note_waited();
         }
         may_fail
     }

@@ -22,7 +22,7 @@ use crate::clock;
 use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
-use crate::guard::{Before, waited};
+use crate::guard::{Before, note_waited, waited};
 use crate::meter::Origin;
 use crate::pending::{Kind, got_out};
 use crate::reason::CancelReason;
@@ -597,6 +597,9 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             if !before.cancelled {
                 // It came in the middle of this poll.
                 live.let_notice(is_foreign, token, cx);
+                if live.behaviour.is_check_point {
+                    note_waited();
+                }
                 return Poll::Pending;
             }
             if !live.behaviour.is_check_point {

@@ -142,7 +142,6 @@ impl Round<'_, '_> {
         }
 
         self.lost = Some(why);
-        self.lost_first = with_frame_of(self.task, |outer| !outer.is_some_and(Frame::may_be_cancelled));
         self.is_starved |= starved::may_be();
         (self.from, self.is_pending) = (0, false);
         let mut supersede = Supersede {
@@ -152,7 +151,17 @@ impl Round<'_, '_> {
             panics: &mut *self.panics,
         };
         set.visit_all(&mut supersede);
-        supersede.is_left
+        let is_left = supersede.is_left;
+        if is_left {
+            self.lost_first = !self.may_be_cancelled();
+        }
+        is_left
+    }
+
+    /// May what is outside have been cancelled?
+    #[cold]
+    fn may_be_cancelled(&self) -> bool {
+        with_frame_of(self.task, |outer| outer.is_some_and(Frame::may_be_cancelled))
     }
 
     /// Polls those without a state in one frame, until that has to be left, and sees to the reason. Is there more to do?

@@ -461,3 +461,23 @@ fn a_loser_whose_scope_is_cancelled_after_the_decision_has_lost() {
     };
     assert!(!run(&observed(Kind::Ambient(0), race), &[]).is_open);
 }
+
+#[test]
+fn a_scope_that_is_cancelled_in_the_middle_of_its_poll_gets_out_before_the_one_outside() {
+    let shared = function(
+        false,
+        Yield(4),
+        vec![function(false, within(Kind::Shield, USE), vec![USE])],
+    );
+    let first = crowd(
+        1,
+        vec![within(Kind::Shield, shared)],
+        Turn {
+            guarded: false,
+            turns: 1,
+            ..TURN
+        },
+    );
+    let second = within(Kind::Below(2), Join(vec![Yield(1), Cancel(2)]));
+    check(1, Seq(vec![first, second]));
+}

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::world::World;
 
 /// How often who waits is woken because a thing has moved.
-const TOLD_OF_MOVES: usize = 32;
+const TOLD_OF_MOVES: usize = 4;
 
 /// Something that is pending and must not be dropped.
 pub(super) struct Thing {
