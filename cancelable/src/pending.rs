@@ -24,6 +24,9 @@ const SPARED_FOR_A_HOLD: u32 = 1000;
 /// The same for foreign waiters, until one of them gets out.
 const SPARED_FOR_FOREIGN: u32 = 32;
 
+/// How often who waits is woken because a thing has moved: two who share it, and wait, would otherwise wake each other for ever.
+const TOLD_OF_MOVES: u8 = if cfg!(cancelable_loom) { 1 } else { 4 };
+
 thread_local! {
     /// How many foreign waiters have got out of a cancelled scope on this thread.
     static GOT_OUT: Cell<u32> = const { Cell::new(0) };
@@ -171,15 +174,17 @@ impl Waiter {
 struct Waiting {
     /// Gone with its check point.
     waiter: Weak<Waiter>,
-    /// It has been woken once because the thing had moved, and not since.
+    /// It has been woken because the thing had moved, and has not asked since.
     knows: bool,
+    /// How often it has been.
+    told: u8,
     /// How often the thing had been polled when it was found last.
     found_at: u32,
 }
 
 impl State {
-    /// Those to be woken because it has moved, each once: two who share it, and wait, would otherwise wake each other for ever. If it
-    /// was adopted after so many polls, who has found it since the last of them has found it here.
+    /// Those to be woken because it has moved, each not [too often](TOLD_OF_MOVES). If it was adopted after so many polls, who has
+    /// found it since the last of them has found it here.
     #[inline]
     fn moved(&mut self, adopted_at: Option<u32>) -> Vec<Shared<Waiter>> {
         if self.waiting.is_empty() {
@@ -190,10 +195,12 @@ impl State {
 
     fn all_moved(&mut self, adopted_at: Option<u32>) -> Vec<Shared<Waiter>> {
         let news = self.waiting.iter_mut();
-        let news = news.filter(|waiting| !waiting.knows && Some(waiting.found_at) != adopted_at);
+        let news = news.filter(|waiting| !waiting.knows && waiting.told < TOLD_OF_MOVES);
+        let news = news.filter(|waiting| Some(waiting.found_at) != adopted_at);
         news.filter_map(|waiting| {
             let waiter = waiting.waiter.upgrade()?;
             waiting.knows = waiter.waits.load(Ordering::Acquire);
+            waiting.told += u8::from(waiting.knows);
             waiting.knows.then_some(waiter)
         })
         .collect()
@@ -626,12 +633,13 @@ impl Pending {
         let found_at = state.polls;
         let is_same = |known: &&mut Waiting| ptr::eq(known.waiter.as_ptr(), Shared::as_ptr(waiter));
         if let Some(known) = state.waiting.iter_mut().find(is_same) {
-            known.found_at = found_at;
+            (known.found_at, known.knows) = (found_at, false);
         } else {
             state.waiting.retain(|known| known.waiter.strong_count() > 0);
             state.waiting.push(Waiting {
                 waiter: Shared::downgrade(waiter),
                 knows: false,
+                told: 0,
                 found_at,
             });
         }

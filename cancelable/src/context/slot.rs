@@ -219,6 +219,19 @@ impl<'a> Frame<'a> {
         Self::with(token.state_ref(), TokenOf::Made(token, None), about, waker, Task::ANY)
     }
 
+    /// Of a region of this task alone, on which others may ride.
+    #[inline(always)]
+    pub(crate) fn ridden(
+        token: &'a CancellationToken,
+        place: &'a LateSlot,
+        about: &'a About,
+        waker: &'a Waker,
+        task: Task,
+    ) -> Self {
+        let state = token.state_ref();
+        Self::with(state, TokenOf::Made(token, Some(place)), about, Some(waker), task)
+    }
+
     /// A frame, of this task alone, whose token has not been made: until then check points ask `state`, which must not be quiet if the token
     /// would be cancelled or want attention.
     #[inline]
@@ -246,16 +259,6 @@ impl<'a> Frame<'a> {
             is_unasked: Cell::new(false),
             counts_awaits: Cell::new(false),
         }
-    }
-
-    /// The same, of a region, on which others may ride.
-    #[inline(always)]
-    pub(crate) fn ridden(self, place: &'a LateSlot) -> Self {
-        let token = match self.token {
-            TokenOf::Made(token, _) => TokenOf::Made(token, Some(place)),
-            lazy @ TokenOf::Lazy(_) => lazy,
-        };
-        Self { token, ..self }
     }
 
     /// The same, of this task alone.
@@ -812,6 +815,15 @@ impl<'a> Frame<'a> {
     /// Has its token been cancelled, as far as has been noticed?
     fn is_marked(&self) -> bool {
         !self.is_clear(true) && self.token().is_marked()
+    }
+
+    /// Is its token cancelled, or what that would be below, as far as has been noticed; or can that not be told? Nobody asks for it.
+    pub(crate) fn may_be_cancelled(&self) -> bool {
+        let state = match self.token {
+            TokenOf::Made(token, _) => Some(token.state_ref()),
+            TokenOf::Lazy(token) => token.outlook().map(|outlook| outlook.state),
+        };
+        state.is_none_or(StateRef::is_cancelled)
     }
 
     /// Will a cancel of this frame's token wake `waker`, without its being registered?

@@ -273,7 +273,13 @@ impl<F: Future, H: Here> Guard<F, H> {
                 this.stage.end();
                 return Poll::Ready(Err(cancelled));
             }
-            Some(Ok(false)) => Before::default(),
+            Some(Ok(false)) => {
+                // It waits for nothing any more, if it did, under another token, and is not to be woken for it.
+                if let Some(special) = this.stage.get() {
+                    mem::take(special.project().waits);
+                }
+                Before::default()
+            }
             Some(Ok(true)) => with_frame(|frame| before_cancelled(this.stage, frame, cx)),
         };
         let mut new = Inside::NOTHING;

@@ -2,6 +2,7 @@
 //!
 //! L12 in one place; used by awaits and by scopes. The reasoning is that of the contract, §5.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -16,12 +17,31 @@ use crate::token::CancellationToken;
 /// How many polls that move nothing it takes to be sure that nobody inside will be polled any more. A bound, for there may
 /// be busy code in there that never ends.
 const PATIENCE: usize = 32;
+/// In how many polls in a row a check point lets others go first that wait inside it.
+const LET_GO_FIRST: u8 = 32;
+
+thread_local! {
+    /// How often a check point on this thread has waited that was to fail.
+    static WAITED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How often a check point has waited that was to fail.
+pub(crate) fn waited() -> u32 {
+    WAITED.get()
+}
+
+/// One more.
+pub(crate) fn note_waited() {
+    WAITED.set(waited().wrapping_add(1));
+}
 
 /// What a check point keeps from poll to poll while it is cancelled, and waits.
 #[derive(Default)]
 pub(crate) struct Waits {
     /// How many polls in a row the runtime's budget has put a failure off.
     put_off: PutOff,
+    /// And for how many it has let others go first.
+    let_go_first: u8,
     /// What the holds wake for which it waits: with it goes what they know of it.
     waiter: Option<std::sync::Arc<Waiter>>,
 }
@@ -29,7 +49,7 @@ pub(crate) struct Waits {
 impl Waits {
     /// Is there something to keep?
     pub(crate) fn is_some(&self) -> bool {
-        self.waiter.is_some() || self.put_off.is_some()
+        self.waiter.is_some() || self.put_off.is_some() || self.let_go_first > 0
     }
 }
 
@@ -46,6 +66,8 @@ pub(crate) struct Before {
     pub(crate) told: bool,
     /// How many foreign waiters had got out.
     got_out: u32,
+    /// How often check points had waited.
+    waited: u32,
     starved: Starved,
     /// As the last poll left it, and to be kept for the next one.
     pub(crate) waits: Waits,
@@ -64,6 +86,7 @@ impl Before {
             foreign,
             told: Self::is_told(token, foreign),
             got_out: got_out(),
+            waited: waited(),
             starved: Starved::before(&waits.put_off, true),
             waits,
         }
@@ -116,10 +139,12 @@ impl Before {
         }
     }
 
-    /// The poll began when so many foreign waiters had got out, and so many had been [put off](crate::starved::put_off_so_far).
-    pub(crate) fn since(self, got_out: u32, put_off: usize) -> Self {
+    /// The poll began when so many foreign waiters had got out, check points had waited so often, and so many had been
+    /// [put off](crate::starved::put_off_so_far).
+    pub(crate) fn since(self, got_out: u32, waited: u32, put_off: usize) -> Self {
         Self {
             got_out,
+            waited,
             starved: self.starved.since(put_off),
             ..self
         }
@@ -169,6 +194,30 @@ impl Before {
         frame: &Frame<'_>,
         cx: &Context<'_>,
     ) -> bool {
+        let waited = waited();
+        let may_fail = self.is_free(inside, cause, frame, cx) && !self.lets_others_go_first(waited, cx);
+        if !may_fail {
+            note_waited();
+        }
+        may_fail
+    }
+
+    /// Has a check point inside waited in this poll, before what it waited for was gone? It is to get out by itself.
+    fn lets_others_go_first(&mut self, waited: u32, cx: &Context<'_>) -> bool {
+        if waited == self.waited {
+            self.waits.let_go_first = 0;
+            return false;
+        }
+        self.waits.let_go_first += 1;
+        if self.waits.let_go_first > LET_GO_FIRST {
+            return false;
+        }
+        cx.waker().wake_by_ref();
+        true
+    }
+
+    /// Is there nothing inside that would be harmed?
+    fn is_free(&mut self, inside: &Inside, cause: &Arc<Cause>, frame: &Frame<'_>, cx: &Context<'_>) -> bool {
         if !self.cancelled {
             // It came in the middle of the poll: what had been polled by then has not seen it.
             cx.waker().wake_by_ref();

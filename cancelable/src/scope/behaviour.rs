@@ -4,7 +4,7 @@ use std::mem;
 use std::panic::Location;
 use std::task::Waker;
 
-use crate::context::{About, Context, Frame, Outside, Polled};
+use crate::context::{About, Context, Frame, LateSlot, Outside, Polled};
 use crate::reason::ReasonKind;
 use crate::runtime::Task;
 use crate::token::CancellationToken;
@@ -26,8 +26,14 @@ pub(crate) struct Behaviour {
 impl Behaviour {
     /// For a poll of the body under the region's token.
     #[inline(always)]
-    pub(super) fn frame<'a>(&'a self, token: &'a CancellationToken, task: Task, waker: &'a Waker) -> Frame<'a> {
-        let frame = Frame::new(token, &self.about, Some(waker)).of(task);
+    pub(super) fn frame<'a>(
+        &'a self,
+        token: &'a CancellationToken,
+        late: &'a LateSlot,
+        task: Task,
+        waker: &'a Waker,
+    ) -> Frame<'a> {
+        let frame = Frame::ridden(token, late, &self.about, waker, task);
         if self.is_branch {
             frame.count_awaits();
         }

@@ -22,7 +22,7 @@ use crate::clock;
 use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
-use crate::guard::Before;
+use crate::guard::{Before, note_waited, waited};
 use crate::meter::Origin;
 use crate::pending::{Kind, got_out};
 use crate::reason::CancelReason;
@@ -86,6 +86,7 @@ impl Drop for OnUnwind<'_, '_> {
 #[derive(Clone, Copy)]
 pub(super) struct Since {
     got_out: u32,
+    waited: u32,
     put_off: usize,
 }
 
@@ -94,6 +95,7 @@ impl Since {
     pub(super) fn now() -> Self {
         Self {
             got_out: got_out(),
+            waited: waited(),
             put_off: starved::put_off_so_far(),
         }
     }
@@ -316,7 +318,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             return self.followed(poll, cx);
         }
         let late = Cell::from_mut(&mut live.late);
-        let frame = live.behaviour.frame(token, live.task, cx.waker()).ridden(late);
+        let frame = live.behaviour.frame(token, late, live.task, cx.waker());
         let body = running(this.body);
         let (poll, polled) = live.behaviour.enter(&frame, token, || body.poll(cx));
         if let Poll::Ready(output) = poll {
@@ -371,10 +373,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             Before::spared(cancelled)
         };
         if let Some(since) = since {
-            before = before.since(since.got_out, since.put_off);
+            before = before.since(since.got_out, since.waited, since.put_off);
         }
         let late = Cell::from_mut(&mut live.late);
-        let frame = live.behaviour.frame(token, live.task, cx.waker()).ridden(late);
+        let frame = live.behaviour.frame(token, late, live.task, cx.waker());
         // What comes of a loser goes to nobody: what it takes would be lost.
         let is_dropped = cancelled && live.is_plain && live.behaviour.is_check_point && frame.has_lost();
         let inside = &mut live.inside;
@@ -595,6 +597,9 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             if !before.cancelled {
                 // It came in the middle of this poll.
                 live.let_notice(is_foreign, token, cx);
+                if live.behaviour.is_check_point {
+                    note_waited();
+                }
                 return Poll::Pending;
             }
             if !live.behaviour.is_check_point {

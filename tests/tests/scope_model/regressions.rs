@@ -3,7 +3,7 @@
 use crate::beside::{run_by_hand, run_in_wakers};
 use crate::pair::run;
 use crate::program::Node::*;
-use crate::program::{Action, Kind, Node, Turn, plain};
+use crate::program::{Action, Kind, Node, Region, Turn, plain};
 
 const USE: Node = Use { which: 0, take: false };
 
@@ -25,6 +25,14 @@ fn finish(inner: Node) -> Node {
 
 fn within(kind: Kind, body: Node) -> Node {
     In(plain(kind), Box::new(body))
+}
+
+fn observed(kind: Kind, body: Node) -> Node {
+    let region = Region {
+        observed: true,
+        ..plain(kind)
+    };
+    In(region, Box::new(body))
 }
 
 fn select(a: Node, b: Node) -> Node {
@@ -311,4 +319,165 @@ fn a_race_that_is_decided_polls_its_losers_by_itself() {
         per_poll: 1,
         members: races,
     });
+}
+
+#[test]
+fn a_check_point_that_has_left_a_cancelled_scope_is_not_woken_for_what_it_waited_for_there() {
+    let shield = |body| within(Kind::Shield, body);
+    let crowds = Members {
+        per_poll: 1,
+        members: vec![
+            crowd(
+                1,
+                vec![shield(Yield(7))],
+                Turn {
+                    guarded: false,
+                    turns: 1,
+                    ..TURN
+                },
+            ),
+            crowd(2, vec![shield(Yield(3)), shield(Forever)], TURN),
+        ],
+    };
+    let awaits = vec![
+        guard(select(
+            USE,
+            Swallow(Box::new(function(
+                false,
+                Seq(vec![guard(Yield(3)), Yield(2)]),
+                vec![finish(USE), guard(select(USE, Yield(0)))],
+            ))),
+        )),
+        guard(within(Kind::Detached, guard(USE))),
+    ];
+    run(
+        &within(Kind::WithCancellation(0), Join(vec![function(false, crowds, awaits)])),
+        &[(3, Action::Cancel(0))],
+    );
+}
+
+#[test]
+fn who_waits_for_what_goes_to_and_fro_for_ever_is_not_told_for_ever() {
+    let awaits = vec![Spawn(Box::new(USE)), USE];
+    let members = Members {
+        per_poll: 2,
+        members: vec![function(true, guard(finish(Forever)), awaits)],
+    };
+    let outcome = run(&within(Kind::WithCancellation(0), members), &[(1, Action::Cancel(0))]);
+    assert!(outcome.is_open);
+}
+
+#[test]
+fn who_waited_for_a_hold_gets_out_in_the_poll_after_its_end() {
+    let shield = |body| within(Kind::Shield, body);
+    let crowd = crowd(
+        2,
+        vec![Yield(2), Ready],
+        Turn {
+            guarded: false,
+            turns: usize::MAX,
+            ..TURN
+        },
+    );
+    let first = Own {
+        shared: false,
+        value: Box::new(shield(Ready)),
+        body: Box::new(Seq(vec![guard(Yield(2)), guard(USE)])),
+    };
+    let second = Own {
+        shared: false,
+        value: Box::new(shield(crowd)),
+        body: Box::new(Seq(vec![
+            within(Kind::Scope, guard(select(USE, Yield(0)))),
+            guard(Yield(1)),
+            guard(USE),
+        ])),
+    };
+    for polls in 0..4 {
+        check_orderly(polls, Join(vec![first.clone(), second.clone()]));
+    }
+}
+
+#[test]
+fn who_waits_for_members_that_get_out_in_the_same_poll_gets_out_in_the_next() {
+    const ALL: Turn = Turn {
+        turns: usize::MAX,
+        ..TURN
+    };
+    let members = || vec![guard(Forever), Ready];
+    for polls in 0..3 {
+        check_orderly(polls, Join(vec![guard(Forever), crowd(0, members(), ALL)]));
+    }
+}
+
+#[test]
+fn a_loser_without_a_token_wakes_nobody() {
+    let shield = |body| within(Kind::Shield, body);
+    let race = Race {
+        observed: false,
+        branches: vec![Forever, Check],
+    };
+    let crowd = crowd(
+        1,
+        vec![
+            shield(function(false, guard(Forever), vec![race, guard(USE)])),
+            shield(Yield(1)),
+        ],
+        Turn {
+            guarded: false,
+            turns: 1,
+            ..TURN
+        },
+    );
+    check_undisturbed(Join(vec![crowd]));
+}
+
+#[test]
+fn who_waits_for_a_hold_that_moves_twice_is_woken_twice() {
+    const ALL: Turn = Turn {
+        turns: usize::MAX,
+        ..TURN
+    };
+    const ALL_PLAINLY: Turn = Turn { guarded: false, ..ALL };
+    let members = vec![
+        crowd(0, vec![guard(Forever)], ALL),
+        within(Kind::Shield, crowd(0, vec![Yield(3)], ALL_PLAINLY)),
+        Ready,
+        within(Kind::Scope, Forever),
+    ];
+    check_orderly(0, crowd(1, members, ALL));
+}
+
+#[test]
+fn a_loser_whose_scope_is_cancelled_after_the_decision_has_lost() {
+    let branches = vec![
+        Yield(2),
+        within(Kind::Ambient(0), Seq(vec![Yield(2), Cancel(3)])),
+        guard(Yield(3)),
+    ];
+    let race = Race {
+        observed: false,
+        branches,
+    };
+    assert!(!run(&observed(Kind::Ambient(0), race), &[]).is_open);
+}
+
+#[test]
+fn a_scope_that_is_cancelled_in_the_middle_of_its_poll_gets_out_before_the_one_outside() {
+    let shared = function(
+        false,
+        Yield(4),
+        vec![function(false, within(Kind::Shield, USE), vec![USE])],
+    );
+    let first = crowd(
+        1,
+        vec![within(Kind::Shield, shared)],
+        Turn {
+            guarded: false,
+            turns: 1,
+            ..TURN
+        },
+    );
+    let second = within(Kind::Below(2), Join(vec![Yield(1), Cancel(2)]));
+    check(1, Seq(vec![first, second]));
 }

@@ -29,6 +29,7 @@ pub(super) struct Waiter {
 pub(super) struct Before {
     pub(super) cancelled: bool,
     got_out: usize,
+    waited: usize,
 }
 
 impl Waiter {
@@ -40,6 +41,7 @@ impl Waiter {
         Before {
             cancelled: world.is_cancelled(self.token),
             got_out: world.got_out,
+            waited: world.waited,
         }
     }
 
@@ -87,6 +89,18 @@ impl Waiter {
 
     /// L12, where the token is cancelled and `inner` is pending: does it drop that and fail?
     pub(super) fn may_fail(&self, before: Before, world: &mut World, inner: &impl Awaited) -> bool {
+        let is_free = self.is_free(before, world, inner);
+        let waited = world.waited;
+        if is_free && waited > before.waited {
+            // Somebody inside has waited in this poll, before what that waited for was gone.
+            world.wake(self.waker);
+        }
+        let may_fail = is_free && waited == before.waited;
+        world.waited += usize::from(!may_fail);
+        may_fail
+    }
+
+    fn is_free(&self, before: Before, world: &mut World, inner: &impl Awaited) -> bool {
         if !before.cancelled {
             // The cancel came in the middle of this poll, so something inside may not have seen it.
             world.wake(self.waker);

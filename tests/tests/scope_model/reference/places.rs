@@ -5,7 +5,12 @@
 //! polled within this await, and what was last polled within one that is over, in the same scope. Where they differ, the
 //! reference does not say what happens.
 
+use std::collections::BTreeMap;
+
 use super::world::World;
+
+/// How often who waits is woken because a thing has moved.
+const TOLD_OF_MOVES: usize = 4;
 
 /// Something that is pending and must not be dropped.
 pub(super) struct Thing {
@@ -18,6 +23,8 @@ pub(super) struct Thing {
     /// The awaits and regions within which it was last polled, outermost first.
     path: Vec<usize>,
     waiting: Vec<Waiting>,
+    /// How often check points have been woken because it moved.
+    told: BTreeMap<usize, usize>,
 }
 
 /// A check point that waits for a thing.
@@ -109,6 +116,15 @@ impl World {
             // Those who are inside themselves come along, too.
             let is_outside =
                 |waiting: &Waiting| key == point || waiting.point != point && !waiting.path.contains(&point);
+            let thing = self.things.get_mut(&key).expect("it has moved");
+            for waiting in thing.waiting.iter().filter(|waiting| is_outside(waiting)) {
+                let told = thing.told.entry(waiting.point).or_insert(0);
+                *told += 1;
+                if *told > TOLD_OF_MOVES {
+                    // Two who share it, and wait, would wake each other for ever. Where it stays in the end is the library's affair.
+                    self.open.get_or_insert(self.log.len());
+                }
+            }
             self.wake_waiting_for(key, is_outside);
         }
     }
@@ -129,6 +145,7 @@ impl World {
             token,
             path: Vec::new(),
             waiting: Vec::new(),
+            told: BTreeMap::new(),
         });
         self.touch(point);
         let thing = self.things.get_mut(&point).expect("it is there");

@@ -151,7 +151,10 @@ impl Stretch {
         let holds = self.region.kind == Kind::Shield;
         let mut foreign = world.frames.last().is_some_and(|outer| outer.waker != Some(waker));
         if !world.is_cancelled(token) {
-            world.register(point, token, waker);
+            // A branch that has no token so far is woken with what is outside, and by nobody else.
+            if foreign || !self.is_branch || self.has_own_token(world, token) {
+                world.register(point, token, waker);
+            }
             world.set_thing(point, holds, foreign, token);
             return None;
         }
@@ -173,6 +176,13 @@ impl Stretch {
         }
         world.set_thing(point, holds, foreign, token);
         None
+    }
+
+    /// Of a branch: has somebody asked for it, or is something inside that must not be dropped?
+    fn has_own_token(&self, world: &World, token: usize) -> bool {
+        let mut inside = Vec::new();
+        self.body.things(world, &mut inside);
+        !inside.is_empty() || world.known.iter().any(|&known| world.is_below(known, token))
     }
 
     fn notice(&self, world: &mut World, token: usize) -> Option<Notice> {

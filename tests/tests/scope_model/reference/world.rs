@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(super) things: BTreeMap<usize, Thing>,
     /// How many check points have got out of a cancelled scope that had waited there under wakers of their own.
     pub(super) got_out: usize,
+    /// How often a check point has waited that was to fail.
+    pub(super) waited: usize,
     /// How many awaits and regions have been polled in branches.
     pub(super) counted: usize,
     /// What is being polled, outermost first.
@@ -167,8 +169,7 @@ impl World {
         let cause = self.causes.len();
         self.causes.push(Cause { origin, kind, message });
         for token in 0..self.tokens.len() {
-            let is_below = std::iter::successors(Some(token), |&at| self.tokens[at].parent).any(|at| at == origin);
-            if is_below {
+            if self.is_below(token, origin) {
                 self.tokens[token].cause.get_or_insert(cause);
             }
         }
@@ -180,6 +181,11 @@ impl World {
             self.wake(registration.waker);
         }
         true
+    }
+
+    /// Is it `above`, or below that?
+    pub(super) fn is_below(&self, token: usize, above: usize) -> bool {
+        std::iter::successors(Some(token), |&at| self.tokens[at].parent).any(|at| at == above)
     }
 
     /// Somebody cancels a token that they know.
