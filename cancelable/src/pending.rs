@@ -28,19 +28,41 @@ const SPARED_FOR_FOREIGN: u32 = 32;
 const TOLD_OF_MOVES: u8 = if cfg!(cancelable_loom) { 1 } else { 4 };
 
 thread_local! {
-    /// How many foreign waiters have got out of a cancelled scope on this thread.
-    static GOT_OUT: Cell<u32> = const { Cell::new(0) };
+    static PROGRESS: Cell<Progress> = const { Cell::new(Progress { got_out: 0, waited: 0 }) };
     /// How often something has been polled on this thread that is pending in here.
     static POLLS: Cell<u32> = const { Cell::new(0) };
 }
 
-pub(crate) fn got_out() -> u32 {
-    GOT_OUT.get()
+/// What has happened on this thread.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Progress {
+    /// How many foreign waiters have got out of a cancelled scope.
+    pub(crate) got_out: u32,
+    /// How often a check point that was to fail has waited instead.
+    pub(crate) waited: u32,
+}
+
+#[inline]
+pub(crate) fn progress() -> Progress {
+    PROGRESS.get()
 }
 
 /// A foreign waiter has got out of a cancelled scope.
 pub(crate) fn note_got_out() {
-    GOT_OUT.set(GOT_OUT.get().wrapping_add(1));
+    let so_far = progress();
+    PROGRESS.set(Progress {
+        got_out: so_far.got_out.wrapping_add(1),
+        ..so_far
+    });
+}
+
+/// A check point waits that was to fail.
+pub(crate) fn note_waited() {
+    let so_far = progress();
+    PROGRESS.set(Progress {
+        waited: so_far.waited.wrapping_add(1),
+        ..so_far
+    });
 }
 
 /// Why a check point must not drop what is pending inside it.
@@ -105,7 +127,7 @@ struct State {
     /// How often it has been polled, as far as keepers are concerned.
     polls: u32,
     spared: u32,
-    /// When it was last spared, by [`POLLS`] or [`got_out`].
+    /// When it was last spared, by [`POLLS`] or [`progress`].
     spared_at: u32,
     /// By kind. Some may have ended, or moved.
     inside: [List; 2],
@@ -590,7 +612,7 @@ impl Pending {
         let mut state = lock(&self.state);
         let (most, now) = match kind {
             Kind::Hold => (SPARED_FOR_A_HOLD, POLLS.get()),
-            Kind::Foreign => (SPARED_FOR_FOREIGN, got_out()),
+            Kind::Foreign => (SPARED_FOR_FOREIGN, progress().got_out),
         };
         if mem::replace(&mut state.spared_at, now) != now {
             state.spared = 0;

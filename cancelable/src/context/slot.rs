@@ -817,15 +817,6 @@ impl<'a> Frame<'a> {
         !self.is_clear(true) && self.token().is_marked()
     }
 
-    /// Is its token cancelled, or what that would be below, as far as has been noticed; or can that not be told? Nobody asks for it.
-    pub(crate) fn may_be_cancelled(&self) -> bool {
-        let state = match self.token {
-            TokenOf::Made(token, _) => Some(token.state_ref()),
-            TokenOf::Lazy(token) => token.outlook().map(|outlook| outlook.state),
-        };
-        state.is_none_or(StateRef::is_cancelled)
-    }
-
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
     ///
     /// Only if it is the very one that the frame's poll was given, handed on. One that would wake the same task may be that

@@ -276,7 +276,7 @@ impl<F: Future, H: Here> Guard<F, H> {
             Some(Ok(false)) => {
                 // It waits for nothing any more, if it did, under another token, and is not to be woken for it.
                 if let Some(special) = this.stage.get() {
-                    mem::take(special.project().waits);
+                    special.project().waits.rest();
                 }
                 Before::default()
             }

@@ -15,7 +15,7 @@ pub use await_guard::{Guard, guard};
 pub use checkpoint::{Checkpoint, checkpoint};
 pub(crate) use checkpoint::{GiveWayFirst, give_way_first};
 pub(crate) use finish::{Finish, Hold, finish};
-pub(crate) use verdict::{Before, Waits, note_waited, waited};
+pub(crate) use verdict::{Before, Waits};
 
 #[cfg(all(test, cancelable_loom))]
 #[path = "tests/loom.rs"]

@@ -2,14 +2,13 @@
 //!
 //! L12 in one place; used by awaits and by scopes. The reasoning is that of the contract, §5.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cause::Cause;
 use crate::context::{Frame, Inside, with_frame};
-use crate::pending::{Kind, Question, Waiter, got_out};
+use crate::pending::{Kind, Progress, Question, Waiter, note_waited, progress};
 use crate::primitive::Arc;
 use crate::starved::{PutOff, Starved};
 use crate::token::CancellationToken;
@@ -19,21 +18,6 @@ use crate::token::CancellationToken;
 const PATIENCE: usize = 32;
 /// In how many polls in a row a check point lets others go first that wait inside it.
 const LET_GO_FIRST: u8 = 32;
-
-thread_local! {
-    /// How often a check point on this thread has waited that was to fail.
-    static WAITED: Cell<u32> = const { Cell::new(0) };
-}
-
-/// How often a check point has waited that was to fail.
-pub(crate) fn waited() -> u32 {
-    WAITED.get()
-}
-
-/// One more.
-pub(crate) fn note_waited() {
-    WAITED.set(waited().wrapping_add(1));
-}
 
 /// What a check point keeps from poll to poll while it is cancelled, and waits.
 #[derive(Default)]
@@ -51,6 +35,13 @@ impl Waits {
     pub(crate) fn is_some(&self) -> bool {
         self.waiter.is_some() || self.put_off.is_some() || self.let_go_first > 0
     }
+
+    /// The check point is being polled: until it asks anew, it does not wait.
+    pub(crate) fn rest(&self) {
+        if let Some(waiter) = &self.waiter {
+            waiter.rest();
+        }
+    }
 }
 
 /// What a check point knew when its poll began; by default, that its token was not cancelled.
@@ -64,10 +55,8 @@ pub(crate) struct Before {
     pub(crate) foreign: bool,
     /// Everyone under a foreign waker had been woken; those that waited for others as well, if it is not foreign itself.
     pub(crate) told: bool,
-    /// How many foreign waiters had got out.
-    got_out: u32,
-    /// How often check points had waited.
-    waited: u32,
+    /// How many foreign waiters had got out, and how often check points had waited.
+    progress: Progress,
     starved: Starved,
     /// As the last poll left it, and to be kept for the next one.
     pub(crate) waits: Waits,
@@ -77,16 +66,13 @@ impl Before {
     /// The poll of a check point begins whose token is cancelled.
     #[cold]
     pub(crate) fn cancelled(token: &CancellationToken, foreign: bool, waits: Waits) -> Self {
-        if let Some(waiter) = &waits.waiter {
-            waiter.rest();
-        }
+        waits.rest();
         Self {
             cancelled: true,
             may_fail: true,
             foreign,
             told: Self::is_told(token, foreign),
-            got_out: got_out(),
-            waited: waited(),
+            progress: progress(),
             starved: Starved::before(&waits.put_off, true),
             waits,
         }
@@ -139,12 +125,10 @@ impl Before {
         }
     }
 
-    /// The poll began when so many foreign waiters had got out, check points had waited so often, and so many had been
-    /// [put off](crate::starved::put_off_so_far).
-    pub(crate) fn since(self, got_out: u32, waited: u32, put_off: usize) -> Self {
+    /// The poll began when this had happened, and so many had been [put off](crate::starved::put_off_so_far).
+    pub(crate) fn since(self, progress: Progress, put_off: usize) -> Self {
         Self {
-            got_out,
-            waited,
+            progress,
             starved: self.starved.since(put_off),
             ..self
         }
@@ -180,7 +164,7 @@ impl Before {
     /// Is there somebody left inside who has been told, is not held, and does not get out?
     fn is_stuck(&self, inside: &Inside, frame: Option<&Frame<'_>>) -> bool {
         self.told
-            && self.got_out == got_out()
+            && self.progress.got_out == progress().got_out
             && !has(inside, frame, Question::any(Kind::Hold))
             && has(inside, frame, Question::any(Kind::Foreign))
     }
@@ -194,7 +178,7 @@ impl Before {
         frame: &Frame<'_>,
         cx: &Context<'_>,
     ) -> bool {
-        let waited = waited();
+        let waited = progress().waited;
         let may_fail = self.is_free(inside, cause, frame, cx) && !self.lets_others_go_first(waited, cx);
         if !may_fail {
             note_waited();
@@ -204,7 +188,7 @@ impl Before {
 
     /// Has a check point inside waited in this poll, before what it waited for was gone? It is to get out by itself.
     fn lets_others_go_first(&mut self, waited: u32, cx: &Context<'_>) -> bool {
-        if waited == self.waited {
+        if waited == self.progress.waited {
             self.waits.let_go_first = 0;
             return false;
         }
@@ -236,7 +220,7 @@ impl Before {
             self.wake_when_told(cause, cx.waker());
             return false;
         }
-        if self.got_out != got_out() {
+        if self.progress.got_out != progress().got_out {
             // They are getting out one by one: let them.
             cx.waker().wake_by_ref();
             return false;

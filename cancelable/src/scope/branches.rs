@@ -111,7 +111,6 @@ impl<S: Branches> Together<S> {
             cx,
             panics: &mut story.panics,
             lost,
-            lost_first: false,
             by: story.by.map(|by| by as usize),
             is_pending: false,
             is_starved: story.is_starved,

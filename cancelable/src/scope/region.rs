@@ -22,9 +22,9 @@ use crate::clock;
 use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
-use crate::guard::{Before, note_waited, waited};
+use crate::guard::Before;
 use crate::meter::Origin;
-use crate::pending::{Kind, got_out};
+use crate::pending::{Kind, Progress, note_waited, progress};
 use crate::reason::CancelReason;
 use crate::runtime::Task;
 use crate::starved;
@@ -85,8 +85,7 @@ impl Drop for OnUnwind<'_, '_> {
 /// What there was when a poll began.
 #[derive(Clone, Copy)]
 pub(super) struct Since {
-    got_out: u32,
-    waited: u32,
+    progress: Progress,
     put_off: usize,
 }
 
@@ -94,8 +93,7 @@ impl Since {
     #[inline]
     pub(super) fn now() -> Self {
         Self {
-            got_out: got_out(),
-            waited: waited(),
+            progress: progress(),
             put_off: starved::put_off_so_far(),
         }
     }
@@ -373,7 +371,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             Before::spared(cancelled)
         };
         if let Some(since) = since {
-            before = before.since(since.got_out, since.waited, since.put_off);
+            before = before.since(since.progress, since.put_off);
         }
         let late = Cell::from_mut(&mut live.late);
         let frame = live.behaviour.frame(token, late, live.task, cx.waker());

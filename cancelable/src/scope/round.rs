@@ -47,8 +47,6 @@ pub(super) struct Round<'a, 'c> {
     pub(super) panics: &'a mut FirstPanic,
     /// The decision is made, by this, and the others know. (Before, what has not started need not start.)
     pub(super) lost: Option<&'static str>,
-    /// In this poll, and nothing outside had been cancelled by then.
-    pub(super) lost_first: bool,
     /// Which one has decided.
     pub(super) by: Option<usize>,
     /// Not all have ended.
@@ -151,17 +149,7 @@ impl Round<'_, '_> {
             panics: &mut *self.panics,
         };
         set.visit_all(&mut supersede);
-        let is_left = supersede.is_left;
-        if is_left {
-            self.lost_first = !self.may_be_cancelled();
-        }
-        is_left
-    }
-
-    /// May what is outside have been cancelled?
-    #[cold]
-    fn may_be_cancelled(&self) -> bool {
-        with_frame_of(self.task, |outer| outer.is_some_and(Frame::may_be_cancelled))
+        supersede.is_left
     }
 
     /// Polls those without a state in one frame, until that has to be left, and sees to the reason. Is there more to do?
@@ -172,7 +160,6 @@ impl Round<'_, '_> {
         with_frame_of(task, |outer| {
             let of_branch = OfBranch {
                 lost: self.lost,
-                lost_first: self.lost_first,
                 location,
             };
             let mut unmade = TokenOnDemand::new(&of_branch, About::ROUND, outlook(&of_branch, outer), None);
@@ -379,7 +366,6 @@ impl Act for Changed {
     fn act<F: Future, U: Rule<F::Output>>(self, mut branch: Pin<&mut Branch<F, U>>, round: &mut Round<'_, '_>) {
         let of_branch = OfBranch {
             lost: round.lost,
-            lost_first: round.lost_first,
             location: round.location,
         };
         let token = self

@@ -209,8 +209,6 @@ impl TokenOrigin for Dropped {
 /// The token of a branch that has no state. If it has lost, for this reason, it is cancelled, for whoever looks.
 pub(super) struct OfBranch {
     pub(super) lost: Option<&'static str>,
-    /// What is outside had not been cancelled when it lost.
-    pub(super) lost_first: bool,
     pub(super) location: &'static Location<'static>,
 }
 
@@ -225,12 +223,7 @@ impl TokenOrigin for OfBranch {
     }
 
     fn make(&self, outer: Option<&Frame<'_>>, about: &About) -> CancellationToken {
-        let token = if self.lost_first {
-            // Not of what is outside, which may have been cancelled since. It is over, and has no other need of that.
-            CancellationToken::new()
-        } else {
-            Child.make(outer, about)
-        };
+        let token = Child.make(outer, about);
         if let (Some(why), false) = (self.lost, token.is_cancelled()) {
             token.cancel_with(CancelReason::superseded(why, None, self.location));
         }

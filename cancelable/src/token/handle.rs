@@ -297,11 +297,6 @@ impl StateRef<'_> {
         self.0.load()
     }
 
-    #[inline]
-    pub(crate) fn is_cancelled(self) -> bool {
-        self.snapshot().is_cancelled()
-    }
-
     /// The state of what is never cancelled.
     pub(crate) fn never() -> StateRef<'static> {
         StateRef(Handle::never_state())

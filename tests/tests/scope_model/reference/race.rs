@@ -30,6 +30,13 @@ pub(super) fn race(
     world: &mut World,
     waker: usize,
 ) -> Option<Output> {
+    let losers = world.tokenless_losers.len();
+    let output = rounds(branches, winner, world, waker);
+    world.tokenless_losers.truncate(losers);
+    output
+}
+
+fn rounds(branches: &mut [Branch], winner: &mut Option<usize>, world: &mut World, waker: usize) -> Option<Output> {
     let is_old = winner.is_some();
     loop {
         let was_won = winner.is_some();
@@ -69,6 +76,9 @@ pub(super) fn race(
             branch.stretch.is_check_point = true;
             match branch.stretch.token() {
                 Some(token) => {
+                    if !branch.stretch.has_own_token(world, token) {
+                        world.tokenless_losers.push(token);
+                    }
                     let message = "another branch of the race finished first";
                     world.cancel(token, ReasonKind::Superseded, Some(message.to_owned()));
                 }

@@ -179,7 +179,7 @@ impl Stretch {
     }
 
     /// Of a branch: has somebody asked for it, or is something inside that must not be dropped?
-    fn has_own_token(&self, world: &World, token: usize) -> bool {
+    pub(super) fn has_own_token(&self, world: &World, token: usize) -> bool {
         let mut inside = Vec::new();
         self.body.things(world, &mut inside);
         !inside.is_empty() || world.known.iter().any(|&known| world.is_below(known, token))

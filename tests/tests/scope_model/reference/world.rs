@@ -75,6 +75,8 @@ pub(crate) struct World {
     pub(super) waited: usize,
     /// How many awaits and regions have been polled in branches.
     pub(super) counted: usize,
+    /// The tokens of branches that lose a race in this poll, and that the library has not made.
+    pub(super) tokenless_losers: Vec<usize>,
     /// What is being polled, outermost first.
     pub(super) levels: Vec<Level>,
     /// A check point has come to a decision that the laws leave to the library, when there were so many events.
@@ -103,6 +105,8 @@ pub(crate) enum Happening {
     /// A coroutine was suspended and resumed.
     Coroutine,
     CoroutineInAScope,
+    /// Decided, and cancelled from outside, in one poll.
+    LoserMayNameEither,
 }
 
 impl World {
@@ -165,6 +169,12 @@ impl World {
     pub(super) fn cancel(&mut self, origin: usize, kind: ReasonKind, message: Option<String>) -> bool {
         if self.is_cancelled(origin) {
             return false;
+        }
+        let is_round = |&token: &usize| token != origin && self.is_below(token, origin);
+        if self.tokenless_losers.iter().any(is_round) {
+            // One that loses, and has what is round it cancelled in the same poll, may name either.
+            self.happened.insert(Happening::LoserMayNameEither);
+            self.open.get_or_insert(self.log.len());
         }
         let cause = self.causes.len();
         self.causes.push(Cause { origin, kind, message });
