@@ -80,6 +80,7 @@ pub(crate) const SCOPE: &[Spec] = &[
     spec("token", Kind::Binding, "token = variable"),
     spec("until", Kind::Expr, "until = source"),
     spec("asking", Kind::Asking, ASKING),
+    spec("partial", Kind::Expr, "partial = Vec::new()"),
     spec("finally", Kind::Expr, "finally = async { … }"),
 ];
 
@@ -109,6 +110,10 @@ pub(crate) const HELPERS_ON_FN: Misplaced = &[
         "finally",
         "a function has no `finally`; put its body into `cancel_scope!(finally = async { … }, async { … })`, or write \
          `#[cancelable(shield)]` on the clean-up",
+    ),
+    (
+        "partial",
+        "a function has no `partial`; put its body into `cancel_scope!(partial = Vec::new(), async |so_far| { … })`",
     ),
     (
         "parent",

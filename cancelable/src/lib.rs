@@ -61,6 +61,7 @@
 //! | check by hand | [`check`], [`checkpoint`], [`guard`] |
 //! | leave a comparator, or what else cannot fail | [`unwinding`], [`check_unwinding`] |
 //! | take a scope to code that somebody else calls | [`Context`], [`propagate`], [`propagate_fn`] |
+//! | have what there was beside the error | [`Scope::partial`], [`Partial`] |
 //! | have the best so far, and no error | [`Scope::run_anyway_sync`], [`Scope::run_anyway`] |
 //! | keep clean-up from being cancelled | [`shield!`], [`fn@shield`], [`shield_sync`] |
 //! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
@@ -149,6 +150,7 @@ mod rounds;
 mod cause;
 mod error;
 mod here;
+mod partial;
 
 mod token;
 

@@ -13,6 +13,7 @@ use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::here::{Here as _, In};
 use crate::loops::Asking;
+use crate::partial::Partial;
 use crate::scope::{self, AskingScope, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
 use crate::token::CancellationToken;
 
@@ -124,6 +125,39 @@ impl Site {
         scope.run_or(body, otherwise)
     }
 
+    /// What a body has so far, before it begins: `partial = …`.
+    pub fn so_far<P>(self, so_far: P) -> SoFar<P> {
+        SoFar(so_far)
+    }
+
+    /// As `run_or`, where what the body has so far is kept.
+    #[track_caller]
+    pub fn run_partial<P, T, E, F, O>(
+        self,
+        scope: Scope,
+        SoFar(so_far): SoFar<P>,
+        body: F,
+        otherwise: O,
+    ) -> impl Future<Output = Result<T, Partial<P, E>>>
+    where
+        F: AsyncFnOnce(&mut P) -> Result<T, E>,
+        O: Fn(Cancelled) -> Result<T, E>,
+    {
+        scope.partial(so_far).run_or(body, otherwise)
+    }
+
+    /// The same for a closure, whose first check point is what notices that the scope is cancelled already.
+    #[track_caller]
+    pub fn enter_sync_partial<P, T, E>(
+        self,
+        scope: impl SyncScope,
+        SoFar(mut so_far): SoFar<P>,
+        body: impl FnOnce(&mut P) -> Result<T, E>,
+    ) -> Result<T, Partial<P, E>> {
+        let result = scope.enter_sync(|| body(&mut so_far));
+        result.map_err(|error| Partial::new(so_far, error))
+    }
+
     /// What is to be done when the body of `scope` is over: `finally = …`.
     #[track_caller]
     pub fn finally(self, scope: &impl SyncScope) -> Finally {
@@ -216,6 +250,10 @@ impl<A> SyncScope for AskingScope<A> {
         self.run_anyway_sync(body)
     }
 }
+
+/// Not `Copy`, whatever it is of, so that an `async` block takes it along.
+#[derive(Debug)]
+pub struct SoFar<P>(P);
 
 fn calls(every: usize) -> u32 {
     u32::try_from(every).unwrap_or(u32::MAX)

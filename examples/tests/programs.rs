@@ -104,13 +104,14 @@ fn senseless_arguments_are_refused() {
         "pipeline",
         "rayon_partial",
         "retry",
+        "tour",
         "drain",
     ] {
         let (code, stdout, stderr) = run(name, &["--frobnicate"]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}");
         assert!(stderr.contains("unexpected argument"), "{name}: {stderr}");
     }
-    for name in ["hello", "worker", "clean_up", "limit", "rayon_partial", "retry"] {
+    for name in ["hello", "worker", "clean_up", "limit", "rayon_partial", "retry", "tour"] {
         let (code, _, stderr) = run(name, &["--timeout", "10"]);
         assert_eq!(code, Some(2), "{name}");
         assert!(stderr.contains("the unit is missing; write `10s`"), "{name}: {stderr}");
@@ -269,6 +270,35 @@ fn rayon_partial() {
         "{}",
         end.1
     );
+}
+
+#[test]
+fn tour() {
+    let (code, stdout, stderr) = run("tour", &["--cities", "12"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let lengths = |said: &str| -> Vec<f64> {
+        let first = |line: &str| line.split(' ').next().unwrap().parse().unwrap();
+        said.lines().map(first).collect()
+    };
+    let [at_first, best] = lengths(&stdout)[..] else {
+        panic!("{stdout}")
+    };
+    assert!(
+        best < at_first && stdout.ends_with("no swap makes it shorter\n"),
+        "{stdout}"
+    );
+
+    let end = interrupted("tour", &["--cities", "100000"]);
+    assert_interrupted("tour", &end);
+    let (code, stdout, stderr) = run("tour", &["--cities", "100000", "--timeout", "50ms"]);
+    assert_eq!((code, stderr.as_str()), (Some(124), "tour: timed out after 50ms\n"));
+    for stdout in [end.1, stdout] {
+        let shown = lengths(&stdout);
+        assert!(
+            stdout.ends_with(" km so far\n") && shown.is_sorted_by(|a, b| a >= b),
+            "{stdout}"
+        );
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod lent;
 mod listening;
 mod options;
 mod owner;
+mod partial;
 #[allow(unsafe_code, reason = "drops a pinned body in place")]
 mod place;
 mod plan;
@@ -43,6 +44,7 @@ pub use idle::progress;
 pub use lent::Lent;
 pub use options::Scope;
 pub use owner::{AbortHandle, DrainReport, Place, TaskHandle, TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder};
+pub use partial::PartialScope;
 pub use race::{IntoRace, Race, race};
 pub use run::Run;
 pub(crate) use shield::shield_sync_timeout;

@@ -101,15 +101,15 @@ where
 }
 
 pin_project_lite::pin_project! {
-    /// A future that wants to be handed the token of the scope that it runs in.
-    struct WithToken<C, F> {
+    /// A future that is made with its first poll, in the scope that it runs in.
+    struct Made<C, F> {
         make: Option<C>,
         #[pin]
         future: Option<F>,
     }
 }
 
-impl<C: FnOnce(CancellationToken) -> F, F: Future> Future for WithToken<C, F> {
+impl<C: FnOnce() -> F, F: Future> Future for Made<C, F> {
     type Output = F::Output;
 
     #[inline]
@@ -126,8 +126,29 @@ impl<C: FnOnce(CancellationToken) -> F, F: Future> Future for WithToken<C, F> {
 }
 
 /// Apart, so that the future's way to its place is not on the stack while it is polled.
-fn put<F>(mut place: Pin<&mut Option<F>>, make: impl FnOnce(CancellationToken) -> F) {
-    place.set(Some(make(current())));
+fn put<F>(mut place: Pin<&mut Option<F>>, make: impl FnOnce() -> F) {
+    place.set(Some(make()));
+}
+
+impl<F, O> Run<F, O> {
+    /// One that makes its body when it begins.
+    pub(super) fn of_closure<C>(
+        scope: Scope,
+        location: &'static Location<'static>,
+        make: C,
+        otherwise: O,
+    ) -> Run<impl Future<Output = F::Output>, O>
+    where
+        C: FnOnce() -> F,
+        F: Future,
+        O: Fn(Cancelled) -> F::Output,
+    {
+        let body = Made {
+            make: Some(make),
+            future: None,
+        };
+        Run::new(scope, true, location, body, otherwise)
+    }
 }
 
 impl<F, O> fmt::Debug for Run<F, O> {
@@ -227,11 +248,7 @@ impl Scope {
         Fut: Future,
         Fut::Output: FromCancelled,
     {
-        let body = WithToken {
-            make: Some(f),
-            future: None,
-        };
-        self.run_or(body, FromCancelled::from_cancelled)
+        Run::of_closure(self, Location::caller(), || f(current()), FromCancelled::from_cancelled)
     }
 
     /// Runs a closure in this scope, on this thread, now.
