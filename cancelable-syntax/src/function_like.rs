@@ -112,20 +112,20 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
     };
     let told = body.add_check_points(library, errors);
     let steps = options.into_vec().into_iter().filter_map(check::step).collect();
-    let builder = OwnScope::new(steps, body.asynchronous.is_some(), errors).builder(library, span);
+    let own = OwnScope::new(steps, body.asynchronous.is_some(), errors);
+    let builder = own.builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
     let (scope, here) = (variable("scope", span), here::item(span));
-    let (kept, run_or, enter_sync) = match so_far {
-        None => (None, "run_or", "enter_sync"),
-        Some((option, so_far)) => {
+    let [mut run_or, mut enter_sync] = own.runners();
+    let (so_far, place) = so_far
+        .map(|(option, so_far)| {
+            (run_or, enter_sync) = ("run_partial", "enter_sync_partial");
             let name = variable("so_far", option);
             let kept = library.located("so_far", so_far, option);
             let place = quote_spanned!(at(option)=> let #name = #kept;);
-            (Some((name, place)), "run_partial", "enter_sync_partial")
-        }
-    };
-    let (so_far, place) = kept.unzip();
-    let so_far = so_far.map(|name| quote!(#name,));
+            (quote!(#name,), place)
+        })
+        .unzip();
     let builder = quote!(#builder; #place);
     let asynchronous = body.asynchronous.is_some();
     // What is moved into the scope is there for `finally`, too, if the body leaves it.
@@ -143,7 +143,7 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
             }
             Some(_) => {
                 let (place, lent) = pinned(library, block, span);
-                let run = library.located("run_or", quote!(#scope, #lent, #converter), span);
+                let run = library.located(run_or, quote!(#scope, #lent, #converter), span);
                 quote_spanned!(at(span)=> { #place #run.await })
             }
         }

@@ -393,12 +393,23 @@ impl From<Cancelled> for io::Error {
 pub trait FromCancelled {
     /// The value that stands for "cancelled, because of `c`".
     fn from_cancelled(c: Cancelled) -> Self;
+
+    /// Does this value stand for a failure, be it a cancel or another one? It is asked of scopes whose
+    /// [progress](crate::Scope::progress) is followed, to tell how they ended. `false` unless the type knows better, as `Result` and
+    /// `Option` do.
+    fn is_failure(&self) -> bool {
+        false
+    }
 }
 
 /// The bound holds wherever `E: From<Cancelled>` does.
 impl<T, E: CancelledError> FromCancelled for Result<T, E> {
     fn from_cancelled(c: Cancelled) -> Self {
         Err(E::from_cancelled_error(c))
+    }
+
+    fn is_failure(&self) -> bool {
+        self.is_err()
     }
 }
 
@@ -425,6 +436,10 @@ impl<E: From<Cancelled>> CancelledError for E {
 impl<T> FromCancelled for Option<T> {
     fn from_cancelled(_: Cancelled) -> Self {
         None
+    }
+
+    fn is_failure(&self) -> bool {
+        self.is_none()
     }
 }
 

@@ -12,10 +12,11 @@ pub use crate::partial::Partial;
 pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
-    AbortHandle, Answer, AskingScope, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, PartialScope, Place, Race,
-    Scope, Scoped, Shield, ShieldWithTimeout, Sleep, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError,
-    TaskGroup, TaskHandle, TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation,
-    blocking_sleep, progress, race, shield, shield_sync, sleep, try_join,
+    AbortHandle, Answer, AskingScope, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, PartialScope, Place,
+    Progress, ProgressInfo, ProgressState, ProgressUpdates, Race, Scope, Scoped, Shield, ShieldWithTimeout, Sleep,
+    Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskHandle, TaskId, TaskInfo, TaskOwner,
+    TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, progress, progress_message, race, shield,
+    shield_sync, sleep, try_join,
 };
 pub use crate::sources::{
     All, Any, Condition, Deadline, OnOutput, Sources, all, any, condition, memory_above, on_output,

@@ -27,6 +27,8 @@
 /// | `timeout = "5s"`, or a `Duration` or an `Option` of one | cancels the scope that long after it began |
 /// | `idle_timeout = …` (likewise) | cancels the scope when no [`progress`](crate::progress()) was reported for this long |
 /// | `heartbeat` | has check points put the idle timeout off, too: see [`Scope::heartbeat`](crate::Scope::heartbeat) |
+/// | `progress = &handle` | has a [`Progress`](crate::Progress) tell how far the scope has got: see [`Scope::progress`](crate::Scope::progress) |
+/// | `weight = 3` | how much of the scope round it this one is: see [`Scope::weight`](crate::Scope::weight) |
 /// | `deadline = instant` | cancels the scope at that [`Instant`](std::time::Instant), or, if it is an `Option`, at the one in it (under a paused clock: see [`Scope::deadline`](crate::Scope::deadline)) |
 /// | `grace = …` (likewise) | drops a cancelled body that has not finished after this long |
 /// | `parent = &token` | hangs the scope below this token instead of the ambient one |

@@ -14,7 +14,9 @@ use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::here::{Here as _, In};
 use crate::loops::Asking;
 use crate::partial::Partial;
-use crate::scope::{self, AskingScope, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
+use crate::scope::{
+    self, AskingScope, IntoRace, IntoTryJoin, IsFailure, Lent, Race, Run, Scope, Shield, Telling, TryJoin,
+};
 use crate::token::CancellationToken;
 
 /// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
@@ -112,7 +114,8 @@ impl Site {
     /// Runs a future of any type in a scope.
     #[track_caller]
     pub fn run<F: Future>(self, scope: Scope, body: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
-        scope.run(Wrapped { body })
+        // What the body returned may stand for a cancel, which cannot be told here.
+        scope.run_or(Wrapped { body }, FromCancelled::from_cancelled)
     }
 
     /// The same, with what makes a value of its type where it has none.
@@ -123,6 +126,16 @@ impl Site {
         O: Fn(Cancelled) -> F::Output,
     {
         scope.run_or(body, otherwise)
+    }
+
+    /// The same, where it is told how the scope has ended.
+    #[track_caller]
+    pub fn run_or_tell<F, O>(self, scope: Scope, body: F, otherwise: O) -> impl Future<Output = F::Output>
+    where
+        F: Future<Output: FromCancelled>,
+        O: Fn(Cancelled) -> F::Output,
+    {
+        scope.run_or(body, Telling(otherwise))
     }
 
     /// What a body has so far, before it begins: `partial = …`.
@@ -154,7 +167,7 @@ impl Site {
         SoFar(mut so_far): SoFar<P>,
         body: impl FnOnce(&mut P) -> Result<T, E>,
     ) -> Result<T, Partial<P, E>> {
-        let result = scope.enter_sync(|| body(&mut so_far));
+        let result = scope.enter_sync(|result: &Result<T, E>| Some(result.is_err()), || body(&mut so_far));
         result.map_err(|error| Partial::new(so_far, error))
     }
 
@@ -170,7 +183,13 @@ impl Site {
     /// is what notices.
     #[track_caller]
     pub fn enter_sync<R>(self, scope: impl SyncScope, body: impl FnOnce() -> R) -> R {
-        scope.enter_sync(body)
+        scope.enter_sync(|_| None, body)
+    }
+
+    /// The same, where it is told how the scope has ended.
+    #[track_caller]
+    pub fn enter_sync_and_tell<R: FromCancelled>(self, scope: impl SyncScope, body: impl FnOnce() -> R) -> R {
+        scope.enter_sync(scope::is_failure, body)
     }
 
     /// As [`race`](crate::race()).
@@ -225,7 +244,7 @@ pub trait SyncScope {
     fn scope(&self) -> &Scope;
     /// Runs the body, also if it is cancelled already.
     #[track_caller]
-    fn enter_sync<R>(self, body: impl FnOnce() -> R) -> R;
+    fn enter_sync<R>(self, is_failure: IsFailure<R>, body: impl FnOnce() -> R) -> R;
 }
 
 impl SyncScope for Scope {
@@ -235,8 +254,8 @@ impl SyncScope for Scope {
 
     #[inline]
     #[track_caller]
-    fn enter_sync<R>(self, body: impl FnOnce() -> R) -> R {
-        self.run_anyway_sync(body)
+    fn enter_sync<R>(self, is_failure: IsFailure<R>, body: impl FnOnce() -> R) -> R {
+        self.run_anyway_sync_telling(is_failure, body)
     }
 }
 
@@ -246,8 +265,8 @@ impl<A> SyncScope for AskingScope<A> {
     }
 
     #[track_caller]
-    fn enter_sync<T>(self, body: impl FnOnce() -> T) -> T {
-        self.run_anyway_sync(body)
+    fn enter_sync<T>(self, is_failure: IsFailure<T>, body: impl FnOnce() -> T) -> T {
+        self.run_anyway_sync_telling(is_failure, body)
     }
 }
 

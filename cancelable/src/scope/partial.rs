@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::Location;
 
 use super::options::Scope;
-use super::run::Run;
+use super::run::{Run, TellingResult};
 use crate::error::{Cancelled, FromCancelled};
 use crate::partial::Partial;
 
@@ -132,7 +132,7 @@ impl<P> PartialScope<P> {
         let Self { scope, mut so_far } = self;
         let location = Location::caller();
         async move {
-            let result = Run::of_closure(scope, location, || body(&mut so_far), otherwise).await;
+            let result = Run::of_closure(scope, location, || body(&mut so_far), TellingResult(otherwise)).await;
             result.map_err(|error| Partial::new(so_far, error))
         }
     }
