@@ -225,8 +225,8 @@ impl Cancelled {
         self.0.point
     }
 
-    /// The annotated function that the check point is in, with its module and its type: `app::store::Store::load`. Of a `check()`, or of a
-    /// `sleep(…)` or `checkpoint()` that is awaited, the one that it stands in; of a `cancel_scope!`, the function round it, annotated or
+    /// The annotated function that the check point is in, with its module and its type: `app::store::Store::load`. Of a `check()`, of a
+    /// `wait()` for a thread, a `thread::block_on(…)` or `thread::abandon(…)`, or of a `sleep(…)` or `checkpoint()` that is awaited, the one that it stands in; of a `cancel_scope!`, the function round it, annotated or
     /// not. `None` elsewhere: of what checks in a function that is not annotated.
     ///
     /// It is for people, as [`std::any::type_name`] is: a method of a trait is `<app::Store as app::Load>::load`, type arguments are

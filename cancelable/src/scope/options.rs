@@ -174,7 +174,7 @@ impl Scope {
     }
 
     /// Has check points put off the [idle timeout](Self::idle_timeout), as `progress` does: an await that begins or ends, an iteration of
-    /// a loop, the entry of an annotated function, and a [`check`](crate::check()), below this scope on whatever thread.
+    /// a loop, the entry of an annotated function, a scope or a race that begins, and a [`check`](crate::check()), below this scope on whatever thread.
     ///
     /// So it ends only what hangs: in an await that does not come back, or in code without check points. An await that is polled
     /// again and again, and is pending each time, does not count. Nor does what happens behind a [shield](crate::shield()): there,
@@ -318,11 +318,12 @@ impl Scope {
         self
     }
 
-    /// Says that the scope is at this line, wherever it is built and run: that is the line which asked for its timeout or deadline,
+    /// Says that the scope is at this line, wherever it is built and run: that is the line which asked for its timeout, idle timeout or deadline,
     /// the one where it began, and the one that noticed if it is the scope itself that notices.
     ///
     /// For code that opens scopes for others, such as middleware: the line of interest is that of the program, which set the limit.
-    /// Comes after the [timeout](Self::timeout) and the [deadline](Self::deadline) that it is to hold for.
+    /// Comes after the [timeout](Self::timeout), the [idle timeout](Self::idle_timeout) and the [deadline](Self::deadline) that it is to
+    /// hold for.
     ///
     /// ```
     /// use cancelable::{Cancelled, Scope, check};
@@ -353,6 +354,11 @@ impl Scope {
         }
         if let Some((_, set_at)) = &mut self.plan.deadline {
             *set_at = location;
+        }
+        if let Some(listening) = &mut self.plan.listening {
+            if let Some((_, set_at)) = &mut listening.idle().after {
+                *set_at = location;
+            }
         }
         self
     }

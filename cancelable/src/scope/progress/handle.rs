@@ -73,7 +73,6 @@ impl Progress {
     /// }
     /// assert!(work.join().unwrap().is_some());
     /// ```
-    #[must_use]
     pub fn updates(&self) -> ProgressUpdates {
         ProgressUpdates::of(&self.0)
     }

@@ -17,6 +17,9 @@ use crate::primitive::lock;
 /// One unit of work.
 const ONE: i128 = 1 << 32;
 
+/// So close to the next unit it is that one: a third of three, say.
+const CLOSE: i128 = ONE >> 12;
+
 type Hook = Arc<dyn Fn(&ProgressInfo) + Send + Sync>;
 
 #[derive(Default)]
@@ -119,7 +122,7 @@ impl Shared {
         ProgressInfo {
             state: self.state,
             is_told: self.said.is_some() || self.begun > 0,
-            done: u64::try_from(work / ONE).unwrap_or(u64::MAX),
+            done: u64::try_from((work + CLOSE) / ONE).unwrap_or(u64::MAX),
             total,
             fraction,
             is_rolled_up: self.begun > 0,

@@ -37,6 +37,10 @@ impl ProgressUpdates {
     /// # Cancel safety
     ///
     /// If it is dropped, nothing is lost.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what is awaited is called so with every stream"
+    )]
     pub fn next(&mut self) -> impl Future<Output = Option<ProgressInfo>> + '_ {
         poll_fn(move |cx| self.poll_update(cx))
     }
