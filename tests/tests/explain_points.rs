@@ -203,7 +203,7 @@ mod code {
     #[cancelable]
     pub(crate) fn in_a_call_that_is_left_behind(token: &CancellationToken) -> Outcome {
         token.cancel();
-        thread::abandon(|| std::thread::park())
+        thread::abandon(std::thread::park)
     }
 
     /// What is called alike, and is somebody else's.
