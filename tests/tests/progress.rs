@@ -137,12 +137,7 @@ fn its_text_is_one_line() {
         Scope::new().progress(&handle).run_sync(|| {
             assert_eq!(text(), "running");
             progress_message("opening\nit");
-            assert_eq!(
-                text(),
-                "running: opening it"
-                    .replace(' ', " ")
-                    .replace("opening it", "opening\u{fffd}it")
-            );
+            assert_eq!(text(), "running: opening\u{fffd}it");
             progress(7, None);
             progress_message("reading");
             assert_eq!(text(), "7: reading");
@@ -235,7 +230,11 @@ fn the_same_of_closures_and_of_the_macros() {
         (ends(Ok(1)), ends(failed)),
         (ProgressState::Finished, ProgressState::Failed)
     );
-    let ends = |limit| state(|handle| drop(futures::executor::block_on(with_or(handle, limit))));
+    let ends = |limit| {
+        state(|handle| {
+            futures::executor::block_on(with_or(handle, limit));
+        })
+    };
     let short = Some(Duration::from_millis(2));
     assert_eq!(
         (ends(None), ends(short)),
