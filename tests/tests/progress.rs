@@ -175,7 +175,7 @@ fn how_a_scope_ended_is_told_apart_on_every_runtime() {
         let limit = Some(Duration::from_millis(2));
         assert_eq!(end(None, || Some(3)).await, ProgressState::Finished);
         assert_eq!(end(None, || None).await, ProgressState::Failed);
-        assert_eq!(end(limit, || None).await, ProgressState::Cancelled);
+        assert_eq!(end(limit, || None).await, ProgressState::Stopped);
         assert_eq!(
             end(limit, || Some(3)).await,
             ProgressState::Finished,
@@ -183,12 +183,12 @@ fn how_a_scope_ended_is_told_apart_on_every_runtime() {
         );
         assert_eq!(
             end(Some(Duration::ZERO), || Some(3)).await,
-            ProgressState::Cancelled,
+            ProgressState::Stopped,
             "it did not begin"
         );
         let handle = Progress::new();
         let outcome: Option<()> = Scope::new().timeout(limit).progress(&handle).run(pending()).await;
-        assert_eq!((outcome, handle.get().state()), (None, ProgressState::Cancelled));
+        assert_eq!((outcome, handle.get().state()), (None, ProgressState::Stopped));
     });
 }
 
@@ -238,7 +238,7 @@ fn the_same_of_closures_and_of_the_macros() {
     let short = Some(Duration::from_millis(2));
     assert_eq!(
         (ends(None), ends(short)),
-        (ProgressState::Finished, ProgressState::Cancelled)
+        (ProgressState::Finished, ProgressState::Stopped)
     );
     let scope = |outcome: Outcome| state(|handle| drop(cancel_scope!(progress = handle, { outcome })));
     assert_eq!(scope(Ok(())), ProgressState::Finished);
@@ -291,7 +291,7 @@ fn a_type_of_ones_own_can_tell_and_one_that_cannot_has_finished() {
         .timeout(Duration::ZERO)
         .progress(&handle)
         .run_sync(|| Telling(false));
-    assert_eq!(handle.get().state(), ProgressState::Cancelled);
+    assert_eq!(handle.get().state(), ProgressState::Stopped);
     // Of what runs anyway the value may be anything.
     Scope::new().progress(&handle).run_anyway_sync(|| ());
     assert_eq!(handle.get().state(), ProgressState::Finished);
@@ -299,7 +299,7 @@ fn a_type_of_ones_own_can_tell_and_one_that_cannot_has_finished() {
         .timeout(Duration::ZERO)
         .progress(&handle)
         .run_anyway_sync(|| ());
-    assert_eq!(handle.get().state(), ProgressState::Cancelled);
+    assert_eq!(handle.get().state(), ProgressState::Stopped);
 }
 
 #[test]
@@ -311,12 +311,9 @@ fn l16_a_scope_that_is_dropped_was_cancelled_and_l21_one_that_panics_has_failed(
     }));
     assert!(poll_once(&mut scope).is_pending());
     drop(scope);
-    assert_eq!(
-        (handle.get().state(), fraction(&handle)),
-        (ProgressState::Cancelled, 0.5)
-    );
+    assert_eq!((handle.get().state(), fraction(&handle)), (ProgressState::Stopped, 0.5));
     drop(Scope::new().progress(&handle).run(async { done() }));
-    assert_eq!(handle.get().state(), ProgressState::Cancelled, "it never began");
+    assert_eq!(handle.get().state(), ProgressState::Stopped, "it never began");
     let panics = catch_unwind(AssertUnwindSafe(|| {
         Scope::new()
             .progress(&handle)

@@ -86,7 +86,7 @@ fn styled(bar: ProgressBar, name: impl Into<String>) -> Progress {
 fn template(info: &ProgressInfo) -> &'static str {
     match (info.state(), info.total()) {
         (ProgressState::Finished, _) => "{prefix} [{bar:30.green}] {wide_msg}",
-        (ProgressState::Cancelled, _) => "{prefix} [{bar:30.yellow}] {wide_msg}",
+        (ProgressState::Stopped, _) => "{prefix} [{bar:30.yellow}] {wide_msg}",
         (ProgressState::Failed, _) => "{prefix} [{bar:30.red}] {wide_msg}",
         (_, None) => "{prefix} {spinner} {human_pos} {wide_msg}",
         (_, Some(_)) => "{prefix} [{bar:30}] {percent:>3}% {wide_msg}",

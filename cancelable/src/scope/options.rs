@@ -236,7 +236,7 @@ impl Scope {
     ///
     /// How it ended is [`Failed`](crate::ProgressState::Failed) if the value is an error, as [`FromCancelled::is_failure`](crate::FromCancelled::is_failure) tells,
     /// and the scope was not cancelled. For [`run_anyway`](Self::run_anyway), whose values may be anything, it is
-    /// [`Cancelled`](crate::ProgressState::Cancelled) if the scope was, and else [`Finished`](crate::ProgressState::Finished).
+    /// [`Stopped`](crate::ProgressState::Stopped) if the scope was, and else [`Finished`](crate::ProgressState::Finished).
     pub fn progress(mut self, handle: impl Into<Progress>) -> Self {
         self.plan
             .listening

@@ -18,7 +18,7 @@ pub enum ProgressState {
     /// It returned a value.
     Finished,
     /// It was cancelled, or dropped before it finished. (One that swallowed its cancel and returned a value has finished.)
-    Cancelled,
+    Stopped,
     /// It returned an error of its own, or panicked.
     Failed,
 }
@@ -27,7 +27,7 @@ impl ProgressState {
     /// Is it over, in whichever way?
     #[must_use]
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Finished | Self::Cancelled | Self::Failed)
+        matches!(self, Self::Finished | Self::Stopped | Self::Failed)
     }
 }
 
@@ -131,7 +131,7 @@ impl fmt::Display for ProgressInfo {
         match self.state {
             ProgressState::Waiting => return f.write_str("not begun"),
             ProgressState::Finished => return write!(f, "finished in {}", Rough(self.elapsed)),
-            ProgressState::Cancelled => f.write_str("cancelled")?,
+            ProgressState::Stopped => f.write_str("cancelled")?,
             ProgressState::Failed => f.write_str("failed")?,
             ProgressState::Running if !self.is_told => f.write_str("running")?,
             ProgressState::Running => {}

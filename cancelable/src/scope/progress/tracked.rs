@@ -94,7 +94,7 @@ impl Tracked {
             Some(false) => ProgressState::Finished,
             None if !is_cancelled() => ProgressState::Finished,
             Some(true) if !is_cancelled() => ProgressState::Failed,
-            _ => ProgressState::Cancelled,
+            _ => ProgressState::Stopped,
         };
         self.end_as(state);
     }
@@ -118,7 +118,7 @@ impl Drop for Tracked {
         let state = if has_panicked {
             ProgressState::Failed
         } else {
-            ProgressState::Cancelled
+            ProgressState::Stopped
         };
         if thread::panicking() {
             // A second panic, of a hook, would end the process.
