@@ -93,8 +93,8 @@ use proc_macro::TokenStream;
 ///
 /// # Options
 ///
-/// `scope`, `name`, `timeout`, `idle_timeout`, `deadline`, `grace`, `token`, `until` and `asking` open a scope for each call, which works
-/// without an ambient token too. Expressions in options see the arguments and `self`.
+/// `scope`, `name`, `timeout`, `idle_timeout`, `progress`, `weight`, `deadline`, `grace`, `token`, `until` and `asking` open a scope for
+/// each call, which works without an ambient token too. Expressions in options see the arguments and `self`.
 ///
 /// A scope ends with its call: tasks and threads that have inherited it, and that still run by then, are cancelled, with kind
 /// `ScopeEnded`. What is to go on after the call is started outside of it, with plain `tokio::spawn` for one.
@@ -167,6 +167,35 @@ use proc_macro::TokenStream;
 ///     Ok(copied)
 /// }
 /// # assert_eq!(futures::executor::block_on(copy(vec![vec![0; 7]])).unwrap(), 7);
+/// ```
+///
+/// ## `progress = handle` and `weight = 3`
+///
+/// Has a `Progress` tell how far the call has got, and how much of the scope round it the call is. See `Scope::progress` and `Scope::weight`.
+///
+/// ```
+/// use cancelable::{Cancelled, Progress, cancelable, progress};
+///
+/// #[cancelable(progress = handle)]
+/// fn build(handle: &Progress) -> Result<(), Cancelled> {
+///     progress(0, 10);
+///     compile()?;
+///     link()
+/// }
+///
+/// #[cancelable(weight = 9)]
+/// fn compile() -> Result<(), Cancelled> {
+///     Ok(())
+/// }
+///
+/// #[cancelable(weight = 1)]
+/// fn link() -> Result<(), Cancelled> {
+///     Ok(())
+/// }
+///
+/// let handle = Progress::new();
+/// build(&handle).unwrap();
+/// assert_eq!(handle.get().done(), 10);
 /// ```
 ///
 /// ## `deadline = instant`

@@ -55,6 +55,8 @@ pub(crate) const ATTRIBUTE: &[Spec] = &[
     spec("timeout", Kind::Duration, "timeout = \"5s\""),
     spec("idle_timeout", Kind::Duration, "idle_timeout = \"30s\""),
     spec("heartbeat", Kind::Flag, "heartbeat"),
+    spec("progress", Kind::Expr, "progress = &handle"),
+    spec("weight", Kind::Expr, "weight = 3"),
     spec("deadline", Kind::Expr, "deadline = instant"),
     spec("grace", Kind::Duration, "grace = \"1s\""),
     spec("token", Kind::Expr, "token = &other_token"),
@@ -72,6 +74,8 @@ pub(crate) const SCOPE: &[Spec] = &[
     spec("timeout", Kind::Duration, "timeout = \"5s\""),
     spec("idle_timeout", Kind::Duration, "idle_timeout = \"30s\""),
     spec("heartbeat", Kind::Flag, "heartbeat"),
+    spec("progress", Kind::Expr, "progress = &handle"),
+    spec("weight", Kind::Expr, "weight = 3"),
     spec("deadline", Kind::Expr, "deadline = instant"),
     spec("grace", Kind::Duration, "grace = \"1s\""),
     spec("parent", Kind::Expr, "parent = &token"),
@@ -80,6 +84,7 @@ pub(crate) const SCOPE: &[Spec] = &[
     spec("token", Kind::Binding, "token = variable"),
     spec("until", Kind::Expr, "until = source"),
     spec("asking", Kind::Asking, ASKING),
+    spec("partial", Kind::Expr, "partial = Vec::new()"),
     spec("finally", Kind::Expr, "finally = async { … }"),
 ];
 
@@ -109,6 +114,10 @@ pub(crate) const HELPERS_ON_FN: Misplaced = &[
         "finally",
         "a function has no `finally`; put its body into `cancel_scope!(finally = async { … }, async { … })`, or write \
          `#[cancelable(shield)]` on the clean-up",
+    ),
+    (
+        "partial",
+        "a function has no `partial`; put its body into `cancel_scope!(partial = Vec::new(), async |so_far| { … })`",
     ),
     (
         "parent",

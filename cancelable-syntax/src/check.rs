@@ -190,6 +190,8 @@ pub(crate) fn step(given: Given) -> Option<Step> {
         ("timeout", Value::Duration(duration)) => StepKind::Timeout(duration),
         ("idle_timeout", Value::Duration(duration)) => StepKind::IdleTimeout(duration),
         ("heartbeat", Value::Flag) => StepKind::Heartbeat,
+        ("progress", Value::Expr(expr)) => StepKind::Progress(expr),
+        ("weight", Value::Expr(expr)) => StepKind::Weight(expr),
         ("deadline", Value::Expr(expr)) => StepKind::Deadline(expr),
         ("grace", Value::Duration(duration)) => StepKind::Grace(duration),
         ("token", Value::Expr(expr)) => StepKind::Link(expr),

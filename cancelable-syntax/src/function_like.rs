@@ -22,7 +22,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut;
-use syn::{Block, Expr, ReturnType, Stmt, Token};
+use syn::{Block, Expr, Pat, ReturnType, Stmt, Token};
 
 /// ```text
 /// Input:  cancel_scope!(timeout = "5s", name = "fetch", async move { BODY })
@@ -67,6 +67,25 @@ use syn::{Block, Expr, ReturnType, Stmt, Token};
 ///             value
 ///         }
 /// ```
+/// With `partial`, what the body has so far, the body is a closure that takes it:
+/// ```text
+/// Input:  cancel_scope!(partial = Vec::new(), async |rows| { BODY })
+/// Output: {
+///             let scope = Site.scope();
+///             let so_far = Site.so_far(Vec::new());
+///             Site.run_partial(scope, so_far, async |rows| { BODY }, |cancelled| { … })
+///         }
+///
+/// Input:  cancel_scope!(partial = Vec::new(), |rows| { BODY })
+/// Output: {
+///             let scope = Site.scope();
+///             let so_far = Site.so_far(Vec::new());
+///             Site.enter_sync_partial(scope, so_far, |rows| {
+///                 if Site.is_cancelled() { return from_cancelled::<_>(Site.refused_by_scope(here)) }
+///                 BODY
+///             })
+///         }
+/// ```
 /// The scope is a variable so that what its options borrow for a moment, a lock perhaps, is given back before the body runs.
 /// The body's `.await`s and loops become check points, as in an annotated function. `Scope::run` and `run_sync` would
 /// do the same, but would blame a type that has no room for a cancel a second time, on the whole macro.
@@ -86,11 +105,28 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         Value::Binding(name) => Some(name),
         _ => None,
     });
+    let partial = options.take("partial");
+    let so_far = match so_far(partial, &body, errors) {
+        Ok(so_far) => so_far,
+        Err(Refused) => return TokenStream::new(),
+    };
     let told = body.add_check_points(library, errors);
     let steps = options.into_vec().into_iter().filter_map(check::step).collect();
-    let builder = OwnScope::new(steps, body.asynchronous.is_some(), errors).builder(library, span);
+    let own = OwnScope::new(steps, body.asynchronous.is_some(), errors);
+    let builder = own.builder(library, span);
     let binding = named.map(|name| token_binding(library, &name));
     let (scope, here) = (variable("scope", span), here::item(span));
+    let [mut run_or, mut enter_sync] = own.runners();
+    let (so_far, place) = so_far
+        .map(|(option, so_far)| {
+            (run_or, enter_sync) = ("run_partial", "enter_sync_partial");
+            let name = variable("so_far", option);
+            let kept = library.located("so_far", so_far, option);
+            let place = quote_spanned!(at(option)=> let #name = #kept;);
+            (quote!(#name,), place)
+        })
+        .unzip();
+    let builder = quote!(#builder; #place);
     let asynchronous = body.asynchronous.is_some();
     // What is moved into the scope is there for `finally`, too, if the body leaves it.
     let capture = if finally.is_some() { body.capture.take() } else { None };
@@ -99,20 +135,25 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         let block = body.tokens(library, binding);
         let converter = edge.converter(library, span);
         match &finally {
-            None => library.located("run_or", quote!(#scope, #block, #converter), span),
+            None => library.located(run_or, quote!(#scope, #so_far #block, #converter), span),
+            // A closure, which is made a future where it is to stay.
+            Some(_) if so_far.is_some() => {
+                let run = library.located(run_or, quote!(#scope, #so_far #block, #converter), span);
+                quote_spanned!(at(span)=> #run.await)
+            }
             Some(_) => {
                 let (place, lent) = pinned(library, block, span);
-                let run = library.located("run_or", quote!(#scope, #lent, #converter), span);
+                let run = library.located(run_or, quote!(#scope, #lent, #converter), span);
                 quote_spanned!(at(span)=> { #place #run.await })
             }
         }
     } else {
         body.add_entry_check(library);
         let block = body.tokens(library, binding);
-        library.located("enter_sync", quote!(#scope, #block), span)
+        library.located(enter_sync, quote!(#scope, #so_far #block), span)
     };
     let Some(finally) = finally else {
-        return quote_spanned!(at(span)=> { #told #here let #scope = #builder; #run });
+        return quote_spanned!(at(span)=> { #told #here let #scope = #builder #run });
     };
     let [kept, value] = ["finally", "value"].map(|name| variable(name, span));
     let kept_from = library.located("finally", quote_spanned!(at(span)=> &#scope), finally.span);
@@ -126,7 +167,41 @@ fn scope(library: &Library, mut options: Options, mut body: Body, errors: &mut E
         let clean_up = located_call(method, after, finally.span);
         quote_spanned!(at(span)=> let #value = #run; #kept #clean_up; #value)
     };
-    quote_spanned!(at(span)=> { #told #here let #scope = #builder; let #kept = #kept_from; #run })
+    quote_spanned!(at(span)=> { #told #here let #scope = #builder let #kept = #kept_from; #run })
+}
+
+/// There is no expansion beside the errors.
+struct Refused;
+
+/// What the scope's body has at the beginning, and the option's name; if it keeps something.
+fn so_far(given: Option<Given>, body: &Body, errors: &mut Errors) -> Result<Option<(Span, Box<Expr>)>, Refused> {
+    match (given, &body.so_far) {
+        (None, None) => Ok(None),
+        (None, Some(argument)) => {
+            errors.on(
+                argument,
+                "the body of `cancel_scope!` takes no arguments; to name the scope's token, write `token = variable` before the body; \
+                 to keep what the body has so far, write `partial = Vec::new()`, or whatever it begins with",
+            );
+            Err(Refused)
+        }
+        (Some(given), None) => {
+            let body = if body.asynchronous.is_some() {
+                "async |so_far| { … }"
+            } else {
+                "|so_far| { … }"
+            };
+            errors.at(
+                given.span,
+                format!("the body is handed what it has so far; write it as `{body}`"),
+            );
+            Err(Refused)
+        }
+        (Some(given), Some(_)) => match given.value {
+            Value::Expr(so_far) => Ok(Some((given.span, so_far))),
+            _ => Err(Refused),
+        },
+    }
 }
 
 /// The clean-up of a scope.
@@ -356,10 +431,12 @@ fn failed(errors: &Errors) -> TokenStream {
     quote!({ #errors })
 }
 
-/// `async { }`, `async move { }`, `async || -> T { }`, `{ }`, `|| -> T { }`.
+/// `async { }`, `async move { }`, `async || -> T { }`, `async |so_far| -> T { }`, `{ }`, `|| -> T { }`, `|so_far| -> T { }`.
 struct Body {
     asynchronous: Option<Token![async]>,
     capture: Option<Token![move]>,
+    /// What a body is handed whose scope keeps that: `partial = …`.
+    so_far: Option<Pat>,
     /// `-> T`, if written.
     output: ReturnType,
     block: Block,
@@ -404,6 +481,7 @@ impl Body {
             Expr::Async(body) => Some(Body {
                 asynchronous: Some(body.async_token),
                 capture: body.capture,
+                so_far: None,
                 output: ReturnType::Default,
                 block: body.block,
                 span,
@@ -411,21 +489,20 @@ impl Body {
             Expr::Block(body) if body.label.is_none() => Some(Body {
                 asynchronous: None,
                 capture: None,
+                so_far: None,
                 output: ReturnType::Default,
                 block: body.block,
                 span,
             }),
             Expr::Closure(closure) => {
-                if !closure.inputs.is_empty() {
-                    let (what, remedy) = match name {
-                        "cancel_scope" => (
-                            "the body of `cancel_scope!`",
-                            "; to name the scope's token, write `token = variable` before the body",
-                        ),
-                        "finally" => ("`finally`", ""),
-                        _ => ("the body of `shield!`", ""),
+                let most = if name == "cancel_scope" { 1 } else { 0 };
+                if closure.inputs.len() > most {
+                    let message = match name {
+                        "cancel_scope" => "the body of `cancel_scope!` takes at most one argument: what it has so far",
+                        "finally" => "`finally` takes no arguments",
+                        _ => "the body of `shield!` takes no arguments",
                     };
-                    errors.on(&closure.inputs, format!("{what} takes no arguments{remedy}"));
+                    errors.on(&closure.inputs, message);
                     return None;
                 }
                 let block = match *closure.body {
@@ -438,6 +515,7 @@ impl Body {
                 Some(Body {
                     asynchronous: closure.asyncness,
                     capture: closure.capture,
+                    so_far: closure.inputs.into_iter().next(),
                     output: closure.output,
                     block,
                     span,
@@ -501,13 +579,14 @@ impl Body {
     /// wrong at its end is told of it.
     fn tokens(mut self, library: &Library, binding: Option<TokenStream>) -> TokenStream {
         let mut prelude = binding.unwrap_or_default();
-        if let (Some(_), ReturnType::Type(..)) = (&self.asynchronous, &self.output) {
+        if let (Some(_), None, ReturnType::Type(..)) = (&self.asynchronous, &self.so_far, &self.output) {
             // An `async` block's type is not written anywhere, so it is told.
             prelude.extend(self.edge().tell(library, &mut self.block));
         }
         let Body {
             asynchronous,
             capture,
+            so_far,
             output,
             block,
             span,
@@ -524,17 +603,19 @@ impl Body {
             };
             between(block.brace_token, quote!(#prelude #body))
         };
+        let closure = |asynchronous: Option<Token![async]>| {
+            let [open, close] = [(); 2].map(|()| quote_spanned!(at(span)=> |));
+            quote!(#asynchronous #capture #open #so_far #close #output #block)
+        };
         match asynchronous {
+            Some(asynchronous) if so_far.is_some() => closure(Some(asynchronous)),
             Some(mut asynchronous) => {
                 if only_awaits {
                     asynchronous.span = at(asynchronous.span);
                 }
                 quote!(#asynchronous #capture #block)
             }
-            None => {
-                let bars = quote_spanned!(at(span)=> ||);
-                quote!(#capture #bars #output #block)
-            }
+            None => closure(None),
         }
     }
 }

@@ -60,6 +60,8 @@ pub(crate) enum StepKind {
     Timeout(DurationValue),
     IdleTimeout(DurationValue),
     Heartbeat,
+    Progress(Box<Expr>),
+    Weight(Box<Expr>),
     Deadline(Box<Expr>),
     Grace(DurationValue),
     Link(Box<Expr>),
@@ -127,6 +129,16 @@ impl OwnScope {
         Self { steps }
     }
 
+    /// What runs a future in it, and a closure. If somebody follows its progress, it is told of its value whether that is an error.
+    pub(crate) fn runners(&self) -> [&'static str; 2] {
+        let is_followed = |step: &Step| matches!(step.kind, StepKind::Progress(_) | StepKind::Weight(_));
+        if self.steps.iter().any(is_followed) {
+            ["run_or_tell", "enter_sync_and_tell"]
+        } else {
+            ["run_or", "enter_sync"]
+        }
+    }
+
     /// ```text
     /// Output: Site.scope().name("fetch").timeout(Duration::from_millis(5000u64))
     /// ```
@@ -141,6 +153,8 @@ impl OwnScope {
                     located_call("idle_timeout", duration.to_tokens(library, *span), *span)
                 }
                 StepKind::Heartbeat => located_call("heartbeat", TokenStream::new(), *span),
+                StepKind::Progress(expr) => located_call("progress", expr, *span),
+                StepKind::Weight(expr) => located_call("weight", expr, *span),
                 StepKind::Deadline(expr) => located_call("deadline", perhaps("instant", expr, library, *span), *span),
                 StepKind::Grace(duration) => located_call("grace", duration.to_tokens(library, *span), *span),
                 StepKind::Link(expr) => {

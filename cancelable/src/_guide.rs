@@ -13,6 +13,8 @@
 //! - [Tasks and groups](groups): start several things, and stop all of them with the first error
 //! - [Errors](errors): `?` into anyhow, thiserror, `io::Error`, axum's tuples
 //! - [Why was it cancelled?](explain): who asked, whose scope it was, where it was noticed, and how to read a report
+//! - [Partial results](partial): what there was when it was stopped, beside the error
+//! - [Progress](progress): how far it has got, for whoever wants to know: parts of a whole, rates, bars
 //! - [What is not cancelled](not_cancelled): code that a cancel does not reach, and how to find it
 //! - [Loops](loops): where a loop is checked, and what a check costs
 //! - [With other attributes](other_attributes): which attribute comes first
@@ -50,6 +52,8 @@ pages! {
     groups: "groups",
     errors: "errors",
     explain: "explain",
+    partial: "partial",
+    progress: "progress",
     not_cancelled: "not-cancelled",
     loops: "loops",
     other_attributes: "other-attributes",

@@ -225,8 +225,8 @@ impl Cancelled {
         self.0.point
     }
 
-    /// The annotated function that the check point is in, with its module and its type: `app::store::Store::load`. Of a `check()`, or of a
-    /// `sleep(…)` or `checkpoint()` that is awaited, the one that it stands in; of a `cancel_scope!`, the function round it, annotated or
+    /// The annotated function that the check point is in, with its module and its type: `app::store::Store::load`. Of a `check()`, of a
+    /// `wait()` for a thread, a `thread::block_on(…)` or `thread::abandon(…)`, or of a `sleep(…)` or `checkpoint()` that is awaited, the one that it stands in; of a `cancel_scope!`, the function round it, annotated or
     /// not. `None` elsewhere: of what checks in a function that is not annotated.
     ///
     /// It is for people, as [`std::any::type_name`] is: a method of a trait is `<app::Store as app::Load>::load`, type arguments are
@@ -393,12 +393,23 @@ impl From<Cancelled> for io::Error {
 pub trait FromCancelled {
     /// The value that stands for "cancelled, because of `c`".
     fn from_cancelled(c: Cancelled) -> Self;
+
+    /// Does this value stand for a failure, be it a cancel or another one? It is asked of scopes whose
+    /// [progress](crate::Scope::progress) is followed, to tell how they ended. `false` unless the type knows better, as `Result` and
+    /// `Option` do.
+    fn is_failure(&self) -> bool {
+        false
+    }
 }
 
 /// The bound holds wherever `E: From<Cancelled>` does.
 impl<T, E: CancelledError> FromCancelled for Result<T, E> {
     fn from_cancelled(c: Cancelled) -> Self {
         Err(E::from_cancelled_error(c))
+    }
+
+    fn is_failure(&self) -> bool {
+        self.is_err()
     }
 }
 
@@ -425,6 +436,10 @@ impl<E: From<Cancelled>> CancelledError for E {
 impl<T> FromCancelled for Option<T> {
     fn from_cancelled(_: Cancelled) -> Self {
         None
+    }
+
+    fn is_failure(&self) -> bool {
+        self.is_none()
     }
 }
 

@@ -8,13 +8,15 @@ pub use crate::duration::{ParseDurationError, parse_duration};
 pub use crate::error::{Cancelled, FromCancelled};
 pub use crate::guard::{Checkpoint, Guard, checkpoint, guard};
 pub use crate::iter::{IteratorExt, ScopedIter, TakeUntilCancelled, UntilCancelledIter};
+pub use crate::partial::Partial;
 pub use crate::path::ScopePath;
 pub use crate::reason::{CancelReason, ReasonKind};
 pub use crate::scope::{
-    AbortHandle, Answer, AskingScope, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, Place, Race, Scope, Scoped,
-    Shield, ShieldWithTimeout, Sleep, Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup,
-    TaskHandle, TaskId, TaskInfo, TaskOwner, TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep,
-    progress, race, shield, shield_sync, sleep, try_join,
+    AbortHandle, Answer, AskingScope, CancelFutureExt, DrainReport, IntoRace, IntoTryJoin, PartialScope, Place,
+    Progress, ProgressInfo, ProgressState, ProgressUpdates, Race, Scope, Scoped, Shield, ShieldWithTimeout, Sleep,
+    Source, Spawn, SpawnBlocking, SpawnLocal, Spawner, TaskError, TaskGroup, TaskHandle, TaskId, TaskInfo, TaskOwner,
+    TaskOwnerBuilder, TaskPanic, TryJoin, WithCancellation, blocking_sleep, progress, progress_message, race, shield,
+    shield_sync, sleep, try_join,
 };
 pub use crate::sources::{
     All, Any, Condition, Deadline, OnOutput, Sources, all, any, condition, memory_above, on_output,

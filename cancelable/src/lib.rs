@@ -56,11 +56,13 @@
 //! | open a scope | [`cancel_scope!`], `#[cancelable(scope)]`, or [`Scope`] without macros |
 //! | cancel from anywhere | [`CancellationToken`] |
 //! | end what does not get on | [`progress`], [`Scope::idle_timeout`] |
+//! | say how far the work has got, and read it | [`progress`], [`progress_message`], [`Progress`], [`Scope::weight`], `cancelable::indicatif` |
 //! | put a deadline off | [`Deadline`] |
 //! | cancel by a signal, a condition, a future | [`Scope::until`] with a [`Source`]: `signal`, [`condition`], [`memory_above`], [`on_output`], [`any`], [`all`] |
 //! | check by hand | [`check`], [`checkpoint`], [`guard`] |
 //! | leave a comparator, or what else cannot fail | [`unwinding`], [`check_unwinding`] |
 //! | take a scope to code that somebody else calls | [`Context`], [`propagate`], [`propagate_fn`] |
+//! | have what there was beside the error | [`Scope::partial`], [`Partial`] |
 //! | have the best so far, and no error | [`Scope::run_anyway_sync`], [`Scope::run_anyway`] |
 //! | keep clean-up from being cancelled | [`shield!`], [`fn@shield`], [`shield_sync`] |
 //! | run several futures, and end the others in good order | [`race!`], [`try_join!`] |
@@ -96,6 +98,7 @@
 //! | `enough` | a token is the `Stop` that codecs written for the crate `enough` ask |
 //! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
 //! | `rayon` | `cancelable::rayon`: jobs that have the scope, and parallel iterators that stop |
+//! | `indicatif` | `cancelable::indicatif`: progress bars of scopes, in one line |
 //! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
 //! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
 //!
@@ -103,7 +106,7 @@
 //!
 //! # No glob imports
 //!
-//! `use cancelable::*` also imports the modules `tokio`, `smol`, `rayon` and `thread`, which then stand in the way of the crates of these names.
+//! `use cancelable::*` also imports the modules `tokio`, `smol`, `rayon`, `indicatif` and `thread`, which then stand in the way of the crates of these names.
 //! [`use cancelable::prelude::*`](prelude) imports everything else.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -149,6 +152,7 @@ mod rounds;
 mod cause;
 mod error;
 mod here;
+mod partial;
 
 mod token;
 
@@ -207,6 +211,8 @@ mod readme {}
 
 pub use items::*;
 
+#[cfg(feature = "indicatif")]
+pub use adapters::indicatif;
 #[cfg(feature = "rayon")]
 pub use adapters::rayon;
 #[cfg(feature = "smol")]

@@ -27,6 +27,8 @@
 /// | `timeout = "5s"`, or a `Duration` or an `Option` of one | cancels the scope that long after it began |
 /// | `idle_timeout = …` (likewise) | cancels the scope when no [`progress`](crate::progress()) was reported for this long |
 /// | `heartbeat` | has check points put the idle timeout off, too: see [`Scope::heartbeat`](crate::Scope::heartbeat) |
+/// | `progress = &handle` | has a [`Progress`](crate::Progress) tell how far the scope has got: see [`Scope::progress`](crate::Scope::progress) |
+/// | `weight = 3` | how much of the scope round it this one is: see [`Scope::weight`](crate::Scope::weight) |
 /// | `deadline = instant` | cancels the scope at that [`Instant`](std::time::Instant), or, if it is an `Option`, at the one in it (under a paused clock: see [`Scope::deadline`](crate::Scope::deadline)) |
 /// | `grace = …` (likewise) | drops a cancelled body that has not finished after this long |
 /// | `parent = &token` | hangs the scope below this token instead of the ambient one |
@@ -34,6 +36,7 @@
 /// | `until = source` | cancels the scope when this fires, too: a future, a token, a signal, … (see [`Source`](crate::Source)) |
 /// | `asking = ("10ms", host)` | has the check points of a sync body ask a closure on their thread: see [`Scope::asking`](crate::Scope::asking) |
 /// | `name = "…"` | for error messages |
+/// | `partial = …` | keeps what the body has so far, which it is handed: `async \|rows\| { … }`; see [`Scope::partial`](crate::Scope::partial) |
 /// | `token = ident` | binds the scope's token in the body |
 /// | `finally = async { … }`, or `{ … }` beside a sync body | clean-up that runs when the body is over (see below) |
 ///
@@ -42,7 +45,7 @@
 /// # Body
 ///
 /// An `async { }`, `async move { }` or `async || -> T { }` body gives a future; a plain block or a `|| -> T { }` runs at
-/// once. The body gets check points as an [annotated](crate::cancelable) function does. `return` and `?` leave the scope,
+/// once. (With `partial`, it is `async |so_far| { }` or `|so_far| { }`.) The body gets check points as an [annotated](crate::cancelable) function does. `return` and `?` leave the scope,
 /// as they leave a closure. The value is the body's, whose type must be [`FromCancelled`](crate::FromCancelled).
 ///
 /// Everything else is as [`Scope`](crate::Scope) says, which this expands to.
@@ -82,6 +85,26 @@
 ///     Ok::<_, Cancelled>(n)
 /// });
 /// assert!(found.unwrap_err().is_timeout());
+/// ```
+///
+/// What a body has so far, beside the error, a [`Partial`](crate::Partial):
+///
+/// ```
+/// use cancelable::{Cancelled, cancel_scope, sleep};
+/// use std::time::Duration;
+///
+/// # futures::executor::block_on(async {
+/// let pages = cancel_scope!(timeout = "20ms", partial = Vec::new(), async |pages| -> Result<(), Cancelled> {
+///     for (url, takes) in [("/", 0), ("/about", 1), ("/archive", 3600)] {
+///         sleep(Duration::from_millis(takes * takes)).await?;
+///         pages.push(url);
+///     }
+///     Ok(())
+/// });
+/// let stopped = pages.await.unwrap_err();
+/// assert!(stopped.error.is_timeout());
+/// assert_eq!(stopped.partial, ["/", "/about"]);
+/// # });
 /// ```
 ///
 /// # `finally`: clean-up

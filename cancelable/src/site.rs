@@ -13,7 +13,10 @@ use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::here::{Here as _, In};
 use crate::loops::Asking;
-use crate::scope::{self, AskingScope, IntoRace, IntoTryJoin, Lent, Race, Run, Scope, Shield, TryJoin};
+use crate::partial::Partial;
+use crate::scope::{
+    self, AskingScope, IntoRace, IntoTryJoin, IsFailure, Lent, Race, Run, Scope, Shield, Telling, TryJoin,
+};
 use crate::token::CancellationToken;
 
 /// Calls that report their caller, as methods: a method call's location is that of its name and arguments, which
@@ -111,7 +114,8 @@ impl Site {
     /// Runs a future of any type in a scope.
     #[track_caller]
     pub fn run<F: Future>(self, scope: Scope, body: F) -> impl Future<Output = Result<F::Output, Cancelled>> {
-        scope.run(Wrapped { body })
+        // What the body returned may stand for a cancel, which cannot be told here.
+        scope.run_or(Wrapped { body }, FromCancelled::from_cancelled)
     }
 
     /// The same, with what makes a value of its type where it has none.
@@ -122,6 +126,49 @@ impl Site {
         O: Fn(Cancelled) -> F::Output,
     {
         scope.run_or(body, otherwise)
+    }
+
+    /// The same, where it is told how the scope has ended.
+    #[track_caller]
+    pub fn run_or_tell<F, O>(self, scope: Scope, body: F, otherwise: O) -> impl Future<Output = F::Output>
+    where
+        F: Future<Output: FromCancelled>,
+        O: Fn(Cancelled) -> F::Output,
+    {
+        scope.run_or(body, Telling(otherwise))
+    }
+
+    /// What a body has so far, before it begins: `partial = …`.
+    pub fn so_far<P>(self, so_far: P) -> SoFar<P> {
+        SoFar(so_far)
+    }
+
+    /// As `run_or`, where what the body has so far is kept.
+    #[track_caller]
+    pub fn run_partial<P, T, E, F, O>(
+        self,
+        scope: Scope,
+        SoFar(so_far): SoFar<P>,
+        body: F,
+        otherwise: O,
+    ) -> impl Future<Output = Result<T, Partial<P, E>>>
+    where
+        F: AsyncFnOnce(&mut P) -> Result<T, E>,
+        O: Fn(Cancelled) -> Result<T, E>,
+    {
+        scope.partial(so_far).run_or(body, otherwise)
+    }
+
+    /// The same for a closure, whose first check point is what notices that the scope is cancelled already.
+    #[track_caller]
+    pub fn enter_sync_partial<P, T, E>(
+        self,
+        scope: impl SyncScope,
+        SoFar(mut so_far): SoFar<P>,
+        body: impl FnOnce(&mut P) -> Result<T, E>,
+    ) -> Result<T, Partial<P, E>> {
+        let result = scope.enter_sync(|result: &Result<T, E>| Some(result.is_err()), || body(&mut so_far));
+        result.map_err(|error| Partial::new(so_far, error))
     }
 
     /// What is to be done when the body of `scope` is over: `finally = …`.
@@ -136,7 +183,13 @@ impl Site {
     /// is what notices.
     #[track_caller]
     pub fn enter_sync<R>(self, scope: impl SyncScope, body: impl FnOnce() -> R) -> R {
-        scope.enter_sync(body)
+        scope.enter_sync(|_| None, body)
+    }
+
+    /// The same, where it is told how the scope has ended.
+    #[track_caller]
+    pub fn enter_sync_and_tell<R: FromCancelled>(self, scope: impl SyncScope, body: impl FnOnce() -> R) -> R {
+        scope.enter_sync(scope::is_failure, body)
     }
 
     /// As [`race`](crate::race()).
@@ -191,7 +244,7 @@ pub trait SyncScope {
     fn scope(&self) -> &Scope;
     /// Runs the body, also if it is cancelled already.
     #[track_caller]
-    fn enter_sync<R>(self, body: impl FnOnce() -> R) -> R;
+    fn enter_sync<R>(self, is_failure: IsFailure<R>, body: impl FnOnce() -> R) -> R;
 }
 
 impl SyncScope for Scope {
@@ -201,8 +254,8 @@ impl SyncScope for Scope {
 
     #[inline]
     #[track_caller]
-    fn enter_sync<R>(self, body: impl FnOnce() -> R) -> R {
-        self.run_anyway_sync(body)
+    fn enter_sync<R>(self, is_failure: IsFailure<R>, body: impl FnOnce() -> R) -> R {
+        self.run_anyway_sync_telling(is_failure, body)
     }
 }
 
@@ -212,10 +265,14 @@ impl<A> SyncScope for AskingScope<A> {
     }
 
     #[track_caller]
-    fn enter_sync<T>(self, body: impl FnOnce() -> T) -> T {
-        self.run_anyway_sync(body)
+    fn enter_sync<T>(self, is_failure: IsFailure<T>, body: impl FnOnce() -> T) -> T {
+        self.run_anyway_sync_telling(is_failure, body)
     }
 }
+
+/// Not `Copy`, whatever it is of, so that an `async` block takes it along.
+#[derive(Debug)]
+pub struct SoFar<P>(P);
 
 fn calls(every: usize) -> u32 {
     u32::try_from(every).unwrap_or(u32::MAX)

@@ -104,13 +104,15 @@ fn senseless_arguments_are_refused() {
         "pipeline",
         "rayon_partial",
         "retry",
+        "tour",
+        "render",
         "drain",
     ] {
         let (code, stdout, stderr) = run(name, &["--frobnicate"]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}");
         assert!(stderr.contains("unexpected argument"), "{name}: {stderr}");
     }
-    for name in ["hello", "worker", "clean_up", "limit", "rayon_partial", "retry"] {
+    for name in ["hello", "worker", "clean_up", "limit", "rayon_partial", "retry", "tour"] {
         let (code, _, stderr) = run(name, &["--timeout", "10"]);
         assert_eq!(code, Some(2), "{name}");
         assert!(stderr.contains("the unit is missing; write `10s`"), "{name}: {stderr}");
@@ -269,6 +271,128 @@ fn rayon_partial() {
         "{}",
         end.1
     );
+}
+
+/// The grey values of a picture, and those of them that are drawn.
+fn pixels(picture: &std::path::Path) -> (usize, usize) {
+    let bytes = fs::read(picture).unwrap();
+    let pixels = &bytes[bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1..];
+    (pixels.len(), pixels.iter().filter(|&&pixel| pixel > 0).count())
+}
+
+#[test]
+fn render() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("picture.pgm");
+    let name = picture.to_str().unwrap();
+    let (code, stdout, stderr) = run("render", &[name, "--size", "100"]);
+    assert_eq!((code, stdout.as_str()), (Some(0), "drawing\n"));
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(lines.iter().any(|line| line.contains(" of 8 (")), "{stderr}");
+    assert!(
+        lines.last().is_some_and(|line| line.starts_with("finished in ")),
+        "{stderr}"
+    );
+    let (all, drawn) = pixels(&picture);
+    assert!(all == 10_000 && drawn > 5_000);
+
+    let (code, stdout, stderr) = interrupted("render", &[name, "--size", "8000"]);
+    assert_eq!((code, stdout.as_str()), (Some(130), ""));
+    let end: Vec<&str> = stderr.lines().rev().take(2).collect();
+    assert_eq!(end[0], "render: received SIGINT");
+    assert!(end[1].starts_with("cancelled"), "{stderr}");
+    let (all, drawn) = pixels(&picture);
+    assert!(all == 64_000_000 && drawn < all);
+    let (code, _, stderr) = run("render", &[name, "--size", "8000", "--timeout", "20ms"]);
+    assert!(
+        code == Some(124) && stderr.ends_with("render: timed out after 20ms\n"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = run("render", &["/", "--size", "10"]);
+    assert!(code == Some(1) && stderr.contains("render: /: "), "{stderr}");
+}
+
+/// What there is on a terminal at the end, and the exit code.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(name: &str, args: &[&str]) -> (Vec<String>, Option<i32>) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{Winsize, tcsetwinsize};
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 100,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&master, size).unwrap();
+    let side = std::ffi::OsString::from_vec(ptsname(&master, Vec::new()).unwrap().into_bytes());
+    let mut command = example(name);
+    command.args(args).env("TERM", "xterm").stdout(Stdio::null());
+    command.stderr(fs::File::options().write(true).open(side).unwrap());
+    let mut child = Watched::spawn(&mut command);
+    // The program has the only one left.
+    drop(command);
+    let mut drawn = Vec::new();
+    // Ends with an error, which says that nobody is there any more.
+    let _ = fs::File::from(master).read_to_end(&mut drawn);
+    let mut screen = avt::Vt::new(100, 24);
+    screen.feed_str(&String::from_utf8(drawn).unwrap());
+    let lines = screen.view().map(|line| line.text().trim_end().to_owned());
+    let lines = lines.filter(|line| !line.is_empty()).collect();
+    (lines, child.0.wait().unwrap().code())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn render_draws_a_bar_on_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("picture.pgm");
+    let name = picture.to_str().unwrap();
+    let (lines, code) = on_a_terminal("render", &[name, "--size", "100"]);
+    assert!(
+        lines[0].starts_with("render [==============================] finished in "),
+        "{lines:?}"
+    );
+    assert_eq!((lines.len(), code), (1, Some(0)));
+    let (lines, code) = on_a_terminal("render", &[name, "--size", "8000", "--timeout", "20ms"]);
+    assert!(
+        lines[0].starts_with("render [") && lines[0].contains("] cancelled at "),
+        "{lines:?}"
+    );
+    assert_eq!((lines[1].as_str(), code), ("render: timed out after 20ms", Some(124)));
+}
+
+#[test]
+fn tour() {
+    let (code, stdout, stderr) = run("tour", &["--cities", "12"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let lengths = |said: &str| -> Vec<f64> {
+        let first = |line: &str| line.split(' ').next().unwrap().parse().unwrap();
+        said.lines().map(first).collect()
+    };
+    let [at_first, best] = lengths(&stdout)[..] else {
+        panic!("{stdout}")
+    };
+    assert!(
+        best < at_first && stdout.ends_with("no swap makes it shorter\n"),
+        "{stdout}"
+    );
+
+    let end = interrupted("tour", &["--cities", "100000"]);
+    assert_interrupted("tour", &end);
+    let (code, stdout, stderr) = run("tour", &["--cities", "100000", "--timeout", "50ms"]);
+    assert_eq!((code, stderr.as_str()), (Some(124), "tour: timed out after 50ms\n"));
+    for stdout in [end.1, stdout] {
+        let shown = lengths(&stdout);
+        assert!(
+            stdout.ends_with(" km so far\n") && shown.is_sorted_by(|a, b| a >= b),
+            "{stdout}"
+        );
+    }
 }
 
 #[test]

@@ -360,3 +360,51 @@ fn a_call_that_waits_knows_the_scopes_round_it() {
 async fn check_later() -> Outcome {
     guard(pending()).await
 }
+
+#[test]
+fn a_check_of_a_token_by_hand_knows_the_scopes_round_it() {
+    let other = CancellationToken::new();
+    other.cancel();
+    let path = |outcome: Result<(), Cancelled>| outcome.unwrap_err().scope_path().to_string();
+    assert_eq!(path(other.check()), "");
+    let inside: Result<(), Cancelled> = Scope::new().name("serve").run_sync(|| {
+        Scope::new().name("load").run_sync(|| {
+            assert_eq!(path(other.check()), "serve > load");
+            let job = cancelable::thread::spawn({
+                let other = other.clone();
+                move || other.check()
+            });
+            assert_eq!(path(job.join().unwrap()), "serve > load");
+            Ok(())
+        })
+    });
+    inside.unwrap();
+}
+
+#[test]
+fn a_callback_of_a_scope_that_listens_is_told_of_the_scope() {
+    let stop = CancellationToken::new();
+    let (told, heard) = std::sync::mpsc::channel();
+    let outcome: Result<(), Cancelled> = Scope::new().name("copy").until(stop.clone()).run_sync_with(|token| {
+        let child = token.child_token();
+        for (number, token) in [token, &child, &stop].into_iter().enumerate() {
+            let told = told.clone();
+            token
+                .on_cancel(move |reason| told.send((number, reason.to_string())).unwrap())
+                .detach();
+        }
+        stop.cancel_with("enough");
+        // One that comes late is told the same.
+        let late = told.clone();
+        token
+            .on_cancel(move |reason| late.send((3, reason.to_string())).unwrap())
+            .detach();
+        token.check()
+    });
+    let mut heard: Vec<_> = heard.try_iter().collect();
+    heard.sort();
+    let named = outcome.unwrap_err().reason().to_string();
+    assert_eq!(named, "enough (scope \"copy\")");
+    let of = |number, text: &str| (number, text.to_owned());
+    assert_eq!(heard, [of(0, &named), of(1, &named), of(2, "enough"), of(3, &named)]);
+}

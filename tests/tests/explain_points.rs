@@ -7,7 +7,7 @@ use std::time::Duration;
 use cancelable::tokio::TaskGroup;
 use cancelable::{
     CancelFutureExt as _, CancelReason, CancellationToken, Cancelled, CheckPoint, IteratorExt as _, Scope, TaskError,
-    blocking_sleep, cancel_scope, cancelable, check, checkpoint, guard, shield, sleep,
+    blocking_sleep, cancel_scope, cancelable, check, checkpoint, current, guard, shield, sleep, thread,
 };
 use futures::executor::block_on;
 use tests::poll_once;
@@ -184,6 +184,38 @@ mod code {
         token.cancel();
         blocking_sleep(LONG)?;
         Ok(())
+    }
+
+    #[cancelable]
+    pub(crate) fn in_a_wait_for_a_thread(token: &CancellationToken) -> Outcome {
+        let worker = stop::thread::spawn(|| current().wait());
+        token.cancel();
+        worker.wait()?;
+        Ok(())
+    }
+
+    #[cancelable]
+    pub(crate) fn in_a_wait_for_a_future(token: &CancellationToken) -> Outcome<u8> {
+        token.cancel();
+        thread::block_on(pending())
+    }
+
+    #[cancelable]
+    pub(crate) fn in_a_call_that_is_left_behind(token: &CancellationToken) -> Outcome {
+        token.cancel();
+        thread::abandon(std::thread::park)
+    }
+
+    /// What is called alike, and is somebody else's.
+    #[cancelable]
+    pub(crate) fn waits_of_others(barrier: &std::sync::Barrier) -> Outcome<bool> {
+        mod thread {
+            pub(super) fn block_on<T>(value: T) -> T {
+                value
+            }
+        }
+        let parsed = thread::block_on("3".parse::<u8>());
+        Ok(barrier.wait().is_leader() && parsed == Ok(3))
     }
 
     #[cancelable]
@@ -430,6 +462,19 @@ fn each_kind_of_check_point_says_what_it_is_and_where() {
         stopped(in_a_blocking_sleep),
         checked("explain_points::code::in_a_blocking_sleep")
     );
+    assert_eq!(
+        stopped(in_a_wait_for_a_thread).1,
+        Some("explain_points::code::in_a_wait_for_a_thread")
+    );
+    assert_eq!(
+        stopped(in_a_wait_for_a_future).1,
+        Some("explain_points::code::in_a_wait_for_a_future")
+    );
+    assert_eq!(
+        stopped(in_a_call_that_is_left_behind).1,
+        Some("explain_points::code::in_a_call_that_is_left_behind")
+    );
+    assert!(waits_of_others(&std::sync::Barrier::new(1)).unwrap());
 
     assert_eq!(
         refused(with_its_own_scope),

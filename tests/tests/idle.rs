@@ -566,3 +566,53 @@ fn what_happens_behind_a_shield_is_reported_by_progress_alone() {
     };
     outcome.unwrap();
 }
+
+#[test]
+fn scopes_and_races_of_plain_code_beat() {
+    fn now<F: Future>(future: F) -> F::Output {
+        futures::executor::block_on(future)
+    }
+    let ways: [fn(); 6] = [
+        || assert_eq!(Scope::new().run_sync(|| Some(())), Some(())),
+        || assert_eq!(now(Scope::new().run(async { Some(()) })), Some(())),
+        || {
+            assert_eq!(
+                now(Scope::new().name("named").timeout(HOUR).run(async { Some(()) })),
+                Some(())
+            )
+        },
+        || assert_eq!(cancel_scope!({ Some(()) }), Some(())),
+        || now(cancelable::race((async {}, async {}))),
+        || drop(now(cancelable::try_join((async { Outcome::Ok(()) }, async { Ok(()) })))),
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        let outcome = beating(|clock| {
+            let token = current();
+            for _ in 0..10 {
+                clock.advance(SHORT);
+                way();
+            }
+            assert!(!token.is_cancelled(), "way {number} does not count");
+            clock.advance(PERIOD);
+            clock.advance(LIMIT);
+            check()
+        });
+        assert!(outcome.is_err());
+    }
+}
+
+#[test]
+fn the_line_that_a_scope_is_said_to_be_at_is_that_of_its_idle_timeout() {
+    let line = std::panic::Location::caller();
+    for scope in [
+        Scope::new().idle_timeout(Duration::ZERO).located_at(line),
+        Scope::new()
+            .timeout(HOUR)
+            .idle_timeout(Duration::ZERO)
+            .heartbeat()
+            .located_at(line),
+    ] {
+        let outcome: Outcome = scope.run_sync(|| Ok(()));
+        assert_eq!(outcome.unwrap_err().reason().location(), line);
+    }
+}

@@ -12,8 +12,9 @@ use std::ptr;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cancelable::{CancelFutureExt as _, CancellationToken, Cancelled, Scope};
+use cancelable::{CancelFutureExt as _, CancellationToken, Cancelled, Partial, Scope};
 use cancelable::{cancel_scope, cancelable, race, shield, try_join};
+use futures::TryFutureExt as _;
 use tracing::{Instrument as _, Span};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -98,6 +99,13 @@ async fn work<const N: usize>() -> Answer {
     Ok(buffer[N - 1])
 }
 
+/// The output alone, for what nests.
+fn without<T>(
+    partial: impl Future<Output = Result<T, Partial<(), Cancelled>>>,
+) -> impl Future<Output = Result<T, Cancelled>> {
+    partial.map_err(Partial::into_error)
+}
+
 /// The ways to open a scope, or the like, round a block.
 macro_rules! wrap {
     (plain $body:block) => { async $body };
@@ -105,6 +113,7 @@ macro_rules! wrap {
     (run $body:block) => { Scope::new().run(async $body) };
     (run_timeout $body:block) => { Scope::new().timeout(HOUR).run(async $body) };
     (run_with $body:block) => { Scope::new().run_with(|_| async $body) };
+    (partial $body:block) => { without(Scope::new().partial(()).run(async |()| $body)) };
     (cancel_scope $body:block) => { cancel_scope!(async $body) };
     (cancel_scope_timeout $body:block) => { cancel_scope!(timeout = HOUR, async $body) };
     (finally $body:block) => { cancel_scope!(finally = async {}, async $body) };
@@ -212,6 +221,7 @@ fn l25_a_scope_has_a_large_body_on_the_stack_as_often_as_is_said() {
         run_timeout 8,
         cancel_scope 8,
         run_with 9,
+        partial 12,
         finally 9,
         shield_timeout 10,
         shield_macro_timeout 10,
@@ -296,6 +306,7 @@ fn l25_what_a_scope_adds_to_a_future_does_not_depend_on_its_body() {
         try_join 96,
         run 112,
         run_with 120,
+        partial 312,
         shield_timeout 112,
         cancel_scope 128,
         finally 344,

@@ -157,6 +157,7 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
     }
     let tokens = tokens(plan);
     let braces = block.brace_token;
+    let has_or = plan.or.is_some();
     let inner = match plan.or.take() {
         None => {
             let exit = Exit::Return(plan.inside.clone());
@@ -167,12 +168,15 @@ fn sync_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Toke
     };
     let library = &plan.library;
     let builder = scope.builder(library, name);
+    let [_, telling] = scope.runners();
+    // With `or`, what it returns stands for nothing.
+    let enter_sync = if has_or { "enter_sync" } else { telling };
     let inner = between(braces, quote!(#rebindings #inner));
     let caller = plan.caller.as_ref().map(caller::ask);
     let output = plan.edge.ty();
     let closure = quote_spanned!(at(name)=> || -> #output #inner);
     let scope = variable("scope", name);
-    let entered = library.located("enter_sync", quote!(#scope, #closure), name);
+    let entered = library.located(enter_sync, quote!(#scope, #closure), name);
     // A lint can be allowed on a statement only.
     let entered = match lints::on_closure(output, name) {
         Some(allow) => {
@@ -227,6 +231,7 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
     };
     let library = &plan.library;
     let builder = scope.builder(library, name);
+    let [run_or, _] = scope.runners();
     let scope = variable("scope", name);
     let tokens = tokens(plan);
     let dead = plan.edge.tell(library, &mut block);
@@ -236,7 +241,7 @@ fn async_scope(plan: &mut Plan, scope: &OwnScope, mut block: Block, prelude: Tok
         None => {
             let converter = plan.edge.converter(library, name);
             let (place, lent) = pinned(library, inner, name);
-            let run = library.located("run_or", quote!(#scope, #lent, #converter), name);
+            let run = library.located(run_or, quote!(#scope, #lent, #converter), name);
             quote_spanned!(at(name)=> #prelude let #scope = #builder; #place #run.await)
         }
         Some(or) => {

@@ -57,6 +57,8 @@ pub(crate) fn move_arguments<'a>(
         match &step.kind {
             StepKind::Name(expr)
             | StepKind::Deadline(expr)
+            | StepKind::Progress(expr)
+            | StepKind::Weight(expr)
             | StepKind::Link(expr)
             | StepKind::Parent(expr)
             | StepKind::Until(expr)

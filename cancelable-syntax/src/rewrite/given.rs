@@ -1,4 +1,4 @@
-//! What may be the error of a check point of the library's own: `check()`, `token.check()`, `sleep(…).await`. It is told which
+//! What may be the error of a check point of the library's own: `check()`, `token.check()`, `thread.wait()`, `sleep(…).await`. It is told which
 //! function it stands in.
 //!
 //! Nobody can tell here whether `check` is the library's. So the value is handed on as it is, whatever it is, and the library looks at its
@@ -16,7 +16,10 @@ pub(super) fn call(expr: &Expr) -> Option<Span> {
     match expr {
         Expr::Call(call) if call.args.is_empty() && is_called(&call.func, &["check"]) => Some(first_span(expr)),
         Expr::Call(call) if is_called(&call.func, &["blocking_sleep"]) => Some(first_span(expr)),
-        Expr::MethodCall(call) if call.args.is_empty() && call.method == "check" => Some(call.method.span()),
+        Expr::Call(call) if is_of_threads(&call.func, &["block_on", "abandon"]) => Some(first_span(expr)),
+        Expr::MethodCall(call) if call.args.is_empty() && (call.method == "check" || call.method == "wait") => {
+            Some(call.method.span())
+        }
         _ => None,
     }
 }
@@ -32,6 +35,14 @@ pub(super) fn awaited(base: &Expr) -> Option<Span> {
 
 fn is_called(func: &Expr, names: &[&str]) -> bool {
     super::unreached::name_of(func).is_some_and(|name| names.contains(&name.as_str()))
+}
+
+/// `thread::block_on`: by its name alone it would be that of many a runtime, whose type need not be known at that place.
+fn is_of_threads(func: &Expr, names: &[&str]) -> bool {
+    let Expr::Path(path) = func else { return false };
+    let mut segments = path.path.segments.iter().rev().map(|segment| &segment.ident);
+    let is_name = segments.next().is_some_and(|name| names.iter().any(|of| name == of));
+    is_name && segments.next().is_some_and(|module| module == "thread")
 }
 
 /// ```text

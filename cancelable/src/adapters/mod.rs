@@ -3,6 +3,8 @@
 mod abandon;
 #[cfg(feature = "enough")]
 mod enough;
+#[cfg(feature = "indicatif")]
+pub mod indicatif;
 #[cfg(feature = "rayon")]
 pub mod rayon;
 #[cfg(feature = "smol")]

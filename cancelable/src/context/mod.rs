@@ -4,6 +4,7 @@
 //! drop), and puts the outer code's token back, whatever happens. Tasks and threads that are started inside a scope do
 //! not get it by themselves; [`propagate`] and the `spawn` functions of this library take it along.
 
+mod by_hand;
 mod carry;
 mod current;
 mod hosts;

@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::options::Scope;
-use super::run::unless_cancelled;
+use super::run::{IsFailure, is_failure, unless_cancelled};
 use crate::clock;
 use crate::context::{Frame, Host, Hosted};
 use crate::error::FromCancelled;
@@ -140,7 +140,7 @@ impl<A> AskingScope<A> {
     #[track_caller]
     pub fn run_sync<T: FromCancelled>(self, f: impl FnOnce() -> T) -> T {
         let location = self.scope.location.unwrap_or(Location::caller());
-        self.enter(location, unless_cancelled(location, |_| f()))
+        self.enter(location, is_failure, unless_cancelled(location, |_| f()))
     }
 
     /// As [`Scope::run_sync_with`].
@@ -151,25 +151,40 @@ impl<A> AskingScope<A> {
     #[track_caller]
     pub fn run_sync_with<T: FromCancelled>(self, f: impl FnOnce(&CancellationToken) -> T) -> T {
         let location = self.scope.location.unwrap_or(Location::caller());
-        self.enter(location, unless_cancelled(location, |frame| f(frame.token())))
+        self.enter(
+            location,
+            is_failure,
+            unless_cancelled(location, |frame| f(frame.token())),
+        )
     }
 
     /// As [`Scope::run_anyway_sync`].
     #[track_caller]
     pub fn run_anyway_sync<T>(self, f: impl FnOnce() -> T) -> T {
+        self.run_anyway_sync_telling(|_| None, f)
+    }
+
+    /// The same, where it can be told of a value whether it stands for a failure.
+    #[track_caller]
+    pub(crate) fn run_anyway_sync_telling<T>(self, is_failure: IsFailure<T>, f: impl FnOnce() -> T) -> T {
         let location = self.scope.location.unwrap_or(Location::caller());
-        self.enter(location, |_, _| f())
+        self.enter(location, is_failure, |_, _| f())
     }
 
     pub(crate) fn options(&self) -> &Scope {
         &self.scope
     }
 
-    fn enter<T>(self, location: &'static Location<'static>, f: impl FnOnce(bool, &Frame<'_>) -> T) -> T {
+    fn enter<T>(
+        self,
+        location: &'static Location<'static>,
+        is_failure: IsFailure<T>,
+        f: impl FnOnce(bool, &Frame<'_>) -> T,
+    ) -> T {
         let Self { scope, host } = self;
         // Before the frame is made, which looks for it.
         let _hosted = Hosted::enter();
-        scope.enter_sync_at(location, Some(&host), |is_cancelled, frame| {
+        scope.enter_sync_at(location, Some(&host), is_failure, |is_cancelled, frame| {
             let is_cancelled = is_cancelled || host.says_so_at_once(frame);
             f(is_cancelled, frame)
         })

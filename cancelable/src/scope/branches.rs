@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use super::branch::{Branch, Rule};
 use super::region::Since;
 use super::round::{Branches, Round, Visitor};
-use crate::context::{StandIn, task_of, with_frame, with_frame_of};
+use crate::context::{StandIn, beat, task_of, with_frame, with_frame_of};
 use crate::runtime::Task;
 use crate::starved;
 use crate::token::CancellationToken;
@@ -101,6 +101,9 @@ impl<S: Branches> Together<S> {
             if !is_at(home, cx) {
                 move_out(set.as_mut(), home, task, story.location);
             }
+        } else {
+            // It begins: a sign of life, if somebody looks for one.
+            beat();
         }
         // (Who is left after a panic has a state, and has been told.)
         let lost = story.by.map(|_| S::DECIDED);

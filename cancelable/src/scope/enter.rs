@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::behaviour::{abandon_token, end_token};
 use super::token_origin::{TokenOnDemand, TokenOrigin, outlook};
 use crate::clock::Glance;
-use crate::context::{About, Frame, Host, Outlook, ask_hosts, probe, with_frame_of};
+use crate::context::{About, Frame, Host, Outlook, ask_hosts, beat, probe, with_frame_of};
 use crate::meter::Origin;
 use crate::runtime::Task;
 
@@ -30,6 +30,8 @@ fn looks_closer<'a>(
     outer: Option<&'a Frame<'_>>,
     glance: &Glance,
 ) -> (bool, Option<Outlook<'a>>) {
+    // It is a check point that is passed.
+    beat();
     // Asked before the frame is made, which it may turn quiet.
     let is_cancelled = origin.is_cancelled(outer, glance) || probe::is_watched();
     (is_cancelled, outlook(origin, outer))

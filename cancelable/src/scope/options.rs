@@ -6,7 +6,9 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::idle::IdleOptions;
-use super::plan::{Parent, Plan};
+use super::parent::Parent;
+use super::plan::Plan;
+use super::progress::Progress;
 use super::source::{Source, Watch};
 use crate::context::About;
 use crate::token::CancellationToken;
@@ -172,7 +174,7 @@ impl Scope {
     }
 
     /// Has check points put off the [idle timeout](Self::idle_timeout), as `progress` does: an await that begins or ends, an iteration of
-    /// a loop, the entry of an annotated function, and a [`check`](crate::check()), below this scope on whatever thread.
+    /// a loop, the entry of an annotated function, a scope or a race that begins, and a [`check`](crate::check()), below this scope on whatever thread.
     ///
     /// So it ends only what hangs: in an await that does not come back, or in code without check points. An await that is polled
     /// again and again, and is pending each time, does not count. Nor does what happens behind a [shield](crate::shield()): there,
@@ -204,6 +206,79 @@ impl Scope {
     /// ```
     pub fn heartbeat(mut self) -> Self {
         self.idle().heartbeat = true;
+        self
+    }
+
+    /// Has this handle tell how far the scope has got: what [`progress`](crate::progress()) and
+    /// [`progress_message`](crate::progress_message()) say in it, and how it ends. The handle can be read from anywhere.
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Progress, Scope, progress, sleep};
+    /// use std::time::Duration;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let upload = Progress::new();
+    /// let outcome: Result<(), Cancelled> = Scope::new()
+    ///     .timeout(Duration::from_millis(5))
+    ///     .progress(&upload)
+    ///     .run(async {
+    ///         progress(3, 10);
+    ///         sleep(Duration::from_secs(3600)).await
+    ///     })
+    ///     .await;
+    /// assert!(outcome.is_err());
+    /// assert_eq!(upload.get().to_string(), "cancelled at 3 of 10 (30%)");
+    /// # });
+    /// ```
+    ///
+    /// Where the scope runs in another one that has a handle or a [weight](Self::weight), it is a part of that, too, of weight 1 if it does not say
+    /// otherwise. A scope with neither is no part of its own: what is said in it is said in the one round it.
+    ///
+    /// How it ended is [`Failed`](crate::ProgressState::Failed) if the value is an error, as [`FromCancelled::is_failure`](crate::FromCancelled::is_failure) tells,
+    /// and the scope was not cancelled. For [`run_anyway`](Self::run_anyway), whose values may be anything, it is
+    /// [`Stopped`](crate::ProgressState::Stopped) if the scope was, and else [`Finished`](crate::ProgressState::Finished).
+    pub fn progress(mut self, handle: impl Into<Progress>) -> Self {
+        self.plan
+            .listening
+            .get_or_insert_default()
+            .tracked()
+            .set_handle(handle.into());
+        self
+    }
+
+    /// How much of the scope round it this one is, in whatever that counts in: what is done here counts there, a part of this weight.
+    ///
+    /// A scope with three steps, of which the second takes most of the time:
+    ///
+    /// ```
+    /// use cancelable::{Progress, Scope, progress};
+    ///
+    /// let build = Progress::new();
+    /// let built = Scope::new().progress(&build).run_sync(|| {
+    ///     progress(0, 10);                                        // how much it is as a whole
+    ///     Scope::new().weight(1).run_sync(|| Some(()))?;          // the first tenth
+    ///     Scope::new().weight(8).run_sync(|| {
+    ///         progress(50, 200);                                  // a quarter of eight tenths, in files
+    ///         assert_eq!(build.get().fraction(), Some(0.3));
+    ///         Some(())
+    ///     })?;
+    ///     assert_eq!(build.get().done(), 9);
+    ///     Scope::new().weight(1).run_sync(|| Some(()))
+    /// });
+    /// # assert!(built.is_some());
+    /// ```
+    ///
+    /// - The round one is the innermost one with a handle or a weight, through tasks and threads. If there is none, this does nothing.
+    /// - What it is of: the total that [`progress`](crate::progress()) has said out there, or, if that has not been called there, the weights
+    ///   of all that have begun so far.
+    /// - A scope of which the total is not known counts when it is over, and one that is over counts in full, however it ended.
+    /// - `progress(done, …)` out there says what is done out there, and includes the scopes that are over. So
+    ///   `for (n, file) in files { progress(n, total); … }` may have a scope in it for each file: what is done of a file moves it on, and the
+    ///   next call finds it there.
+    ///
+    /// The idea is that of `NSProgress` in Apple's Foundation.
+    pub fn weight(mut self, weight: u64) -> Self {
+        self.plan.listening.get_or_insert_default().tracked().set_weight(weight);
         self
     }
 
@@ -243,11 +318,12 @@ impl Scope {
         self
     }
 
-    /// Says that the scope is at this line, wherever it is built and run: that is the line which asked for its timeout or deadline,
+    /// Says that the scope is at this line, wherever it is built and run: that is the line which asked for its timeout, idle timeout or deadline,
     /// the one where it began, and the one that noticed if it is the scope itself that notices.
     ///
     /// For code that opens scopes for others, such as middleware: the line of interest is that of the program, which set the limit.
-    /// Comes after the [timeout](Self::timeout) and the [deadline](Self::deadline) that it is to hold for.
+    /// Comes after the [timeout](Self::timeout), the [idle timeout](Self::idle_timeout) and the [deadline](Self::deadline) that it is to
+    /// hold for.
     ///
     /// ```
     /// use cancelable::{Cancelled, Scope, check};
@@ -278,6 +354,11 @@ impl Scope {
         }
         if let Some((_, set_at)) = &mut self.plan.deadline {
             *set_at = location;
+        }
+        if let Some(listening) = &mut self.plan.listening {
+            if let Some((_, set_at)) = &mut listening.idle().after {
+                *set_at = location;
+            }
         }
         self
     }

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::listening::Listening;
+use super::parent::Parent;
 use super::token_origin::{Above, TokenOrigin};
 use crate::clock::{self, Glance, Now};
 use crate::context::{About, Due, Frame, Outlook};
@@ -21,15 +22,6 @@ pub(in crate::scope) struct Plan {
     /// Once it has begun, if it has a deadline.
     began: Cell<Option<Began>>,
     pub(super) listening: Option<Box<Listening>>,
-}
-
-/// What a scope hangs below.
-#[derive(Debug, Default)]
-pub(super) enum Parent {
-    #[default]
-    Ambient,
-    Given(CancellationToken),
-    None,
 }
 
 impl Plan {

@@ -46,10 +46,55 @@ impl<F, O> Run<F, O> {
     }
 }
 
+/// What a scope returns in its body's place.
+pub trait Otherwise<T> {
+    fn value(&self, cancelled: Cancelled) -> T;
+
+    /// Does this value stand for a failure? `None`: that cannot be told.
+    fn is_failure(&self, _: &T) -> Option<bool> {
+        None
+    }
+}
+
+impl<T, O: Fn(Cancelled) -> T> Otherwise<T> for O {
+    #[inline(always)]
+    fn value(&self, cancelled: Cancelled) -> T {
+        self(cancelled)
+    }
+}
+
+/// The same, for types that can tell.
+pub(crate) struct Telling<O>(pub(crate) O);
+
+impl<T: FromCancelled, O: Fn(Cancelled) -> T> Otherwise<T> for Telling<O> {
+    #[inline(always)]
+    fn value(&self, cancelled: Cancelled) -> T {
+        self.0(cancelled)
+    }
+
+    fn is_failure(&self, value: &T) -> Option<bool> {
+        Some(value.is_failure())
+    }
+}
+
+/// The same for results, whether their error has room for a cancel or not.
+pub(super) struct TellingResult<O>(pub(super) O);
+
+impl<T, E, O: Fn(Cancelled) -> Result<T, E>> Otherwise<Result<T, E>> for TellingResult<O> {
+    #[inline(always)]
+    fn value(&self, cancelled: Cancelled) -> Result<T, E> {
+        self.0(cancelled)
+    }
+
+    fn is_failure(&self, value: &Result<T, E>) -> Option<bool> {
+        Some(value.is_err())
+    }
+}
+
 impl<F, O> Future for Run<F, O>
 where
     F: Future,
-    O: Fn(Cancelled) -> F::Output,
+    O: Otherwise<F::Output>,
 {
     type Output = F::Output;
 
@@ -65,7 +110,7 @@ where
 impl<F, O> FusedFuture for Run<F, O>
 where
     F: Future,
-    O: Fn(Cancelled) -> F::Output,
+    O: Otherwise<F::Output>,
 {
     fn is_terminated(&self) -> bool {
         self.region.is_over()
@@ -75,41 +120,52 @@ where
 impl<F, O> Run<F, O>
 where
     F: Future,
-    O: Fn(Cancelled) -> F::Output,
+    O: Otherwise<F::Output>,
 {
     #[inline(always)]
     fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let otherwise = &*this.otherwise;
-        this.region.poll_region(cx, |result| result.unwrap_or_else(otherwise))
+        this.region.poll_region(cx, |result| {
+            result.unwrap_or_else(|cancelled| otherwise.value(cancelled))
+        })
     }
 
     /// Apart, so that a scope which listens to nothing hands its output on without looking at it.
     #[inline(never)]
     fn poll_listening(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut region = self.as_mut().project().region;
-        let listening = region.as_mut().origin_mut().listening.as_mut();
-        if listening.is_some_and(|listening| listening.is_forced(cx)) {
+        let Plan { listening, parent, .. } = region.as_mut().origin_mut();
+        let is_forced = listening.as_mut().is_some_and(|listening| {
+            listening.set_polled(parent, true);
+            listening.is_forced(cx)
+        });
+        if is_forced {
             region.force();
         }
         let poll = self.as_mut().poll_body(cx);
-        if let (true, Some(listening)) = (poll.is_ready(), &self.region.origin().listening) {
-            listening.end();
+        let this = self.project();
+        let Plan { listening, parent, .. } = this.region.origin_mut();
+        if let Some(listening) = listening {
+            listening.set_polled(parent, false);
+            if let Poll::Ready(value) = &poll {
+                listening.end(this.otherwise.is_failure(value));
+            }
         }
         poll
     }
 }
 
 pin_project_lite::pin_project! {
-    /// A future that wants to be handed the token of the scope that it runs in.
-    struct WithToken<C, F> {
+    /// A future that is made with its first poll, in the scope that it runs in.
+    struct Made<C, F> {
         make: Option<C>,
         #[pin]
         future: Option<F>,
     }
 }
 
-impl<C: FnOnce(CancellationToken) -> F, F: Future> Future for WithToken<C, F> {
+impl<C: FnOnce() -> F, F: Future> Future for Made<C, F> {
     type Output = F::Output;
 
     #[inline]
@@ -126,8 +182,29 @@ impl<C: FnOnce(CancellationToken) -> F, F: Future> Future for WithToken<C, F> {
 }
 
 /// Apart, so that the future's way to its place is not on the stack while it is polled.
-fn put<F>(mut place: Pin<&mut Option<F>>, make: impl FnOnce(CancellationToken) -> F) {
-    place.set(Some(make(current())));
+fn put<F>(mut place: Pin<&mut Option<F>>, make: impl FnOnce() -> F) {
+    place.set(Some(make()));
+}
+
+impl<F, O> Run<F, O> {
+    /// One that makes its body when it begins.
+    pub(super) fn of_closure<C>(
+        scope: Scope,
+        location: &'static Location<'static>,
+        make: C,
+        otherwise: O,
+    ) -> Run<impl Future<Output = F::Output>, O>
+    where
+        C: FnOnce() -> F,
+        F: Future,
+        O: Otherwise<F::Output>,
+    {
+        let body = Made {
+            make: Some(make),
+            future: None,
+        };
+        Run::new(scope, true, location, body, otherwise)
+    }
 }
 
 impl<F, O> fmt::Debug for Run<F, O> {
@@ -164,7 +241,7 @@ impl Scope {
     where
         F::Output: FromCancelled,
     {
-        self.run_or(f, FromCancelled::from_cancelled)
+        self.run_or(f, Telling(FromCancelled::from_cancelled))
     }
 
     /// Runs a future in this scope, whatever it returns, and also if the scope is cancelled before it begins: for the best so far.
@@ -190,7 +267,7 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn run_anyway<F: Future>(self, f: F) -> impl FusedFuture<Output = F::Output> {
-        Run::new(self, false, Location::caller(), f, |_| {
+        Run::new(self, false, Location::caller(), f, |_: Cancelled| {
             unreachable!("a scope that runs its body anyway is no check point")
         })
     }
@@ -200,7 +277,7 @@ impl Scope {
     pub(crate) fn run_or<F, O>(self, f: F, otherwise: O) -> Run<F, O>
     where
         F: Future,
-        O: Fn(Cancelled) -> F::Output,
+        O: Otherwise<F::Output>,
     {
         Run::new(self, true, Location::caller(), f, otherwise)
     }
@@ -227,11 +304,12 @@ impl Scope {
         Fut: Future,
         Fut::Output: FromCancelled,
     {
-        let body = WithToken {
-            make: Some(f),
-            future: None,
-        };
-        self.run_or(body, FromCancelled::from_cancelled)
+        Run::of_closure(
+            self,
+            Location::caller(),
+            || f(current()),
+            Telling(FromCancelled::from_cancelled),
+        )
     }
 
     /// Runs a closure in this scope, on this thread, now.
@@ -273,7 +351,7 @@ impl Scope {
         f: impl FnOnce(&Frame<'_>) -> T,
     ) -> T {
         let location = self.location.unwrap_or(location);
-        self.enter_sync_at(location, None, unless_cancelled(location, f))
+        self.enter_sync_at(location, None, is_failure, unless_cancelled(location, f))
     }
 
     /// Runs a closure in this scope, whatever it returns, and also if the scope is cancelled before it begins: for the best so far.
@@ -299,8 +377,14 @@ impl Scope {
     /// ```
     #[track_caller]
     pub fn run_anyway_sync<R>(self, f: impl FnOnce() -> R) -> R {
+        self.run_anyway_sync_telling(|_| None, f)
+    }
+
+    /// The same, where it can be told of a value whether it stands for a failure.
+    #[track_caller]
+    pub(crate) fn run_anyway_sync_telling<R>(self, is_failure: IsFailure<R>, f: impl FnOnce() -> R) -> R {
         let location = self.location.unwrap_or(Location::caller());
-        self.enter_sync_at(location, None, |_, _| f())
+        self.enter_sync_at(location, None, is_failure, |_, _| f())
     }
 
     /// Check points inside ask `host`.
@@ -308,17 +392,27 @@ impl Scope {
         mut self,
         location: &'static Location<'static>,
         host: Option<&dyn Host>,
+        is_failure: IsFailure<R>,
         f: impl FnOnce(bool, &Frame<'_>) -> R,
     ) -> R {
         if let Some(listening) = &mut self.plan.listening {
             listening.never_force();
+            listening.set_polled(&self.plan.parent, true);
         }
         let value = enter_sync(&self.plan, &self.about, host, location, f);
-        if let Some(listening) = &self.plan.listening {
-            listening.end();
+        if let Some(listening) = &mut self.plan.listening {
+            listening.end(is_failure(&value));
         }
         value
     }
+}
+
+/// Whether a value stands for a failure; `None` if that cannot be told.
+pub(crate) type IsFailure<R> = fn(&R) -> Option<bool>;
+
+/// Of a type that can tell.
+pub(crate) fn is_failure<R: FromCancelled>(value: &R) -> Option<bool> {
+    Some(value.is_failure())
 }
 
 /// A body that is told whether its scope is cancelled from the start, and does not start then.

@@ -11,9 +11,7 @@ use super::state::{Snapshot, State};
 use super::tree::{Extras, Handle, Listens};
 use super::watch::{attend, is_blind};
 use crate::cause::Cause;
-use crate::check_point::CheckPoint;
 use crate::error::Cancelled;
-use crate::path::Path;
 use crate::primitive::Arc;
 use crate::reason::{CancelReason, ReasonKind};
 use crate::shown::Shown;
@@ -216,36 +214,6 @@ impl CancellationToken {
     fn is_cancelled_slow(&self) -> bool {
         self.attend();
         self.node.state().is_cancelled()
-    }
-
-    /// An error if it is cancelled; meant for `token.check()?`. As cheap as [`is_cancelled`](Self::is_cancelled).
-    ///
-    /// # Errors
-    ///
-    /// [`Cancelled`], with the reason, and with the line of this call as
-    /// [`observed_at`](Cancelled::observed_at).
-    #[inline]
-    #[track_caller]
-    pub fn check(&self) -> Result<(), Cancelled> {
-        if self.node.state().is_quiet() {
-            return Ok(());
-        }
-        self.check_slow(Location::caller())
-    }
-
-    /// As [`check`](Self::check), which is said to be at `location`.
-    #[cfg(any(feature = "process", feature = "tokio", feature = "smol"))]
-    pub(crate) fn check_at(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
-        self.check_slow(location)
-    }
-
-    #[cold]
-    fn check_slow(&self, location: &'static Location<'static>) -> Result<(), Cancelled> {
-        self.attend();
-        match self.node.cause() {
-            Some(cause) => Err(Cancelled::new(cause, CheckPoint::Check, location, Path::none())),
-            None => Ok(()),
-        }
     }
 
     /// Why it was cancelled; `None` while it is not. Once [`is_cancelled`](Self::is_cancelled) has said `true` on any

@@ -1,6 +1,7 @@
 //! What works on a token's behalf, and ways back to a token that do not keep it.
 
 use std::any::Any;
+use std::ops::ControlFlow;
 
 use super::handle::CancellationToken;
 use super::tree::WeakHandle;
@@ -14,14 +15,10 @@ impl CancellationToken {
         drop(work);
     }
 
-    /// Looks at all things of this type that are kept by this token, or by one whose cancel reaches it. Under a lock: no code of the
-    /// user's may run.
-    pub(crate) fn for_each_kept_above<T: Any>(&self, mut look: impl FnMut(&T)) {
-        self.node.look_above(false, |kept| {
-            if let Some(kept) = kept.downcast_ref() {
-                look(kept);
-            }
-        });
+    /// Looks at what is kept by this token, or by one whose cancel reaches it, the nearest first, until it has seen enough. Under a lock:
+    /// no code of the user's may run.
+    pub(crate) fn look_at_kept_above(&self, mut look: impl FnMut(&dyn Any) -> ControlFlow<()>) {
+        self.node.look_above(false, |kept| look(kept));
     }
 
     /// Looks at the first thing of this type that is kept.

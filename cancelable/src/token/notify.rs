@@ -50,7 +50,11 @@ impl Teller {
         self.panics.run(|| waker.wake());
     }
 
-    fn call(&mut self, callback: Callback, cause: &Cause) {
+    /// It is told of the node's own cause, in which the scope that has heard of the event is named.
+    fn call(&mut self, callback: Callback, node: &Handle) {
+        let Some(cause) = node.cause() else {
+            unreachable!("a marked node has a cause")
+        };
         self.panics.run(|| callback(cause.reason()));
     }
 
@@ -77,14 +81,11 @@ fn tell_alone(node: &Handle, first: Option<Waker>, has_more: bool) {
 
 #[cold]
 fn tell_rest(node: &Handle, panics: FirstPanic) {
-    let Some(cause) = node.cause() else {
-        unreachable!("a marked node has a cause")
-    };
     let mut teller = Teller {
         panics,
         ..Teller::default()
     };
-    tell_node(node, &cause, &mut teller);
+    tell_node(node, &mut teller);
     teller.flush();
     teller.panics.resume();
 }
@@ -112,7 +113,7 @@ fn tell(mut harvest: Harvest, cause: &Cause) {
     cause.end_rounds(|waker| teller.wake(waker));
 
     while let Some(node) = harvest.pop() {
-        tell_node(&node, cause, &mut teller);
+        tell_node(&node, &mut teller);
         // Perhaps the last handle: what is freed with it is freed here, outside any lock.
         teller.panics.run(|| drop(node));
     }
@@ -124,7 +125,7 @@ fn tell(mut harvest: Harvest, cause: &Cause) {
 
 /// The second round for one node: wakers in batches, callbacks one by one so that a later one can still be
 /// unregistered while an earlier one runs.
-fn tell_node(node: &Handle, cause: &Cause, teller: &mut Teller) {
+fn tell_node(node: &Handle, teller: &mut Teller) {
     loop {
         let room = teller.room();
         let mut call = None;
@@ -142,7 +143,7 @@ fn tell_node(node: &Handle, cause: &Cause, teller: &mut Teller) {
         });
         if let Some(callback) = call {
             teller.flush();
-            teller.call(callback, cause);
+            teller.call(callback, node);
         } else if !more {
             return;
         } else {

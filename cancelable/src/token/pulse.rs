@@ -4,6 +4,7 @@
 //! one that is passed says so, and takes the mark back from its own token and from those above. So a loop pays for one closer look in a
 //! while, and code of which nobody wants to know pays nothing.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::handle::{CancellationToken, StateRef};
@@ -57,6 +58,7 @@ impl CancellationToken {
             if let Some(pulse) = kept.downcast_ref::<Pulse>() {
                 pulse.0.0.store(true, Ordering::Relaxed);
             }
+            ControlFlow::Continue(())
         });
     }
 }

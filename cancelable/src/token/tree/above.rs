@@ -2,16 +2,21 @@
 
 use std::any::Any;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use super::*;
 
 impl Handle {
-    /// Shows `look` what is kept by all whose cancel reaches this node, under the lock of a tree. If this `is_pulse`, none of these
-    /// wants one any more.
-    pub(in crate::token) fn look_above(&self, is_pulse: bool, mut look: impl FnMut(&(dyn Any + Send))) {
+    /// Shows `look` what is kept by all whose cancel reaches this node, the nearest first, under the lock of a tree, until it has seen
+    /// enough. If this `is_pulse`, none of these wants one any more.
+    pub(in crate::token) fn look_above(
+        &self,
+        is_pulse: bool,
+        mut look: impl FnMut(&(dyn Any + Send)) -> ControlFlow<()>,
+    ) {
         let mut linked = Vec::new();
-        self.look_above_in_tree(is_pulse, &mut linked, &mut look);
-        if linked.is_empty() {
+        let looked = self.look_above_in_tree(is_pulse, &mut linked, &mut look);
+        if looked.is_break() || linked.is_empty() {
             return;
         }
         let mut seen = HashSet::new();
@@ -19,15 +24,20 @@ impl Handle {
         // Kept until the end, so that no address is given to another meanwhile.
         while let Some(source) = linked.get(done).cloned() {
             done += 1;
-            if seen.insert(source.address()) {
-                source.look_above_in_tree(is_pulse, &mut linked, &mut look);
+            if seen.insert(source.address()) && source.look_above_in_tree(is_pulse, &mut linked, &mut look).is_break() {
+                return;
             }
         }
     }
 
-    fn look_above_in_tree(&self, is_pulse: bool, linked: &mut Vec<Self>, look: &mut impl FnMut(&(dyn Any + Send))) {
+    fn look_above_in_tree(
+        &self,
+        is_pulse: bool,
+        linked: &mut Vec<Self>,
+        look: &mut impl FnMut(&(dyn Any + Send)) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         if self.is_never() {
-            return;
+            return ControlFlow::Continue(());
         }
         let lock = self.lock();
         let mut at = self.0.as_ptr().cast_const();
@@ -39,11 +49,12 @@ impl Handle {
                     node.as_ref().state.store(&lock, state.with_pulse(false));
                 }
                 if let Some(extras) = (*node.as_ref().extras()).as_deref() {
-                    extras.kept.iter().for_each(|kept| look(&**kept));
+                    extras.kept.iter().try_for_each(|kept| look(&**kept))?;
                     linked.append(&mut extras.sources().0);
                 }
                 at = (*node.as_ref().links()).parent;
             }
         }
+        ControlFlow::Continue(())
     }
 }

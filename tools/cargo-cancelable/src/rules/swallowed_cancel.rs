@@ -76,6 +76,8 @@ fn opens_scope(arguments: &proc_macro2::TokenStream) -> bool {
         "name",
         "timeout",
         "idle_timeout",
+        "progress",
+        "weight",
         "deadline",
         "grace",
         "token",
