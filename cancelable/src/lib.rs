@@ -72,6 +72,7 @@
 //! | have readers and writers check | [`io::checked`], `io::checked_async` |
 //! | accept connections on a plain thread | `cancelable::net::incoming` |
 //! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
+//! | see what runs, and what ignores a cancel | `cancelable::registry` |
 //! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |
 //! | answer a client, or exit | [`CancelReason::status`], [`StatusTable`] |
 //! | have a return type of your own | [`FromCancelled`] |
@@ -96,6 +97,8 @@
 //! | `enough` | a token is the `Stop` that codecs written for the crate `enough` ask |
 //! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
 //! | `rayon` | `cancelable::rayon`: jobs that have the scope, and parallel iterators that stop |
+//! | `tracing` | a span for each named scope, and events when one is cancelled |
+//! | `registry` | `cancelable::registry`: which named scopes run, what they wait for, and how the last ones ended |
 //! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
 //! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
 //!
@@ -148,11 +151,15 @@ mod rounds;
 
 mod cause;
 mod error;
+mod observe;
+
 mod here;
 
 mod token;
 
 mod context;
+
+mod live;
 
 mod unwinding;
 
@@ -173,6 +180,9 @@ pub mod io;
 pub mod net;
 #[cfg(all(feature = "process", any(unix, windows)))]
 pub mod process;
+
+#[cfg(feature = "registry")]
+pub mod registry;
 
 #[cfg(feature = "testing")]
 pub mod testing;

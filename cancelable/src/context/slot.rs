@@ -23,6 +23,7 @@ use crate::clock::Glance;
 use crate::counted;
 use crate::error::Cancelled;
 use crate::meter::{self, Event};
+use crate::observe::{self, Observed, Pass};
 use crate::path::Path;
 use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
@@ -60,6 +61,8 @@ pub(crate) struct About {
     /// Does somebody outside catch those who leave by unwinding? `None`: that is for the frame outside to say, whatever it is to
     /// this one, for it is passed on the way.
     pub(crate) catches: Option<bool>,
+    /// By whom, if its scope has a name, or it is in one that has.
+    pub(crate) observed: Observed,
 }
 
 impl About {
@@ -78,6 +81,7 @@ impl About {
             above: Path::none(),
             grace: None,
             catches: None,
+            observed: Observed::NONE,
         }
     }
 }
@@ -373,6 +377,7 @@ impl<'a> Frame<'a> {
             }
         }
 
+        let _entered = self.about.observed.enter();
         // The lifetimes are erased; the rule in the module's head makes up for it.
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
         if let Some(outer) = self.outer() {
@@ -851,6 +856,7 @@ impl<'a> Frame<'a> {
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
+        pass(location, Pass::Other);
         if meter::is_on() && self.is_ours() {
             meter::pass(Event::Point, location);
             if self.has_quiet_token() && !probe::is_observed() {
@@ -876,7 +882,35 @@ impl<'a> Frame<'a> {
     /// The error of a check point that has found this frame's token cancelled.
     pub(crate) fn cancelled(&self, location: &'static Location<'static>, point: CheckPoint) -> Option<Cancelled> {
         let cause = self.token().cause()?;
-        Some(Cancelled::new(cause, point, location, self.path()))
+        let cancelled = Cancelled::new(cause, point, location, self.path());
+        self.tell_observers(&cancelled);
+        Some(cancelled)
+    }
+
+    /// A check point in this frame has noticed a cancel: that of all scopes round it which it has reached.
+    #[inline(always)]
+    fn tell_observers(&self, cancelled: &Cancelled) {
+        if !observe::IS_ON {
+            return;
+        }
+        let mut at = Some(self);
+        while let Some(frame) = at {
+            if frame.about.observed.get().is_some() && frame.is_marked() {
+                observe::noticed_for(&frame.about.observed, cancelled);
+            }
+            at = frame.outer().filter(|_| frame.about.outside != Outside::Stranger);
+        }
+    }
+
+    /// By whom it is observed what happens here: the innermost scope that has a name.
+    #[inline]
+    pub(crate) fn observed(&self) -> Option<&Observed> {
+        self.find(|frame| frame.about.observed.get())
+    }
+
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    pub(crate) fn about(&self) -> &'a About {
+        self.about
     }
 
     /// The named scopes round this frame.
@@ -960,6 +994,30 @@ fn beat_here() {
             frame.token().beat();
         }
     });
+}
+
+/// A check point is passed: says so to who observes.
+#[inline(always)]
+pub(crate) fn pass(location: &'static Location<'static>, kind: Pass) {
+    #[cfg(feature = "registry")]
+    with(|frame| {
+        if let Some(observed) = frame.and_then(Frame::observed) {
+            observed.pass(location, kind);
+        }
+    });
+    let _ = (location, kind);
+}
+
+/// How far the work has got: says so to who observes.
+#[inline(always)]
+pub(crate) fn tell_observers(done: u64, total: Option<u64>) {
+    #[cfg(feature = "registry")]
+    with(|frame| {
+        if let Some(observed) = frame.and_then(Frame::observed) {
+            observed.progress(done, total);
+        }
+    });
+    let _ = (done, total);
 }
 
 /// As [`ask_hosts`], of a check point that is passed if it finds nothing.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Begun, Fired, Watch};
 use crate::clock::{self, InForce};
-use crate::context::for_each_round;
+use crate::context::{for_each_round, tell_observers};
 use crate::delay::Delay;
 use crate::reason::CancelReason;
 use crate::runtime::Runtime;
@@ -43,8 +43,10 @@ use crate::token::pulse::Pulse;
 /// progress(7, None);                                      // outside of every scope nobody listens
 /// ```
 pub fn progress(done: u64, total: impl Into<Option<u64>>) {
+    let total = total.into();
+    tell_observers(done, total);
     if SCOPES.load(Ordering::Relaxed) > 0 {
-        tell(done, total.into());
+        tell(done, total);
     }
 }
 

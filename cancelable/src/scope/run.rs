@@ -16,6 +16,8 @@ use super::region::Region;
 use crate::check_point::CheckPoint;
 use crate::context::{Frame, Host, current};
 use crate::error::{Cancelled, FromCancelled};
+use crate::live;
+use crate::observe;
 use crate::token::CancellationToken;
 
 pin_project_lite::pin_project! {
@@ -313,6 +315,7 @@ impl Scope {
         if let Some(listening) = &mut self.plan.listening {
             listening.never_force();
         }
+        live::begin(&mut self.about, false, location);
         let value = enter_sync(&self.plan, &self.about, host, location, f);
         if let Some(listening) = &self.plan.listening {
             listening.end();
@@ -330,7 +333,10 @@ pub(super) fn unless_cancelled<T: FromCancelled>(
         .then(|| frame.notice(location, CheckPoint::Scope))
         .flatten()
     {
-        Some(cancelled) => T::from_cancelled(cancelled),
+        Some(cancelled) => {
+            observe::noticed(&cancelled);
+            T::from_cancelled(cancelled)
+        }
         None => f(frame),
     }
 }

@@ -81,6 +81,7 @@ impl TokenOrigin for ChildOf {
     fn options(&self, about: &About) -> ChildOptions {
         ChildOptions {
             name: about.name.clone(),
+            subject: about.observed.subject(),
             ..ChildOptions::default()
         }
     }
