@@ -12,6 +12,7 @@
 //! - [Tasks and groups](groups): start several things, and stop all of them with the first error
 //! - [Errors](errors): `?` into anyhow, thiserror, `io::Error`, axum's tuples
 //! - [Why was it cancelled?](explain): who asked, whose scope it was, where it was noticed, and how to read a report
+//! - [What is it doing?](observe): spans and events for `tracing`; which scopes run, what they wait for, and which ignores a cancel
 //! - [What is not cancelled](not_cancelled): code that a cancel does not reach, and how to find it
 //! - [Loops](loops): where a loop is checked, and what a check costs
 //! - [With other attributes](other_attributes): which attribute comes first
@@ -49,6 +50,7 @@ pages! {
     groups: "groups",
     errors: "errors",
     explain: "explain",
+    observe: "observe",
     not_cancelled: "not-cancelled",
     loops: "loops",
     other_attributes: "other-attributes",

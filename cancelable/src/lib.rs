@@ -41,7 +41,9 @@
         feature = "net",
         feature = "process",
         feature = "rayon",
+        feature = "registry",
         feature = "testing",
+        feature = "tracing",
         any(unix, windows)
     ),
     doc = "- The guide: [getting started](_guide::getting_started), [concepts](_guide::concepts), \
@@ -206,7 +208,9 @@ pub mod prelude;
     feature = "net",
     feature = "process",
     feature = "rayon",
-    feature = "testing"
+    feature = "registry",
+    feature = "testing",
+    feature = "tracing"
 ))]
 pub mod _guide;
 

@@ -23,6 +23,8 @@ use crate::clock::Glance;
 use crate::counted;
 use crate::error::Cancelled;
 use crate::meter::{self, Event};
+#[cfg(feature = "registry")]
+use crate::observe::Record;
 use crate::observe::{self, Observed, Pass};
 use crate::path::Path;
 use crate::pending::{Kind, Of, Pending, Place, Question};
@@ -34,6 +36,12 @@ use crate::token::{CancellationToken, StateRef, pulse};
 thread_local! {
     /// Const-initialised and without a destructor: reading it is one load, at any time in the life of the thread.
     static INNERMOST: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
+}
+
+#[cfg(feature = "registry")]
+thread_local! {
+    /// Whose check points are passed: null, or the record in the `about` of a frame that is in the chain. Kept by [`Frame::watch`].
+    static WATCHED: Cell<*const Record> = const { Cell::new(ptr::null()) };
 }
 
 /// What the frame outside is to this one.
@@ -371,6 +379,7 @@ impl<'a> Frame<'a> {
             #[inline]
             fn drop(&mut self) {
                 self.frame.leave();
+                self.frame.watch();
                 if self.is_measured {
                     meter::leave();
                 }
@@ -380,6 +389,7 @@ impl<'a> Frame<'a> {
         let _entered = self.about.observed.enter();
         // The lifetimes are erased; the rule in the module's head makes up for it.
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
+        self.watch();
         if let Some(outer) = self.outer() {
             if outer.counts_awaits() {
                 self.enter_in_branch();
@@ -902,6 +912,21 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// It is entered, or has been left: sees whose check points are passed from now on. Frames that say nothing of it change nothing.
+    #[inline(always)]
+    fn watch(&self) {
+        #[cfg(feature = "registry")]
+        if self.about.observed.get().is_some() || self.about.outside == Outside::Stranger {
+            let record = with(
+                |innermost| match innermost.and_then(Frame::observed).and_then(Observed::record) {
+                    Some(record) => Arc::as_ptr(record),
+                    None => ptr::null(),
+                },
+            );
+            WATCHED.set(record);
+        }
+    }
+
     /// By whom it is observed what happens here: the innermost scope that has a name.
     #[inline]
     pub(crate) fn observed(&self) -> Option<&Observed> {
@@ -999,12 +1024,12 @@ fn beat_here() {
 /// A check point is passed: says so to who observes.
 #[inline(always)]
 pub(crate) fn pass(location: &'static Location<'static>, kind: Pass) {
+    // SAFETY: null, or a record that the frame keeps in which it was found, for a frame borrows its `about`. That frame has not been
+    // left: whichever is, or is entered, and has a record, has it looked up anew.
     #[cfg(feature = "registry")]
-    with(|frame| {
-        if let Some(observed) = frame.and_then(Frame::observed) {
-            observed.pass(location, kind);
-        }
-    });
+    if let Some(record) = unsafe { WATCHED.get().as_ref() } {
+        record.last.pass(location, kind);
+    }
     let _ = (location, kind);
 }
 

@@ -57,10 +57,12 @@ fn run() {
         if looked.until(now) < LOOK {
             continue;
         }
-        looked = now;
-        if !look(now, LATE) {
+        looked = if look(now, LATE) {
+            now
+        } else {
             rest();
-        }
+            Ticks::exact()
+        };
     }
 }
 

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-#[cfg(feature = "registry")]
-use super::pass::Pass;
 use super::record::{Record, Subject};
 use super::span::{self, Span};
 use crate::error::Cancelled;
@@ -136,15 +134,6 @@ impl Observed {
                 own: self.own().map(|record| (&**record, record.run())),
                 _span: Some(watched.span.enter()),
             },
-        }
-    }
-
-    /// A check point in its code is passed.
-    #[cfg(feature = "registry")]
-    #[inline]
-    pub(crate) fn pass(&self, location: &'static Location<'static>, kind: Pass) {
-        if let Some(watched) = &self.0 {
-            watched.record.last.pass(location, kind);
         }
     }
 

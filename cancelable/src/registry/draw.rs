@@ -90,7 +90,7 @@ impl fmt::Display for LiveScope {
         if let Some(task) = &self.task {
             write!(f, " (task {task})")?;
         }
-        write!(f, ", for {}", Ago(self.age))?;
+        write!(f, ", began {} ago", Ago(self.age))?;
         if let Some(progress) = &self.progress {
             match progress.total {
                 Some(total) => write!(f, ", {} of {total} done", progress.done)?,
@@ -114,9 +114,10 @@ impl fmt::Display for Cancel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "cancelled {} ago: {}, requested at {}",
+            "cancelled {} ago: {}, {} {}",
             Ago(self.ago),
             self.reason,
+            self.by,
             self.requested_at
         )?;
         match self.noticed_at {
@@ -167,7 +168,7 @@ impl fmt::Display for EndedScope {
         )?;
         match &self.cancel {
             Some(cancel) => {
-                write!(f, ": {}, requested at {}", cancel.reason, cancel.requested_at)?;
+                write!(f, ": {}, {} {}", cancel.reason, cancel.by, cancel.requested_at)?;
                 match cancel.noticed_at {
                     Some(line) => write!(f, ", noticed at {line}"),
                     None => Ok(()),

@@ -105,9 +105,12 @@ pub struct Cancel {
     pub reason: String,
     /// The scope whose cancel it was, if that has a name.
     pub scope: Option<String>,
-    /// The line that asked.
+    /// The line that asked; where nobody did, that of what was dropped, or listened.
     #[serde(serialize_with = "line")]
     pub requested_at: Line,
+    /// What that line did.
+    #[serde(skip)]
+    pub(super) by: &'static str,
     /// How long ago that was.
     #[serde(serialize_with = "seconds")]
     pub ago: Duration,

@@ -26,8 +26,8 @@
 //! served.unwrap();
 //! ```
 //! ```text
-//! serve            #1  runs on main, for 1.2ms, last passed src/main.rs:3:49 1.2ms ago
-//! └─ GET /orders/7 #2  runs on main, for 1.2ms, last passed src/main.rs:4:45 1.2ms ago
+//! serve            #1  runs on main, began 1.2ms ago, last passed src/main.rs:3:49 1.2ms ago
+//! └─ GET /orders/7 #2  runs on main, began 1.2ms ago, last passed src/main.rs:4:45 1.2ms ago
 //! ```
 //!
 //! # What it knows

@@ -185,6 +185,7 @@ fn tell_cancel(record: &Record, cause: &Cause) -> Cancel {
         reason: reason.to_string(),
         scope: cause.scope().map(str::to_owned),
         requested_at: reason.location(),
+        by: reason.line(),
         ago: cause.elapsed(),
         noticed_at: record.noticed(),
     }
