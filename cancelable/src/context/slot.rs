@@ -905,8 +905,11 @@ impl<'a> Frame<'a> {
         }
         let mut at = Some(self);
         while let Some(frame) = at {
-            if frame.about.observed.get().is_some() && frame.is_marked() {
-                observe::noticed_for(&frame.about.observed, cancelled);
+            let observed = &frame.about.observed;
+            if observed.is_told_of_cancels() && frame.is_marked() {
+                let cause = frame.token().cause();
+                let is_own = cause.is_some_and(|cause| cause.is_same_event(cancelled.cause()));
+                observe::noticed_for(observed, cancelled, is_own);
             }
             at = frame.outer().filter(|_| frame.about.outside != Outside::Stranger);
         }

@@ -92,7 +92,7 @@ pub(super) fn end(record: &Arc<Record>) -> Option<(Outcome, Option<Shared<Cause>
     let entry = take(&mut lock(shard), record)?;
     // Its tree's lock is taken for this, so no lock of the table may be.
     let cause = entry.token.is_marked().then(|| entry.token.marked_cause()).flatten();
-    let outcome = record.outcome();
+    let outcome = record.outcome(cause.as_deref());
     drop(entry.token);
     #[cfg(feature = "registry")]
     keep(

@@ -82,14 +82,18 @@ pub(crate) fn noticed(cancelled: &Cancelled) {
     caught(|| traced::noticed(cancelled));
 }
 
-/// The same, for the scopes that it was noticed for, the innermost first.
+/// The same, for the scopes that it was noticed for, the innermost first. `is_own`: the frame has been cancelled by the same.
 #[cold]
-pub(crate) fn noticed_for(observed: &Observed, cancelled: &Cancelled) {
-    observed.notice(cancelled);
+pub(crate) fn noticed_for(observed: &Observed, cancelled: &Cancelled, is_own: bool) {
+    let Some(record) = observed.record() else { return };
+    if observed.is_own() && !is_own {
+        return;
+    }
+    record.notice(cancelled, observed.is_own());
     #[cfg(feature = "registry")]
     hooks::call(
         EventKind::Noticed,
-        observed.record().map(|record| &**record),
+        Some(record),
         Some(cancelled.reason()),
         cancelled.observed_at(),
     );

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::record::{Record, Subject};
 use super::span::{self, Span};
-use crate::error::Cancelled;
 
 /// Of a frame that is a named scope's, or that was taken along from one, or that is a shield in one; of all others nothing.
 #[derive(Clone, Debug, Default)]
@@ -144,11 +143,11 @@ impl Observed {
         }
     }
 
-    /// A check point in its code has noticed the cancel.
-    pub(crate) fn notice(&self, cancelled: &Cancelled) {
-        if let Some(watched) = &self.0 {
-            watched.record.notice(cancelled);
-        }
+    /// May a cancel that is noticed in its code be that of the scope? (One behind a shield is not.)
+    pub(crate) fn is_told_of_cancels(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|watched| !matches!(watched.role, Role::Shield(_)))
     }
 
     /// Its body panics.

@@ -38,6 +38,11 @@ impl Observed {
     }
 
     #[inline(always)]
+    pub(crate) fn is_told_of_cancels(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
     pub(crate) fn is_own(&self) -> bool {
         false
     }
@@ -64,7 +69,7 @@ impl Asked {
 pub(crate) fn noticed(_: &Cancelled) {}
 
 #[inline(always)]
-pub(crate) fn noticed_for(_: &Observed, _: &Cancelled) {}
+pub(crate) fn noticed_for(_: &Observed, _: &Cancelled, _: bool) {}
 
 #[inline(always)]
 pub(crate) fn forced(_: &Observed, _: &Cancelled) {}

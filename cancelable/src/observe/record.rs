@@ -11,7 +11,9 @@ use std::time::Instant;
 use super::point::LastPoint;
 use super::span::SpanId;
 use super::threads::thread_number;
+use crate::cause::Cause;
 use crate::error::Cancelled;
+use crate::primitive::Arc as Shared;
 use crate::runtime::Task;
 
 /// One scope that has a name. Nothing in it keeps the scope, or what is outside of it.
@@ -47,12 +49,19 @@ pub(crate) struct Record {
 /// What few scopes have.
 #[derive(Default)]
 struct Details {
-    /// The line of the first check point that noticed its cancel.
-    noticed: Option<&'static Location<'static>>,
+    /// The first check point that noticed its cancel; or, as long as none has in the scope itself, that of a scope without a name
+    /// inside.
+    noticed: Option<Noticed>,
     /// The shields that run in it.
     shields: Vec<Shield>,
     /// How many there have been.
     shields_so_far: u64,
+}
+
+struct Noticed {
+    at: &'static Location<'static>,
+    cause: Shared<Cause>,
+    is_own: bool,
 }
 
 /// A shield that holds its scope up.
@@ -163,14 +172,34 @@ impl Record {
         (done != UNKNOWN).then_some((done, (total != UNKNOWN).then_some(total)))
     }
 
-    /// A check point has noticed its cancel; the first one counts.
-    pub(super) fn notice(&self, cancelled: &Cancelled) {
-        self.details().noticed.get_or_insert(cancelled.observed_at());
+    /// A check point has noticed a cancel: its own, or, in what was taken along from it, perhaps that of something inside.
+    pub(super) fn notice(&self, cancelled: &Cancelled, is_own: bool) {
+        let cause = cancelled.cause();
+        let noticed = Noticed {
+            at: cancelled.observed_at(),
+            cause: Shared::clone(cause),
+            is_own,
+        };
+        let mut details = self.details();
+        let is_first = details
+            .noticed
+            .as_ref()
+            .is_none_or(|known| !known.is_own && !known.cause.is_same_event(cause));
+        let unwanted = if is_first {
+            details.noticed.replace(noticed)
+        } else {
+            Some(noticed)
+        };
+        drop(details);
+        // There may be an error of the user's in it.
+        drop(unwanted);
     }
 
-    /// The line that did.
-    pub(crate) fn noticed(&self) -> Option<&'static Location<'static>> {
-        self.details().noticed
+    /// The line of the first check point that noticed this.
+    pub(crate) fn noticed(&self, cause: &Cause) -> Option<&'static Location<'static>> {
+        let details = self.details();
+        let noticed = details.noticed.as_ref()?;
+        noticed.cause.is_same_event(cause).then_some(noticed.at)
     }
 
     pub(super) fn begin_shield(&self, begun_at: &'static Location<'static>) -> u64 {
@@ -210,8 +239,8 @@ impl Record {
         self.flag(DROPPED);
     }
 
-    /// How it has ended.
-    pub(crate) fn outcome(&self) -> Outcome {
+    /// How it has ended, cancelled by this or not.
+    pub(crate) fn outcome(&self, cause: Option<&Cause>) -> Outcome {
         let flags = self.flags.load(Ordering::Relaxed);
         let has = |flag| flags & flag != 0;
         if has(UNWOUND) {
@@ -220,7 +249,7 @@ impl Record {
             Outcome::Forced
         } else if has(DROPPED) {
             Outcome::Dropped
-        } else if self.noticed().is_some() {
+        } else if cause.is_some_and(|cause| self.noticed(cause).is_some()) {
             Outcome::Cancelled
         } else {
             Outcome::Finished

@@ -187,7 +187,7 @@ fn tell_cancel(record: &Record, cause: &Cause) -> Cancel {
         requested_at: reason.location(),
         by: reason.line(),
         ago: cause.elapsed(),
-        noticed_at: record.noticed(),
+        noticed_at: record.noticed(cause),
     }
 }
 

@@ -340,6 +340,55 @@ fn a_cancel_is_noticed_for_all_scopes_that_it_has_reached() {
     assert_eq!(ended("reach, outer").outcome, Outcome::Finished);
 }
 
+/// Nor is one of something inside that has no name: its line is none of the scope's.
+#[test]
+fn a_cancel_of_something_inside_is_not_the_scopes() {
+    keep_all();
+    let inside = || -> Result<(), Cancelled> { Scope::new().timeout(Duration::ZERO).run_sync(check) };
+    let nothing: Result<(), Cancelled> = Scope::new().name("inside, timeout").run_sync(|| {
+        inside().unwrap_err();
+        // In a thread that was started in there, too.
+        let elsewhere: Result<(), Cancelled> = Scope::new().run_sync_with(|token| {
+            token.cancel();
+            cancelable::thread::spawn(check).join().unwrap()
+        });
+        elsewhere.unwrap_err();
+        Ok(())
+    });
+    nothing.unwrap();
+    let scope = ended("inside, timeout");
+    assert_eq!(scope.outcome, Outcome::Finished);
+    assert!(scope.cancel.is_none());
+
+    let shield = Scope::new().name("inside, shield").run(async {
+        let bounded = shield(async { cancelable::sleep(Duration::MAX).await });
+        bounded.timeout(Duration::from_millis(1)).await.unwrap_err();
+        Ok::<_, Cancelled>(())
+    });
+    block_on(shield).unwrap();
+    assert_eq!(ended("inside, shield").outcome, Outcome::Finished);
+
+    // What comes afterwards is, with its own line.
+    let both: Result<(), Cancelled> = Scope::new().name("inside, then own").run_sync_with(|token| {
+        let elsewhere: Result<(), Cancelled> = Scope::new().run_sync_with(|inner| {
+            inner.cancel();
+            cancelable::thread::spawn(check).join().unwrap()
+        });
+        elsewhere.unwrap_err();
+        token.cancel();
+        inside().unwrap_err();
+        check()
+    });
+    let cancelled = both.unwrap_err();
+    let told = ended("inside, then own");
+    assert_eq!(told.outcome, Outcome::Cancelled);
+    let noticed_at = told.cancel.unwrap().noticed_at.unwrap();
+    assert!(
+        noticed_at.line() < cancelled.observed_at().line(),
+        "the scope inside has noticed first"
+    );
+}
+
 #[test]
 fn a_straggler_in_a_shield_names_its_line() {
     let token = CancellationToken::new();
