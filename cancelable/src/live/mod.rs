@@ -103,7 +103,7 @@ mod observed {
         about.observed.end_shield();
         if let Some(record) = about.observed.own() {
             if let Some((outcome, cause)) = table::end(record) {
-                observe::ended(record, outcome, cause.as_deref().map(|cause| cause.reason()));
+                observe::ended(record, outcome, cause.as_deref());
             }
         }
     }

@@ -11,7 +11,6 @@ use super::traced;
 use crate::cause::Cause;
 use crate::error::Cancelled;
 use crate::primitive::Arc;
-use crate::reason::CancelReason;
 #[cfg(feature = "tracing")]
 use crate::unwind::caught;
 
@@ -25,12 +24,16 @@ pub(crate) fn began(observed: &Observed) {
 }
 
 /// A scope has ended, for this reason if it was cancelled.
-pub(crate) fn ended(record: &Record, outcome: Outcome, reason: Option<&CancelReason>) {
-    let _ = (record, outcome, reason);
+pub(crate) fn ended(record: &Record, outcome: Outcome, cause: Option<&Cause>) {
+    let _ = (record, outcome, cause);
     #[cfg(feature = "registry")]
-    hooks::call(EventKind::Ended(outcome), Some(record), reason, record.begun_at);
+    if hooks::are_any() {
+        let reason = cause.map(Cause::reason);
+        hooks::call(EventKind::Ended(outcome), Some(record), reason, record.begun_at);
+    }
 }
 
+/// Is there a subscriber or a hook? Otherwise nothing is made up that they would be told, a reason above all.
 fn is_anybody_there() -> bool {
     #[cfg(feature = "registry")]
     if hooks::are_any() {
@@ -79,7 +82,9 @@ fn tell_asked(record: Option<&Record>, cause: &Cause) {
 pub(crate) fn noticed(cancelled: &Cancelled) {
     let _ = cancelled;
     #[cfg(feature = "tracing")]
-    caught(|| traced::noticed(cancelled));
+    if traced::is_anybody_there() {
+        caught(|| traced::noticed(cancelled));
+    }
 }
 
 /// The same, for the scopes that it was noticed for, the innermost first. `is_own`: the frame has been cancelled by the same.
@@ -90,6 +95,9 @@ pub(crate) fn noticed_for(observed: &Observed, cancelled: &Cancelled, is_own: bo
         return;
     }
     record.notice(cancelled, observed.is_own());
+    if !is_anybody_there() {
+        return;
+    }
     #[cfg(feature = "registry")]
     hooks::call(
         EventKind::Noticed,
@@ -106,6 +114,9 @@ pub(crate) fn forced(observed: &Observed, cancelled: &Cancelled) {
     if let Some(record) = record {
         record.is_forced();
     }
+    if !is_anybody_there() {
+        return;
+    }
     #[cfg(feature = "tracing")]
     caught(|| traced::forced(record, cancelled));
     #[cfg(feature = "registry")]
@@ -121,6 +132,9 @@ pub(crate) fn forced(observed: &Observed, cancelled: &Cancelled) {
 /// A check point drops what it has waited for, a future of type `F`, half-way.
 #[cold]
 pub(crate) fn dropped<F>(observed: Option<&Observed>, cancelled: &Cancelled) {
+    if !is_anybody_there() {
+        return;
+    }
     let _ = (observed, cancelled);
     #[cfg(feature = "tracing")]
     caught(|| traced::dropped(std::any::type_name::<F>(), cancelled));
