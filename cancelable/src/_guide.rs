@@ -50,7 +50,6 @@ pages! {
     groups: "groups",
     errors: "errors",
     explain: "explain",
-    observe: "observe",
     not_cancelled: "not-cancelled",
     loops: "loops",
     other_attributes: "other-attributes",
@@ -60,6 +59,11 @@ pages! {
     how_it_works: "how-it-works",
     limits: "limits",
     coming_from: "coming-from",
+}
+
+#[cfg(all(feature = "registry", feature = "tracing"))]
+pages! {
+    observe: "observe",
 }
 
 #[doc = include_str!("token/PROTOCOL.md")]

@@ -41,9 +41,7 @@
         feature = "net",
         feature = "process",
         feature = "rayon",
-        feature = "registry",
         feature = "testing",
-        feature = "tracing",
         any(unix, windows)
     ),
     doc = "- The guide: [getting started](_guide::getting_started), [concepts](_guide::concepts), \
@@ -208,9 +206,7 @@ pub mod prelude;
     feature = "net",
     feature = "process",
     feature = "rayon",
-    feature = "registry",
-    feature = "testing",
-    feature = "tracing"
+    feature = "testing"
 ))]
 pub mod _guide;
 

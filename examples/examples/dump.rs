@@ -1,7 +1,7 @@
 //! What a program is doing, on demand: `kill -USR1`, or `t` and Enter, prints the tree of its named scopes, and, once it has been
 //! cancelled, what ignores that. It is answered by a plain thread, so also when all workers of the runtime are stuck.
 //!
-//! `cargo run -p examples --example dump -- --call 1h`; type `t`, press Ctrl-C, and type `t` again.
+//! `cargo run -p examples --features registry --example dump -- --call 1h`; type `t`, press Ctrl-C, and type `t` again.
 
 use std::io::{self, BufRead as _};
 use std::process::{self, ExitCode};

@@ -80,7 +80,7 @@ mod observed {
             } else if let Some(name) = &about.name {
                 // What was taken along is nearer than the code that happens to run it.
                 let outside = about.observed.get().or(outside);
-                about.observed = Observed::begin(name, location, outside);
+                about.observed = Observed::begin(name.clone(), location, outside);
             }
         });
     }

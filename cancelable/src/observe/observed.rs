@@ -52,14 +52,10 @@ impl Observed {
     pub(crate) const NONE: Self = Self(None);
 
     /// A scope of this name begins, in code that is in `outside`.
-    pub(crate) fn begin(
-        name: &Cow<'static, str>,
-        location: &'static Location<'static>,
-        outside: Option<&Self>,
-    ) -> Self {
+    pub(crate) fn begin(name: Cow<'static, str>, location: &'static Location<'static>, outside: Option<&Self>) -> Self {
         let parent = outside.and_then(Self::record).map(|record| record.id);
-        let span = Span::begin(name, location);
-        let record = Arc::new(Record::new(name.clone(), parent, location, span.id()));
+        let span = Span::begin(&name, location);
+        let record = Arc::new(Record::new(name, parent, location, span.id()));
         Self(Some(Watched {
             record,
             span,

@@ -1,6 +1,6 @@
 //! What the registry says to people, as files to read: `snapshots/<name>.txt`, which the guide's page `docs/observe.md` shows.
 //!
-//! To write both anew, after a change that is meant: `BLESS=1 cargo test -p observe-tests --test texts`, then read the difference.
+//! To write both anew, after a change that is meant: `BLESS=1 cargo test --manifest-path tests/observe/Cargo.toml --test texts`, then read the difference.
 
 use std::collections::HashMap;
 use std::fs;
