@@ -933,7 +933,11 @@ impl<'a> Frame<'a> {
     /// By whom it is observed what happens here: the innermost scope that has a name.
     #[inline]
     pub(crate) fn observed(&self) -> Option<&Observed> {
-        self.find(|frame| frame.about.observed.get())
+        if observe::IS_ON {
+            self.find(|frame| frame.about.observed.get())
+        } else {
+            None
+        }
     }
 
     #[cfg(any(feature = "registry", feature = "tracing"))]

@@ -1,5 +1,6 @@
 //! `Guard`: one await that the ambient token can end.
 
+use std::any;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -381,7 +382,7 @@ impl<F: Future, H: Here> Guard<F, H> {
         if let Some(cause) = frame.cause() {
             if let Some(cancelled) = pending_cancelled(this.stage, frame, before, &cause, this.location, cx) {
                 let cancelled = H::tell(cancelled);
-                observe::dropped::<F>(frame.observed(), &cancelled);
+                observe::dropped(any::type_name::<F>, frame.observed(), &cancelled);
                 return Poll::Ready(cancelled);
             }
         } else if !frame.wakes(cx.waker()) {

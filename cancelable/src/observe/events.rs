@@ -95,16 +95,11 @@ pub(crate) fn noticed_for(observed: &Observed, cancelled: &Cancelled, is_own: bo
         return;
     }
     record.notice(cancelled, observed.is_own());
-    if !is_anybody_there() {
-        return;
-    }
     #[cfg(feature = "registry")]
-    hooks::call(
-        EventKind::Noticed,
-        Some(record),
-        Some(cancelled.reason()),
-        cancelled.observed_at(),
-    );
+    if hooks::are_any() {
+        let (reason, location) = (cancelled.reason(), cancelled.observed_at());
+        hooks::call(EventKind::Noticed, Some(record), Some(reason), location);
+    }
 }
 
 /// The body of this scope is dropped, for its grace has ended.
@@ -129,15 +124,15 @@ pub(crate) fn forced(observed: &Observed, cancelled: &Cancelled) {
     let _ = cancelled;
 }
 
-/// A check point drops what it has waited for, a future of type `F`, half-way.
+/// A check point drops what it has waited for half-way, a future of this type.
 #[cold]
-pub(crate) fn dropped<F>(observed: Option<&Observed>, cancelled: &Cancelled) {
+pub(crate) fn dropped(future: fn() -> &'static str, observed: Option<&Observed>, cancelled: &Cancelled) {
     if !is_anybody_there() {
         return;
     }
-    let _ = (observed, cancelled);
+    let _ = (future, observed, cancelled);
     #[cfg(feature = "tracing")]
-    caught(|| traced::dropped(std::any::type_name::<F>(), cancelled));
+    caught(|| traced::dropped(future(), cancelled));
     #[cfg(feature = "registry")]
     hooks::call(
         EventKind::Dropped,

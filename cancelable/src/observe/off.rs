@@ -52,6 +52,10 @@ impl Observed {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject;
 
+impl Subject {
+    pub(crate) const NONE: Self = Self;
+}
+
 /// A cancel begins.
 #[inline(always)]
 pub(crate) fn asked(_: impl FnOnce() -> Subject) -> Asked {
@@ -75,7 +79,7 @@ pub(crate) fn noticed_for(_: &Observed, _: &Cancelled, _: bool) {}
 pub(crate) fn forced(_: &Observed, _: &Cancelled) {}
 
 #[inline(always)]
-pub(crate) fn dropped<F>(_: Option<&Observed>, _: &Cancelled) {}
+pub(crate) fn dropped(_: fn() -> &'static str, _: Option<&Observed>, _: &Cancelled) {}
 
 #[inline(always)]
 pub(crate) fn left(_: &Observed) {}

@@ -266,6 +266,10 @@ impl Record {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject(pub(super) Option<Arc<Record>>);
 
+impl Subject {
+    pub(crate) const NONE: Self = Self(None);
+}
+
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")

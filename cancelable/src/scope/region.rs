@@ -4,6 +4,7 @@
 //! stands in for that, whenever it returns pending under a new waker, which is what spares the check points inside from
 //! registering; and, if it is a check point itself, it fails as they do.
 
+use std::any;
 use std::cell::Cell;
 use std::future::Future;
 use std::mem;
@@ -629,7 +630,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                     if is_forced {
                         observe::forced(observed, cancelled);
                     } else {
-                        observe::dropped::<F>(Some(observed), cancelled);
+                        observe::dropped(any::type_name::<F>, Some(observed), cancelled);
                     }
                 }
                 notice

@@ -553,8 +553,7 @@ fn as_json_the_fields_have_the_names_that_they_have() {
             progress(1, 2);
             token.cancel_with("json");
             let found = registry::find("json");
-            let stragglers = registry::stragglers(Duration::ZERO).scopes.into_iter();
-            let straggler = stragglers.filter(|straggler| straggler.scope.name == "json").next();
+            let straggler = straggler("json");
             Ok::<_, Cancelled>((
                 serde_json::to_value(found).unwrap(),
                 serde_json::to_value(straggler).unwrap(),

@@ -414,12 +414,12 @@ impl Handle {
     /// The scope, for who observes: not known any more once cancelled.
     pub(super) fn subject(&self) -> Subject {
         if self.is_never() {
-            return Subject::default();
+            return Subject::NONE;
         }
         let _lock = self.lock();
         // SAFETY: the lock is held, and guards the extras (T3).
         let extras = unsafe { (*self.node().extras()).as_deref() };
-        extras.map(|extras| extras.subject.clone()).unwrap_or_default()
+        extras.map_or(Subject::NONE, |extras| extras.subject.clone())
     }
 
     /// How many children are attached: counted, for `Debug`.

@@ -244,7 +244,8 @@ fn a_timeout_is_a_warning_with_both_lines() {
 #[test]
 fn what_was_asked_for_is_news_or_less() {
     collect();
-    let asks: [(&str, fn() -> CancelReason, Level); 3] = [
+    type Asks = (&'static str, fn() -> CancelReason, Level);
+    let asks: [Asks; 3] = [
         ("a manual one", || "stop".into(), Level::INFO),
         ("a shutdown", CancelReason::shutdown, Level::INFO),
         ("a signal", || CancelReason::signal(15), Level::INFO),
