@@ -151,6 +151,8 @@ fn main() {
     let [ready_plain, ready_guard, ready_theirs] = awaits!(i => ready(black_box(i)), ours, theirs);
     let [pending_plain, pending_guard, pending_theirs] = awaits!(_i => Once(black_box(false)), ours, theirs);
     let flag = std::sync::atomic::AtomicBool::new(false);
+    // Who observes has a thread of its own from then on.
+    awaits_in_named(1, false);
     let mut entries: Vec<Entry<'_>> = vec![
         ("await, ready: plain", ready_plain),
         ("await, ready: guard", ready_guard),

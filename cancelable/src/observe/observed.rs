@@ -9,7 +9,10 @@ use super::span::{self, Span};
 
 /// Of a frame that is a named scope's, or that was taken along from one, or that is a shield in one; of all others nothing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Observed(Option<Watched>);
+pub(crate) struct Observed(
+    /// In a box: frames, scopes and contexts are moved about, and most have nothing here.
+    Option<Box<Watched>>,
+);
 
 #[derive(Clone, Debug)]
 struct Watched {
@@ -56,11 +59,11 @@ impl Observed {
         let parent = outside.and_then(Self::record).map(|record| record.id);
         let span = Span::begin(&name, location);
         let record = Arc::new(Record::new(name, parent, location, span.id()));
-        Self(Some(Watched {
+        Self(Some(Box::new(Watched {
             record,
             span,
             role: Role::Own,
-        }))
+        })))
     }
 
     /// What code has that is taken along.
@@ -74,9 +77,11 @@ impl Observed {
     }
 
     fn in_role(&self, role: impl FnOnce(&Record) -> Role) -> Self {
-        Self(self.0.as_ref().map(|watched| Watched {
-            role: role(&watched.record),
-            ..watched.clone()
+        Self(self.0.as_deref().map(|watched| {
+            Box::new(Watched {
+                role: role(&watched.record),
+                ..watched.clone()
+            })
         }))
     }
 
@@ -105,7 +110,7 @@ impl Observed {
             record,
             role: Role::Shield(number),
             ..
-        }) = &self.0
+        }) = self.0.as_deref()
         {
             record.end_shield(*number);
         }
