@@ -5,9 +5,9 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::ago::Ago;
-use crate::observe::Record;
 #[cfg(feature = "registry")]
-use crate::observe::{Pass, Ticks, thread_name};
+use crate::observe::{Pass, thread_name};
+use crate::observe::{Record, Ticks};
 
 /// What a scope waits for, as far as its words say: also while all threads are stuck.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub enum WaitsFor {
 }
 
 impl WaitsFor {
-    pub(crate) fn of(record: &Record) -> Self {
+    pub(crate) fn of(record: &Record, now: Ticks) -> Self {
+        let _ = now;
         if let Some(shield) = record.oldest_shield() {
             return Self::Shield {
                 begun_at: shield.begun_at,
@@ -65,7 +66,7 @@ impl WaitsFor {
         let running_on = record.running_on();
         #[cfg(feature = "registry")]
         if let Some(passed) = record.last.get() {
-            let (at, since) = (passed.at, passed.when.until(Ticks::exact()));
+            let (at, since) = (passed.at, passed.when.until(now));
             return match (passed.kind, running_on) {
                 (Pass::Await, None) => Self::Await { at, since },
                 _ => Self::Code {

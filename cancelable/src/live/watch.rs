@@ -96,12 +96,12 @@ fn look(now: Ticks, late: Duration) -> bool {
             cancelled.push(entry.clone());
         }
     });
-    let _ = (now, &mut are_passing);
+    let _ = &mut are_passing;
     for Entry { record, token } in cancelled {
         let Some(cause) = token.marked_cause() else { continue };
         let since = cause.elapsed();
         if since >= late && record.tell_of() {
-            straggles(&record, &cause, since, &WaitsFor::of(&record));
+            straggles(&record, &cause, since, &WaitsFor::of(&record, now));
         }
     }
     are_passing

@@ -30,7 +30,7 @@ use crate::reason::CancelReason;
 /// ```
 #[must_use]
 pub fn snapshot() -> Snapshot {
-    let now = Instant::now();
+    let now = Now::here();
     let scopes = live::entries().into_iter().map(|entry| tell(&entry, now)).collect();
     Snapshot { scopes }
 }
@@ -50,7 +50,7 @@ pub fn snapshot() -> Snapshot {
 /// ```
 #[must_use]
 pub fn find(name: &str) -> Snapshot {
-    let now = Instant::now();
+    let now = Now::here();
     let entries = live::entries().into_iter().filter(|entry| entry.record.name == name);
     let scopes = entries.map(|entry| tell(&entry, now)).collect();
     Snapshot { scopes }
@@ -104,7 +104,7 @@ pub fn cancel_with(id: u64, reason: impl Into<CancelReason>) -> bool {
 /// ```
 #[must_use]
 pub fn stragglers(after: Duration) -> Stragglers {
-    let now = Instant::now();
+    let now = Now::here();
     let cancelled = live::entries().into_iter().filter(|entry| entry.token.is_marked());
     let mut scopes: Vec<_> = cancelled
         .filter_map(|entry| {
@@ -129,7 +129,7 @@ pub fn stragglers(after: Duration) -> Stragglers {
 /// ```
 #[must_use]
 pub fn history() -> History {
-    let now = Instant::now();
+    let now = Now::here();
     let scopes = live::history().iter().map(|ended| tell_ended(ended, now)).collect();
     History { scopes }
 }
@@ -145,7 +145,23 @@ pub fn set_history_limit(scopes: usize) {
     live::set_history(scopes);
 }
 
-fn tell(Entry { record, token }: &Entry, now: Instant) -> LiveScope {
+/// One look at the clock, for all that is read.
+#[derive(Clone, Copy)]
+struct Now {
+    at: Instant,
+    ticks: Ticks,
+}
+
+impl Now {
+    fn here() -> Self {
+        Self {
+            at: Instant::now(),
+            ticks: Ticks::exact(),
+        }
+    }
+}
+
+fn tell(Entry { record, token }: &Entry, now: Now) -> LiveScope {
     let running_on = record.running_on();
     let cause = token.marked_cause();
     let deadline = match &cause {
@@ -163,18 +179,18 @@ fn tell(Entry { record, token }: &Entry, now: Instant) -> LiveScope {
             (None, Some(_)) => State::Running,
             (None, None) => State::Waiting,
         },
-        age: now.saturating_duration_since(record.began),
-        deadline: deadline.map(|at| at.saturating_duration_since(now)),
+        age: now.at.saturating_duration_since(record.began),
+        deadline: deadline.map(|at| at.saturating_duration_since(now.at)),
         progress: record.progressed().map(|(done, total)| Progress { done, total }),
         thread: thread_name(running_on.unwrap_or(record.thread)),
         task: record.task.name(),
         last_point: record.last.get().map(|passed| PassedPoint {
             at: passed.at,
-            ago: passed.when.until(Ticks::exact()),
+            ago: passed.when.until(now.ticks),
             thread: thread_name(passed.thread),
         }),
         cancel: cause.map(|cause| tell_cancel(record, &cause)),
-        waits_for: WaitsFor::of(record),
+        waits_for: WaitsFor::of(record, now.ticks),
     }
 }
 
@@ -191,7 +207,7 @@ fn tell_cancel(record: &Record, cause: &Cause) -> Cancel {
     }
 }
 
-fn tell_ended(ended: &Ended, now: Instant) -> EndedScope {
+fn tell_ended(ended: &Ended, now: Now) -> EndedScope {
     let record = &ended.record;
     EndedScope {
         id: record.id,
@@ -200,7 +216,7 @@ fn tell_ended(ended: &Ended, now: Instant) -> EndedScope {
         begun_at: record.begun_at,
         outcome: ended.outcome,
         duration: ended.lasted(),
-        ago: now.saturating_duration_since(ended.at),
+        ago: now.at.saturating_duration_since(ended.at),
         cancel: ended.cause.as_deref().map(|cause| tell_cancel(record, cause)),
     }
 }
