@@ -36,7 +36,7 @@ use syn::{Block, Expr, Pat, ReturnType, Stmt, Token};
 ///             let scope = Site.scope();
 ///             Site.enter_sync(scope, || -> T {
 ///                 let stop = token_parameter::<CancellationToken>();
-///                 if Site.is_cancelled() { return from_cancelled::<T>(Site.refused_by_scope(here)) }
+///                 if Site.is_refused() { return from_cancelled::<T>(Site.refused_by_scope(here)) }
 ///                 BODY
 ///             })
 ///         }

@@ -73,6 +73,28 @@ fn one_cancel_scope(cx: &mut Context<'_>, pending: bool) {
     black_box(poll_to_the_end(cx, scope).expect("not cancelled"));
 }
 
+/// What observers are told of, if there are any.
+fn one_named(cx: &mut Context<'_>, pending: bool) {
+    let scope = Scope::new().timeout(HOUR).name("named");
+    let output = poll_to_the_end(
+        cx,
+        scope.run(async { Ok::<_, Cancelled>(Once(!black_box(pending)).await) }),
+    );
+    black_box(output.expect("not cancelled"));
+}
+
+/// Awaits in a scope that has a name.
+fn awaits_in_named(runs: u32, pending: bool) {
+    let scope = Scope::new().name("named").run(async {
+        let mut sum = 0;
+        for _ in 0..runs {
+            sum += guard(Once(!black_box(pending))).await?;
+        }
+        Ok::<_, Cancelled>(sum)
+    });
+    assert!(black_box(drive(scope)).is_ok());
+}
+
 fn two_nested(cx: &mut Context<'_>, pending: bool) {
     let scope = Scope::new().timeout(HOUR).run(async {
         let inner = async { guard(Once(!black_box(pending))).await };
@@ -129,6 +151,8 @@ fn main() {
     let [ready_plain, ready_guard, ready_theirs] = awaits!(i => ready(black_box(i)), ours, theirs);
     let [pending_plain, pending_guard, pending_theirs] = awaits!(_i => Once(black_box(false)), ours, theirs);
     let flag = std::sync::atomic::AtomicBool::new(false);
+    // Who observes has a thread of its own from then on.
+    awaits_in_named(1, false);
     let mut entries: Vec<Entry<'_>> = vec![
         ("await, ready: plain", ready_plain),
         ("await, ready: guard", ready_guard),
@@ -143,6 +167,22 @@ fn main() {
                     black_box(black_box(&flag).load(std::sync::atomic::Ordering::Acquire));
                 }
             }),
+        ),
+        (
+            "await, ready: guard, named scope",
+            Box::new(|runs| awaits_in_named(runs, false)),
+        ),
+        (
+            "await, pending once: guard, named scope",
+            Box::new(|runs| awaits_in_named(runs, true)),
+        ),
+        (
+            "scope, ready: named",
+            within(&runtime, &ours, |cx| one_named(cx, false)),
+        ),
+        (
+            "scope, pending: named",
+            within(&runtime, &ours, |cx| one_named(cx, true)),
         ),
         ("new, wait, cancel, woken, drop", woken!(CancellationToken)),
         ("new, wait, cancel, woken, drop: theirs", woken!(Theirs)),

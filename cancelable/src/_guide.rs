@@ -15,6 +15,7 @@
 //! - [Why was it cancelled?](explain): who asked, whose scope it was, where it was noticed, and how to read a report
 //! - [Partial results](partial): what there was when it was stopped, beside the error
 //! - [Progress](progress): how far it has got, for whoever wants to know: parts of a whole, rates, bars
+//! - [What is it doing?](observe): spans and events for `tracing`; which scopes run, what they wait for, and which ignores a cancel
 //! - [What is not cancelled](not_cancelled): code that a cancel does not reach, and how to find it
 //! - [Loops](loops): where a loop is checked, and what a check costs
 //! - [With other attributes](other_attributes): which attribute comes first
@@ -63,6 +64,11 @@ pages! {
     how_it_works: "how-it-works",
     limits: "limits",
     coming_from: "coming-from",
+}
+
+#[cfg(all(feature = "registry", feature = "tracing"))]
+pages! {
+    observe: "observe",
 }
 
 #[doc = include_str!("token/PROTOCOL.md")]

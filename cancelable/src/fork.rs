@@ -31,9 +31,14 @@ pub(crate) enum Layer {
     Trees,
     Waits,
     Crews,
+    #[cfg_attr(
+        not(any(feature = "registry", feature = "tracing")),
+        expect(dead_code, reason = "nobody observes")
+    )]
+    Observers,
 }
 
-const LAYERS: usize = 3;
+const LAYERS: usize = 4;
 
 static HOOKS: [OnceLock<Hook>; LAYERS] = [const { OnceLock::new() }; LAYERS];
 

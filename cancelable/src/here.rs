@@ -9,11 +9,20 @@ use std::ops::Deref;
 use std::panic::Location;
 
 use crate::error::Cancelled;
+use crate::observe;
 
 /// Where a check point stands, as a type, so that it is not carried along.
 pub trait Here {
     /// The same error, with the function's name.
-    fn tell(cancelled: Cancelled) -> Cancelled;
+    fn name(cancelled: Cancelled) -> Cancelled;
+
+    /// The same, of a check point that has just noticed: observers are told.
+    #[inline]
+    fn tell(cancelled: Cancelled) -> Cancelled {
+        let cancelled = Self::name(cancelled);
+        observe::noticed(&cancelled);
+        cancelled
+    }
 }
 
 /// In a function that has such an item.
@@ -23,7 +32,7 @@ pub struct In<H>(PhantomData<H>);
 impl<H: Fn()> Here for In<H> {
     #[cold]
     #[inline(never)]
-    fn tell(cancelled: Cancelled) -> Cancelled {
+    fn name(cancelled: Cancelled) -> Cancelled {
         cancelled.in_function(function::<H>())
     }
 }
@@ -34,7 +43,7 @@ pub struct Somewhere;
 
 impl Here for Somewhere {
     #[inline]
-    fn tell(cancelled: Cancelled) -> Cancelled {
+    fn name(cancelled: Cancelled) -> Cancelled {
         cancelled
     }
 }
@@ -70,7 +79,7 @@ impl<T> Given<'_, Result<T, Cancelled>> {
 #[inline(never)]
 fn noticed_at<H: Fn()>(cancelled: &mut Cancelled, location: &Location<'_>) {
     if cancelled.observed_at() == location {
-        *cancelled = In::<H>::tell(cancelled.clone());
+        *cancelled = In::<H>::name(cancelled.clone());
     }
 }
 

@@ -74,6 +74,7 @@
 //! | have readers and writers check | [`io::checked`], `io::checked_async` |
 //! | accept connections on a plain thread | `cancelable::net::incoming` |
 //! | end a stream or an iterator | [`StreamExt`], [`IteratorExt`] |
+//! | see what runs, and what ignores a cancel | `cancelable::registry` |
 //! | know why | [`Cancelled`], [`CancelReason`], [`ReasonKind`] |
 //! | answer a client, or exit | [`CancelReason::status`], [`StatusTable`] |
 //! | have a return type of your own | [`FromCancelled`] |
@@ -99,6 +100,8 @@
 //! | `testing` | `cancelable::testing`: cancel at every check point in turn, a clock that tests move |
 //! | `rayon` | `cancelable::rayon`: jobs that have the scope, and parallel iterators that stop |
 //! | `indicatif` | `cancelable::indicatif`: progress bars of scopes, in one line |
+//! | `tracing` | a span for each named scope, and events when one is cancelled |
+//! | `registry` | `cancelable::registry`: which named scopes run, what they wait for, and how the last ones ended |
 //! | `tokio-util` | conversions between [`CancellationToken`] and that of tokio-util |
 //! | `serde` | for [`ReasonKind`], and for the kind and message of a [`CancelReason`] |
 //!
@@ -151,12 +154,16 @@ mod rounds;
 
 mod cause;
 mod error;
+mod observe;
+
 mod here;
 mod partial;
 
 mod token;
 
 mod context;
+
+mod live;
 
 mod unwinding;
 
@@ -177,6 +184,9 @@ pub mod io;
 pub mod net;
 #[cfg(all(feature = "process", any(unix, windows)))]
 pub mod process;
+
+#[cfg(feature = "registry")]
+pub mod registry;
 
 #[cfg(feature = "testing")]
 pub mod testing;

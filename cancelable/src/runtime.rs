@@ -23,6 +23,12 @@ impl Task {
     pub(crate) fn is(self, _other: Self) -> bool {
         true
     }
+
+    /// As people are told of it.
+    #[cfg(feature = "registry")]
+    pub(crate) fn name(self) -> Option<String> {
+        None
+    }
 }
 
 /// None of tokio's, without the feature.
@@ -75,6 +81,15 @@ mod of_tokio {
 
         pub(crate) fn is_current(self) -> bool {
             matches!(self, Self::Any) || self.is(Self::current())
+        }
+
+        /// As people are told of it.
+        #[cfg(feature = "registry")]
+        pub(crate) fn name(self) -> Option<String> {
+            match self {
+                Self::This(Some(id)) => Some(id.to_string()),
+                _ => None,
+            }
         }
 
         pub(crate) fn is(self, other: Self) -> bool {

@@ -13,6 +13,7 @@ use crate::error::{Cancelled, FromCancelled};
 use crate::guard::{self, Checkpoint, Finish, GiveWayFirst, Guard};
 use crate::here::{Here as _, In};
 use crate::loops::Asking;
+use crate::observe::Pass;
 use crate::partial::Partial;
 use crate::scope::{
     self, AskingScope, IntoRace, IntoTryJoin, IsFailure, Lent, Race, Run, Scope, Shield, Telling, TryJoin,
@@ -29,6 +30,14 @@ impl Site {
     #[inline]
     #[track_caller]
     pub fn is_cancelled(self) -> bool {
+        context::notices(Location::caller())
+    }
+
+    /// The same at the entry of a function, or of a scope's body.
+    #[inline]
+    #[track_caller]
+    pub fn is_refused(self) -> bool {
+        context::pass(Location::caller(), Pass::Entry);
         context::notices(Location::caller())
     }
 
@@ -56,19 +65,20 @@ impl Site {
     /// The error of a check that also yields, in a loop.
     #[cold]
     pub fn in_loop<H: Fn()>(self, cancelled: Cancelled, _here: H) -> Cancelled {
-        In::<H>::tell(cancelled.at(CheckPoint::Loop))
+        In::<H>::name(cancelled.at(CheckPoint::Loop))
     }
 
     /// The error of a scope.
     #[cold]
     pub fn in_scope<H: Fn()>(self, cancelled: Cancelled, _here: H) -> Cancelled {
-        In::<H>::tell(cancelled)
+        In::<H>::name(cancelled)
     }
 
     /// For a `for` that checks before each item.
     #[inline]
     #[track_caller]
-    pub const fn asking(self) -> Asking {
+    pub fn asking(self) -> Asking {
+        context::pass(Location::caller(), Pass::Other);
         Asking::at(Location::caller())
     }
 

@@ -494,3 +494,60 @@ fn drain() {
         "{code:?}: {stderr}"
     );
 }
+
+/// Lines up to one that has this in it.
+#[cfg(feature = "registry")]
+fn error_lines_until(running: &mut Running, end: &str) -> String {
+    let mut lines = String::new();
+    loop {
+        let line = running.error_line();
+        assert!(!line.is_empty(), "{lines}");
+        lines += &line;
+        if line.contains(end) {
+            return lines;
+        }
+    }
+}
+
+#[cfg(feature = "registry")]
+#[test]
+fn dump_says_what_runs_and_what_ignores_ctrl_c() {
+    let mut running = Running::start("dump", &["--files", "2", "--part", "1h", "--call", "1h"]);
+    assert!(running.line().starts_with("running: kill -USR1 "));
+    // The tree, as soon as all have begun.
+    let tree = loop {
+        running.child.signal(Signal::USR1);
+        let tree = error_lines_until(&mut running, "no cancelled scope runs");
+        if ["file 1", "file 2", "call"].iter().all(|name| tree.contains(name)) {
+            break tree;
+        }
+    };
+    for (name, what) in [
+        ("run", "waits"),
+        ("file 1", "0 of 10 done"),
+        ("file 2", "last passed"),
+        ("call", "runs on"),
+    ] {
+        let line = tree.lines().find(|line| line.contains(&format!("{name} "))).unwrap();
+        assert!(line.contains(what), "{name}: {tree}");
+    }
+    // What is left is the call: its thread is in a sleep that nobody can interrupt.
+    running.interrupt();
+    let stragglers = loop {
+        running.child.signal(Signal::USR1);
+        let lines = error_lines_until(&mut running, "scope");
+        if lines.contains("waits for") && !lines.contains("file 1") {
+            break lines;
+        }
+    };
+    assert!(stragglers.contains("received SIGINT (scope \"run\")"), "{stragglers}");
+}
+
+#[cfg(feature = "registry")]
+#[test]
+fn dump_ends_by_itself() {
+    let (code, _, _) = run("dump", &["--frobnicate"]);
+    assert_eq!(code, Some(2));
+    let (code, _, stderr) = run("dump", &["--files", "1", "--part", "1ms", "--call", "1ms"]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+}

@@ -187,21 +187,21 @@ impl Exit {
     /// Two calls, for a `Result` with an error in it would have to be dropped on every way out, and so costs a fifth more
     /// LLVM lines in a sync function.
     pub(crate) fn if_cancelled(&self, library: &Library, span: Span) -> TokenStream {
-        self.if_so(self.leave_cancelled(library, span), library, span)
+        self.if_so("is_cancelled", self.leave_cancelled(library, span), library, span)
     }
 
     /// ```text
-    /// Output: if Site.is_cancelled() { return from_cancelled::<R>(Site.refused(here)); }
+    /// Output: if Site.is_refused() { return from_cancelled::<R>(Site.refused(here)); }
     /// ```
     /// The same at the entry of a function, or, with `refused_by_scope`, at that of a scope.
     pub(crate) fn if_refused(&self, by_scope: bool, library: &Library, span: Span) -> TokenStream {
         let refused = if by_scope { "refused_by_scope" } else { "refused" };
         let refused = library.located(refused, here::name(span), span);
-        self.if_so(self.leave(&refused, library, span), library, span)
+        self.if_so("is_refused", self.leave(&refused, library, span), library, span)
     }
 
-    fn if_so(&self, leave: TokenStream, library: &Library, span: Span) -> TokenStream {
-        let asked = library.located("is_cancelled", TokenStream::new(), span);
+    fn if_so(&self, ask: &str, leave: TokenStream, library: &Library, span: Span) -> TokenStream {
+        let asked = library.located(ask, TokenStream::new(), span);
         quote_spanned!(at(span)=> if #asked { #leave; })
     }
 

@@ -25,6 +25,8 @@ mod guard;
 mod here;
 #[path = "../../src/meter.rs"]
 mod meter;
+#[path = "../../src/observe/mod.rs"]
+mod observe;
 #[path = "../../src/path.rs"]
 mod path;
 #[path = "../../src/pending.rs"]

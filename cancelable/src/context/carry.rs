@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::current::current;
 use super::slot::{self, About, Frame, Outside};
 use crate::meter::Origin;
+use crate::observe::Observed;
 use crate::path::ScopePath;
 use crate::runtime::Task;
 use crate::token::CancellationToken;
@@ -59,6 +60,7 @@ impl Context {
             above: crate::path::Path::none(),
             grace: None,
             catches: Some(false),
+            observed: Observed::NONE,
         },
     };
 
@@ -82,6 +84,9 @@ impl Context {
                 above: frame.map(Frame::path).unwrap_or_default(),
                 grace: frame.and_then(Frame::grace),
                 catches: frame.is_some_and(Frame::catches).then_some(true),
+                observed: frame
+                    .and_then(Frame::observed)
+                    .map_or(Observed::NONE, Observed::carried),
             }),
         }
     }

@@ -7,6 +7,7 @@ use super::slot::{self, Frame};
 use crate::check_point::CheckPoint;
 use crate::counted;
 use crate::error::Cancelled;
+use crate::observe;
 use crate::runtime::Task;
 use crate::token::CancellationToken;
 
@@ -76,6 +77,7 @@ fn look(location: &'static Location<'static>) -> Result<(), Cancelled> {
     slot::with(|frame| {
         frame
             .and_then(|frame| frame.notice(location, CheckPoint::Check))
+            .inspect(observe::noticed)
             .map_or(Ok(()), Err)
     })
 }

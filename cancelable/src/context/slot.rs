@@ -23,6 +23,9 @@ use crate::clock::Glance;
 use crate::counted;
 use crate::error::Cancelled;
 use crate::meter::{self, Event};
+#[cfg(feature = "registry")]
+use crate::observe::Record;
+use crate::observe::{self, Observed, Pass};
 use crate::path::Path;
 use crate::pending::{Kind, Of, Pending, Place, Question};
 use crate::primitive::Arc;
@@ -33,6 +36,12 @@ use crate::token::{CancellationToken, StateRef, pulse};
 thread_local! {
     /// Const-initialised and without a destructor: reading it is one load, at any time in the life of the thread.
     static INNERMOST: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
+}
+
+#[cfg(feature = "registry")]
+thread_local! {
+    /// Whose check points are passed: null, or the record in the `about` of a frame that is in the chain. Kept by [`Frame::watch`].
+    static WATCHED: Cell<*const Record> = const { Cell::new(ptr::null()) };
 }
 
 /// What the frame outside is to this one.
@@ -60,6 +69,8 @@ pub(crate) struct About {
     /// Does somebody outside catch those who leave by unwinding? `None`: that is for the frame outside to say, whatever it is to
     /// this one, for it is passed on the way.
     pub(crate) catches: Option<bool>,
+    /// By whom, if its scope has a name, or it is in one that has.
+    pub(crate) observed: Observed,
 }
 
 impl About {
@@ -78,6 +89,7 @@ impl About {
             above: Path::none(),
             grace: None,
             catches: None,
+            observed: Observed::NONE,
         }
     }
 }
@@ -370,14 +382,17 @@ impl<'a> Frame<'a> {
             #[inline]
             fn drop(&mut self) {
                 self.frame.leave();
+                self.frame.watch();
                 if self.is_measured {
                     meter::leave();
                 }
             }
         }
 
+        let _entered = self.about.observed.enter();
         // The lifetimes are erased; the rule in the module's head makes up for it.
         self.outer.set(INNERMOST.replace(ptr::from_ref(self).cast()));
+        self.watch();
         if let Some(outer) = self.outer() {
             if outer.counts_awaits() {
                 self.enter_in_branch();
@@ -854,6 +869,7 @@ impl<'a> Frame<'a> {
     /// Does a check point at `location` find this frame's token cancelled, and may it fail?
     #[cold]
     pub(crate) fn notices(&self, location: &'static Location<'static>) -> bool {
+        pass(location, Pass::Other);
         if meter::is_on() && self.is_ours() {
             meter::pass(Event::Point, location);
             if self.has_quiet_token() && !probe::is_observed() {
@@ -879,7 +895,57 @@ impl<'a> Frame<'a> {
     /// The error of a check point that has found this frame's token cancelled.
     pub(crate) fn cancelled(&self, location: &'static Location<'static>, point: CheckPoint) -> Option<Cancelled> {
         let cause = self.token().cause()?;
-        Some(Cancelled::new(cause, point, location, self.path()))
+        let cancelled = Cancelled::new(cause, point, location, self.path());
+        self.tell_observers(&cancelled);
+        Some(cancelled)
+    }
+
+    /// A check point in this frame has noticed a cancel: that of all scopes round it which it has reached.
+    #[inline(always)]
+    fn tell_observers(&self, cancelled: &Cancelled) {
+        if !observe::IS_ON {
+            return;
+        }
+        let mut at = Some(self);
+        while let Some(frame) = at {
+            let observed = &frame.about.observed;
+            if observed.is_told_of_cancels() && frame.is_marked() {
+                let cause = frame.token().cause();
+                let is_own = cause.is_some_and(|cause| cause.is_same_event(cancelled.cause()));
+                observe::noticed_for(observed, cancelled, is_own);
+            }
+            at = frame.outer().filter(|_| frame.about.outside != Outside::Stranger);
+        }
+    }
+
+    /// It is entered, or has been left: sees whose check points are passed from now on. Frames that say nothing of it change nothing.
+    #[inline(always)]
+    fn watch(&self) {
+        #[cfg(feature = "registry")]
+        if self.about.observed.get().is_some() || self.about.outside == Outside::Stranger {
+            let record = with(
+                |innermost| match innermost.and_then(Frame::observed).and_then(Observed::record) {
+                    Some(record) => Arc::as_ptr(record),
+                    None => ptr::null(),
+                },
+            );
+            WATCHED.set(record);
+        }
+    }
+
+    /// By whom it is observed what happens here: the innermost scope that has a name.
+    #[inline]
+    pub(crate) fn observed(&self) -> Option<&Observed> {
+        if observe::IS_ON {
+            self.find(|frame| frame.about.observed.get())
+        } else {
+            None
+        }
+    }
+
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    pub(crate) fn about(&self) -> &'a About {
+        self.about
     }
 
     /// The named scopes round this frame.
@@ -963,6 +1029,30 @@ fn beat_here() {
             frame.token().beat();
         }
     });
+}
+
+/// A check point is passed: says so to who observes.
+#[inline(always)]
+pub(crate) fn pass(location: &'static Location<'static>, kind: Pass) {
+    // SAFETY: null, or a record that the frame keeps in which it was found, for a frame borrows its `about`. That frame has not been
+    // left: whichever is, or is entered, and has a record, has it looked up anew.
+    #[cfg(feature = "registry")]
+    if let Some(record) = unsafe { WATCHED.get().as_ref() } {
+        record.last.pass(location, kind);
+    }
+    let _ = (location, kind);
+}
+
+/// How far the work has got: says so to who observes.
+#[inline(always)]
+pub(crate) fn tell_observers(done: u64, total: Option<u64>) {
+    #[cfg(feature = "registry")]
+    with(|frame| {
+        if let Some(observed) = frame.and_then(Frame::observed) {
+            observed.progress(done, total);
+        }
+    });
+    let _ = (done, total);
 }
 
 /// As [`ask_hosts`], of a check point that is passed if it finds nothing.

@@ -1,5 +1,6 @@
 //! `Guard`: one await that the ambient token can end.
 
+use std::any;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -14,10 +15,11 @@ use super::stage::{Boxed, Stage, StageMark};
 use super::verdict::{Before, Waits};
 use crate::cause::Cause;
 use crate::check_point::CheckPoint;
-use crate::context::{Frame, Inside, Mark, ask_hosts, beat, is_noted_since, is_silent_since, mark, with_frame};
+use crate::context::{Frame, Inside, Mark, ask_hosts, beat, is_noted_since, is_silent_since, mark, pass, with_frame};
 use crate::error::Cancelled;
 use crate::here::{Here, Somewhere};
 use crate::meter::{self, Event};
+use crate::observe::{self, Pass};
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
 use crate::token::{CancellationToken, Registered};
@@ -193,6 +195,9 @@ impl<F: Future, H: Here> Future for Guard<F, H> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         let is_fresh = this.stage.is_fresh();
+        if is_fresh {
+            pass(this.location, Pass::Await);
+        }
         // The usual case: nothing cancelled, nothing special inside.
         if this.stage.is_boxed() || with_frame(|frame| frame.is_some_and(|frame| !frame.is_clear(!is_fresh))) {
             return self.poll_with_care(cx);
@@ -208,8 +213,13 @@ impl<F: Future, H: Here> Future for Guard<F, H> {
             if is_noted_since(mark) || !with_frame(|frame| frame.is_none_or(is_usual)) {
                 return self.pending_unless_usual(mark, was, cx).map(Err);
             }
-        } else if is_noted_since(mark) {
-            loosen_since(mark);
+        } else {
+            if is_noted_since(mark) {
+                loosen_since(mark);
+            }
+            if !is_fresh {
+                pass(this.location, Pass::Resumed);
+            }
         }
         poll.map(Ok)
     }
@@ -299,6 +309,7 @@ impl<F: Future, H: Here> Guard<F, H> {
         }
         match poll {
             Poll::Ready(output) => {
+                pass(this.location, Pass::Resumed);
                 // (One that is pending is not got on with for being polled.)
                 beat();
                 leave(this.stage);
@@ -376,7 +387,9 @@ impl<F: Future, H: Here> Guard<F, H> {
         let this = self.project();
         if let Some(cause) = frame.cause() {
             if let Some(cancelled) = pending_cancelled(this.stage, frame, before, &cause, this.location, cx) {
-                return Poll::Ready(H::tell(cancelled));
+                let cancelled = H::tell(cancelled);
+                observe::dropped(any::type_name::<F>, frame.observed(), &cancelled);
+                return Poll::Ready(cancelled);
             }
         } else if !frame.wakes(cx.waker()) {
             let is_plain = this.stage.mark().is_fresh_or_plain();

@@ -49,7 +49,7 @@ impl<F: Future, H: Here> Future for Finish<F, H> {
         let this = self.project();
         if !*this.started {
             if let Err(cancelled) = check_at(this.location) {
-                return Poll::Ready(Err(H::tell(cancelled.at(CheckPoint::Await))));
+                return Poll::Ready(Err(H::name(cancelled.at(CheckPoint::Await))));
             }
             *this.started = true;
         }

@@ -47,6 +47,7 @@ impl Behaviour {
 
         impl Drop for OnUnwind<'_> {
             fn drop(&mut self) {
+                self.0.about.observed.unwinds();
                 if self.0.owns_token {
                     abandon_token(self.1, self.0.location);
                 }

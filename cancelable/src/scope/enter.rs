@@ -7,6 +7,7 @@ use super::behaviour::{abandon_token, end_token};
 use super::token_origin::{TokenOnDemand, TokenOrigin, outlook};
 use crate::clock::Glance;
 use crate::context::{About, Frame, Host, Outlook, ask_hosts, beat, probe, with_frame_of};
+use crate::live;
 use crate::meter::Origin;
 use crate::runtime::Task;
 
@@ -64,6 +65,8 @@ pub(super) fn enter_sync<R>(
             if let Some(token) = self.0.made() {
                 abandon_token(token, self.1);
             }
+            self.0.about().observed.unwinds();
+            live::end(self.0.about());
         }
     }
 
@@ -77,9 +80,11 @@ pub(super) fn enter_sync<R>(
         let frame = Frame::lazy(&unmade, unmade.state(), about, None, task);
         let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
         let value = frame.enter(|| {
+            live::enlist(&frame);
             let unwinding = OnUnwind(&unmade, location);
             let value = f(is_cancelled, &frame);
             mem::forget(unwinding);
+            live::end(about);
             value
         });
         if let Some(token) = unmade.take_made() {

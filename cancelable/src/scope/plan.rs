@@ -143,6 +143,7 @@ impl TokenOrigin for Plan {
         let [links, until] = self.links();
         ChildOptions {
             name: about.name.clone(),
+            subject: about.observed.subject(),
             deadline: self.token_deadline(),
             links: links.to_vec(),
             until: until.to_vec(),

@@ -4,6 +4,7 @@
 //! stands in for that, whenever it returns pending under a new waker, which is what spares the check points inside from
 //! registering; and, if it is a check point itself, it fails as they do.
 
+use std::any;
 use std::cell::Cell;
 use std::future::Future;
 use std::mem;
@@ -23,7 +24,9 @@ use crate::context::{Frame, Polled, with_frame, with_frame_of};
 use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::Before;
+use crate::live;
 use crate::meter::Origin;
+use crate::observe;
 use crate::pending::{Kind, Progress, note_waited, progress};
 use crate::reason::CancelReason;
 use crate::runtime::Task;
@@ -51,6 +54,9 @@ pin_project_lite::pin_project! {
         fn drop(this: Pin<&mut Self>) {
             // Otherwise it never was pending, or has cleaned up when it was done.
             if this.state.is_begun() {
+                if !this.is_over() {
+                    observe::left(&this.state.live().behaviour.about.observed);
+                }
                 this.abandon();
             }
         }
@@ -70,6 +76,7 @@ struct OnUnwind<'a, 'f> {
 
 impl Drop for OnUnwind<'_, '_> {
     fn drop(&mut self) {
+        self.behaviour.about.observed.unwinds();
         let token = self.frame.token().clone();
         if self.behaviour.owns_token {
             abandon_token(&token, self.behaviour.location);
@@ -248,6 +255,7 @@ impl<O, F, S: HasState> Region<O, F, S> {
                 Frame::new(token, &live.behaviour.about, None).enter(|| clear(body.as_mut()));
             });
         }
+        live::end(&live.behaviour.about);
         panics.run(|| live.late.let_go());
         panics.run(|| live.leave(was_cancelled));
         panics.run(|| registered.as_mut().adopt(CancellationToken::never()));
@@ -526,6 +534,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
         live.looks = unmade.looks();
         match (poll, unmade.take_made()) {
             (Poll::Ready(output), made) => {
+                live.end_observed();
                 live.end_unmade(made);
                 live.inside.keep(polled);
                 self.finish();
@@ -616,7 +625,19 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 }
             }
             let frame = Frame::new(token, &live.behaviour.about, None);
-            let notice = frame.enter(|| frame.fail(live.behaviour.location, CheckPoint::Await));
+            let notice = frame.enter(|| {
+                let notice = frame.fail(live.behaviour.location, CheckPoint::Await);
+                if let Some(cancelled) = &notice {
+                    observe::noticed(cancelled);
+                    let observed = &live.behaviour.about.observed;
+                    if is_forced {
+                        observe::forced(observed, cancelled);
+                    } else {
+                        observe::dropped(any::type_name::<F>, Some(observed), cancelled);
+                    }
+                }
+                notice
+            });
             self.abandon();
             return match notice {
                 Some(cancelled) if is_forced => Poll::Ready(cancelled.forced()),
@@ -674,6 +695,11 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 "a scope, shield or ambient future was polled after it had completed"
             );
             live.task = task;
+            live::begin(
+                &mut live.behaviour.about,
+                live.behaviour.shields,
+                live.behaviour.location,
+            );
             let glance = origin.begin();
             let behaviour = &live.behaviour;
             let (is_cancelled, outlook) = if behaviour.is_check_point {
@@ -692,16 +718,21 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 is_begun: &mut live.is_begun,
                 is_unmade: &mut live.is_unmade,
             };
+            if behaviour.about.observed.is_own() {
+                frame.enter(|| live::enlist(&frame));
+            }
             let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
             if is_cancelled && behaviour.is_check_point {
                 let noticed = frame.enter(|| {
                     // What is dropped unused is dropped in here, too.
                     frame
                         .notice(behaviour.location, CheckPoint::Scope)
+                        .inspect(observe::noticed)
                         .inspect(|_| clear(body.as_mut()))
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
+                    live.end_observed();
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
@@ -712,6 +743,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             live.looks = unmade.looks();
             let made = unmade.take_made();
             if let Poll::Ready(output) = poll {
+                live.end_observed();
                 live.end_unmade(made);
                 polled.let_go();
                 return Poll::Ready(end(Ok(output)));
@@ -773,6 +805,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 // It may have the token.
                 live.late.let_go();
             }
+            live::end(&live.behaviour.about);
             if live.behaviour.owns_token {
                 end_token(token, live.behaviour.location);
             }

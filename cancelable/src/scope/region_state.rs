@@ -11,6 +11,8 @@ use crate::clock;
 use crate::context::{Frame, Inside, LatePlace, LateToken, Polled, StandIn};
 use crate::delay::Delay;
 use crate::guard::Waits;
+use crate::live;
+use crate::observe::Observed;
 use crate::pending::{Kind, note_got_out};
 use crate::primitive::Arc;
 use crate::runtime::Task;
@@ -108,6 +110,13 @@ impl RegionState {
         }
     }
 
+    /// It is over, for who observes.
+    #[inline(always)]
+    pub(super) fn end_observed(&mut self) {
+        live::end(&self.behaviour.about);
+        self.behaviour.about.observed = Observed::NONE;
+    }
+
     /// As it was made, once it has [left](Self::leave) and `registered` has no token.
     pub(super) fn reset(&mut self) {
         debug_assert!(!self.is_foreign && !self.inside.is_some());
@@ -117,6 +126,7 @@ impl RegionState {
         self.exit = None;
         (self.is_begun, self.is_unmade, self.looks) = (false, false, LOOKS);
         self.is_plain = false;
+        self.end_observed();
     }
 
     /// The token of a body that unwound while the region had none to itself.

@@ -16,6 +16,8 @@ use super::region::Region;
 use crate::check_point::CheckPoint;
 use crate::context::{Frame, Host, current};
 use crate::error::{Cancelled, FromCancelled};
+use crate::live;
+use crate::observe;
 use crate::token::CancellationToken;
 
 pin_project_lite::pin_project! {
@@ -399,6 +401,7 @@ impl Scope {
             listening.never_force();
             listening.set_polled(&self.plan.parent, true);
         }
+        live::begin(&mut self.about, false, location);
         let value = enter_sync(&self.plan, &self.about, host, location, f);
         if let Some(listening) = &mut self.plan.listening {
             listening.end(is_failure(&value));
@@ -424,7 +427,10 @@ pub(super) fn unless_cancelled<T: FromCancelled>(
         .then(|| frame.notice(location, CheckPoint::Scope))
         .flatten()
     {
-        Some(cancelled) => T::from_cancelled(cancelled),
+        Some(cancelled) => {
+            observe::noticed(&cancelled);
+            T::from_cancelled(cancelled)
+        }
         None => f(frame),
     }
 }

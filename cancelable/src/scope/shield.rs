@@ -17,6 +17,7 @@ use super::region::Region;
 use super::token_origin::Root;
 use crate::context::{About, Outside};
 use crate::error::FromCancelled;
+use crate::live;
 
 /// Runs a future without its seeing the cancellation of the code outside; not even one that has come already.
 ///
@@ -161,7 +162,8 @@ impl<F: Future<Output: FromCancelled>> Future for ShieldWithTimeout<F> {
 /// ```
 #[track_caller]
 pub fn shield_sync<R>(f: impl FnOnce() -> R) -> R {
-    enter_sync(&Root, About::SHIELD, None, Location::caller(), |_, _| f())
+    let location = Location::caller();
+    live::with_shield(location, |about| enter_sync(&Root, about, None, location, |_, _| f()))
 }
 
 /// As [`shield_sync`], with a bound that the check points inside observe; what `shield!(timeout = …, { … })` expands to.

@@ -16,6 +16,7 @@ use crate::delay::Delay;
 use crate::error::Cancelled;
 use crate::guard::{Guard, guard};
 use crate::meter::{self, Event};
+use crate::observe;
 use crate::park::block_on;
 
 /// Sleeps for `d`, or until the ambient token is cancelled. On any runtime, or none: the library's timer thread wakes the
@@ -220,6 +221,7 @@ pub fn blocking_sleep(d: Duration) -> Result<(), Cancelled> {
     with_frame(|frame| {
         frame
             .and_then(|frame| frame.notice(location, CheckPoint::Check))
+            .inspect(observe::noticed)
             .map_or(Ok(()), Err)
     })
 }

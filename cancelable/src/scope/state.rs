@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 
 use super::behaviour::Behaviour;
 use super::region_state::RegionState;
+use crate::observe::Observed;
 use crate::token::{CancellationToken, Registered};
 
 /// For how many regions a thread keeps memory. (In models, whose executions share nothing: for none.)
@@ -138,6 +139,7 @@ impl Drop for PooledState {
         // It is not as it was made if a destructor has panicked, or if a second signal came before the first poll.
         if !parts.live.is_begun && parts.live.exit.is_none() {
             parts.live.behaviour.about.name = None;
+            parts.live.behaviour.about.observed = Observed::NONE;
             // A thread that is ending keeps nothing.
             let _ = SPARE.try_with(|spare| {
                 let mut spare = spare.borrow_mut();

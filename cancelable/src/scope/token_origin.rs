@@ -197,6 +197,7 @@ impl TokenOrigin for Dropped {
     fn make(&self, _: Option<&Frame<'_>>, about: &About) -> CancellationToken {
         let token = self.stand_in.token().child_with(ChildOptions {
             name: about.name.clone(),
+            subject: about.observed.subject(),
             ..ChildOptions::default()
         });
         if !token.is_cancelled() {
@@ -344,6 +345,10 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
         let left = self.looks.get();
         self.looks.set(left.saturating_sub(1));
         left > 0
+    }
+
+    pub(super) fn about(&self) -> &'a About {
+        self.about
     }
 
     /// The token, if anyone needed it.

@@ -12,6 +12,7 @@ use super::tree::{Extras, Handle, Listens};
 use super::watch::{attend, is_blind};
 use crate::cause::Cause;
 use crate::error::Cancelled;
+use crate::observe::Subject;
 use crate::primitive::Arc;
 use crate::reason::{CancelReason, ReasonKind};
 use crate::shown::Shown;
@@ -108,7 +109,7 @@ impl CancellationToken {
             options.name.clone()
         };
         let extras = (options.name.is_some() || options.deadline.is_some())
-            .then(|| Box::new(Extras::new(options.name, options.deadline)));
+            .then(|| Box::new(Extras::new(options.name, options.deadline, options.subject)));
         let child = Self {
             node: self.node.child(extras),
         };
@@ -244,6 +245,8 @@ impl CancellationToken {
 #[derive(Default)]
 pub(crate) struct ChildOptions {
     pub(crate) name: Option<Cow<'static, str>>,
+    /// The scope, for who observes.
+    pub(crate) subject: Subject,
     pub(crate) deadline: Option<Deadline>,
     /// It is as if below these.
     pub(crate) links: Vec<CancellationToken>,

@@ -8,18 +8,22 @@ use std::task::Waker;
 use super::tree::{Handle, Harvest, Marked};
 use super::waiters::{Callback, Notify};
 use crate::cause::Cause;
+use crate::observe;
 use crate::primitive::Arc;
 use crate::unwind::FirstPanic;
 
 /// Cancels a node, and with it what is below it or linked to it. `false`: it was cancelled already.
 pub(super) fn cancel(node: &Handle, cause: Arc<Cause>) -> bool {
+    let asked = observe::asked(|| node.subject());
     match node.mark(cause) {
         Marked::Before => false,
         Marked::Alone { first, has_more } => {
+            asked.tell(|| node.cause());
             tell_alone(node, first, has_more);
             true
         }
         Marked::All(harvest, cause) => {
+            asked.tell(|| Some(Arc::clone(&cause)));
             tell(*harvest, &cause);
             true
         }

@@ -1,6 +1,6 @@
 async fn condition_awaits() -> Option<u32> {
     fn _cancelable_here() {}
-    if ::cancelable::__private::Site.is_cancelled() {
+    if ::cancelable::__private::Site.is_refused() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
         >(::cancelable::__private::Site.refused(_cancelable_here));

@@ -1,6 +1,6 @@
 fn every_for(list: &[u64]) -> Result<u64, Error> {
     fn _cancelable_here() {}
-    if ::cancelable::__private::Site.is_cancelled() {
+    if ::cancelable::__private::Site.is_refused() {
         return ::cancelable::__private::from_cancelled::<
             Result<u64, Error>,
         >(::cancelable::__private::Site.refused(_cancelable_here));

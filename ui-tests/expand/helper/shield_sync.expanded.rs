@@ -7,7 +7,7 @@ fn shield_sync() -> u32 {
             clippy::needless_return
         )]
         return {
-            if ::cancelable::__private::Site.is_cancelled() {
+            if ::cancelable::__private::Site.is_refused() {
                 break 'cancelled;
             }
             match {

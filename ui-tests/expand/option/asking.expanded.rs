@@ -25,7 +25,7 @@ fn asking(host: &Host, n: u32) -> Result<u32, Error> {
                     )]
                     let mut n = n;
                     {
-                        if ::cancelable::__private::Site.is_cancelled() {
+                        if ::cancelable::__private::Site.is_refused() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<u32, Error>,
                             >(

@@ -2,7 +2,7 @@ fn every_expression(step: usize) -> Option<u32> {
     fn _cancelable_here() {}
     let cancelable_every: usize = step * 2;
     {
-        if ::cancelable::__private::Site.is_cancelled() {
+        if ::cancelable::__private::Site.is_refused() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
             >(::cancelable::__private::Site.refused(_cancelable_here));

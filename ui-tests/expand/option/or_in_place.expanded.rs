@@ -7,7 +7,7 @@ async fn or_in_place(default: u32) -> u32 {
             clippy::needless_return
         )]
         return {
-            if ::cancelable::__private::Site.is_cancelled() {
+            if ::cancelable::__private::Site.is_refused() {
                 break 'cancelled;
             }
             match ::cancelable::__private::Site.guard(get(), _cancelable_here).await {

@@ -13,7 +13,7 @@ fn or_scope_sync() {
                             clippy::needless_return
                         )]
                         return {
-                            if ::cancelable::__private::Site.is_cancelled() {
+                            if ::cancelable::__private::Site.is_refused() {
                                 break 'cancelled;
                             }
                             work();

@@ -9,7 +9,7 @@ fn scope_sync(&mut self, n: u32) -> Result<u32, Error> {
             || -> Result<u32, Error> {
                 {
                     {
-                        if ::cancelable::__private::Site.is_cancelled() {
+                        if ::cancelable::__private::Site.is_refused() {
                             return ::cancelable::__private::from_cancelled::<
                                 Result<u32, Error>,
                             >(

@@ -7,7 +7,7 @@ fn token_parameter(before: u32) -> Option<u32> {
         CancellationToken,
     >();
     {
-        if ::cancelable::__private::Site.is_cancelled() {
+        if ::cancelable::__private::Site.is_refused() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
             >(::cancelable::__private::Site.refused(_cancelable_here));

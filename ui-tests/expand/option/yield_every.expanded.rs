@@ -1,6 +1,6 @@
 async fn yield_every(jobs: &mut Jobs) -> Option<u32> {
     fn _cancelable_here() {}
-    if ::cancelable::__private::Site.is_cancelled() {
+    if ::cancelable::__private::Site.is_refused() {
         return ::cancelable::__private::from_cancelled::<
             Option<u32>,
         >(::cancelable::__private::Site.refused(_cancelable_here));
@@ -61,7 +61,7 @@ async fn yield_every_and_every(step: usize, numbers: &[u32]) -> Option<u32> {
     let cancelable_every: usize = step;
     let cancelable_yield_every: usize = step * 100;
     {
-        if ::cancelable::__private::Site.is_cancelled() {
+        if ::cancelable::__private::Site.is_refused() {
             return ::cancelable::__private::from_cancelled::<
                 Option<u32>,
             >(::cancelable::__private::Site.refused(_cancelable_here));

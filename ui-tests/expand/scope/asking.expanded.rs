@@ -8,7 +8,7 @@ fn f() {
             .enter_sync(
                 cancelable_scope,
                 || {
-                    if ::cancelable::__private::Site.is_cancelled() {
+                    if ::cancelable::__private::Site.is_refused() {
                         return ::cancelable::__private::from_cancelled::<
                             _,
                         >(

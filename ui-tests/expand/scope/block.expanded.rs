@@ -9,7 +9,7 @@ fn block() {
             .enter_sync(
                 cancelable_scope,
                 || {
-                    if ::cancelable::__private::Site.is_cancelled() {
+                    if ::cancelable::__private::Site.is_refused() {
                         return ::cancelable::__private::from_cancelled::<
                             _,
                         >(

@@ -14,7 +14,7 @@ fn closure() {
                             ::cancelable::__private::CancellationToken,
                         >();
                         {
-                            if ::cancelable::__private::Site.is_cancelled() {
+                            if ::cancelable::__private::Site.is_refused() {
                                 return ::cancelable::__private::from_cancelled::<
                                     Option<u32>,
                                 >(

@@ -8,7 +8,7 @@ fn finally_sync() {
             .enter_sync(
                 cancelable_scope,
                 || -> Result<u32, Cancelled> {
-                    if ::cancelable::__private::Site.is_cancelled() {
+                    if ::cancelable::__private::Site.is_refused() {
                         return ::cancelable::__private::from_cancelled::<
                             Result<u32, Cancelled>,
                         >(

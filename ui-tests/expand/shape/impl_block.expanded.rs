@@ -1,7 +1,7 @@
 impl Store {
     async fn load(&self) -> Result<u32, Error> {
         fn _cancelable_here() {}
-        if ::cancelable::__private::Site.is_cancelled() {
+        if ::cancelable::__private::Site.is_refused() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u32, Error>,
             >(::cancelable::__private::Site.refused(_cancelable_here));
@@ -28,7 +28,7 @@ impl Store {
                 clippy::needless_return
             )]
             return {
-                if ::cancelable::__private::Site.is_cancelled() {
+                if ::cancelable::__private::Site.is_refused() {
                     break 'cancelled;
                 }
                 0

@@ -2,7 +2,7 @@ pub mod store {
     use super::Error;
     pub fn sum(numbers: &[u64]) -> Result<u64, Error> {
         fn _cancelable_here() {}
-        if ::cancelable::__private::Site.is_cancelled() {
+        if ::cancelable::__private::Site.is_refused() {
             return ::cancelable::__private::from_cancelled::<
                 Result<u64, Error>,
             >(::cancelable::__private::Site.refused(_cancelable_here));
@@ -20,7 +20,7 @@ pub mod store {
     impl Store {
         fn load(&self) -> Option<u32> {
             fn _cancelable_here() {}
-            if ::cancelable::__private::Site.is_cancelled() {
+            if ::cancelable::__private::Site.is_refused() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
                 >(::cancelable::__private::Site.refused(_cancelable_here));
@@ -44,7 +44,7 @@ pub mod store {
     pub trait Load {
         fn load(&self) -> Option<u32> {
             fn _cancelable_here() {}
-            if ::cancelable::__private::Site.is_cancelled() {
+            if ::cancelable::__private::Site.is_refused() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
                 >(::cancelable::__private::Site.refused(_cancelable_here));
@@ -55,7 +55,7 @@ pub mod store {
     mod inner {
         pub(super) fn first() -> Option<u32> {
             fn _cancelable_here() {}
-            if ::cancelable::__private::Site.is_cancelled() {
+            if ::cancelable::__private::Site.is_refused() {
                 return ::cancelable::__private::from_cancelled::<
                     Option<u32>,
                 >(::cancelable::__private::Site.refused(_cancelable_here));

@@ -10,7 +10,9 @@ use super::seats::Seat;
 use crate::check_point::CheckPoint;
 use crate::context::{About, Frame, is_cancelled, with_frame};
 use crate::error::Cancelled;
+use crate::live;
 use crate::meter::Origin;
+use crate::observe;
 use crate::primitive::Arc;
 use crate::runtime;
 use crate::scope::behaviour::{Behaviour, abandon_token, end_token};
@@ -196,19 +198,29 @@ impl<F: FnOnce() -> T, T> BlockingTask<F, T> {
 
     pub(super) fn run(self, seat: Option<Seat>) {
         let Self { f, member } = self;
-        let (token, about) = (&member.answer.token, member.about());
+        let (token, mut about) = (&member.answer.token, member.about());
         let location = member.answer.info.spawned_at;
+        live::begin(&mut about, false, location);
         let _announced = Origin::at(location).announce();
         let result = catch_unwind(AssertUnwindSafe(|| {
             let frame = Frame::new(token, &about, None).of(runtime::Task::current());
             // Like any scope it does not start under a cancelled parent; what it has is then dropped in here.
-            frame.enter(
-                move || match with_frame(|frame| frame?.notice(location, CheckPoint::Scope)) {
-                    Some(cancelled) => Err(cancelled),
+            let own = &frame;
+            frame.enter(move || {
+                live::enlist(own);
+                match with_frame(|frame| frame?.notice(location, CheckPoint::Scope)) {
+                    Some(cancelled) => {
+                        observe::noticed(&cancelled);
+                        Err(cancelled)
+                    }
                     None => Ok(f()),
-                },
-            )
+                }
+            })
         }));
+        if result.is_err() {
+            about.observed.unwinds();
+        }
+        live::end(&about);
         drop(seat);
         match &result {
             Ok(_) => end_token(token, location),

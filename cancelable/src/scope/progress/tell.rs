@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::listeners::{self, Listener};
 use super::node::Node;
-use crate::context::for_each_round;
+use crate::context::{for_each_round, tell_observers};
 use crate::scope::idle::Idle;
 use crate::token::CancellationToken;
 
@@ -45,8 +45,10 @@ use crate::token::CancellationToken;
 /// progress(7, None);                                      // outside of every scope nobody listens
 /// ```
 pub fn progress(done: u64, total: impl Into<Option<u64>>) {
+    let total = total.into();
+    tell_observers(done, total);
     if listeners::are_any() {
-        tell(done, total.into());
+        tell(done, total);
     }
 }
 

@@ -16,6 +16,7 @@ use super::lock::{TreeLock, lock_stripe, pick_stripe, watch_forks};
 use super::state::{Snapshot, State};
 use super::waiters::{AsWaiter, BoxedWaiter, Notify, Taken, Waiter, WaiterList};
 use crate::cause::Cause;
+use crate::observe::Subject;
 use crate::primitive::{Arc, AtomicU32, AtomicUsize, Canary, Mutex, Ordering, UnsafeCell, global, lock};
 use crate::unwind::FirstPanic;
 
@@ -76,6 +77,8 @@ struct Links {
 pub(super) struct Extras {
     pub(super) deadline: Option<Deadline>,
     pub(super) name: Option<Cow<'static, str>>,
+    /// Of the scope of that name, for who observes.
+    subject: Subject,
     /// The way back from a timer or a link; emptied before the node is freed (T7).
     weak: Option<Arc<WeakCell>>,
     /// What this token listens to besides its parent, with the entry in the other's list.
@@ -408,6 +411,17 @@ impl Handle {
         extras.and_then(|extras| extras.name.clone())
     }
 
+    /// The scope, for who observes: not known any more once cancelled.
+    pub(super) fn subject(&self) -> Subject {
+        if self.is_never() {
+            return Subject::NONE;
+        }
+        let _lock = self.lock();
+        // SAFETY: the lock is held, and guards the extras (T3).
+        let extras = unsafe { (*self.node().extras()).as_deref() };
+        extras.map_or(Subject::NONE, |extras| extras.subject.clone())
+    }
+
     /// How many children are attached: counted, for `Debug`.
     pub(super) fn child_count(&self) -> usize {
         let lock = self.lock();
@@ -449,10 +463,11 @@ impl Handle {
 }
 
 impl Extras {
-    pub(super) fn new(name: Option<Cow<'static, str>>, deadline: Option<Deadline>) -> Self {
+    pub(super) fn new(name: Option<Cow<'static, str>>, deadline: Option<Deadline>, subject: Subject) -> Self {
         Self {
             name,
             deadline,
+            subject,
             ..Self::default()
         }
     }

@@ -1,0 +1,280 @@
+//! What is known of one scope while it runs: what it was from the start, and words that its code writes and anybody reads.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+#[cfg(feature = "registry")]
+use super::point::LastPoint;
+use super::span::SpanId;
+use super::threads::thread_number;
+use crate::cause::Cause;
+use crate::error::Cancelled;
+use crate::primitive::Arc as Shared;
+use crate::runtime::Task;
+
+/// One scope that has a name. Nothing in it keeps the scope, or what is outside of it.
+pub(crate) struct Record {
+    /// None is used twice.
+    pub(crate) id: u64,
+    pub(crate) name: Cow<'static, str>,
+    /// The named scope that it began in.
+    pub(crate) parent: Option<u64>,
+    pub(crate) begun_at: &'static Location<'static>,
+    pub(crate) began: Instant,
+    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nothing"))]
+    pub(super) span: SpanId,
+    /// In which it began.
+    pub(crate) task: Task,
+    pub(crate) thread: u32,
+    /// Where it is in the table: for that alone, under its lock.
+    pub(crate) place: AtomicUsize,
+    /// The thread that is in its code now, or 0.
+    running_on: AtomicU32,
+    #[cfg(feature = "registry")]
+    pub(crate) last: LastPoint,
+    /// What `progress` has said: done, and of how many.
+    done: AtomicU64,
+    total: AtomicU64,
+    /// Of how it ends.
+    flags: AtomicU8,
+    /// Has somebody been told that it is a straggler?
+    is_told_of: AtomicBool,
+    details: Mutex<Details>,
+}
+
+/// What few scopes have.
+#[derive(Default)]
+struct Details {
+    /// The first check point that noticed its cancel; or, as long as none has in the scope itself, that of a scope without a name
+    /// inside.
+    noticed: Option<Noticed>,
+    /// The shields that run in it.
+    shields: Vec<Shield>,
+    /// How many there have been.
+    shields_so_far: u64,
+}
+
+struct Noticed {
+    at: &'static Location<'static>,
+    cause: Shared<Cause>,
+    is_own: bool,
+}
+
+/// A shield that holds its scope up.
+#[derive(Clone, Copy)]
+pub(crate) struct Shield {
+    number: u64,
+    pub(crate) begun_at: &'static Location<'static>,
+    pub(crate) began: Instant,
+}
+
+const UNKNOWN: u64 = u64::MAX;
+
+const UNWOUND: u8 = 1;
+const FORCED: u8 = 2;
+const DROPPED: u8 = 4;
+
+/// How a scope has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "registry", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Its body returned, and had not noticed a cancel.
+    Finished,
+    /// A check point noticed its cancel.
+    Cancelled,
+    /// It was cancelled, and dropped when its grace had ended.
+    Forced,
+    /// It was dropped by the code round it before it finished.
+    Dropped,
+    /// Its body panicked.
+    Panicked,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+            Self::Forced => "forced",
+            Self::Dropped => "dropped",
+            Self::Panicked => "panicked",
+        })
+    }
+}
+
+impl Record {
+    pub(super) fn new(
+        name: Cow<'static, str>,
+        parent: Option<u64>,
+        begun_at: &'static Location<'static>,
+        span: SpanId,
+    ) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            name,
+            parent,
+            begun_at,
+            began: Instant::now(),
+            span,
+            task: Task::current(),
+            thread: thread_number(),
+            place: AtomicUsize::new(usize::MAX),
+            running_on: AtomicU32::new(0),
+            #[cfg(feature = "registry")]
+            last: LastPoint::none(),
+            done: AtomicU64::new(UNKNOWN),
+            total: AtomicU64::new(UNKNOWN),
+            flags: AtomicU8::new(0),
+            is_told_of: AtomicBool::new(false),
+            details: Mutex::default(),
+        }
+    }
+
+    fn details(&self) -> MutexGuard<'_, Details> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This thread is in its code from now on; says which was before.
+    #[inline]
+    pub(super) fn run(&self) -> u32 {
+        let before = self.running_on.load(Ordering::Relaxed);
+        self.running_on.store(thread_number(), Ordering::Relaxed);
+        before
+    }
+
+    #[inline]
+    pub(super) fn rest(&self, before: u32) {
+        self.running_on.store(before, Ordering::Relaxed);
+    }
+
+    /// The thread that is in its code.
+    pub(crate) fn running_on(&self) -> Option<u32> {
+        let thread = self.running_on.load(Ordering::Relaxed);
+        (thread != 0).then_some(thread)
+    }
+
+    #[cfg(feature = "registry")]
+    pub(super) fn progress(&self, done: u64, total: Option<u64>) {
+        self.total.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
+    }
+
+    /// What has been done, and of how many.
+    #[cfg(feature = "registry")]
+    pub(crate) fn progressed(&self) -> Option<(u64, Option<u64>)> {
+        let [done, total] = [&self.done, &self.total].map(|word| word.load(Ordering::Relaxed));
+        (done != UNKNOWN).then_some((done, (total != UNKNOWN).then_some(total)))
+    }
+
+    /// A check point has noticed a cancel: its own, or, in what was taken along from it, perhaps that of something inside.
+    pub(super) fn notice(&self, cancelled: &Cancelled, is_own: bool) {
+        let cause = cancelled.cause();
+        let noticed = Noticed {
+            at: cancelled.observed_at(),
+            cause: Shared::clone(cause),
+            is_own,
+        };
+        let mut details = self.details();
+        let is_first = details
+            .noticed
+            .as_ref()
+            .is_none_or(|known| !known.is_own && !known.cause.is_same_event(cause));
+        let unwanted = if is_first {
+            details.noticed.replace(noticed)
+        } else {
+            Some(noticed)
+        };
+        drop(details);
+        // There may be an error of the user's in it.
+        drop(unwanted);
+    }
+
+    /// The line of the first check point that noticed this.
+    pub(crate) fn noticed(&self, cause: &Cause) -> Option<&'static Location<'static>> {
+        let details = self.details();
+        let noticed = details.noticed.as_ref()?;
+        noticed.cause.is_same_event(cause).then_some(noticed.at)
+    }
+
+    pub(super) fn begin_shield(&self, begun_at: &'static Location<'static>) -> u64 {
+        let mut details = self.details();
+        details.shields_so_far += 1;
+        let number = details.shields_so_far;
+        details.shields.push(Shield {
+            number,
+            begun_at,
+            began: Instant::now(),
+        });
+        number
+    }
+
+    pub(super) fn end_shield(&self, number: u64) {
+        self.details().shields.retain(|shield| shield.number != number);
+    }
+
+    /// The one that has run for longest.
+    pub(crate) fn oldest_shield(&self) -> Option<Shield> {
+        self.details().shields.first().copied()
+    }
+
+    fn flag(&self, flag: u8) {
+        self.flags.fetch_or(flag, Ordering::Relaxed);
+    }
+
+    pub(super) fn unwinds(&self) {
+        self.flag(UNWOUND);
+    }
+
+    pub(super) fn is_forced(&self) {
+        self.flag(FORCED);
+    }
+
+    pub(super) fn is_dropped(&self) {
+        self.flag(DROPPED);
+    }
+
+    /// How it has ended, cancelled by this or not.
+    pub(crate) fn outcome(&self, cause: Option<&Cause>) -> Outcome {
+        let flags = self.flags.load(Ordering::Relaxed);
+        let has = |flag| flags & flag != 0;
+        if has(UNWOUND) {
+            Outcome::Panicked
+        } else if has(FORCED) {
+            Outcome::Forced
+        } else if has(DROPPED) {
+            Outcome::Dropped
+        } else if cause.is_some_and(|cause| self.noticed(cause).is_some()) {
+            Outcome::Cancelled
+        } else {
+            Outcome::Finished
+        }
+    }
+
+    /// Is this the first time that somebody is told that it straggles?
+    pub(crate) fn tell_of(&self) -> bool {
+        !self.is_told_of.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// The scope whose token it is, if it is that of one with a name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subject(pub(super) Option<Arc<Record>>);
+
+impl Subject {
+    pub(crate) const NONE: Self = Self(None);
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
