@@ -8,7 +8,7 @@ fn partial_sync() {
                 cancelable_scope,
                 cancelable_so_far,
                 |n| -> Result<(), Cancelled> {
-                    if ::cancelable::__private::Site.is_cancelled() {
+                    if ::cancelable::__private::Site.is_refused() {
                         return ::cancelable::__private::from_cancelled::<
                             Result<(), Cancelled>,
                         >(
