@@ -180,7 +180,7 @@ impl Before {
     ) -> bool {
         let waited = progress().waited;
         let may_fail = self.is_free(inside, cause, frame, cx) && !self.lets_others_go_first(waited, cx);
-        if !may_fail {
+        if self.cancelled && !may_fail {
             note_waited();
         }
         may_fail

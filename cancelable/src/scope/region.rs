@@ -27,7 +27,7 @@ use crate::guard::Before;
 use crate::live;
 use crate::meter::Origin;
 use crate::observe;
-use crate::pending::{Kind, Progress, note_waited, progress};
+use crate::pending::{Kind, Progress, progress};
 use crate::reason::CancelReason;
 use crate::runtime::Task;
 use crate::starved;
@@ -604,9 +604,6 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             if !before.cancelled {
                 // It came in the middle of this poll.
                 live.let_notice(is_foreign, token, cx);
-                if live.behaviour.is_check_point {
-                    note_waited();
-                }
                 return Poll::Pending;
             }
             if !live.behaviour.is_check_point {

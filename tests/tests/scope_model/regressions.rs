@@ -463,7 +463,7 @@ fn a_loser_whose_scope_is_cancelled_in_the_poll_of_the_decision_may_name_either(
 }
 
 #[test]
-fn a_scope_that_is_cancelled_in_the_middle_of_its_poll_gets_out_before_the_one_outside() {
+fn a_scope_that_is_cancelled_in_the_middle_of_its_poll_is_not_let_go_first() {
     let shared = function(
         false,
         Yield(4),
@@ -480,4 +480,7 @@ fn a_scope_that_is_cancelled_in_the_middle_of_its_poll_gets_out_before_the_one_o
     );
     let second = within(Kind::Below(2), Join(vec![Yield(1), Cancel(2)]));
     check(1, Seq(vec![first, second]));
+    let body = Seq(vec![Yield(3), Join(vec![Yield(1), Cancel(2)])]);
+    let node = observed(Kind::WithCancellation(1), within(Kind::WithCancellation(2), body));
+    assert!(!run(&node, &[(3, Action::Cancel(0))]).is_open);
 }

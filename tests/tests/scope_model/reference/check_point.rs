@@ -96,7 +96,7 @@ impl Waiter {
             world.wake(self.waker);
         }
         let may_fail = is_free && waited == before.waited;
-        world.waited += usize::from(!may_fail);
+        world.waited += usize::from(before.cancelled && !may_fail);
         may_fail
     }
 
