@@ -9,6 +9,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+#[cfg(target_os = "linux")]
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 use watched::Watched;
@@ -124,12 +129,19 @@ fn limited<'a>(options: &[&'a str], script: &'a str) -> Vec<&'a str> {
     options.iter().copied().chain(["--", "sh", "-c", script]).collect()
 }
 
-/// None of the processes whose ids the script has printed is there, save as a zombie that the system has yet to reap.
+/// None of the processes whose ids the script has printed is there, save as a zombie that the system has yet to reap. One that has just
+/// been killed, and of whom nobody is the parent any more, is there until it has had a processor once more.
 #[cfg(target_os = "linux")]
 fn assert_gone(said: &str) {
     for id in said.split_whitespace() {
-        let stat = fs::read_to_string(format!("/proc/{id}/stat"));
-        assert!(stat.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{stat:?}");
+        let began = Instant::now();
+        loop {
+            match fs::read_to_string(format!("/proc/{id}/stat")) {
+                Ok(stat) if !stat.contains(") Z ") => assert!(began.elapsed() < Duration::from_secs(20), "{stat}"),
+                _ => break,
+            }
+            thread::yield_now();
+        }
     }
 }
 

@@ -93,6 +93,8 @@ mod observed {
     pub(super) fn enlist(frame: &Frame<'_>) {
         let observed = &frame.about().observed;
         if let Some(record) = observed.own() {
+            // Its task may block: the deadline is watched by a thread.
+            frame.token().attend();
             table::insert(record, frame.token());
             watch::begin();
             observe::began(observed);

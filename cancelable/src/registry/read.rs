@@ -163,6 +163,7 @@ impl Now {
 
 fn tell(Entry { record, token }: &Entry, now: Now) -> LiveScope {
     let running_on = record.running_on();
+    let age = now.at.saturating_duration_since(record.began);
     let cause = token.marked_cause();
     let deadline = match &cause {
         // A token forgets its deadline when it is cancelled.
@@ -179,14 +180,15 @@ fn tell(Entry { record, token }: &Entry, now: Now) -> LiveScope {
             (None, Some(_)) => State::Running,
             (None, None) => State::Waiting,
         },
-        age: now.at.saturating_duration_since(record.began),
+        age,
         deadline: deadline.map(|at| at.saturating_duration_since(now.at)),
         progress: record.progressed().map(|(done, total)| Progress { done, total }),
         thread: thread_name(running_on.unwrap_or(record.thread)),
         task: record.task.name(),
         last_point: record.last.get().map(|passed| PassedPoint {
             at: passed.at,
-            ago: passed.when.until(now.ticks),
+            // Told to ten milliseconds, and perhaps since `now`.
+            ago: passed.when.until(now.ticks).min(age),
             thread: thread_name(passed.thread),
         }),
         cancel: cause.map(|cause| tell_cancel(record, &cause)),

@@ -100,7 +100,7 @@ impl Scope {
 impl<P> PartialScope<P> {
     /// As [`Scope::run`]. The body is made with the first poll, unless the scope is cancelled by then.
     ///
-    /// The future is `Send` if the body's is, and `P`. It is some three hundred bytes larger than the body's, and what it keeps.
+    /// The future is `Send` if the body's is, and `P`, which borrows nothing then: of one that does, rustc cannot prove it so far. It is some three hundred bytes larger than the body's, and what it keeps.
     ///
     /// # Errors
     ///

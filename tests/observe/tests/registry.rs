@@ -671,3 +671,24 @@ fn reading_while_scopes_come_and_go_finds_whole_ones_and_leaves_none() {
     });
     assert!(registry::find("coming").scopes.is_empty());
 }
+
+/// Whoever blocks the thread that would watch the deadline is found all the same, and by then.
+#[test]
+fn who_blocks_before_its_first_check_point_is_a_straggler_once_its_deadline_has_passed() {
+    let scope = Scope::new().name("blocks at once").timeout(Duration::from_millis(1));
+    let outcome = block_on(scope.run(async {
+        while straggler("blocks at once").is_none() {
+            std::thread::yield_now();
+        }
+        Ok::<_, Cancelled>(())
+    }));
+    assert!(outcome.is_ok(), "its value counts: nothing has noticed");
+    let scope = Scope::new().name("blocks in sync").timeout(Duration::from_millis(1));
+    let outcome = scope.run_sync(|| {
+        while straggler("blocks in sync").is_none() {
+            std::thread::yield_now();
+        }
+        Ok::<_, Cancelled>(())
+    });
+    assert!(outcome.is_ok());
+}
