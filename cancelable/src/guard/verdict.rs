@@ -161,10 +161,12 @@ impl Before {
         poll
     }
 
-    /// Is there somebody left inside who has been told, is not held, and does not get out?
+    /// Is there somebody left inside who has been told, is not held, and does not get out? (Not if one has waited in this poll: that one
+    /// has the task polled again. If each level of nested awaits polled again at once for it, there would be no end to it.)
     fn is_stuck(&self, inside: &Inside, frame: Option<&Frame<'_>>) -> bool {
         self.told
             && self.progress.got_out == progress().got_out
+            && self.progress.waited == progress().waited
             && !has(inside, frame, Question::any(Kind::Hold))
             && has(inside, frame, Question::any(Kind::Foreign))
     }

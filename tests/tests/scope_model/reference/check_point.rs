@@ -78,7 +78,10 @@ impl Waiter {
                 break;
             }
             let now = self.reckon(world, inner)?;
-            let is_stuck = now.holds.is_empty() && now.foreign > 0 && world.got_out == before.got_out;
+            let is_stuck = now.holds.is_empty()
+                && now.foreign > 0
+                && world.got_out == before.got_out
+                && world.waited == before.waited;
             if !is_stuck {
                 break;
             }
@@ -91,11 +94,15 @@ impl Waiter {
     pub(super) fn may_fail(&self, before: Before, world: &mut World, inner: &impl Awaited) -> bool {
         let is_free = self.is_free(before, world, inner);
         let waited = world.waited;
-        if is_free && waited > before.waited {
+        let lets_others_go_first = is_free && waited > before.waited;
+        if lets_others_go_first {
             // Somebody inside has waited in this poll, before what that waited for was gone.
             world.wake(self.waker);
         }
-        let may_fail = is_free && waited == before.waited;
+        if let Some(point) = self.role.point() {
+            world.let_go_first(point, lets_others_go_first);
+        }
+        let may_fail = is_free && !lets_others_go_first;
         world.waited += usize::from(before.cancelled && !may_fail);
         may_fail
     }

@@ -77,6 +77,8 @@ pub(crate) struct World {
     pub(super) counted: usize,
     /// The tokens of branches that lose a race in this poll, and that the library has not made.
     pub(super) tokenless_losers: Vec<usize>,
+    /// In how many polls in a row a check point has let others go first.
+    polite: BTreeMap<usize, usize>,
     /// What is being polled, outermost first.
     pub(super) levels: Vec<Level>,
     /// A check point has come to a decision that the laws leave to the library, when there were so many events.
@@ -88,6 +90,9 @@ pub(crate) struct World {
     /// The task that is being polled.
     pub(crate) task: usize,
 }
+
+/// In how many polls in a row a check point lets others go first.
+const LET_GO_FIRST: usize = 32;
 
 /// Ways in which futures outlive an await, or are polled by others than their scope: what the programs are there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,6 +217,20 @@ impl World {
             self.wakers[waker].woken = true;
             next = self.wakers[waker].owner;
             self.wake_users(waker);
+        }
+    }
+
+    /// Does this check point let others go first, once more?
+    pub(super) fn let_go_first(&mut self, point: usize, does: bool) {
+        if !does {
+            self.polite.remove(&point);
+            return;
+        }
+        let polls = self.polite.entry(point).or_insert(0);
+        *polls += 1;
+        if *polls > LET_GO_FIRST {
+            // One inside waits for what is none of the business of the one outside, which does not wait for ever.
+            self.open.get_or_insert(self.log.len());
         }
     }
 
