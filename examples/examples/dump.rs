@@ -74,11 +74,12 @@ fn legacy(takes: Duration) -> Result<(), Cancelled> {
 /// Threads of their own, that need nothing of the runtime.
 fn dump_on_demand() {
     #[cfg(unix)]
-    std::thread::spawn(|| {
+    {
+        // Before anybody is told to send it.
         let mut signals =
             signal_hook::iterator::Signals::new([signal_hook::consts::SIGUSR1]).expect("a signal to listen for");
-        signals.forever().for_each(|_| dump());
-    });
+        std::thread::spawn(move || signals.forever().for_each(|_| dump()));
+    }
     std::thread::spawn(|| {
         let lines = io::stdin().lock().lines().map_while(Result::ok);
         lines.filter(|line| line == "t").for_each(|_| dump());
