@@ -1,11 +1,11 @@
 //! Wakers as the standard library allows them and few expect them: each clone another one, and panicking. And one that counts
-//! its clones.
+//! its clones, and one that looks what has been dropped.
 
 use std::mem::ManuallyDrop;
 use std::panic::{self, panic_any};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::task::{RawWaker, RawWakerVTable, Wake, Waker};
 
 /// What the wakers of one task do and count.
 #[derive(Debug, Default)]
@@ -195,3 +195,32 @@ static ALIKE: RawWakerVTable = RawWakerVTable::new(
     |_| {},
     |_| {},
 );
+
+/// Adds up, each time it is woken, how many [`DropFlag`](crate::DropFlag)s had been dropped by then.
+#[derive(Debug)]
+pub struct Looks {
+    dropped: Arc<AtomicUsize>,
+    seen: AtomicUsize,
+}
+
+impl Looks {
+    /// At the flags that count here.
+    #[must_use]
+    pub fn at(dropped: Arc<AtomicUsize>) -> Arc<Self> {
+        let seen = AtomicUsize::new(0);
+        Arc::new(Self { dropped, seen })
+    }
+
+    /// What all looks have seen.
+    #[must_use]
+    pub fn seen(&self) -> usize {
+        self.seen.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        self.seen
+            .fetch_add(self.dropped.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+}

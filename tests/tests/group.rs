@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use cancelable::{
@@ -16,6 +16,7 @@ use futures::channel::oneshot;
 use futures::executor::ThreadPool;
 use futures::future;
 use futures::stream::{FuturesUnordered, Stream as _, StreamExt as _, TryStreamExt as _};
+use tests::wakers::Looks;
 use tests::{CountingWaker, DropFlag, Runtime, poll_once, poll_with};
 
 type Group<T, E = Cancelled> = TaskGroup<T, E, On>;
@@ -603,14 +604,6 @@ fn the_owner_is_woken_by_each_end_when_it_waits_for_the_next() {
 
 #[test]
 fn whoever_hears_that_a_task_has_ended_finds_nothing_of_it_left() {
-    struct Looks(Arc<AtomicUsize>, AtomicUsize);
-
-    impl Wake for Looks {
-        fn wake(self: Arc<Self>) {
-            self.1.fetch_add(self.0.load(Ordering::SeqCst), Ordering::SeqCst);
-        }
-    }
-
     // A future that returns, and one that panics, with what is in it and not in its last poll.
     for panics in [false, true] {
         let dropped = Arc::new(AtomicUsize::new(0));
@@ -622,11 +615,11 @@ fn whoever_hears_that_a_task_has_ended_finds_nothing_of_it_left() {
             assert!(!panics, "on purpose");
             Poll::Ready(Ok(()))
         }));
-        let looks = Arc::new(Looks(dropped, AtomicUsize::new(0)));
+        let looks = Looks::at(dropped);
         let mut next = Box::pin(group.next());
         assert!(poll_with(&mut next, &Waker::from(Arc::clone(&looks))).is_pending());
         assert!(on.poll(0).is_ready());
-        assert_eq!(looks.1.load(Ordering::SeqCst), 1, "{panics}");
+        assert_eq!(looks.seen(), 1, "{panics}");
     }
 }
 

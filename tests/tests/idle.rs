@@ -37,6 +37,23 @@ fn beating(body: impl FnOnce(&Clock) -> Outcome) -> Outcome {
     clock.sync_scope(|| Scope::new().idle_timeout(LIMIT).heartbeat().run_sync(|| body(&clock)))
 }
 
+/// What is made of the scope's token keeps that going as long as it is called again and again, and no longer.
+fn check_that_it_counts<W: Fn()>(number: usize, way: impl FnOnce(&CancellationToken) -> W) {
+    let outcome = beating(|clock| {
+        let token = current();
+        let way = way(&token);
+        for _ in 0..10 {
+            clock.advance(SHORT);
+            way();
+        }
+        assert!(!token.is_cancelled(), "way {number} does not count");
+        clock.advance(PERIOD);
+        clock.advance(LIMIT);
+        check()
+    });
+    assert!(outcome.is_err());
+}
+
 // What it says.
 
 #[test]
@@ -505,19 +522,11 @@ fn check_points_on_threads_and_in_linked_scopes_below_count() {
         |token, _| CancellationToken::any([token]).child_token().sync_scope(check).unwrap(),
     ];
     for (number, way) in ways.into_iter().enumerate() {
-        let outcome = beating(|clock| {
-            let token = current();
-            let linked = CancellationToken::any([&token]);
-            for _ in 0..10 {
-                clock.advance(SHORT);
-                way(&token, &linked);
-            }
-            assert!(!token.is_cancelled(), "way {number} does not count");
-            clock.advance(PERIOD);
-            clock.advance(LIMIT);
-            check()
+        check_that_it_counts(number, |token| {
+            let linked = CancellationToken::any([token]);
+            let token = token.clone();
+            move || way(&token, &linked)
         });
-        assert!(outcome.is_err());
     }
 }
 
@@ -586,18 +595,7 @@ fn scopes_and_races_of_plain_code_beat() {
         || drop(now(cancelable::try_join((async { Outcome::Ok(()) }, async { Ok(()) })))),
     ];
     for (number, way) in ways.into_iter().enumerate() {
-        let outcome = beating(|clock| {
-            let token = current();
-            for _ in 0..10 {
-                clock.advance(SHORT);
-                way();
-            }
-            assert!(!token.is_cancelled(), "way {number} does not count");
-            clock.advance(PERIOD);
-            clock.advance(LIMIT);
-            check()
-        });
-        assert!(outcome.is_err());
+        check_that_it_counts(number, |_| way);
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use cancelable::{
@@ -20,6 +20,7 @@ use futures::executor::{LocalPool, LocalSpawner, ThreadPool};
 use futures::future;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use futures::task::LocalSpawnExt as _;
+use tests::wakers::Looks;
 use tests::{CountingWaker, DropFlag, Runtime, paused_tokio, poll_once, poll_with};
 
 type Owner = TaskOwner<On>;
@@ -431,15 +432,6 @@ fn a_report_of_panics_that_panics_itself_does_not_lose_the_task() {
 
 #[test]
 fn whoever_hears_that_a_task_has_ended_finds_nothing_of_it_left() {
-    /// Adds up how much of the task had been dropped whenever somebody was told.
-    struct Looks(Arc<AtomicUsize>, AtomicUsize);
-
-    impl Wake for Looks {
-        fn wake(self: Arc<Self>) {
-            self.1.fetch_add(self.0.load(Ordering::SeqCst), Ordering::SeqCst);
-        }
-    }
-
     // A future that returns, and one that panics, with what is in it and not in its last poll.
     for panics in [false, true] {
         let (flag, dropped) = drop_flag();
@@ -450,12 +442,12 @@ fn whoever_hears_that_a_task_has_ended_finds_nothing_of_it_left() {
             assert!(!panics, "on purpose");
             Poll::Ready(())
         })));
-        let looks = Arc::new(Looks(dropped, AtomicUsize::new(0)));
+        let looks = Looks::at(dropped);
         let waker = Waker::from(Arc::clone(&looks));
         let mut idle = Box::pin(tasks.wait());
         assert!(poll_with(&mut task, &waker).is_pending() && poll_with(&mut idle, &waker).is_pending());
         assert!(on.poll(0).is_ready());
-        assert_eq!(looks.1.load(Ordering::SeqCst), 2, "{panics}");
+        assert_eq!(looks.seen(), 2, "{panics}");
         let Poll::Ready(outcome) = poll_once(&mut task) else {
             unreachable!()
         };

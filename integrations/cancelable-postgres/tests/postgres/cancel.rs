@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use crate::server::Server;
-use crate::support::Database;
+use crate::support::{Database, endless};
 
 #[tokio::test]
 async fn it_is_over_on_the_server() {
@@ -113,19 +113,7 @@ async fn what_cannot_be_cancelled_costs_the_connection() {
     let mut database = Database::new("hard").await;
     database.canceller = database.canceller.give_up_after(Duration::from_millis(100));
     let mut client = database.client().await;
-    client
-        .batch_execute(
-            "CREATE FUNCTION endless() RETURNS void AS $$ BEGIN
-                 LOOP
-                     BEGIN
-                         PERFORM pg_sleep(100000);
-                     EXCEPTION WHEN query_canceled THEN
-                     END;
-                 END LOOP;
-             END $$ LANGUAGE plpgsql",
-        )
-        .await
-        .unwrap();
+    client.batch_execute(&endless("endless")).await.unwrap();
     let pid = database.backends().await;
     let result = database.cancel_asleep(client.query_one("SELECT endless()", &[])).await;
     assert!(result.unwrap_err().cancelled().is_some());

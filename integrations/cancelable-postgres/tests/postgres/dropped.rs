@@ -5,7 +5,7 @@ use std::time::Duration;
 use cancelable::{CancelReason, Cancelled, Scope};
 use cancelable_postgres::Error;
 
-use crate::support::Database;
+use crate::support::{Database, endless};
 
 #[tokio::test]
 async fn it_is_ended_before_anybody_gets_the_connection() {
@@ -82,19 +82,7 @@ async fn a_query_that_waits_for_the_clean_up_can_be_cancelled() {
     let mut database = Database::new("cleans").await;
     database.canceller = database.canceller.give_up_after(Duration::from_secs(3600));
     let mut client = database.client().await;
-    client
-        .batch_execute(
-            "CREATE FUNCTION hard() RETURNS void AS $$ BEGIN
-                 LOOP
-                     BEGIN
-                         PERFORM pg_sleep(100000);
-                     EXCEPTION WHEN query_canceled THEN
-                     END;
-                 END LOOP;
-             END $$ LANGUAGE plpgsql",
-        )
-        .await
-        .unwrap();
+    client.batch_execute(&endless("hard")).await.unwrap();
     tokio::select! {
         _ = client.query("SELECT hard()", &[]) => panic!("it should go on"),
         () = database.until_asleep() => {}

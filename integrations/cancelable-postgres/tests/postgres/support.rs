@@ -10,6 +10,20 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::server::Server;
 
+/// Makes a function of this name, which goes on whenever it is cancelled.
+pub(crate) fn endless(name: &str) -> String {
+    format!(
+        "CREATE FUNCTION {name}() RETURNS void AS $$ BEGIN
+             LOOP
+                 BEGIN
+                     PERFORM pg_sleep(100000);
+                 EXCEPTION WHEN query_canceled THEN
+                 END;
+             END LOOP;
+         END $$ LANGUAGE plpgsql"
+    )
+}
+
 /// One pool of one connection, and somebody who looks on.
 pub(crate) struct Database {
     pub(crate) pool: Pool,
