@@ -13,7 +13,7 @@
 //! | `Site` | calls whose caller's line is reported: `.is_cancelled()`, then `.cancelled(here)` in a loop; `.is_refused()`, then `.refused(here)` at an entry or `.refused_by_scope(here)` at that of a scope; `.in_loop(cancelled, here)`, `.in_scope(cancelled, here)`, `.asking()`, then `.before_each(iterator).items()` and `.ended_it()`, `.guard(future, here)`, `.finish(future, here)`, `.checkpoint(n)`, `.give_way_first(n, future)`, `.give_way_and_finish(n, future)`, `.scope()`, `.run(scope, future)`, `.run_or(scope, future, function)`, `.enter_sync(scope, closure)`, `.finally(&scope)`, then `.run(future)` or `.run_sync(closure)`; `.race(tuple)`, `.try_join(tuple)`, `.shield(future)`, `.shield_sync(closure)`, `.shield_sync_timeout(duration, closure)`, `.duration(value)` and `.instant(value)` for options that may be an `Option` |
 //! | `Scope` (from `Site.scope()`) | the builder, as `Scope::new()` makes it: `.name()`, `.timeout()`, `.deadline()`, `.grace()`, `.parent()`, `.detached()`, `.until()`, `.link()` |
 //! | `pin`, `Option`, `Lent` | `Lent::of(pin!(Some(future)))`: the body of a scope or shield, where it stays |
-//! | `GaveUp` | `::new()`, `.watch(lent)`, `.give_up(cancelled)`, `.or_give_up(future)`: leaves an `async` block without a value |
+//! | `GaveUp` | `::new()`, `.watch(lent)`, `.give_up(cancelled)`, `.or_give_up(future)`, `.guard(future, here)`, `.finish(future, here)`: leaves an `async` block without a value |
 //! | `Turns` | `::new(n)`, `.begin()`: every n-th turn of a `while` or `loop`; `::rounds(turns, n)` |
 //! | `Probe` | `::of(&iterator).kind().pieces(iterator, n)`, then `.go_on()` and `.next_piece()`: a `for` in pieces of n |
 //! | `from_cancelled::<R>` | a cancel as a value of the function's type |

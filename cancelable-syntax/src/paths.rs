@@ -86,12 +86,22 @@ impl Library {
 
     /// `::cancelable::__private::Site.method(arguments)`, reporting `span` as its caller. A closure does not hand its caller on.
     pub(crate) fn located(&self, method: &str, arguments: impl ToTokens, span: Span) -> TokenStream {
-        let site = self.private("Site", span);
+        self.located_on(self.private("Site", span), method, arguments, span)
+    }
+
+    /// The same of what has such a method as well.
+    pub(crate) fn located_on(
+        &self,
+        receiver: impl ToTokens,
+        method: &str,
+        arguments: impl ToTokens,
+        span: Span,
+    ) -> TokenStream {
         let call = located_call(method, arguments, span);
         if self.tracked {
-            quote_spanned!(at(span)=> (|| #site #call)())
+            quote_spanned!(at(span)=> (|| #receiver #call)())
         } else {
-            quote_spanned!(at(span)=> #site #call)
+            quote_spanned!(at(span)=> #receiver #call)
         }
     }
 }

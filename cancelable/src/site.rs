@@ -377,6 +377,20 @@ impl GaveUp {
         OrGiveUp { checked, gave_up: self }
     }
 
+    /// As [`Site::guard`], and then [`or_give_up`](Self::or_give_up).
+    #[inline]
+    #[track_caller]
+    pub fn guard<F: IntoFuture, H: Fn()>(&self, future: F, here: H) -> OrGiveUp<'_, Guard<F::IntoFuture, In<H>>> {
+        self.or_give_up(Site.guard(future, here))
+    }
+
+    /// As [`Site::finish`], and then [`or_give_up`](Self::or_give_up).
+    #[inline]
+    #[track_caller]
+    pub fn finish<F: IntoFuture, H: Fn()>(&self, future: F, here: H) -> OrGiveUp<'_, Finish<F::IntoFuture, In<H>>> {
+        self.or_give_up(Site.finish(future, here))
+    }
+
     /// The error that it gave up with.
     pub(crate) fn cancelled(&self) -> Option<Cancelled> {
         self.0.get().cloned()

@@ -6,13 +6,15 @@
 //!
 //! A sync function has an `async` block, too, which is polled once: nothing in it can be pending.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::error::Cancelled;
+use crate::guard::{Finish, Guard};
+use crate::here::In;
 use crate::scope::Lent;
 use crate::site::{GaveUp, OrGiveUp};
 
@@ -50,6 +52,20 @@ impl<V> Stretch<V> {
     /// As [`GaveUp::or_give_up`].
     pub fn or_give_up<F>(&self, checked: F) -> OrGiveUp<'_, F> {
         self.gave_up.or_give_up(checked)
+    }
+
+    /// As [`GaveUp::guard`].
+    #[inline]
+    #[track_caller]
+    pub fn guard<F: IntoFuture, H: Fn()>(&self, future: F, here: H) -> OrGiveUp<'_, Guard<F::IntoFuture, In<H>>> {
+        self.gave_up.guard(future, here)
+    }
+
+    /// As [`GaveUp::finish`].
+    #[inline]
+    #[track_caller]
+    pub fn finish<F: IntoFuture, H: Fn()>(&self, future: F, here: H) -> OrGiveUp<'_, Finish<F::IntoFuture, In<H>>> {
+        self.gave_up.finish(future, here)
     }
 
     /// Runs the stretch.

@@ -46,7 +46,7 @@ impl Manner {
 /// ```
 /// Where there is no value to leave with:
 /// ```text
-/// Output: (gave_up.or_give_up(Site.guard(EXPR, here))).await
+/// Output: (gave_up.guard(EXPR, here)).await
 /// ```
 /// A `match`, since its scrutinee's temporaries live as long as those of `EXPR.await` do: to the end of the
 /// statement. The `.await` is the user's own, so that "future is not `Send`" is still told of it.
@@ -57,15 +57,12 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
     let gives_way = take_mark(&mut attrs);
     let first = first_span(&expr.base);
     let base = in_parentheses(&mut expr.base);
-    let call = guard(base.to_token_stream(), manner, gives_way, rules, span);
+    let call = guard(base.to_token_stream(), manner, gives_way, exit, rules, span);
     let (dot, awaited) = (expr.dot_token, expr.await_token);
-    if let Exit::GiveUp(slot) = exit {
+    if let Exit::GiveUp(_) = exit {
         // Not an `.await` in an arm, across which what this one gives would be held, and have to be `Send`.
         // Which begins where the user's expression does: what is wrong with that is told of it.
-        let mut call = Group::new(
-            Delimiter::Parenthesis,
-            quote_spanned!(at(span)=> #slot.or_give_up(#call)),
-        );
+        let mut call = Group::new(Delimiter::Parenthesis, call);
         call.set_span(first);
         return Expr::Await(ExprAwait {
             attrs,
@@ -85,10 +82,12 @@ pub(crate) fn guarded(mut expr: ExprAwait, manner: Manner, exit: &Exit, rules: &
 /// ```text
 /// Output: Site.guard(Site.give_way_first(YIELD_EVERY, EXPR))
 /// ```
+/// and of `gave_up`, which gives the value alone, where there is no value to leave with.
 pub(super) fn guard(
     future: TokenStream,
     manner: Manner,
     gives_way: bool,
+    exit: &Exit,
     rules: &Rules<'_>,
     span: Span,
 ) -> TokenStream {
@@ -104,7 +103,12 @@ pub(super) fn guard(
         _ => future,
     };
     let here = here::name(span);
-    library.located(manner.method(), quote_spanned!(at(span)=> #future, #here), span)
+    let arguments = quote_spanned!(at(span)=> #future, #here);
+    match exit {
+        // Not one round the other: each would move what is awaited.
+        Exit::GiveUp(slot) => library.located_on(slot, manner.method(), arguments, span),
+        _ => library.located(manner.method(), arguments, span),
+    }
 }
 
 /// `match SCRUTINEE { Ok(value) => value, Err(cancelled) => … }`, as a node that is put in parentheses where it must.

@@ -225,10 +225,10 @@ impl Rewriter<'_> {
         self.touched += 1;
         self.reached += 1;
         self.left.awaits(span);
-        let call = awaits::guard(block, self.manner, gives_way, self.rules, span);
+        let call = awaits::guard(block, self.manner, gives_way, &self.exit, self.rules, span);
         match &self.exit {
             // As in `awaits::guarded`: an `.await` in an arm would hold the value.
-            Exit::GiveUp(slot) => (quote_spanned!(at(span)=> #slot.or_give_up(#call).await), None),
+            Exit::GiveUp(_) => (quote_spanned!(at(span)=> #call.await), None),
             exit => {
                 let arms = exit.arms(self.rules.library, span);
                 (quote_spanned!(at(span)=> #call.await), Some(arms))

@@ -14,9 +14,8 @@ async fn shield() -> Result<u32, Cancelled> {
             ::cancelable::__private::Option::Some(cancelable_dead) =
             ::cancelable::__private::Option::None:: < Result < u32, Cancelled > > {
             return cancelable_dead; } let cancelable_value = (cancelable_stretch1
-            .or_give_up(::cancelable::__private::Site.guard(conn.close(),
-            _cancelable_here))). await ?; #[allow(unreachable_code)] return
-            cancelable_stretch1.end(cancelable_value). await; })
+            .guard(conn.close(), _cancelable_here)). await ?; #[allow(unreachable_code)]
+            return cancelable_stretch1.end(cancelable_value). await; })
         );
         let cancelable_ended = ::cancelable::__private::Site
             .shield(
@@ -50,9 +49,9 @@ async fn shield() -> Result<u32, Cancelled> {
             ::cancelable::__private::Option::Some(cancelable_dead) =
             ::cancelable::__private::Option::None:: < Result < u32, Cancelled > > {
             return cancelable_dead; } let cancelable_value = (cancelable_stretch2
-            .or_give_up(::cancelable::__private::Site.guard(flush(& mut buffer),
-            _cancelable_here))). await ?; #[allow(unreachable_code)] return
-            cancelable_stretch2.end(cancelable_value). await; })
+            .guard(flush(& mut buffer), _cancelable_here)). await ?;
+            #[allow(unreachable_code)] return cancelable_stretch2.end(cancelable_value).
+            await; })
         );
         let cancelable_ended = ::cancelable::__private::Site
             .shield(

@@ -20,9 +20,8 @@ async fn shield_in_scope_with_or() -> u32 {
             clippy::let_unit_value)] if let
             ::cancelable::__private::Option::Some(cancelable_dead) =
             ::cancelable::__private::Option::None:: < u32 > { return cancelable_dead; }
-            let cancelable_value = (cancelable_stretch1
-            .or_give_up(::cancelable::__private::Site.guard(close(), _cancelable_here))).
-            await; #[allow(unreachable_code)] return cancelable_stretch1
+            let cancelable_value = (cancelable_stretch1.guard(close(), _cancelable_here))
+            . await; #[allow(unreachable_code)] return cancelable_stretch1
             .end(cancelable_value). await; })); let cancelable_ended = cancelable_gave_up
             .or_give_up(::cancelable::__private::Site.shield(cancelable_stretch1
             .watch(::cancelable::__private::Lent::of(cancelable_place)))

@@ -13,8 +13,7 @@ async fn or_scope_async(default: Vec<u32>, moved: Vec<u32>) -> usize {
             clippy::let_unit_value)] if let
             ::cancelable::__private::Option::Some(cancelable_dead) =
             ::cancelable::__private::Option::None:: < usize > { return cancelable_dead; }
-            (cancelable_gave_up.or_give_up(::cancelable::__private::Site
-            .guard(get(moved), _cancelable_here))). await } } })
+            (cancelable_gave_up.guard(get(moved), _cancelable_here)). await } } })
         );
         ::cancelable::__private::Site
             .run(
