@@ -16,6 +16,7 @@
 //! - [Partial results](partial): what there was when it was stopped, beside the error
 //! - [Progress](progress): how far it has got, for whoever wants to know: parts of a whole, rates, bars
 //! - [What is it doing?](observe): spans and events for `tracing`; which scopes run, what they wait for, and which ignores a cancel
+//! - [The live page](dashboard): an example that shows the same in a browser, where a button cancels a scope
 //! - [What is not cancelled](not_cancelled): code that a cancel does not reach, and how to find it
 //! - [Loops](loops): where a loop is checked, and what a check costs
 //! - [With other attributes](other_attributes): which attribute comes first
@@ -70,6 +71,12 @@ pages! {
 pages! {
     observe: "observe",
 }
+
+#[cfg(all(feature = "registry", feature = "tracing"))]
+#[doc = include_str!("_guide/links.md")]
+#[doc = concat!("[picture]: data:image/png;base64,", include_str!("_guide/dashboard.png.base64"), "\n")]
+#[doc = include_str!("../docs/dashboard.md")]
+pub mod dashboard {}
 
 #[doc = include_str!("token/PROTOCOL.md")]
 pub mod token_protocol {}
