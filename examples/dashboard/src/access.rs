@@ -191,7 +191,10 @@ mod tests {
             assert_eq!(post(&[host.clone(), (TOKEN, wrong)]), Err(Refused::Token), "{wrong}");
         }
         for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {
-            assert_eq!(access.check(&method, &headers(&[host.clone()])), Err(Refused::Token));
+            assert_eq!(
+                access.check(&method, &headers(std::slice::from_ref(&host))),
+                Err(Refused::Token)
+            );
         }
     }
 

@@ -176,7 +176,7 @@ async fn order(number: u64) -> Result<(), Cancelled> {
 
 #[cancelable]
 async fn query(number: u64) -> Result<(), Cancelled> {
-    let takes = if number % 5 == 0 {
+    let takes = if number.is_multiple_of(5) {
         9_000
     } else {
         400 + number * 61 % 800
