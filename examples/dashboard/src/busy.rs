@@ -281,6 +281,7 @@ async fn close_ledger() -> Result<(), Cancelled> {
 /// It calls something that nobody can interrupt, and notices late that nobody waits for it any more.
 #[cancelable]
 fn legacy_export() -> Result<(), Cancelled> {
+    // cancelable: allow(blocking-call) it is there to be found on the page
     thread::sleep(ms(12_000));
     check()
 }

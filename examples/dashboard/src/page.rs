@@ -21,9 +21,6 @@ use crate::access::{Access, random};
 use crate::feed::{Feed, Subscriber};
 use crate::view::{View, Watch};
 
-/// How soon a page that has lost the connection tries again.
-const RETRY: Duration = Duration::from_secs(1);
-
 /// What is said now and then when there is no news, so that it is noticed here that a page has gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -141,7 +138,7 @@ impl Updates {
         let view = |news: &str| Event::default().event("view").data(news);
         match self {
             Self::Hello(subscriber) => {
-                let hello = Event::default().event("start").data(&page.start).retry(RETRY);
+                let hello = Event::default().event("start").data(&page.start);
                 Some((hello, Self::Live(subscriber)))
             }
             Self::Live(mut subscriber) => match page.closing.run_until_cancelled(subscriber.next()).await.flatten() {

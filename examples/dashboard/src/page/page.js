@@ -8,6 +8,8 @@ let view = null;
 let told = 0;
 /** Why what is shown is no longer so, if it is not. */
 let lost = null;
+/** Has the program said that it ends? */
+let hasEnded = false;
 /** What was cancelled here, by number: its name, what the server answered, and its end. */
 const reports = new Map();
 const MOST_REPORTS = 10;
@@ -257,7 +259,6 @@ function connection(word, name) {
 
 function connect() {
   const events = new EventSource("/events");
-  let hasEnded = false;
   events.addEventListener("start", (event) => {
     // The program was started anew, so that this page's token is no longer good.
     if (event.data !== meta("start")) location.reload();
@@ -275,8 +276,9 @@ function connect() {
   });
   events.onerror = () => {
     if (!hasEnded) connection("connection lost, trying again …", "lost");
-    // It tries again by itself, unless it was refused.
-    if (events.readyState === EventSource.CLOSED) setTimeout(connect, 1000);
+    // Left to itself it would not try again if it was refused, and the time between is each browser's own.
+    events.close();
+    setTimeout(connect, 1000);
   };
 }
 
