@@ -6,10 +6,11 @@
 //! python3 integrations/cancelable-pyo3/examples/count.py 100000000 --timeout 2
 //! ```
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cancelable::{Cancelled, Scope, cancelable};
-use cancelable_pyo3::{Failure, Timeout, Token, add_exceptions, run};
+use cancelable_pyo3::{Failure, Timeout, Token, add_exceptions, beside, block_on, run};
 use pyo3::prelude::*;
 
 /// How many counts run.
@@ -32,10 +33,10 @@ impl Drop for Running {
 
 /// Each turn of the loop is a check point.
 #[cancelable]
-fn count(below: u64) -> Result<u64, Cancelled> {
+fn count(numbers: impl Iterator<Item = u64>) -> Result<u64, Cancelled> {
     let _running = Running::begin();
     let mut primes = 0;
-    for n in 2..below {
+    for n in numbers {
         primes += u64::from(is_prime(n));
     }
     Ok(primes)
@@ -57,7 +58,41 @@ fn scope(name: &'static str, timeout: Option<Timeout>, token: Option<&Token>) ->
 #[pyfunction]
 #[pyo3(signature = (below, *, timeout = None, token = None))]
 fn count_primes(py: Python<'_>, below: u64, timeout: Option<Timeout>, token: Option<&Token>) -> PyResult<u64> {
-    run(py, scope("count_primes", timeout, token), || count(below))
+    run(py, scope("count_primes", timeout, token), || count(2..below))
+}
+
+/// The same, counted by several threads.
+#[pyfunction]
+#[pyo3(signature = (below, *, threads = NonZero::new(2).unwrap(), timeout = None, token = None))]
+fn count_in_parallel(
+    py: Python<'_>,
+    below: u64,
+    threads: NonZero<usize>,
+    timeout: Option<Timeout>,
+    token: Option<&Token>,
+) -> PyResult<u64> {
+    let share = |first| (2..below).skip(first).step_by(threads.get());
+    run(py, scope("count_in_parallel", timeout, token), || {
+        // The caller's thread waits for the others, and so would not come to a check point.
+        beside(|| {
+            cancelable::thread::scope(|scope| {
+                let workers: Vec<_> = (0..threads.get())
+                    .map(|first| scope.spawn(move || count(share(first))))
+                    .collect();
+                workers.into_iter().map(|worker| worker.join()).sum()
+            })
+        })
+    })
+}
+
+/// Waits for a time to come, as for an answer that does not.
+#[pyfunction]
+#[pyo3(signature = (seconds, *, timeout = None, token = None))]
+fn wait(py: Python<'_>, seconds: Timeout, timeout: Option<Timeout>, token: Option<&Token>) -> PyResult<()> {
+    run(py, scope("wait", timeout, token), || {
+        let _running = Running::begin();
+        block_on(cancelable::sleep(seconds.duration()))?
+    })
 }
 
 /// Calls a function, whose calls of this module end with the timeout.
@@ -80,6 +115,8 @@ fn primes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add_exceptions(module)?;
     module.add_class::<Token>()?;
     module.add_function(wrap_pyfunction!(count_primes, module)?)?;
+    module.add_function(wrap_pyfunction!(count_in_parallel, module)?)?;
+    module.add_function(wrap_pyfunction!(wait, module)?)?;
     module.add_function(wrap_pyfunction!(within, module)?)?;
     module.add_function(wrap_pyfunction!(running, module)?)
 }

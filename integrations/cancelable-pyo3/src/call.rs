@@ -9,7 +9,7 @@ use crate::exceptions;
 use crate::failure::Failure;
 
 /// How often check points ask the interpreter. It takes its lock each time.
-const ASK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the interpreter has said when it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,8 @@ fn ask() -> Result<(), Asked> {
 /// come, as the interpreter does between two instructions of its own. So Ctrl-C ends it, and what its handler raises is what Python
 /// gets, which is `KeyboardInterrupt` if the program has no other. A handler that raises nothing ends nothing. Python runs handlers on
 /// its main thread: what another one has called is cancelled by a timeout, or by a [`Token`](crate::Token).
+///
+/// Where it waits, no check point comes: see [`block_on`](crate::block_on()) and [`beside`](crate::beside()).
 ///
 /// What `body` does with Python's objects it does within [`Python::attach`]. It is not to wait for something with the interpreter
 /// attached, for then nobody else runs.

@@ -16,7 +16,10 @@ fn a_python_program_sees_what_the_page_says() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     fs::create_dir_all(&folder).unwrap();
     let extension = if cfg!(windows) { "pyd" } else { "so" };
-    fs::copy(library, folder.join("primes").with_extension(extension)).unwrap();
+    let module = folder.join("primes").with_extension(extension);
+    // Not written over, in case that somebody has it loaded.
+    let _ = fs::remove_file(&module);
+    fs::copy(library, module).unwrap();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/test_primes.py");
     let status = Command::new(if cfg!(windows) { "python" } else { "python3" })
         .arg(tests)

@@ -205,6 +205,33 @@ class Primes(unittest.TestCase):
             with beside(interrupt):
                 primes.within(lambda: primes.count_primes(FOREVER), timeout=3600)
 
+    def test_threads_of_its_own(self):
+        self.assertEqual(primes.count_in_parallel(1000, threads=3), 168)
+        with self.assertRaises(ValueError):
+            primes.count_in_parallel(1000, threads=0)
+        with self.assertRaises(primes.TimedOut):
+            primes.count_in_parallel(FOREVER, timeout=0.01)
+        with self.assertRaises(KeyboardInterrupt) as raised:
+            with beside(interrupt):
+                primes.count_in_parallel(FOREVER)
+        self.assertEqual(raised.exception.scope, "count_in_parallel")
+        self.assertEqual(raised.exception.function, "primes::count")
+
+    def test_a_wait_for_something_async(self):
+        self.assertIsNone(primes.wait(0.001, timeout=3600))
+        with self.assertRaises(primes.TimedOut):
+            primes.wait(3600, timeout=0.01)
+        with self.assertRaises(KeyboardInterrupt) as raised:
+            with beside(interrupt):
+                primes.wait(3600)
+        self.assertEqual(raised.exception.scope, "wait")
+        self.assertRegex(raised.exception.noticed_at, LINE)
+        token = primes.Token()
+        with self.assertRaises(primes.Cancelled) as raised:
+            with beside(token.cancel):
+                primes.wait(math.inf, token=token)
+        self.assertEqual(raised.exception.scope_path, ["wait"])
+
     def test_an_exception_can_be_pickled(self):
         with self.assertRaises(primes.TimedOut) as raised:
             primes.count_primes(FOREVER, timeout=0.001)
