@@ -258,7 +258,11 @@ class Program(unittest.TestCase):
 
     def start(self, *arguments):
         return subprocess.Popen(
-            [sys.executable, self.PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, self.PROGRAM, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def end(self, program):
@@ -290,4 +294,6 @@ class Program(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    # What a shell starts in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     unittest.main()
