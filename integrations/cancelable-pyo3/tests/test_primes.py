@@ -18,6 +18,7 @@ import primes
 
 FOREVER = 2**63
 LINE = r"primes\.rs:\d+:\d+"
+ANY_LINE = r"\.rs:\d+:\d+"
 
 
 def until_running():
@@ -65,7 +66,8 @@ class Primes(unittest.TestCase):
         self.assertEqual(error.kind, kind)
         self.assertEqual(error.scope, scope)
         self.assertEqual(error.scope_path[-1], "count_primes")
-        self.assertRegex(error.noticed_at, LINE)
+        # Where the time was up before it had begun, that is a line of the crate's.
+        self.assertRegex(error.noticed_at, ANY_LINE)
         self.assertIn(error.noticed_at, error.report)
         self.assertIn(error.requested_at, error.report)
         self.assertGreaterEqual(error.latency, 0)
@@ -275,7 +277,7 @@ class Program(unittest.TestCase):
     def test_a_timeout(self):
         code, out, err = self.end(self.start(str(FOREVER), "--timeout", "0.01"))
         self.assertEqual((code, out), (124, ""))
-        self.assertRegex(err, f"timed out after 10ms .*{LINE}.*{LINE}")
+        self.assertRegex(err, f"timed out after 10ms .*{LINE}.*{ANY_LINE}")
 
     def test_ctrl_c(self):
         program = self.start(str(FOREVER))
@@ -284,7 +286,7 @@ class Program(unittest.TestCase):
         code, out, err = self.end(program)
         self.assertEqual((code, out), (130, ""))
         # By a check point, unless the signal was there before that.
-        self.assertRegex(err, f"^interrupted, noticed at (.*{LINE}|a line of Python)\n$")
+        self.assertRegex(err, f"^interrupted, noticed at (.*{ANY_LINE}|a line of Python)\n$")
 
     def test_wrong_arguments(self):
         for arguments in [["x"], [], ["10", "--timeout", "soon"], ["10", "--timeout", "-1"], ["-5"]]:
