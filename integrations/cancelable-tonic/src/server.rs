@@ -60,7 +60,7 @@ use crate::wire;
 /// # }
 /// ```
 ///
-/// It goes round all services of a server, as here, round [`tonic::service::Routes`] on another server, or round one service:
+/// It goes round all services of a server, as here, round `tonic::service::Routes` on another server, or round one service:
 /// `add_service(layer.layer(PrimesServer::new(…)))`.
 ///
 /// # The handler
