@@ -3,18 +3,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::Uri;
 use cancelable::parse_duration;
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, ValueEnum};
 
 use crate::database::Connect;
 use crate::log::Format;
 
-/// An HTTP front and a database, whose work stops when nobody waits for it any more: the client has left, the time is up, or the
+/// An HTTP front, a gRPC back end and a database, whose work stops when nobody waits for it any more: the client has left, the time is up, or the
 /// service shuts down.
 ///
 /// GET /primes/{n} counts the primes below n, in a worker. GET /rows/{n} streams n rows of the database, one a millisecond.
-/// GET /slow/{ms} has the database wait. GET /detached/{ms} does so too, and goes on when its client leaves.
-/// GET /health and GET /stats tell how it is, and what runs.
+/// GET /slow/{ms} has the back end's database wait. GET /detached/{ms} has its own do so, and goes on when its client leaves.
+/// GET /health and GET /stats tell how it is, and what runs; in both processes.
 ///
 /// A request says by the header x-request-timeout (300ms, 2s) how long it may take.
 ///
@@ -23,9 +25,17 @@ use crate::log::Format;
 #[derive(Parser)]
 #[command(version, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
+    /// What this process is
+    #[arg(value_enum, default_value = "front")]
+    pub(crate) role: Role,
+
     /// Where to listen; port 0 is any that is free, and said on stderr
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub(crate) listen: SocketAddr,
+
+    /// The back end that a front asks, as http://HOST:PORT [default: none, it does all in one process]
+    #[arg(long, value_name = "URL", value_parser = backend)]
+    pub(crate) backend: Option<Uri>,
 
     /// PostgreSQL, as postgres://USER@HOST/DATABASE [default: SQLite, in memory]
     #[arg(long, value_name = "URL")]
@@ -46,6 +56,34 @@ pub(crate) struct Args {
     /// What the lines of the log are, one for each request's end, on stderr
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub(crate) log: Format,
+}
+
+/// One of the two processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Serves HTTP
+    Front,
+    /// Serves gRPC to a front, and /health and /stats
+    Backend,
+}
+
+impl Args {
+    /// The arguments of this process. Ends it if they make no sense.
+    pub(crate) fn get() -> Self {
+        let args = Self::parse();
+        if args.role == Role::Backend && args.backend.is_some() {
+            let text = "a back end has no --backend";
+            Self::command().error(ErrorKind::ArgumentConflict, text).exit();
+        }
+        args
+    }
+}
+
+fn backend(url: &str) -> Result<Uri, &'static str> {
+    match url.parse::<Uri>() {
+        Ok(uri) if uri.scheme_str() == Some("http") && uri.authority().is_some() => Ok(uri),
+        _ => Err("write http://HOST:PORT"),
+    }
 }
 
 const EXIT_STATUS: &str = "\

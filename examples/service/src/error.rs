@@ -6,6 +6,7 @@ use cancelable::Cancelled;
 use cancelable_tower::CancelledResponse;
 use deadpool_postgres::PoolError;
 use tokio::task::JoinError;
+use tonic::{Code, Status};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -19,6 +20,8 @@ pub(crate) enum Error {
     Postgres(cancelable_postgres::Error),
     #[error("the database: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("the back end: {:?}: {}", .0.code(), .0.message())]
+    Backend(Box<Status>),
 }
 
 /// With its causes: of the server's errors the text is there.
@@ -44,14 +47,28 @@ impl From<cancelable_postgres::Error> for Error {
     }
 }
 
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Self::Backend(Box::new(status))
+    }
+}
+
 impl Error {
+    /// Is it worth a try later?
+    pub(crate) fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Pool(_) | Self::Postgres(cancelable_postgres::Error::Closed) => true,
+            Self::Postgres(cancelable_postgres::Error::Postgres(error)) => error.is_closed(),
+            Self::Backend(status) => status.code() == Code::Unavailable,
+            _ => false,
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
-            Self::Pool(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Postgres(cancelable_postgres::Error::Closed) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Postgres(cancelable_postgres::Error::Postgres(error)) if error.is_closed() => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            error if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Backend(status) if status.code() == Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+            Self::Backend(_) => StatusCode::BAD_GATEWAY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

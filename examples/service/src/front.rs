@@ -2,25 +2,29 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use cancelable::{Cancelled, cancelable};
 use cancelable_tower::{CancelLayer, OnDisconnect};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::backend::Remote;
 use crate::database::Database;
 use crate::error::Error;
+use crate::operations;
 use crate::stats::Stats;
 
 /// What the routes need.
 #[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) database: Database,
+    /// Of another process, if there is one.
+    pub(crate) backend: Option<Remote>,
     pub(crate) stats: Stats,
 }
 
@@ -37,15 +41,7 @@ pub(crate) fn router(front: Front, layer: CancelLayer) -> Router {
         .route("/detached/{ms}", get(detached))
         .route_layer(layer)
         .with_state(front.clone())
-        .merge(operations(front.stats))
-}
-
-/// `/health` and `/stats`, which are no work: no time limit, no scope, no line in the log.
-pub(crate) fn operations(stats: Stats) -> Router {
-    let stats = move || async move { Json(stats.snapshot()) };
-    Router::new()
-        .route("/health", get(async || "ok\n"))
-        .route("/stats", get(stats))
+        .merge(operations::router(front.stats))
 }
 
 /// How many primes lie below n, counted by a worker.
@@ -98,14 +94,18 @@ fn complete(
     lines.map(Ok).chain(end)
 }
 
-/// A query that takes its time.
+/// A query that takes its time, of the back end.
 #[cancelable]
 async fn slow(State(front): State<Front>, Path(ms): Path<u64>) -> Result<&'static str, Error> {
-    front.database.wait(Duration::from_millis(ms)).await?;
+    let time = Duration::from_millis(ms);
+    match &front.backend {
+        Some(backend) => backend.wait(time).await?,
+        None => front.database.wait(time).await?,
+    }
     Ok("done\n")
 }
 
-/// The same, and it goes on when the client leaves: what is accepted is done.
+/// One of this process, which goes on when the client leaves: what is accepted is done.
 #[cancelable]
 async fn detached(State(front): State<Front>, Path(ms): Path<u64>) -> Result<&'static str, Error> {
     front.database.wait(Duration::from_millis(ms)).await?;

@@ -39,6 +39,8 @@ struct Line<'a> {
     method: &'a str,
     path: &'a str,
     status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grpc_status: Option<u8>,
     outcome: &'static str,
     latency_ms: f64,
     reason: Option<String>,
@@ -54,6 +56,7 @@ impl<'a> Line<'a> {
             method: end.method().as_str(),
             path: end.path(),
             status: end.status().map(|status| status.as_u16()),
+            grpc_status: end.grpc_status(),
             outcome: end.outcome().as_str(),
             latency_ms: (end.latency().as_secs_f64() * 1e6).round() / 1e3,
             reason: end.reason().map(ToString::to_string),

@@ -1,4 +1,4 @@
-//! `cargo run -p service -- [--listen ADDRESS] [--database URL] [--timeout TIME] …`
+//! `cargo run -p service -- [front|backend] [--listen ADDRESS] [--backend URL] [--database URL] [--timeout TIME] …`
 //!
 //! A service whose work ends when nobody wants it any more: its client has gone, its time is up, or the service shuts down. Each
 //! request has a scope of its own, opened by a [`CancelLayer`]; handlers, workers and queries only listen to it.
@@ -11,6 +11,11 @@ mod stats;
 
 mod database;
 
+mod operations;
+mod rpc;
+
+mod backend;
+
 mod front;
 
 mod args;
@@ -20,18 +25,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cancelable::signal::{self, Signals};
-use cancelable_tower::{CancelLayer, Drained, Requests, TimeoutHeader, serve};
-use clap::Parser as _;
+use cancelable_tonic::ServerLayer;
+use cancelable_tower::{CancelLayer, Drained, OnDisconnect, RequestEnd, Requests, TimeoutHeader, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use args::Args;
+use args::{Args, Role};
+use backend::Remote;
 use database::Database;
 use front::Front;
 use stats::Stats;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::get();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -58,6 +64,9 @@ fn fail(error: &Failed) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// How long a handler may take to clean up once it is cancelled.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Why it could not start.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -79,17 +88,41 @@ async fn run(args: &Args) -> Result<Drained, Failed> {
 
     let log = args.log;
     let counted = stats.clone();
-    let layer = CancelLayer::new()
-        .requests(&requests)
-        .timeout(args.timeout)
-        .timeout_headers([TimeoutHeader::x_request_timeout()])
-        .max_timeout(args.max_timeout)
-        .grace(Duration::from_secs(1))
-        .on_end(move |end| {
-            counted.ended(end);
-            log.write(end);
-        });
-    let router = front::router(Front { database, stats }, layer);
+    let on_end = move |end: &RequestEnd| {
+        counted.ended(end);
+        log.write(end);
+    };
+    let router = match args.role {
+        Role::Front => {
+            if args.backend.is_none() {
+                log::line("no --backend: all in one process");
+            }
+            let layer = CancelLayer::new()
+                .requests(&requests)
+                .timeout(args.timeout)
+                .timeout_headers([TimeoutHeader::x_request_timeout()])
+                .max_timeout(args.max_timeout)
+                .grace(GRACE)
+                .on_end(on_end);
+            let backend = args.backend.as_ref().map(Remote::new);
+            let front = Front {
+                database,
+                backend,
+                stats,
+            };
+            front::router(front, layer)
+        }
+        Role::Backend => {
+            let layer = ServerLayer::new()
+                .requests(&requests)
+                .timeout(args.timeout)
+                .max_timeout(args.max_timeout)
+                .on_disconnect(OnDisconnect::Cancel)
+                .grace(GRACE)
+                .on_end(on_end);
+            backend::router(database, stats, layer)
+        }
+    };
 
     let listener = TcpListener::bind(args.listen).await?;
     log::line(&format!("listening on {}", listener.local_addr()?));

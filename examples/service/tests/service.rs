@@ -5,6 +5,7 @@
 #[path = "../../tests/watched/mod.rs"]
 mod watched;
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod support;
 
 use std::env;
