@@ -88,6 +88,8 @@ fn complete(
 ) -> impl Stream<Item = Result<Bytes, Error>> + Send {
     let end = stream::once(query).filter_map(async |ended| match ended {
         Ok(Ok(())) => None,
+        // The request's scope is over, and the layer cuts the body here. An error would say that the body has failed by itself.
+        Ok(Err(Error::Cancelled(_))) => std::future::pending().await,
         Ok(Err(error)) => Some(Err(error)),
         Err(error) => Some(Err(error.into())),
     });

@@ -169,7 +169,7 @@ fn more_requests_than_connections_wait_for_one() {
     watched.service.until_running("requests", 17);
     drop(waiting);
     watched.service.until_running("requests", 16);
-    assert_eq!(watched.running().len(), 16);
+    watched.until_running(16, "pg_sleep");
     drop(holders);
     watched.until_running(0, "");
     watched.service.until_idle();
