@@ -7,8 +7,9 @@
 //! - [Timeouts and deadlines](timeouts): limits of a function, a block, a request
 //! - [Ctrl-C, SIGTERM and draining](signals): stop, drain, and the exit code
 //! - [HTTP services](services): a scope per request: disconnect, timeout, shutdown, with axum; by hand, to see how it works. For a
-//!   service take the crate `cancelable-tower`, in `integrations/` of the repository, whose page is `docs/http.md` there; and for the
-//!   queries of one `cancelable-postgres`, whose page is `docs/postgres.md`
+//!   service take the crate `cancelable-tower`, in `integrations/` of the repository, whose page is `docs/http.md` there; for one of
+//!   gRPC `cancelable-tonic`, whose page is `docs/grpc.md`; and for queries `cancelable-postgres`, whose page is `docs/postgres.md`
+//! - Called from Python: the crate `cancelable-pyo3`, whose page is `docs/python.md`
 //! - [Blocking work, threads, rayon](blocking): code that does not await
 //! - [Tasks and groups](groups): start several things, and stop all of them with the first error
 //! - [Errors](errors): `?` into anyhow, thiserror, `io::Error`, axum's tuples

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
+use cancelable::testing::Clock;
+use cancelable::testing::stretches::Recorder;
 use cancelable::{
     CancelFutureExt as _, CancellationToken, Cancelled, Scope, StreamEnd, StreamExt as _, cancel_scope, cancelable,
     check, current, guard, race, shield, try_join,
@@ -209,6 +211,24 @@ fn so_they_do_in_a_scope_with_a_timeout() {
     });
 }
 
+/// Then all awaits look closer.
+#[test]
+fn so_they_do_while_their_stretches_are_measured() {
+    for (name, shape) in SHAPES {
+        let post = Post::default();
+        let both = async { race!(shape(post.clone()), Box::pin(winner(post.clone())) as Boxed).await };
+        let mut both = Box::pin(Recorder::by(&Clock::new()).scope(both));
+        let won = loop {
+            if let Poll::Ready(won) = poll_once(&mut both) {
+                break won;
+            }
+        };
+        assert_eq!(won.unwrap(), 1, "{name}");
+        assert!(post.has_message(), "{name}");
+        assert!(post.polls.load(Relaxed) >= 2, "{name} has waited");
+    }
+}
+
 #[test]
 fn those_that_an_error_ends_take_nothing() {
     on_every_runtime(|| async {
@@ -338,25 +358,44 @@ async fn runs_until_it_is_cancelled(cleaned: &AtomicUsize) -> Outcome {
     Ok(0)
 }
 
+/// What is polled first has asked by then.
+#[cancelable]
+async fn asks_beside_another_that_asks(cleaned: &AtomicUsize) -> Outcome {
+    let both = async {
+        let mut other = pin!(guard(asking(cleaned, cancelable::is_cancelled)));
+        poll_fn(|cx| {
+            let _is_known_already = cancelable::is_cancelled();
+            other.as_mut().poll(cx).map(drop)
+        })
+        .await;
+    };
+    both.await;
+    Ok(0)
+}
+
+const BY_HAND: [(&str, ByHand); 8] = [
+    ("listens", |cleaned| Box::pin(listens(cleaned))),
+    ("listens in a block", |cleaned| Box::pin(listens_in_a_block(cleaned))),
+    ("listens in a scope", |cleaned| {
+        Box::pin(Scope::new().run(async { listens(cleaned).await }))
+    }),
+    ("asks", |cleaned| Box::pin(asks_in_its_polls(cleaned))),
+    ("calls", |cleaned| {
+        Box::pin(calls_an_annotated_function_in_its_polls(cleaned))
+    }),
+    ("asks its token", |cleaned| {
+        Box::pin(asks_its_token_in_its_polls(cleaned))
+    }),
+    ("runs until", |cleaned| Box::pin(runs_until_it_is_cancelled(cleaned))),
+    ("asks, and not alone", |cleaned| {
+        Box::pin(asks_beside_another_that_asks(cleaned))
+    }),
+];
+
 #[test]
 fn losers_that_listen_by_hand_clean_up() {
-    let all: [(&str, ByHand); 7] = [
-        ("listens", |cleaned| Box::pin(listens(cleaned))),
-        ("listens in a block", |cleaned| Box::pin(listens_in_a_block(cleaned))),
-        ("listens in a scope", |cleaned| {
-            Box::pin(Scope::new().run(async { listens(cleaned).await }))
-        }),
-        ("asks", |cleaned| Box::pin(asks_in_its_polls(cleaned))),
-        ("calls", |cleaned| {
-            Box::pin(calls_an_annotated_function_in_its_polls(cleaned))
-        }),
-        ("asks its token", |cleaned| {
-            Box::pin(asks_its_token_in_its_polls(cleaned))
-        }),
-        ("runs until", |cleaned| Box::pin(runs_until_it_is_cancelled(cleaned))),
-    ];
     on_every_runtime(|| async move {
-        for (name, loser) in all {
+        for (name, loser) in BY_HAND {
             let cleaned = AtomicUsize::new(0);
             let branches: [Pin<Box<dyn Future<Output = Outcome> + Send + '_>>; 2] =
                 [loser(&cleaned), Box::pin(winner(Post::default()))];
@@ -364,6 +403,22 @@ fn losers_that_listen_by_hand_clean_up() {
             assert_eq!((won.unwrap(), cleaned.load(Relaxed)), (1, 1), "{name}");
         }
     });
+}
+
+#[test]
+fn so_they_do_while_they_are_measured() {
+    for (name, loser) in BY_HAND {
+        let cleaned = AtomicUsize::new(0);
+        let branches: [Pin<Box<dyn Future<Output = Outcome> + Send + '_>>; 2] =
+            [loser(&cleaned), Box::pin(winner(Post::default()))];
+        let mut both = Box::pin(Recorder::by(&Clock::new()).scope(race(branches)));
+        let won = loop {
+            if let Poll::Ready(won) = poll_once(&mut both) {
+                break won;
+            }
+        };
+        assert_eq!((won.unwrap(), cleaned.load(Relaxed)), (1, 1), "{name}");
+    }
 }
 
 /// A future that asks by hand is no await of an annotated function, and is polled once more under none.

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use cancelable::{CancellationToken, Cancelled, ReasonKind, Scope, Spawn, TaskGroup, current, guard, race, try_join};
+use cancelable::{
+    CancellationToken, Cancelled, ReasonKind, Scope, Spawn, TaskGroup, check, current, guard, race, shield, try_join,
+};
 use tests::{CountingWaker, children, poll_once, poll_with, ready_after};
 
 type Outcome = Result<(), Cancelled>;
@@ -446,4 +448,24 @@ fn l15_what_rode_on_an_earlier_deadline_has_its_own_when_it_is_taken_out() {
     assert!(error.is_timeout());
     assert!(error.reason().to_string().contains("1ms"), "{}", error.reason());
     drop(outer);
+}
+
+/// It rides on the shield, and what is made for both is below nothing.
+#[test]
+fn l13_what_rides_on_a_shield_is_not_cancelled_with_what_is_outside() {
+    let token = CancellationToken::new();
+    let work = async {
+        ready_after(1, ()).await;
+        let own = current();
+        (own.is_cancelled(), check().is_ok())
+    };
+    let inner = Scope::new().run(async { Ok::<_, Cancelled>(work.await) });
+    let mut all = Box::pin(token.scope(async { shield(inner).await }));
+    let (_, waker) = CountingWaker::new();
+    assert!(poll_with(&mut all, &waker).is_pending());
+    token.cancel();
+    let Poll::Ready(outcome) = poll_with(&mut all, &waker) else {
+        panic!("it is ready")
+    };
+    assert_eq!(outcome.unwrap(), (false, true));
 }

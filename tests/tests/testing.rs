@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use cancelable::testing::stretches::Recorder;
 use cancelable::testing::{self, Clock, CountingWaker, Moment, assert_cancelled_within};
 use cancelable::{
     CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, TaskError, blocking_sleep, check,
@@ -129,6 +130,36 @@ fn entries_of_scopes_awaits_and_calls_of_check_count_wherever_they_are() {
         }
     });
     assert_eq!(lines, [0, 1, 2, 4, 5, 7, 8, 10, 10]);
+}
+
+/// Of the check points that are hit one after the other, the lines.
+fn lines_hit<F: Future<Output = Outcome>>(code: impl FnMut() -> F) -> Vec<u32> {
+    let mut lines = Vec::new();
+    testing::inject(code)
+        .at_every_check_point()
+        .assert(|outcome| lines.extend(outcome.noticed_at().map(|place| place.line())));
+    lines
+}
+
+#[test]
+fn awaits_in_branches_count_too() {
+    let line = line!() + 3;
+    let lines = lines_hit(|| async {
+        let all = race((async {
+            guard(ready_after(1, ())).await?;
+            guard(ready_after(1, ())).await
+        },));
+        all.await
+    });
+    assert_eq!(lines, [line, line + 1]);
+}
+
+#[test]
+fn check_points_of_code_that_is_measured_count_as_ever() {
+    let as_ever = lines_hit(every_kind);
+    assert_eq!(as_ever.len(), 9);
+    let measured = Recorder::by(&Clock::new()).sync_scope(|| lines_hit(every_kind));
+    assert_eq!(measured, as_ever);
 }
 
 #[test]

@@ -873,6 +873,8 @@ impl<'a> Frame<'a> {
         if meter::is_on() && self.is_ours() {
             meter::pass(Event::Point, location);
             if self.has_quiet_token() && !probe::is_observed() {
+                // In a branch it counts all the same.
+                self.asked();
                 return false;
             }
         }

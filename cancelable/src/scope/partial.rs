@@ -73,7 +73,7 @@ impl Scope {
     /// use cancelable::{Cancelled, Partial, Scope, check, thread};
     /// use std::{sync::Mutex, time::Duration};
     ///
-    /// let hits = Scope::new().timeout(Duration::from_millis(5)).partial(Mutex::new(Vec::new())).run_sync(|hits| {
+    /// let hits = Scope::new().timeout(Duration::from_secs(1)).partial(Mutex::new(Vec::new())).run_sync(|hits| {
     ///     let hits = &*hits;
     ///     thread::scope(|s| {
     ///         for shard in 0..2 {

@@ -89,8 +89,9 @@ impl Canceller {
         self
     }
 
-    /// Whether the server is told the time that a query has, as its `statement_timeout`: it is, if nothing else is said. Not behind
-    /// a proxy that gives each transaction another server, such as pgbouncer with `pool_mode = transaction`.
+    /// Whether the server is told the time that a query has, as its `statement_timeout`: it is, if nothing else is said. At least a
+    /// second, for what takes the limit back has to run within it. Not behind a proxy that gives each transaction another server,
+    /// such as pgbouncer with `pool_mode = transaction`.
     #[must_use]
     pub fn statement_timeout(mut self, is_set: bool) -> Self {
         self.has_statement_timeout = is_set;

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The longest that the server takes, in milliseconds.
 const LONGEST: u128 = i32::MAX as u128;
 
+/// The shortest that it is told. What puts it back is a statement, too: one that runs out of time leaves it to the next query.
+const SHORTEST: u128 = 1_000;
+
 /// A `statement_timeout` that is set for queries of a scope, and put back after them. One that is there already, and is shorter, stays;
 /// so does one that a query itself sets.
 ///
@@ -21,7 +24,7 @@ impl StatementTimeout {
     /// `None`: longer than the server can count.
     pub(crate) fn new(remaining: Duration) -> Option<Self> {
         // Upwards: the server is not to be first.
-        let millis = remaining.as_nanos().div_ceil(1_000_000).max(1);
+        let millis = remaining.as_nanos().div_ceil(1_000_000).max(SHORTEST);
         (millis <= LONGEST).then_some(Self { millis })
     }
 
@@ -47,5 +50,19 @@ impl StatementTimeout {
              pg_catalog.current_setting('cancelable.statement_timeout'), false) \
              WHERE pg_catalog.current_setting('statement_timeout')::interval = '{millis}ms'::interval;"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_second_at_least_and_nothing_if_the_server_cannot_count_it() {
+        let millis = |remaining| StatementTimeout::new(remaining).map(|timeout| timeout.millis);
+        assert_eq!(millis(Duration::ZERO), Some(1_000));
+        assert_eq!(millis(Duration::from_nanos(1_000_000_001)), Some(1_001));
+        assert_eq!(millis(Duration::from_millis(i32::MAX as u64)), Some(i32::MAX as u128));
+        assert_eq!(millis(Duration::from_millis(i32::MAX as u64 + 1)), None);
     }
 }

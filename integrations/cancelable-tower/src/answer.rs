@@ -87,6 +87,12 @@ fn retry_after(headers: &mut HeaderMap, status: CancelStatus) {
     }
 }
 
+/// To who has come back for a request that has been dropped.
+#[cfg(feature = "tokio")]
+pub(crate) fn shutting_down() -> Response<Bytes> {
+    text(StatusCode::SERVICE_UNAVAILABLE, "shutting down")
+}
+
 /// A line of text.
 pub(crate) fn text(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response<Bytes> {
     let mut text = text.into().into_owned();

@@ -13,7 +13,8 @@ use crate::run::Run;
 /// The body of a response of a [`CancelService`](crate::CancelService). The request's scope ends with it.
 ///
 /// If the scope is cancelled before, the body ends with the error [`Cancelled`](cancelable::Cancelled). A server then breaks the
-/// response off, so that the client does not take it for whole. What a handler answers to a cancel is not cut, if its length is known.
+/// response off, so that the client does not take it for whole. (With [`CancelLayer::trailers`](crate::CancelLayer::trailers) it ends
+/// with these instead.) What a handler answers to a cancel is not cut, if its length is known.
 /// A stream that is to end in good order listens itself, with [`until_cancelled`](cancelable::StreamExt::until_cancelled), and may
 /// send a few frames more, up to 16.
 pub struct CancelBody<D: Buf + Send + 'static>(Kind<D>);

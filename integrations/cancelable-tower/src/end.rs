@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use cancelable::{CancelReason, Cancelled};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 
 /// The end of a request's scope, which is that of the response's body: a line for the access log. For [`CancelLayer::on_end`].
 ///
@@ -18,6 +18,7 @@ pub struct RequestEnd {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) status: Option<StatusCode>,
+    pub(crate) grpc_status: Option<u8>,
     pub(crate) outcome: Outcome,
     pub(crate) reason: Option<CancelReason>,
     pub(crate) cancelled: Option<Cancelled>,
@@ -62,12 +63,13 @@ impl fmt::Display for Outcome {
 }
 
 impl RequestEnd {
-    pub(crate) fn refused(name: String, method: Method, path: String, status: StatusCode) -> Self {
+    pub(crate) fn refused<B>(name: String, method: Method, path: String, response: &Response<B>) -> Self {
         Self {
             name,
             method,
             path,
-            status: Some(status),
+            status: Some(response.status()),
+            grpc_status: grpc_status(response.headers()),
             outcome: Outcome::Refused,
             reason: None,
             cancelled: None,
@@ -98,6 +100,12 @@ impl RequestEnd {
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
+    }
+
+    /// The `grpc-status` of the answer, from its head or its trailers. (Its HTTP status is 200, whatever happened.)
+    #[must_use]
+    pub fn grpc_status(&self) -> Option<u8> {
+        self.grpc_status
     }
 
     /// How it ended.
@@ -154,6 +162,9 @@ impl fmt::Display for RequestEnd {
         if let Some(status) = self.status {
             write!(f, " status={}", status.as_u16())?;
         }
+        if let Some(status) = self.grpc_status {
+            write!(f, " grpc_status={status}")?;
+        }
         write!(f, " outcome={} latency_ms={millis:.3}", self.outcome)?;
         if let Some(reason) = &self.reason {
             write!(f, " reason={:?} requested_at={}", reason.to_string(), reason.location())?;
@@ -163,4 +174,9 @@ impl fmt::Display for RequestEnd {
         }
         Ok(())
     }
+}
+
+/// What the head or the trailers of an answer say, if it is one of gRPC.
+pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u8> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }

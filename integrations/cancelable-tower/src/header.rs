@@ -79,6 +79,23 @@ impl TimeoutHeader {
         })
     }
 
+    /// The same header, of whose time limit this is made: less than it says, say, so that the answer is there before the client's own
+    /// clock strikes.
+    ///
+    /// ```
+    /// use cancelable_tower::TimeoutHeader;
+    /// use std::time::Duration;
+    ///
+    /// let header = TimeoutHeader::x_request_timeout().map(|limit| limit.saturating_sub(Duration::from_millis(5)));
+    /// # let headers = http::HeaderMap::from_iter([("x-request-timeout".parse().unwrap(), "1s".parse().unwrap())]);
+    /// # assert_eq!(header.read(&headers).unwrap().unwrap(), Duration::from_millis(995));
+    /// ```
+    #[must_use]
+    pub fn map(self, limit: impl Fn(Duration) -> Duration + Send + Sync + 'static) -> Self {
+        let parse = self.parse;
+        Self::new(self.name, move |text| parse(text).map(&limit))
+    }
+
     /// What it says in these headers; `None` if it is not among them.
     ///
     /// # Errors

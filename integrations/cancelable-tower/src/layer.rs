@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cancelable::{CancelStatus, Cancelled, StatusTable};
-use http::Response;
 use http::request::Parts;
+use http::{HeaderMap, Response};
 use tower_layer::Layer;
 
 use crate::end::RequestEnd;
-use crate::header::{BadHeader, TimeoutHeader};
+use crate::header::{BadHeader, BadTimeout, TimeoutHeader};
 use crate::policy::OnDisconnect;
 use crate::requests::Requests;
 use crate::service::CancelService;
@@ -177,6 +177,39 @@ impl CancelLayer {
         respond: impl Fn(&Cancelled, CancelStatus) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.with(|settings| settings.respond = Some(Arc::new(respond)))
+    }
+
+    /// What to answer, where a header cannot be read and [`BadHeader::Refuse`] holds. Without, that is 400 with what is wrong as text.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use cancelable_tower::CancelLayer;
+    /// use http::{Response, StatusCode};
+    ///
+    /// let layer = CancelLayer::new().refuse(|bad| {
+    ///     let json = format!("{{\"error\": {:?}}}", bad.to_string());
+    ///     Response::builder().status(StatusCode::BAD_REQUEST).body(Bytes::from(json)).unwrap()
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn refuse(self, refuse: impl Fn(&BadTimeout) -> Response<Bytes> + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.refuse = Some(Arc::new(refuse)))
+    }
+
+    /// With what trailers a body ends that is cut: for clients that read there how it went, as those of gRPC do. Without, the body ends
+    /// with an error, so that the response breaks off.
+    ///
+    /// ```
+    /// use cancelable_tower::CancelLayer;
+    /// use http::HeaderMap;
+    ///
+    /// let layer = CancelLayer::new().trailers(|_, status| {
+    ///     HeaderMap::from_iter([("grpc-status".parse().unwrap(), u16::from(status.grpc()).into())])
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn trailers(self, trailers: impl Fn(&Cancelled, CancelStatus) -> HeaderMap + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.trailers = Some(Arc::new(trailers)))
     }
 
     /// Is told of each request when its scope has ended. May be given several times.

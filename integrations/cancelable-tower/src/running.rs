@@ -10,11 +10,11 @@ use std::time::Instant;
 use bytes::{Buf, Bytes};
 use cancelable::{CancellationToken, Cancelled, ReasonKind};
 use http::header::CONTENT_LENGTH;
-use http::{Method, Response, StatusCode, response};
+use http::{HeaderMap, Method, Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
 
 use crate::answer::restyle;
-use crate::end::{Outcome, RequestEnd};
+use crate::end::{Outcome, RequestEnd, grpc_status};
 use crate::error::BoxError;
 use crate::requests::Seat;
 use crate::settings::Settings;
@@ -33,8 +33,8 @@ pub(crate) struct Running<D> {
     settings: Arc<Settings>,
     /// Until it has been told of.
     end: Option<End>,
-    /// The error of a body that was cut, until it has been handed out.
-    cut: Option<Cancelled>,
+    /// The end of a body that was cut, until it has been handed out.
+    cut: Option<Cut>,
     /// How much of the body is to come, if its length is known.
     left: Option<u64>,
     /// It is the body that says so, not a header alone.
@@ -42,6 +42,12 @@ pub(crate) struct Running<D> {
     is_head_out: bool,
     /// Still so when it is dropped: it has panicked.
     is_polled: bool,
+}
+
+/// How a body ends that was cut.
+enum Cut {
+    BrokenOff(Cancelled),
+    Trailers(HeaderMap),
 }
 
 /// What there is to tell of a request at its end.
@@ -54,6 +60,7 @@ struct End {
     /// Once the scope has begun.
     token: Arc<OnceLock<CancellationToken>>,
     status: Option<StatusCode>,
+    grpc_status: Option<u8>,
     /// What the handler made its answer of.
     answered: Option<Cancelled>,
     has_client_left: bool,
@@ -91,6 +98,7 @@ impl<D: Buf + Send + 'static> Running<D> {
                 begun: now,
                 token: begun.token,
                 status: None,
+                grpc_status: None,
                 answered: None,
                 has_client_left: false,
             }),
@@ -140,6 +148,7 @@ impl<D: Buf + Send + 'static> Running<D> {
                 let response = self.settings.respond(cancelled);
                 if let Some(end) = &mut self.end {
                     end.status = Some(response.status());
+                    end.grpc_status = grpc_status(response.headers());
                 }
                 First::Cancelled(response)
             }
@@ -150,7 +159,7 @@ impl<D: Buf + Send + 'static> Running<D> {
         };
         if let Poll::Ready(done) = poll {
             if let (First::Head(_), Err(cancelled)) = (&first, &done) {
-                self.cut = Some(cancelled.clone());
+                self.cut(cancelled);
             }
             self.is_over(done);
         }
@@ -163,6 +172,7 @@ impl<D: Buf + Send + 'static> Running<D> {
         if let Some(end) = &mut self.end {
             end.answered = head.parts.extensions.get().cloned();
             end.status = Some(head.parts.status);
+            end.grpc_status = grpc_status(&head.parts.headers);
         }
         let exact = head.hint.exact();
         self.is_exact = exact.is_some();
@@ -175,14 +185,34 @@ impl<D: Buf + Send + 'static> Running<D> {
             return Poll::Ready(Some(frame));
         }
         if let Poll::Ready(done) = self.poll_work(cx) {
-            self.cut = done.as_ref().err().cloned();
+            if let Err(cancelled) = &done {
+                self.cut(cancelled);
+            }
             self.is_over(done);
         }
-        let frame = self.take_frame().or_else(|| self.cut.take().map(|cut| Err(cut.into())));
+        let frame = self.take_frame().or_else(|| {
+            Some(match self.cut.take()? {
+                Cut::BrokenOff(cancelled) => Err(cancelled.into()),
+                Cut::Trailers(trailers) => Ok(Frame::trailers(trailers)),
+            })
+        });
         if frame.is_none() && self.work.is_some() {
             return Poll::Pending;
         }
         Poll::Ready(frame)
+    }
+
+    /// The body is to end here.
+    fn cut(&mut self, cancelled: &Cancelled) {
+        self.cut = Some(match self.settings.trailers(cancelled) {
+            Some(trailers) => {
+                if let Some(end) = &mut self.end {
+                    end.grpc_status = grpc_status(&trailers);
+                }
+                Cut::Trailers(trailers)
+            }
+            None => Cut::BrokenOff(cancelled.clone()),
+        });
     }
 
     fn take_frame(&mut self) -> Option<Result<Frame<D>, BoxError>> {
@@ -308,10 +338,12 @@ impl<D> Running<D> {
             (None, None) if end.has_client_left => Some(self.settings.left.clone()),
             (None, None) => None,
         };
+        let grpc_status = end.grpc_status.or_else(|| self.slot.grpc_status());
         let is_error = |status: StatusCode| status.is_client_error() || status.is_server_error();
+        let is_error = end.status.is_some_and(is_error) || grpc_status.is_some_and(|status| status != 0);
         let outcome = match outcome {
             // It has answered a cancel.
-            Outcome::Completed if reason.is_some() && end.status.is_some_and(is_error) => Outcome::Cancelled,
+            Outcome::Completed if reason.is_some() && is_error => Outcome::Cancelled,
             outcome => outcome,
         };
         self.settings.observe(&RequestEnd {
@@ -319,6 +351,7 @@ impl<D> Running<D> {
             method: end.method,
             path: end.path,
             status: end.status,
+            grpc_status,
             outcome,
             reason,
             cancelled,

@@ -11,11 +11,10 @@ use std::task::ready;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::answer;
 use crate::body::CancelBody;
 use crate::end::RequestEnd;
 use crate::error::BoxError;
@@ -77,13 +76,8 @@ where
         let limit = match settings.limit(&parts.headers) {
             Ok(limit) => limit,
             Err(bad) => {
-                let response = answer::text(StatusCode::BAD_REQUEST, bad.to_string());
-                settings.observe(&RequestEnd::refused(
-                    begun.name,
-                    begun.method,
-                    begun.path,
-                    response.status(),
-                ));
+                let response = settings.refuse(&bad);
+                settings.observe(&RequestEnd::refused(begun.name, begun.method, begun.path, &response));
                 return ResponseFuture(State::Refused(Some(response)), PhantomData);
             }
         };
@@ -164,7 +158,7 @@ where
         if let State::Returning(returning) = &mut self.0 {
             self.0 = match ready!(returning.poll(cx)) {
                 Some(run) => State::Running(run),
-                None => State::Refused(Some(answer::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down"))),
+                None => State::Refused(Some(crate::answer::shutting_down())),
             };
         }
         match &mut self.0 {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cancelable::{CancelReason, CancelStatus, CancellationToken, Cancelled, Scope, StatusTable, current};
 use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 
-use crate::answer::CancelledResponse;
+use crate::answer::{CancelledResponse, text};
 use crate::end::RequestEnd;
 use crate::header::{BadHeader, BadTimeout, TimeoutHeader};
 use crate::policy::OnDisconnect;
@@ -20,6 +20,8 @@ use crate::requests::Requests;
 type Name = dyn Fn(&Parts) -> Cow<'static, str> + Send + Sync;
 type Policy = dyn Fn(&Parts) -> OnDisconnect + Send + Sync;
 type Respond = dyn Fn(&Cancelled, CancelStatus) -> Response<Bytes> + Send + Sync;
+type Refuse = dyn Fn(&BadTimeout) -> Response<Bytes> + Send + Sync;
+type Trailers = dyn Fn(&Cancelled, CancelStatus) -> HeaderMap + Send + Sync;
 type Observe = dyn Fn(&RequestEnd) + Send + Sync;
 
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) grace: Option<Duration>,
     pub(crate) table: StatusTable,
     pub(crate) respond: Option<Arc<Respond>>,
+    pub(crate) refuse: Option<Arc<Refuse>>,
+    pub(crate) trailers: Option<Arc<Trailers>>,
     pub(crate) name: Arc<Name>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) observers: Vec<Arc<Observe>>,
@@ -54,6 +58,8 @@ impl Settings {
             grace: None,
             table: StatusTable::DEFAULT,
             respond: None,
+            refuse: None,
+            trailers: None,
             name: Arc::new(|parts| format!("{} {}", parts.method, route(parts)).into()),
             policy: Arc::new(|_| OnDisconnect::default()),
             observers: Vec::new(),
@@ -101,6 +107,20 @@ impl Settings {
             Some(respond) => respond(cancelled, self.table.status(cancelled.reason())),
             None => CancelledResponse(cancelled.clone()).into_response_by(&self.table),
         }
+    }
+
+    /// What a client gets whose header cannot be read.
+    pub(crate) fn refuse(&self, bad: &BadTimeout) -> Response<Bytes> {
+        match &self.refuse {
+            Some(refuse) => refuse(bad),
+            None => text(StatusCode::BAD_REQUEST, bad.to_string()),
+        }
+    }
+
+    /// The end of a body that is cut, if it is to have one.
+    pub(crate) fn trailers(&self, cancelled: &Cancelled) -> Option<HeaderMap> {
+        let trailers = self.trailers.as_ref()?;
+        Some(trailers(cancelled, self.table.status(cancelled.reason())))
     }
 
     pub(crate) fn observe(&self, end: &RequestEnd) {

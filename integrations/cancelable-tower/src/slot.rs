@@ -14,6 +14,7 @@ use cancelable::is_cancelled;
 use http::{Response, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::end::grpc_status;
 use crate::error::BoxError;
 
 /// How the work of a request came to its end by itself.
@@ -41,6 +42,8 @@ struct State<D> {
     error: Option<Box<dyn Any + Send>>,
     frames: VecDeque<Result<Frame<D>, BoxError>>,
     hint: SizeHint,
+    /// What the trailers say.
+    grpc_status: Option<u8>,
     /// Nobody wants more of the body.
     is_enough: bool,
 }
@@ -52,6 +55,7 @@ impl<D> Slot<D> {
             error: None,
             frames: VecDeque::new(),
             hint: SizeHint::new(),
+            grpc_status: None,
             is_enough: false,
         }))
     }
@@ -93,6 +97,11 @@ impl<D> Slot<D> {
     /// Nobody wants more: the work ends at its next poll.
     pub(crate) fn enough(&self) {
         self.state().is_enough = true;
+    }
+
+    /// What the body's trailers say, if it has had any.
+    pub(crate) fn grpc_status(&self) -> Option<u8> {
+        self.state().grpc_status
     }
 
     /// How much is to come, beyond what has been taken.
@@ -155,6 +164,9 @@ impl<D: bytes::Buf> Slot<D> {
         Poll::Ready(match frame {
             None => Some(Done::Completed),
             Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    state.grpc_status = grpc_status(trailers);
+                }
                 state.frames.push_back(Ok(frame));
                 is_end.then_some(Done::Completed)
             }

@@ -6,7 +6,7 @@ use crate::end::{Outcome, RequestEnd};
 
 /// An event of `tracing` for a request's end, with the target `cancelable_tower`: `layer.on_end(trace)`.
 ///
-/// Fields: `method`, `path`, `status`, `outcome`, `latency_ms`, `reason`, `requested_at`, `noticed_at`. What was asked for is INFO;
+/// Fields: `method`, `path`, `status`, `grpc_status`, `outcome`, `latency_ms`, `reason`, `requested_at`, `noticed_at`. What was asked for is INFO;
 /// a timeout, a failure and a panic are WARN.
 ///
 /// ```
@@ -22,6 +22,7 @@ pub fn trace(end: &RequestEnd) {
                 method = %end.method(),
                 path = end.path(),
                 status = end.status().map(|status| status.as_u16()),
+                grpc_status = end.grpc_status(),
                 outcome = end.outcome().as_str(),
                 latency_ms = end.latency().as_secs_f64() * 1e3,
                 reason = end.reason().map(tracing::field::display),

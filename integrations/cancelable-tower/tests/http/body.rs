@@ -313,3 +313,56 @@ fn without_a_runtime_what_is_left_is_dropped() {
         (Outcome::Cancelled, ReasonKind::Dropped)
     );
 }
+
+/// For clients that read there how it went.
+#[tokio::test]
+async fn a_body_that_is_cut_may_end_with_trailers() {
+    let layer = CancelLayer::new().trailers(|cancelled, status| {
+        let text = cancelled.reason().to_string();
+        HeaderMap::from_iter([
+            ("grpc-status".parse().unwrap(), u16::from(status.grpc()).into()),
+            ("grpc-message".parse().unwrap(), text.parse().unwrap()),
+        ])
+    });
+    let token = layer.all().token().clone();
+    let (sender, stream) = channel();
+    let body = StreamBody::new(stream.map(|bytes| bytes.map(Frame::data)));
+    let (answer, mut ends) = answer_with(layer, Request::default(), Response::new(body)).await;
+    let mut body = answer.into_body();
+    sender.send(Bytes::from("a")).unwrap();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+    token.cancel_with("enough");
+    let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!(
+        (
+            trailers["grpc-status"].to_str().unwrap(),
+            trailers["grpc-message"].to_str().unwrap()
+        ),
+        ("1", "enough")
+    );
+    assert!(body.is_end_stream() && body.frame().await.is_none());
+    let end = ends.recv().await.unwrap();
+    assert_eq!((end.outcome(), end.grpc_status()), (Outcome::Cancelled, Some(1)));
+    assert!(end.noticed_at().is_some());
+}
+
+/// What a handler says itself in its trailers is told of.
+#[tokio::test]
+async fn the_status_of_trailers_is_told_of() {
+    let frames = |status: &'static str| {
+        let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), status.parse().unwrap())]);
+        let frames = [Frame::data(Bytes::from("a")), Frame::trailers(trailers)];
+        StreamBody::new(futures::stream::iter(frames).map(Ok::<_, std::io::Error>))
+    };
+    for (status, told) in [("0", Some(0)), ("5", Some(5)), ("many", None)] {
+        let (answer, mut ends) =
+            answer_with(CancelLayer::new(), Request::default(), Response::new(frames(status))).await;
+        assert_eq!(
+            answer.into_body().collect().await.unwrap().trailers().unwrap()["grpc-status"],
+            status
+        );
+        let end = ends.recv().await.unwrap();
+        assert_eq!((end.outcome(), end.grpc_status()), (Outcome::Completed, told));
+        assert_eq!(end.to_string().contains(" grpc_status="), told.is_some(), "{end}");
+    }
+}

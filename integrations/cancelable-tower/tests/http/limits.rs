@@ -193,6 +193,19 @@ async fn a_bad_header_is_refused_or_ignored() {
 }
 
 #[tokio::test]
+async fn the_program_may_refuse_in_its_own_way() {
+    let layer = CancelLayer::new().timeout_headers(all()).refuse(|bad| {
+        let text = format!("{:?}", bad.header());
+        http::Response::builder().status(422).body(Bytes::from(text)).unwrap()
+    });
+    let mut server = Server::start(layer, asking()).await;
+    let answer = server.get_with("/", "x-request-timeout: soon\r\n").await.answer().await;
+    assert_eq!((answer.status, answer.body.as_str()), (422, "\"x-request-timeout\""));
+    let end = server.end().await;
+    assert_eq!((end.outcome(), end.status().unwrap().as_u16()), (Outcome::Refused, 422));
+}
+
+#[tokio::test]
 async fn a_request_without_time_is_refused_unrun() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
