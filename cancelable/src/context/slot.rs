@@ -809,14 +809,13 @@ impl<'a> Frame<'a> {
 
     /// Has the cancel reached the frame outside, too, so that what is loose there goes when a check point fails here?
     fn is_cancelled_with(&self, outer: &Frame<'_>) -> bool {
-        let is_cancelled = || outer.is_marked();
         match self.about.outside {
-            Outside::Round => is_cancelled(),
+            Outside::Round => outer.is_settled_as_marked(),
             Outside::Shielded => false,
             // By the very same.
             Outside::Stranger => {
                 let causes = || Some((self.token().cause()?, outer.token().cause()?));
-                is_cancelled() && causes().is_some_and(|(here, there)| here.is_same_event(&there))
+                outer.is_settled_as_marked() && causes().is_some_and(|(here, there)| here.is_same_event(&there))
             }
         }
     }
@@ -830,6 +829,15 @@ impl<'a> Frame<'a> {
     /// Has its token been cancelled, as far as has been noticed?
     fn is_marked(&self) -> bool {
         !self.is_clear(true) && self.token().is_marked()
+    }
+
+    /// The same, once nobody is half way through marking it: what is inside is marked first, and has noticed the cancel.
+    fn is_settled_as_marked(&self) -> bool {
+        let is_made = match self.token {
+            TokenOf::Made(..) => true,
+            TokenOf::Lazy(token) => token.is_made_and_quiet(),
+        };
+        self.is_marked() || is_made && self.token().is_settled_as_marked()
     }
 
     /// Will a cancel of this frame's token wake `waker`, without its being registered?
@@ -911,7 +919,7 @@ impl<'a> Frame<'a> {
         let mut at = Some(self);
         while let Some(frame) = at {
             let observed = &frame.about.observed;
-            if observed.is_told_of_cancels() && frame.is_marked() {
+            if observed.is_told_of_cancels() && frame.is_settled_as_marked() {
                 let cause = frame.token().cause();
                 let is_own = cause.is_some_and(|cause| cause.is_same_event(cancelled.cause()));
                 observe::noticed_for(observed, cancelled, is_own);

@@ -193,6 +193,11 @@ impl CancellationToken {
         self.node.state().is_cancelled()
     }
 
+    /// The same, once nobody is half way through marking it: for who has noticed the cancel below. Takes a lock.
+    pub(crate) fn is_settled_as_marked(&self) -> bool {
+        self.node.settled_state().is_cancelled()
+    }
+
     /// The word that [`is_quiet`](Self::is_quiet) looks at.
     #[inline(always)]
     pub(crate) fn state_ref(&self) -> StateRef<'_> {
@@ -301,7 +306,8 @@ impl Cancelled {
     /// ```
     #[must_use]
     pub fn belongs_to(&self, token: &CancellationToken) -> bool {
-        let state = token.node.state();
+        // Of one who noticed this below, or through a link, the token itself may not be marked yet.
+        let state = token.node.settled_state();
         state.is_cancelled()
             && !state.is_inherited()
             && token

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use loom::thread::spawn;
 
 use super::{Hold, guard};
-use crate::context::{About, Frame};
+use crate::context::{About, Frame, Outside};
 use crate::error::Cancelled;
 use crate::pending::loom::Bell;
 use crate::primitive::{Mutex, lock};
@@ -190,6 +190,41 @@ fn l12_a_hold_inside_keeps_the_check_point_outside_from_failing() {
         });
         let outcome = run(&token, guard(held));
         assert_eq!(polls.get(), if outcome.is_ok() { 3 } else { 0 });
+        thread.join().unwrap();
+    });
+}
+
+/// What was left pending in a scope is polled before a check point of a scope inside fails, also of one that has noticed the cancel
+/// before the scope outside is marked.
+#[test]
+fn l12_a_check_point_inside_is_kept_from_failing_by_what_was_left_outside() {
+    explore(3, || {
+        let token = CancellationToken::new();
+        let child = token.child_token();
+        let asked = token.clone();
+        let thread = spawn(move || {
+            let mut hold = Hold::new();
+            let mut held = pin!(poll_fn(|cx| {
+                hold.set(true, cx.waker());
+                Poll::<()>::Pending
+            }));
+            let (_bell, waker) = Bell::with_waker();
+            let cx = &mut Context::from_waker(&waker);
+            let outer = Frame::new(&asked, About::GIVEN, Some(&waker));
+            outer.enter(|| {
+                let mut leaves = pin!(guard(poll_fn(|cx| {
+                    assert!(held.as_mut().poll(cx).is_pending());
+                    Poll::Ready(())
+                })));
+                if let Poll::Ready(Ok(())) = leaves.as_mut().poll(cx) {
+                    let inner = Frame::new(&child, const { &About::nothing(Outside::Round) }, Some(&waker));
+                    let outcome = inner
+                        .enter(|| pin!(guard(std::future::pending::<()>())).poll(&mut Context::from_waker(&waker)));
+                    assert!(outcome.is_pending());
+                }
+            });
+        });
+        token.cancel();
         thread.join().unwrap();
     });
 }

@@ -129,6 +129,28 @@ fn a_second_cancel_returns_when_everything_below_is_cancelled() {
 }
 
 #[test]
+fn who_notices_a_cancel_below_a_token_or_through_a_link_can_ask_whose_it_was() {
+    for is_linked in [false, true] {
+        explore(4, move || {
+            let token = CancellationToken::new();
+            let noticing = if is_linked {
+                CancellationToken::any([&token])
+            } else {
+                token.child_token()
+            };
+            let asked = token.clone();
+            let thread = spawn(move || {
+                if let Err(error) = noticing.check() {
+                    assert!(error.belongs_to(&asked) && !error.belongs_to(&noticing));
+                }
+            });
+            token.cancel();
+            thread.join().unwrap();
+        });
+    }
+}
+
+#[test]
 fn cancels_at_two_levels_leave_each_node_one_reason() {
     explore(4, || {
         let root = CancellationToken::new();

@@ -66,6 +66,22 @@ impl Handle {
 }
 
 impl Handle {
+    /// What the state is once nobody is half way through marking this node. What is below a node, or linked to it, is marked first
+    /// (S3): whoever has read a cancel there may ask here before it has come.
+    pub(in crate::token) fn settled_state(&self) -> Snapshot {
+        let state = self.state();
+        if state.is_cancelled() || self.is_never() {
+            return state;
+        }
+        let lock = self.lock();
+        let state = self.node().state.load_locked(&lock);
+        drop(lock);
+        if state.is_claimed() {
+            drop(lock_crossing());
+        }
+        self.state()
+    }
+
     /// Whose cancel it is, if this token has a name.
     fn sign(&self, _lock: &TreeLock, cause: &mut Arc<Cause>) {
         // SAFETY: the lock is that of this node's tree (T3).
