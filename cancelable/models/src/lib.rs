@@ -16,6 +16,8 @@ mod counted;
 mod crew;
 #[path = "../../src/error.rs"]
 mod error;
+#[cfg(test)]
+mod explore;
 #[allow(unsafe_code)]
 #[path = "../../src/fork.rs"]
 mod fork;

@@ -5,14 +5,11 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use ::loom::thread::spawn;
-
 use super::*;
+use crate::explore::{self, spawn};
 
 fn explore(model: impl Fn(&'static Post) + Send + Sync + 'static) {
-    let mut builder = ::loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(move || model(Box::leak(Box::new(Post::new()))));
+    explore::explore(3, move || model(Box::leak(Box::new(Post::new()))));
 }
 
 /// Fills the post; the turn of the first shift.

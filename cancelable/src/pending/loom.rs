@@ -4,16 +4,13 @@
 
 use std::task::Wake;
 
-use ::loom::thread::spawn;
-
 use super::steps::{has_hold, hold, poll_in};
 use super::*;
+use crate::explore::{self, spawn};
 use crate::primitive::Condvar;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = ::loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
+    explore::explore(3, model);
 }
 
 /// A task's bell. (Loom's `unpark` would also wake a thread that waits for something else.)

@@ -9,14 +9,12 @@ use std::sync::atomic::{AtomicBool as StdAtomicBool, AtomicUsize as StdAtomicUsi
 
 use ::loom::cell::UnsafeCell;
 use ::loom::sync::atomic::{AtomicUsize, Ordering};
-use ::loom::thread::spawn;
 
 use super::*;
+use crate::explore::{self, spawn};
 
 fn explore(model: impl Fn(&'static Watcher) + Send + Sync + 'static) {
-    let mut builder = ::loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(move || model(Box::leak(Box::new(Watcher::new(|_, _| Ok(()))))));
+    explore::explore(3, move || model(Box::leak(Box::new(Watcher::new(|_, _| Ok(()))))));
 }
 
 /// What is known of a watched future outside the model.

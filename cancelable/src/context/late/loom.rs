@@ -2,15 +2,12 @@
 //!
 //! Run by `.ci/token-proof loom`. Without frames: what these do in a poll is called here by itself. A lost wake shows as a deadlock.
 
-use ::loom::thread::spawn;
-
 use super::*;
+use crate::explore::{self, spawn};
 use crate::pending::loom::Bell;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = ::loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
+    explore::explore(3, model);
 }
 
 fn late(waker: &Waker) -> Arc<LateToken> {

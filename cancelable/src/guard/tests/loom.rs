@@ -11,20 +11,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use loom::thread::spawn;
-
 use super::{Hold, guard};
 use crate::context::{About, Frame, Outside};
 use crate::error::Cancelled;
+use crate::explore::{explore, spawn};
 use crate::pending::loom::Bell;
 use crate::primitive::{Mutex, lock};
 use crate::token::{CancellationToken, Registered};
-
-fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
 
 /// Runs a task to its end, as a scope with this token does: it registers its own waker, and nothing else does in its place.
 fn run<F: Future>(token: &CancellationToken, future: F) -> F::Output {

@@ -7,15 +7,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use loom::thread::spawn;
-
 use super::super::driver::{Armed, Driver};
+use crate::explore::{self, spawn};
 
 /// Explores `model`, handing it a driver whose time is made up.
 fn explore(model: impl Fn(&'static Time) + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(move || {
+    explore::explore(3, move || {
         let driver = Box::leak(Box::new(Driver::new(|_, _| Ok(()))));
         let now = AtomicU64::new(0);
         model(Box::leak(Box::new(Time { driver, now })));

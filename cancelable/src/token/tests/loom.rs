@@ -1,6 +1,6 @@
 //! Models of the token under loom: every interleaving of a few threads, up to a number of preemptions.
 //!
-//! `RUSTFLAGS="--cfg cancelable_loom" cargo test -p cancelable --lib --release loom`
+//! Run by `.ci/token-proof loom`.
 //!
 //! Besides what each model asserts, all of them notice data races in nodes and waiters, use of a node after it was freed
 //! (`primitive::Canary`), leaks, and deadlocks. `PROTOCOL.md` lists which of them fails when which rule is broken.
@@ -12,19 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use loom::thread::{self, spawn};
+use loom::thread;
 
 use crate::cause::Cause;
+use crate::explore::{explore, spawn};
 use crate::reason::CancelReason;
 use crate::timer;
 use crate::token::{CancellationToken, Registered};
-
-/// Explores `model` with up to `preemptions` switches away from a thread that could have gone on.
-fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
 
 /// Counts how often it is woken, or called. Outside the model: read only when the threads have been joined.
 #[derive(Default)]
