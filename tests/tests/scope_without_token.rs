@@ -174,7 +174,10 @@ fn a_token_that_is_made_where_the_scope_has_been_carried_needs_none_of_the_scope
     assert!(poll_inside(&outer, &mut inner, &CountingWaker::new().1).is_pending());
     let mut carried = Box::pin(elsewhere.scope(Scope::new().run(inner)));
     assert!(poll_with(&mut carried, &CountingWaker::new().1).is_pending());
-    assert_eq!((children(&outer), children(&elsewhere)), ("1".to_owned(), "0".to_owned()));
+    assert_eq!(
+        (children(&outer), children(&elsewhere)),
+        ("1".to_owned(), "0".to_owned())
+    );
 }
 
 #[test]
