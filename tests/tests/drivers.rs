@@ -17,13 +17,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::{
-    CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, current,
-    guard, is_cancelled, propagate, race, remaining, shield, thread,
+    CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, StreamEnd, StreamExt as _, cancel_scope,
+    cancelable, check, current, guard, is_cancelled, propagate, race, remaining, shield, thread,
 };
 use futures::channel::{mpsc, oneshot};
 use futures::executor::LocalPool;
 use futures::future;
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use futures::task::LocalSpawnExt as _;
 use tests::paused_tokio;
 use tests::step::{Log, two_halves};
@@ -364,6 +364,26 @@ fn l18_a_scope_that_begins_in_a_strangers_task_is_not_below_the_scope_that_polls
 }
 
 #[test]
+fn l18_a_stream_with_a_token_in_a_strangers_task_has_its_items_polled_outside_of_the_scope_that_polls_it() {
+    let runtime = current_thread();
+    let own = CancellationToken::new();
+    let stranger = runtime.spawn(async move {
+        let asks = stream::poll_fn(|_| Poll::Ready(Some(check())));
+        let mut items = pin!(asks.until_cancelled_by(&own, StreamEnd::Now));
+        let item = items.next().await;
+        own.cancel();
+        (item.unwrap(), items.next().await.is_none())
+    });
+    let outcome: Outcome = Scope::new().run_sync_with(|request| {
+        request.cancel();
+        let (item, has_ended) = runtime.block_on(stranger).unwrap();
+        assert!(has_ended);
+        item
+    });
+    outcome.unwrap();
+}
+
+#[test]
 fn l14_a_loser_in_a_strangers_task_has_not_the_grace_of_the_scope_that_polls_it() {
     let runtime = current_thread();
     let log = Log::default();
@@ -698,7 +718,7 @@ fn l18_without_a_scope_nothing_is_cancelled_whoever_drives() {
 
 mod a_stream_in_a_stream {
     use super::*;
-    use futures::stream::{self, Stream};
+    use futures::stream::Stream;
     use std::pin::Pin;
     use std::task::Context;
     use tests::step::Driven;
