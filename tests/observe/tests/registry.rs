@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use cancelable::registry::{self, EventKind, LiveScope, Outcome, State, Straggler, WaitsFor};
 use cancelable::{
-    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, current, progress,
-    shield, shield_sync,
+    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, progress, shield,
+    shield_sync,
 };
 use futures::executor::block_on;
 
@@ -633,34 +633,6 @@ fn hooks_are_called_with_all_that_happens_and_a_panic_in_one_harms_nobody() {
     drop((hook, panics));
     run().unwrap_err();
     assert!(told.lock().unwrap().is_empty());
-}
-
-/// The first to need its token is a destructor, which finds that cancelled.
-#[test]
-fn a_cancel_of_a_scope_that_is_dropped_is_told_of_that_scope() {
-    struct Asks;
-
-    impl Drop for Asks {
-        fn drop(&mut self) {
-            assert!(current().is_cancelled());
-        }
-    }
-
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let keeps = Arc::clone(&told);
-    let hook = registry::on_event(move |event| {
-        if event.name() == Some("dropped, asked") {
-            keeps.lock().unwrap().push(event.kind());
-        }
-    });
-    let mut scope = Box::pin(Scope::new().name("dropped, asked").run(async {
-        let _asks = Asks;
-        pending::<Result<(), Cancelled>>().await
-    }));
-    assert!(poll_once(scope.as_mut()).is_pending());
-    drop(scope);
-    drop(hook);
-    assert!(told.lock().unwrap().contains(&EventKind::Asked));
 }
 
 /// Scopes come and go on several threads, begin on one and end on another, while somebody reads all the time.
