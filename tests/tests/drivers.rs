@@ -9,19 +9,21 @@
     reason = "a task that outlives the code that starts it is the point"
 )]
 
-use std::future::{Future, pending, ready};
+use std::cell::Cell;
+use std::future::{Future, pending, poll_fn, ready};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::{
-    CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, current,
-    guard, is_cancelled, propagate, race, remaining, shield, thread,
+    CancelFutureExt as _, CancellationToken, Cancelled, ReasonKind, Scope, StreamEnd, StreamExt as _, cancel_scope,
+    cancelable, check, current, guard, is_cancelled, propagate, race, remaining, shield, thread,
 };
 use futures::channel::{mpsc, oneshot};
 use futures::executor::LocalPool;
 use futures::future;
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use futures::task::LocalSpawnExt as _;
 use tests::paused_tokio;
 use tests::step::{Log, two_halves};
@@ -337,6 +339,77 @@ fn l18_a_race_in_a_strangers_task_is_decided_by_its_branches_and_not_by_the_scop
 }
 
 #[test]
+fn l18_a_scope_that_begins_in_a_strangers_task_is_not_below_the_scope_that_polls_it() {
+    let runtime = current_thread();
+    let begins = |token: &CancellationToken| {
+        assert!(remaining().is_none() && !is_cancelled());
+        assert_eq!(current(), *token);
+        assert!(check().is_ok());
+        token.cancel_with("its own");
+        check()
+    };
+    let in_a_scope = runtime.spawn(Scope::new().run_with(move |token| async move { begins(&token) }));
+    let in_a_sync_scope = runtime.spawn(async move { Scope::new().run_sync_with(begins) });
+    let request = Scope::new().name("request").timeout(Duration::from_secs(3600));
+    let ended: Outcome = request.run_sync_with(|request| {
+        request.cancel_with("the request is over");
+        for stranger in [in_a_scope, in_a_sync_scope] {
+            let error = runtime.block_on(stranger).unwrap().unwrap_err();
+            assert_eq!(error.reason().to_string(), "its own");
+            assert!(error.scope_path().is_empty(), "{error}");
+        }
+        Ok(())
+    });
+    ended.unwrap();
+}
+
+#[test]
+fn l18_a_stream_with_a_token_in_a_strangers_task_has_its_items_polled_outside_of_the_scope_that_polls_it() {
+    let runtime = current_thread();
+    let own = CancellationToken::new();
+    let stranger = runtime.spawn(async move {
+        let asks = stream::poll_fn(|_| Poll::Ready(Some(check())));
+        let mut items = pin!(asks.until_cancelled_by(&own, StreamEnd::Now));
+        let item = items.next().await;
+        own.cancel();
+        (item.unwrap(), items.next().await.is_none())
+    });
+    let outcome: Outcome = Scope::new().run_sync_with(|request| {
+        request.cancel();
+        let (item, has_ended) = runtime.block_on(stranger).unwrap();
+        assert!(has_ended);
+        item
+    });
+    outcome.unwrap();
+}
+
+#[test]
+fn l14_a_loser_in_a_strangers_task_has_not_the_grace_of_the_scope_that_polls_it() {
+    let runtime = current_thread();
+    let log = Log::default();
+    let logged = log.clone();
+    let stranger = runtime.spawn(async move {
+        let (open, gate) = oneshot::channel::<()>();
+        let cleans_up = async {
+            shield(two_halves(logged, gate)).await;
+            2
+        };
+        let wins = async {
+            yield_now().await;
+            task::spawn(async move {
+                let_others_run().await;
+                open.send(()).unwrap();
+            });
+            1
+        };
+        race((cleans_up, wins)).await
+    });
+    let request = Scope::new().grace(Duration::ZERO);
+    let won: Result<i32, Cancelled> = request.run_sync(|| Ok(runtime.block_on(stranger).unwrap()));
+    assert_eq!((won.unwrap(), log.all()), (1, vec!["begun", "done"]));
+}
+
+#[test]
 fn l12_check_points_in_a_strangers_task_hold_nobody_up_who_polls_it() {
     // They are polled under wakers of their own, and have their own scope.
     current_thread().block_on(async {
@@ -355,6 +428,29 @@ fn l12_check_points_in_a_strangers_task_hold_nobody_up_who_polls_it() {
         let mut others = pin!(let_others_run());
         let ended = future::select(&mut request, &mut others).await;
         assert!(matches!(ended, future::Either::Left((Err(_), _))));
+    });
+}
+
+/// What it awaits there is polled again when it is its turn.
+#[test]
+fn l18_a_cancel_wakes_no_strangers_task_that_is_pending_in_the_scope() {
+    current_thread().block_on(async {
+        let (local, token, polls) = (LocalSet::new(), CancellationToken::new(), Rc::new(Cell::new(0)));
+        let counted = Rc::clone(&polls);
+        local.spawn_local(guard(poll_fn(move |_| {
+            counted.set(counted.get() + 1);
+            Poll::<()>::Pending
+        })));
+        let mut request = pin!(token.scope(local.run_until(pending::<()>())));
+        for _ in 0..3 {
+            assert!(futures::poll!(&mut request).is_pending());
+        }
+        assert_eq!(polls.get(), 1);
+        token.cancel();
+        for _ in 0..3 {
+            assert!(futures::poll!(&mut request).is_pending());
+        }
+        assert_eq!(polls.get(), 1, "it was woken");
     });
 }
 
@@ -622,7 +718,7 @@ fn l18_without_a_scope_nothing_is_cancelled_whoever_drives() {
 
 mod a_stream_in_a_stream {
     use super::*;
-    use futures::stream::{self, Stream};
+    use futures::stream::Stream;
     use std::pin::Pin;
     use std::task::Context;
     use tests::step::Driven;

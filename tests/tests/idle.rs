@@ -2,6 +2,8 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -443,6 +445,33 @@ fn who_asks_the_token_from_outside_is_no_sign_of_life() {
         check()
     });
     assert!(outcome.is_err());
+}
+
+/// Its task was started elsewhere, and is only driven here.
+#[test]
+fn a_strangers_check_points_are_no_sign_of_life() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let checks = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&checks);
+    runtime.spawn(async move {
+        loop {
+            check().unwrap();
+            counted.fetch_add(1, Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let outcome = beating(|clock| {
+        for period in 1..=8 {
+            runtime.block_on(async {
+                while checks.load(Relaxed) < period {
+                    tokio::task::yield_now().await;
+                }
+            });
+            clock.advance(PERIOD);
+        }
+        check()
+    });
+    assert!(outcome.unwrap_err().is_timeout());
 }
 
 #[test]

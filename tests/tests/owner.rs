@@ -1007,6 +1007,27 @@ fn blocking_work_that_waits_for_its_turn_is_dropped_by_a_shutdown() {
 }
 
 #[test]
+fn a_place_that_was_not_asked_for_gives_no_room_back_when_it_is_dropped() {
+    on_every_runtime(|on| async move {
+        let tasks = TaskOwner::builder_on(on).limit(1).build();
+        drop(tasks.named("never spawned"));
+        let _place = tasks.try_reserve().unwrap();
+        assert!(tasks.try_reserve().is_none(), "room for two");
+    });
+}
+
+#[test]
+fn a_task_that_ends_in_its_first_poll_ends_its_token() {
+    paused_tokio().block_on(async {
+        let tasks = cancelable::tokio::TaskOwner::new();
+        let task = tasks.spawn(async {});
+        let straggler = task.token().child_token();
+        task.await.unwrap();
+        assert_eq!(straggler.reason().unwrap().kind(), ReasonKind::ScopeEnded);
+    });
+}
+
+#[test]
 fn a_place_is_waited_for_and_goes_to_the_next_when_it_is_dropped() {
     on_every_runtime(|on| async move {
         let tasks = TaskOwner::builder_on(on).limit(1).build();

@@ -130,6 +130,24 @@ const SHAPES: &[(&str, Shape)] = &[
     ("boxed ones", |post| Box::pin(boxed(post, 5))),
     ("one in plain code", |post| Box::pin(async { annotated(post).await })),
     ("a crowd", |post| Box::pin(crowd(post))),
+    ("a crowd of guards", |post| {
+        Box::pin(async {
+            let mut crowd = FuturesUnordered::from_iter([guard(post.receive())]);
+            crowd.next().await.unwrap()
+        })
+    }),
+    ("a crowd of scopes", |post| {
+        Box::pin(async {
+            let scope = Scope::new().run(async { Ok(post.receive().await) });
+            FuturesUnordered::from_iter([scope]).next().await.unwrap()
+        })
+    }),
+    ("a crowd of guards in a guard", |post| {
+        Box::pin(async {
+            let mut crowd = FuturesUnordered::from_iter([guard(post.receive())]);
+            guard(crowd.next()).await?.unwrap()
+        })
+    }),
     ("a join", |post| Box::pin(in_a_join(post))),
     ("a select", |post| Box::pin(in_a_select(post))),
     ("a scope of plain code", |post| {
@@ -466,6 +484,38 @@ fn a_loser_in_whose_scope_something_is_shielded_gets_to_its_end() {
         }
     });
     assert!(is_done.load(Relaxed));
+}
+
+/// What is awaited inside is not asked in each poll, as in a join that polls what has been woken.
+#[test]
+fn a_loser_with_its_token_in_which_nothing_was_awaited_in_its_last_poll_cleans_up() {
+    let has_cleaned = AtomicBool::new(false);
+    let loser = async {
+        let _token = current();
+        let mut waits = pin!(guard(pending::<()>()));
+        let mut polls = 0;
+        let noticed = poll_fn(|cx| {
+            polls += 1;
+            if polls == 2 {
+                Poll::Pending
+            } else {
+                waits.as_mut().poll(cx)
+            }
+        });
+        let outcome = noticed.await;
+        has_cleaned.store(outcome.is_err(), Relaxed);
+        outcome.map(|()| 2)
+    };
+    let wins = async {
+        ready_after(2, ()).await;
+        Ok::<u32, Cancelled>(1)
+    };
+    let mut race = Box::pin(async { race!(loser, wins).await });
+    for _ in 0..2 {
+        assert!(poll_once(&mut race).is_pending());
+    }
+    while poll_once(&mut race).is_pending() {}
+    assert!(has_cleaned.load(Relaxed));
 }
 
 /// L12: the innermost check point is the one to notice.

@@ -161,6 +161,26 @@ fn a_token_that_is_made_in_a_scope_below_a_given_token_needs_none_of_the_scopes_
 }
 
 #[test]
+fn a_token_that_is_made_where_the_scope_has_been_carried_needs_none_of_the_scopes_there() {
+    let [outer, elsewhere] = [CancellationToken::new(), CancellationToken::new()];
+    let mut polls = 0;
+    let mut inner: Pin<Box<dyn Future<Output = Outcome> + Send>> = Box::pin(Scope::new().run(poll_fn(move |_| {
+        polls += 1;
+        if polls == 2 {
+            drop(current());
+        }
+        Poll::Pending
+    })));
+    assert!(poll_inside(&outer, &mut inner, &CountingWaker::new().1).is_pending());
+    let mut carried = Box::pin(elsewhere.scope(Scope::new().run(inner)));
+    assert!(poll_with(&mut carried, &CountingWaker::new().1).is_pending());
+    assert_eq!(
+        (children(&outer), children(&elsewhere)),
+        ("1".to_owned(), "0".to_owned())
+    );
+}
+
+#[test]
 fn a_pending_scope_below_a_deadline_that_a_thread_watches_takes_no_place_in_the_tree() {
     let outcome: Outcome = Scope::new().timeout(LONG).run_sync_with(|outer| {
         let mut future = Box::pin(Scope::new().run(pending::<Outcome>()));

@@ -157,6 +157,47 @@ fn so_also_under_a_runtime_that_a_sync_scope_drives() {
     assert_eq!(report.stretches().iter().map(Stretch::total).sum::<Duration>(), MS(7));
 }
 
+/// They have their own places, or none.
+#[test]
+fn check_points_of_a_strangers_task_that_is_polled_in_there_are_in_no_stretch() {
+    let (clock, recorder) = by_hand();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let stranger = runtime.spawn(async { check_here() });
+    let token = CancellationToken::new();
+    recorder.sync_scope(|| {
+        token.sync_scope(|| {
+            clock.advance(MS(3));
+            runtime.block_on(stranger).unwrap().unwrap();
+            clock.advance(MS(4));
+        });
+    });
+    let report = recorder.report();
+    assert_eq!(report.longest().unwrap().max(), MS(7), "{report}");
+    assert_eq!(report.stretches().len(), 1, "{report}");
+}
+
+/// Its token wants a closer look at each of its polls, and is not cancelled for that.
+#[test]
+fn a_cancel_that_comes_in_the_middle_of_a_poll_leaves_what_is_awaited_one_more() {
+    let (_, recorder) = by_hand();
+    let token = CancellationToken::new();
+    let mut polls = 0;
+    let awaited = poll_fn(|_| {
+        polls += 1;
+        if polls == 2 {
+            token.cancel();
+        }
+        if polls == 3 { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let mut measured = pin!(recorder.scope(token.scope(guard(awaited))));
+    let (counter, waker) = CountingWaker::new();
+    let mut poll = || measured.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(poll().is_pending());
+    assert!(poll().is_pending());
+    assert!(counter.count() > 0, "nobody polls it again");
+    assert!(matches!(poll(), Poll::Ready(Ok(()))));
+}
+
 #[test]
 fn after_a_call_that_drives_a_future_the_code_round_it_runs_on() {
     let (clock, recorder) = by_hand();

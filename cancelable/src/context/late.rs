@@ -129,17 +129,15 @@ impl LatePlace {
         }
     }
 
-    /// The region is over: has `end` see to the token, if somebody has it or may have it made; and those who ride polled. Is nothing left
-    /// to be done about the token?
+    /// The region is over: has `end` see to the token, if somebody has it or may have it made; and those who ride polled. `false`: there
+    /// is nobody.
     #[inline]
     pub(crate) fn end(&mut self, end: impl FnOnce(&CancellationToken)) -> bool {
-        let Some(late) = self.get() else { return false };
-        let is_given = late.is_given;
-        match self.retire() {
-            Some(late) => LateToken::end(late, end),
-            None if is_given => return false,
-            None => {}
+        if !self.is_in_use {
+            return false;
         }
+        let Some(late) = self.retire() else { return false };
+        LateToken::end(late, end);
         true
     }
 }

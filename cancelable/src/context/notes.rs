@@ -56,10 +56,10 @@ pub(crate) fn is_noted_since(mark: Mark) -> bool {
     counted::so_far() != mark.0 && counted::last_note() > mark.0
 }
 
-/// Has nothing been noted since, nor [counted](counted::count)?
+/// Has nothing been noted since but who is being polled, nor [counted](counted::count)?
 #[inline]
 pub(crate) fn is_silent_since(mark: Mark) -> bool {
-    counted::so_far() == mark.0
+    counted::is_silent_since(mark.0)
 }
 
 /// Is there none of anybody's on this thread?
@@ -80,8 +80,10 @@ pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
     with(|notes| {
         if let Some(same) = notes.last_mut().filter(|last| last.is_about(owner, what)) {
             // What the last one says does not count any more. An announcement is as new as what takes its place.
-            if is_announced || !matches!(same.role, Role::Keeper) {
-                same.number = counted::note();
+            match (role, same.role) {
+                (Role::Keeper, _) => same.number = counted::announcement(),
+                (_, Role::Keeper) => counted::count(),
+                _ => same.number = counted::note(),
             }
             same.role = role;
             return;
@@ -89,7 +91,11 @@ pub(super) fn push(owner: Owner, what: &Arc<Pending>, role: Role) {
         if was_announced {
             remove_announcement(notes, what);
         }
-        let number = counted::note();
+        let number = if is_announced {
+            counted::announcement()
+        } else {
+            counted::note()
+        };
         notes.push(Note {
             number,
             owner,
@@ -134,9 +140,6 @@ pub(super) fn take_since(owner: Owner, mark: Mark, mut f: impl FnMut(Arc<Pending
             Role::Keeper => {
                 note.what.set_announced(false);
             }
-        }
-        if note.number == mark.0 + 1 {
-            return;
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) struct About {
     /// How long what is cancelled in here may take to get out.
     pub(crate) grace: Option<Duration>,
     /// Does somebody outside catch those who leave by unwinding? `None`: that is for the frame outside to say, whatever it is to
-    /// this one, for it is passed on the way.
+    /// this one, for it is passed on the way; unless that is another task's, for its runtime catches what comes out of one.
     pub(crate) catches: Option<bool>,
     /// By whom, if its scope has a name, or it is in one that has.
     pub(crate) observed: Observed,
@@ -489,6 +489,21 @@ impl<'a> Frame<'a> {
         unsafe { outer.as_ref() }
     }
 
+    /// The same, if it is not another task's: what is below the code round this frame is below that.
+    #[inline]
+    pub(crate) fn outer_of_same_task(&self) -> Option<&Frame<'a>> {
+        self.outer().filter(|outer| outer.task.is(self.task))
+    }
+
+    /// What the frame outside is to this one. One of another task is a stranger in any case: it drives this one's executor.
+    #[inline]
+    fn outside(&self) -> Outside {
+        match self.outer() {
+            Some(outer) if !outer.task.is(self.task) => Outside::Stranger,
+            _ => self.about.outside,
+        }
+    }
+
     /// The frame's token; made now if it was not.
     #[inline]
     pub(crate) fn token(&self) -> &'a CancellationToken {
@@ -499,7 +514,7 @@ impl<'a> Frame<'a> {
                 if token.wants_outer() {
                     self.make_outer_tokens();
                 }
-                let token = token.get(self.outer());
+                let token = token.get(self.outer_of_same_task());
                 self.ask(token.state_ref());
                 self.await_first_question();
                 token
@@ -511,13 +526,13 @@ impl<'a> Frame<'a> {
     #[cold]
     fn make_outer_tokens(&self) {
         let mut unmade = Vec::new();
-        let mut at = self.outer();
+        let mut at = self.outer_of_same_task();
         while let Some(frame) = at {
             match frame.token {
                 TokenOf::Lazy(token) if token.wants_outer() => unmade.push(frame),
                 _ => break,
             }
-            at = frame.outer();
+            at = frame.outer_of_same_task();
         }
         for frame in unmade.into_iter().rev() {
             frame.token();
@@ -809,7 +824,7 @@ impl<'a> Frame<'a> {
 
     /// Has the cancel reached the frame outside, too, so that what is loose there goes when a check point fails here?
     fn is_cancelled_with(&self, outer: &Frame<'_>) -> bool {
-        match self.about.outside {
+        match self.outside() {
             Outside::Round => outer.is_settled_as_marked(),
             Outside::Shielded => false,
             // By the very same.
@@ -823,7 +838,7 @@ impl<'a> Frame<'a> {
     /// Has a cancel reached the code round this frame, so that what is loose there goes with what ends here?
     #[inline]
     pub(crate) fn is_cancelled_round(&self) -> bool {
-        self.outer().is_some_and(Frame::is_marked)
+        self.outer_of_same_task().is_some_and(Frame::is_marked)
     }
 
     /// Has its token been cancelled, as far as has been noticed?
@@ -924,7 +939,7 @@ impl<'a> Frame<'a> {
                 let is_own = cause.is_some_and(|cause| cause.is_same_event(cancelled.cause()));
                 observe::noticed_for(observed, cancelled, is_own);
             }
-            at = frame.outer().filter(|_| frame.about.outside != Outside::Stranger);
+            at = frame.outer().filter(|_| frame.outside() != Outside::Stranger);
         }
     }
 
@@ -932,7 +947,7 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     fn watch(&self) {
         #[cfg(feature = "registry")]
-        if self.about.observed.get().is_some() || self.about.outside == Outside::Stranger {
+        if self.about.observed.get().is_some() || self.outside() == Outside::Stranger {
             let record = with(
                 |innermost| match innermost.and_then(Frame::observed).and_then(Observed::record) {
                     Some(record) => Arc::as_ptr(record),
@@ -966,7 +981,7 @@ impl<'a> Frame<'a> {
         while let Some(frame) = at {
             names.extend(frame.about.name.as_ref());
             above = &frame.about.above;
-            at = frame.outer().filter(|_| frame.about.outside != Outside::Stranger);
+            at = frame.outer().filter(|_| frame.outside() != Outside::Stranger);
         }
         names.into_iter().rev().cloned().fold(above.clone(), Path::and)
     }
@@ -980,7 +995,7 @@ impl<'a> Frame<'a> {
     pub(crate) fn catches(&self) -> bool {
         let mut frame = self;
         loop {
-            match (frame.about.catches, frame.outer()) {
+            match (frame.about.catches, frame.outer_of_same_task()) {
                 (Some(catches), _) => return catches,
                 (None, Some(outer)) => frame = outer,
                 (None, None) => return false,
@@ -995,7 +1010,7 @@ impl<'a> Frame<'a> {
             if let Some(found) = ask(frame) {
                 return Some(found);
             }
-            if frame.about.outside == Outside::Stranger {
+            if frame.outside() == Outside::Stranger {
                 return None;
             }
             frame = frame.outer()?;
@@ -1078,7 +1093,7 @@ pub(crate) fn for_each_round(mut f: impl FnMut(&CancellationToken)) {
         let Some(mut frame) = frame else { return };
         f(frame.token());
         loop {
-            let outside = frame.about.outside;
+            let outside = frame.outside();
             match (outside, frame.outer()) {
                 (Outside::Stranger, _) | (_, None) => return,
                 (_, Some(outer)) => frame = outer,

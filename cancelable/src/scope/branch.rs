@@ -16,7 +16,7 @@ use super::place::clear;
 use super::region::{Region, Since, poll_body, running};
 use super::state::LateState;
 use super::token_origin::{Child, Dropped, TokenOnDemand};
-use crate::context::{About, Frame, Outside, Polled, StandIn, is_noted_since, mark, with_frame};
+use crate::context::{About, Frame, Outside, Polled, StandIn, is_noted_since, mark, with_frame_of};
 use crate::guard::Before;
 use crate::runtime::Task;
 use crate::starved;
@@ -250,7 +250,7 @@ impl<F: Future, U: Rule<F::Output>> Branch<F, U> {
             Stage::Fresh | Stage::Running => {}
             Stage::Lost => {
                 // What it may take to get out is what the scope outside grants.
-                let grace = with_frame(|frame| frame.and_then(Frame::grace));
+                let grace = with_frame_of(Task::current(), |frame| frame.and_then(Frame::grace));
                 region.as_mut().lose(grace);
             }
         }

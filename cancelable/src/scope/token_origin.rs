@@ -410,7 +410,7 @@ impl<O: TokenOrigin> LazyToken for TokenOnDemand<'_, O> {
             (Some(Standing::Waits(stand_in, _)), _) => StandIn::Made(stand_in.clone()),
             (Some(Standing::Rides(late, _)), _) => StandIn::Late(Arc::clone(late)),
             (None, Some(late)) => StandIn::Late(late),
-            (None, None) => StandIn::Made(self.origin.above().token(frame.outer())),
+            (None, None) => StandIn::Made(self.origin.above().token(frame.outer_of_same_task())),
         };
         let (name, due) = (self.about.name.clone(), self.origin.late_due());
         let late = LateToken::new(parent, name, due, waker, slot);

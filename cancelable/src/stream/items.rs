@@ -6,8 +6,9 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::stream::Stream;
 
-use crate::context::{About, Frame, Inside, Mark, is_noted_since, with_frame};
+use crate::context::{About, Frame, Inside, Mark, is_noted_since, with_frame, with_frame_of};
 use crate::pending::{Kind, note_got_out};
+use crate::runtime::Task;
 use crate::token::{CancellationToken, Registered};
 
 /// A token in place of the ambient one, and what it takes to be woken by it.
@@ -133,7 +134,7 @@ pub(super) struct Outside {
 impl Outside {
     /// Has another look: `this` is what was seen last time, and mostly still true.
     fn look(this: &mut Option<Self>, cx: &Context<'_>) {
-        with_frame(|frame| {
+        with_frame_of(Task::current(), |frame| {
             let (token, wakes) = match frame {
                 Some(frame) => (frame.token(), frame.wakes(cx.waker())),
                 None => (const { &CancellationToken::never() }, true),
