@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::error::BoxError;
 use crate::run::Run;
+use crate::running::Rest;
 
 /// The body of a response of a [`CancelService`](crate::CancelService). The request's scope ends with it.
 ///
@@ -22,19 +23,27 @@ pub struct CancelBody<D: Buf + Send + 'static>(Kind<D>);
 enum Kind<D: Buf + Send + 'static> {
     /// Boxed, for a body is moved a lot.
     Running(Box<Run<D>>),
+    /// What is left of one that has come to its end.
+    Rest(Rest<D>),
     /// In place of an answer.
     Text(Bytes),
 }
 
 impl<D: Buf + Send + 'static> CancelBody<D> {
-    pub(crate) fn running(run: Run<D>) -> Self {
-        Self(Kind::Running(Box::new(run)))
+    pub(crate) fn of(mut run: Run<D>) -> Self {
+        Self(match run.rest() {
+            Some(rest) => Kind::Rest(rest),
+            None => Kind::Running(Box::new(run)),
+        })
     }
 
     pub(crate) fn text(text: Bytes) -> Self {
         Self(Kind::Text(text))
     }
 }
+
+/// Nothing in it is ever pinned: frames are handed out by value.
+impl<D: Buf + Send + 'static> Unpin for CancelBody<D> {}
 
 impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     type Data = D;
@@ -43,6 +52,7 @@ impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<D>, BoxError>>> {
         match &mut self.0 {
             Kind::Running(run) => run.poll_frame(cx),
+            Kind::Rest(rest) => Poll::Ready(rest.take()),
             Kind::Text(text) if text.is_empty() => Poll::Ready(None),
             Kind::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text).into())))),
         }
@@ -51,6 +61,7 @@ impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Running(run) => run.is_end(),
+            Kind::Rest(rest) => rest.is_end(),
             Kind::Text(text) => text.is_empty(),
         }
     }
@@ -58,6 +69,7 @@ impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Running(run) => run.size_hint(),
+            Kind::Rest(rest) => rest.size_hint(),
             Kind::Text(text) => SizeHint::with_exact(text.len() as u64),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cancelable::{CancelReason, Cancelled};
@@ -14,7 +15,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 /// [`CancelLayer::on_end`]: crate::CancelLayer::on_end
 #[derive(Clone, Debug)]
 pub struct RequestEnd {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) status: Option<StatusCode>,
@@ -63,7 +64,7 @@ impl fmt::Display for Outcome {
 }
 
 impl RequestEnd {
-    pub(crate) fn refused<B>(name: String, method: Method, path: String, response: &Response<B>) -> Self {
+    pub(crate) fn refused<B>(name: Arc<str>, method: Method, path: String, response: &Response<B>) -> Self {
         Self {
             name,
             method,

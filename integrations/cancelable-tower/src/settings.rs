@@ -60,7 +60,7 @@ impl Settings {
             respond: None,
             refuse: None,
             trailers: None,
-            name: Arc::new(|parts| format!("{} {}", parts.method, route(parts)).into()),
+            name: Arc::new(|parts| [parts.method.as_str(), " ", route(parts)].concat().into()),
             policy: Arc::new(|_| OnDisconnect::default()),
             observers: Vec::new(),
             requests: Requests::new(),
@@ -86,7 +86,7 @@ impl Settings {
     }
 
     /// The scope of a request.
-    pub(crate) fn scope(&self, name: String, limit: Option<Duration>) -> Scope {
+    pub(crate) fn scope(&self, name: Cow<'static, str>, limit: Option<Duration>) -> Scope {
         let scope = Scope::new()
             .name(name)
             .timeout(limit)
