@@ -30,11 +30,12 @@ enum Kind<D: Buf + Send + 'static> {
 }
 
 impl<D: Buf + Send + 'static> CancelBody<D> {
-    pub(crate) fn of(mut run: Run<D>) -> Self {
-        Self(match run.rest() {
-            Some(rest) => Kind::Rest(rest),
-            None => Kind::Running(Box::new(run)),
-        })
+    pub(crate) fn running(run: Run<D>) -> Self {
+        Self(Kind::Running(Box::new(run)))
+    }
+
+    pub(crate) fn rest(rest: Rest<D>) -> Self {
+        Self(Kind::Rest(rest))
     }
 
     pub(crate) fn text(text: Bytes) -> Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cancelable::{CancelReason, Cancelled};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 
 /// The end of a request's scope, which is that of the response's body: a line for the access log. For [`CancelLayer::on_end`].
 ///
@@ -179,5 +179,6 @@ impl fmt::Display for RequestEnd {
 
 /// What the head or the trailers of an answer say, if it is one of gRPC.
 pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u8> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+    static NAME: HeaderName = HeaderName::from_static("grpc-status");
+    headers.get(&NAME)?.to_str().ok()?.parse().ok()
 }

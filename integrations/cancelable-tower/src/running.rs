@@ -216,7 +216,9 @@ impl<D: Buf + Send + 'static> Running<D> {
     fn begin_body(&mut self, mut head: Head) -> response::Parts {
         self.is_head_out = true;
         restyle(&mut head.parts, &self.settings.table);
-        if let Some(end) = &mut self.end {
+        if !self.settings.observers.is_empty()
+            && let Some(end) = &mut self.end
+        {
             end.answered = head.parts.extensions.get().cloned();
             end.status = Some(head.parts.status);
             end.grpc_status = grpc_status(&head.parts.headers);

@@ -69,7 +69,12 @@ where
         }
         let begun = Begun {
             method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
+            // For who observes.
+            path: if settings.observers.is_empty() {
+                String::new()
+            } else {
+                parts.uri.path().to_owned()
+            },
             name: Arc::from(&*name),
         };
         let limit = match settings.limit(&parts.headers) {
@@ -80,7 +85,7 @@ where
                 return ResponseFuture(State::Refused(Some(response)), PhantomData);
             }
         };
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(!settings.observers.is_empty()));
         let work = work(
             service,
             Request::from_parts(parts, body),
@@ -165,9 +170,16 @@ where
 
 impl<D: Buf + From<Bytes> + Send + 'static, E: 'static> ResponseFuture<D, E> {
     fn answer(&mut self, first: First) -> Result<Response<CancelBody<D>>, E> {
+        if let (First::Head(_), State::Running(run)) = (&first, &mut self.0)
+            && let Some(rest) = run.rest()
+            && let First::Head(parts) = first
+        {
+            self.0 = State::Refused(None);
+            return Ok(Response::from_parts(parts, CancelBody::rest(rest)));
+        }
         let state = mem::replace(&mut self.0, State::Refused(None));
         match (first, state) {
-            (First::Head(parts), State::Running(run)) => Ok(Response::from_parts(parts, CancelBody::of(run))),
+            (First::Head(parts), State::Running(run)) => Ok(Response::from_parts(parts, CancelBody::running(run))),
             (First::Cancelled(response), _) => Ok(response.map(CancelBody::text)),
             (First::Failed(error), _) => match error.downcast() {
                 Ok(error) => Err(*error),

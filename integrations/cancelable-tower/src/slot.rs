@@ -44,7 +44,9 @@ struct State<D> {
     has_begun: bool,
     /// The scope's, from its beginning to the end of the work.
     token: Option<CancellationToken>,
-    /// Why that had been cancelled when the work came to its end by itself.
+    /// Does anybody want to know why that was cancelled?
+    is_observed: bool,
+    /// Why it had been when the work came to its end by itself.
     reason: Option<CancelReason>,
     head: Option<Head>,
     /// The service's error.
@@ -74,8 +76,9 @@ impl<D> State<D> {
 }
 
 impl<D> Slot<D> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(is_observed: bool) -> Self {
         Self(Mutex::new(State {
+            is_observed,
             has_begun: false,
             token: None,
             reason: None,
@@ -101,16 +104,19 @@ impl<D> Slot<D> {
 
     /// The work is at its end. A token that nobody else has by now need not be cancelled.
     fn end(&self) {
-        let Some(token) = self.state().token.take() else {
-            return;
+        let (token, is_observed) = {
+            let mut state = self.state();
+            (state.token.take(), state.is_observed)
         };
-        // (Asking whether it is cancelled would have its deadline watched, which nobody needs any more.)
-        let reason = match token.remaining() {
-            Some(Duration::ZERO) => token.reason(),
-            _ => token.noticed_reason(),
-        };
-        if reason.is_some() {
-            self.state().reason = reason;
+        if let (Some(token), true) = (token, is_observed) {
+            // (Asking whether it is cancelled would have its deadline watched, which nobody needs any more.)
+            let reason = match token.remaining() {
+                Some(Duration::ZERO) => token.reason(),
+                _ => token.noticed_reason(),
+            };
+            if reason.is_some() {
+                self.state().reason = reason;
+            }
         }
     }
 
