@@ -13,6 +13,9 @@ use crate::running::Rest;
 
 /// The body of a response of a [`CancelService`](crate::CancelService). The request's scope ends with it.
 ///
+/// A body that is at hand as a whole when the service answers (of a known length, and in one frame) is taken with the answer, and the
+/// scope has ended before the server writes it.
+///
 /// If the scope is cancelled before, the body ends with the error [`Cancelled`](cancelable::Cancelled). A server then breaks the
 /// response off, so that the client does not take it for whole. (With [`CancelLayer::trailers`](crate::CancelLayer::trailers) it ends
 /// with these instead.) What a handler answers to a cancel is not cut, if its length is known.

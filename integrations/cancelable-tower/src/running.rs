@@ -36,7 +36,7 @@ pub(crate) struct Running<D> {
     /// Until it has been told of.
     end: Option<End>,
     /// The end of a body that was cut, until it has been handed out.
-    cut: Option<Cut>,
+    cut: Option<Box<Cut>>,
     /// How much of the body is to come, if its length is known.
     left: Option<u64>,
     /// It is the body that says so, not a header alone.
@@ -240,7 +240,7 @@ impl<D: Buf + Send + 'static> Running<D> {
             self.is_over(done);
         }
         let frame = self.take_frame().or_else(|| {
-            Some(match self.cut.take()? {
+            Some(match *self.cut.take()? {
                 Cut::BrokenOff(cancelled) => Err(cancelled.into()),
                 Cut::Trailers(trailers) => Ok(Frame::trailers(trailers)),
             })
@@ -253,7 +253,7 @@ impl<D: Buf + Send + 'static> Running<D> {
 
     /// The body is to end here.
     fn cut(&mut self, cancelled: &Cancelled) {
-        self.cut = Some(match self.settings.trailers(cancelled) {
+        self.cut = Some(Box::new(match self.settings.trailers(cancelled) {
             Some(trailers) => {
                 if let Some(end) = &mut self.end {
                     end.grpc_status = grpc_status(&trailers);
@@ -261,7 +261,7 @@ impl<D: Buf + Send + 'static> Running<D> {
                 Cut::Trailers(trailers)
             }
             None => Cut::BrokenOff(cancelled.clone()),
-        });
+        }));
     }
 
     fn take_frame(&mut self) -> Option<Piece<D>> {

@@ -39,8 +39,11 @@ enum Server {
     Ours,
 }
 
+/// A name, what makes it, and what serves it.
+type Service = (&'static str, fn() -> Router, Server);
+
 /// Those that are compared. The first is what the others are to be measured by.
-const SERVICES: [(&str, fn() -> Router, Server); 4] = [
+const SERVICES: [Service; 4] = [
     ("plain", services::plain, Server::Axum),
     ("by hand", services::by_hand, Server::Axum),
     ("layer", services::ours, Server::Axum),
