@@ -229,6 +229,14 @@ impl CancellationToken {
         self.cause().map(|cause| cause.reason().clone())
     }
 
+    /// The same, as far as has been noticed: it does not look whether a deadline has passed, for that has it watched. For the
+    /// crates in `integrations/`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn noticed_reason(&self) -> Option<CancelReason> {
+        self.marked_cause().map(|cause| cause.reason().clone())
+    }
+
     /// Was it cancelled because an ancestor, or a token it is linked to, was?
     #[must_use]
     pub fn is_inherited(&self) -> bool {

@@ -12,6 +12,7 @@ use tower_layer::Layer as _;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::log::Format;
 use crate::operations;
 use crate::rpc::{Backend, BackendClient, BackendServer, Done, Time};
 use crate::stats::Stats;
@@ -47,23 +48,30 @@ impl Backend for Waiting {
 
 /// The back end of another process. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Remote(BackendClient);
+pub(crate) struct Remote {
+    client: BackendClient,
+    log: Format,
+}
 
 impl Remote {
     /// It is connected to when it is first needed, and again whenever it has gone.
-    pub(crate) fn new(at: &Uri) -> Self {
+    pub(crate) fn new(at: &Uri, log: Format) -> Self {
         let channel: Channel = Endpoint::from(at.clone()).connect_timeout(CONNECT).connect_lazy();
-        Self(BackendClient::new(ClientLayer::new().margin(MARGIN).layer(channel)))
+        let client = BackendClient::new(ClientLayer::new().margin(MARGIN).layer(channel));
+        Self { client, log }
     }
 
     /// Has the back end's database wait. Nothing here speaks of time limits or cancels: the layer does.
     #[cancelable]
     pub(crate) async fn wait(&self, time: Duration) -> Result<(), Error> {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let answer = self.0.clone().wait(Time { millis }).await;
+        let answer = self.client.clone().wait(Time { millis }).await;
         let Err(status) = answer else { return Ok(()) };
         if let Some(cancelled) = cancelable_tonic::cancelled(&status) {
             return Err(cancelled.clone().into());
+        }
+        if let Some(report) = cancelable_tonic::report(&status) {
+            self.log.write_report(&report);
         }
         // Its time is ours, less what is kept back on the way; then it is for our own scope to say that the time is up.
         if status.code() == Code::DeadlineExceeded && cancelable::remaining().is_some_and(|left| left < 10 * MARGIN) {

@@ -1,5 +1,7 @@
 //! Why a request has no proper answer. A leaf.
 
+use std::error::Error as _;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cancelable::Cancelled;
@@ -53,13 +55,19 @@ impl From<Status> for Error {
     }
 }
 
+/// Is it not the back end that says so? What has come over the network has no source. Without an answer there is the transport's
+/// error, and its code is by how the connection was found to be gone: UNAVAILABLE, INTERNAL, CANCELLED.
+fn is_gone(status: &Status) -> bool {
+    status.source().is_some()
+}
+
 impl Error {
     /// Is it worth a try later?
     pub(crate) fn is_unavailable(&self) -> bool {
         match self {
             Self::Pool(_) | Self::Postgres(cancelable_postgres::Error::Closed) => true,
             Self::Postgres(cancelable_postgres::Error::Postgres(error)) => error.is_closed(),
-            Self::Backend(status) => status.code() == Code::Unavailable,
+            Self::Backend(status) => status.code() == Code::Unavailable && !is_gone(status),
             _ => false,
         }
     }
@@ -79,6 +87,37 @@ impl IntoResponse for Error {
         match self {
             Self::Cancelled(cancelled) => CancelledResponse(cancelled).into_response(),
             error => (error.status(), format!("{error}\n")).into_response(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_back_end_that_is_gone_is_always_the_same() {
+        let codes = [Code::Unavailable, Code::Internal, Code::Cancelled, Code::Unknown];
+        for code in codes {
+            let mut status = Status::new(code, "broken");
+            status.set_source(Arc::new(io::Error::from(io::ErrorKind::ConnectionReset)));
+            let error = Error::from(status);
+            assert_eq!(error.status(), StatusCode::BAD_GATEWAY, "{code:?}");
+            assert!(!error.is_unavailable());
+        }
+    }
+
+    #[test]
+    fn what_the_back_end_says_has_a_status_of_its_own() {
+        let cases = [
+            (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
+            (Code::Internal, StatusCode::BAD_GATEWAY),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(Error::from(Status::new(code, "said")).status(), expected);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write as _};
 use std::panic::Location;
+use std::time::Duration;
 
+use cancelable_tonic::Report;
 use cancelable_tower::RequestEnd;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -24,6 +26,19 @@ impl Format {
             Self::Json => match serde_json::to_string(&Line::of(end)) {
                 Ok(json) => line(&json),
                 Err(error) => line(&format!("a request's end cannot be written as JSON: {error}")),
+            },
+        }
+    }
+}
+
+impl Format {
+    /// Writes what the back end says of a cancel there: a line of its own, before that of the request.
+    pub(crate) fn write_report(self, report: &Report) {
+        match self {
+            Self::Text => line(&format!("the back end: {report}")),
+            Self::Json => match serde_json::to_string(&Told::of(report)) {
+                Ok(json) => line(&json),
+                Err(error) => line(&format!("what the back end says cannot be written as JSON: {error}")),
             },
         }
     }
@@ -58,10 +73,36 @@ impl<'a> Line<'a> {
             status: end.status().map(|status| status.as_u16()),
             grpc_status: end.grpc_status(),
             outcome: end.outcome().as_str(),
-            latency_ms: (end.latency().as_secs_f64() * 1e6).round() / 1e3,
+            latency_ms: millis(end.latency()),
             reason: end.reason().map(ToString::to_string),
             requested_at: end.requested_at().map(text),
             noticed_at: end.noticed_at().map(text),
         }
     }
+}
+
+/// What the back end says.
+#[derive(Serialize)]
+struct Told<'a> {
+    backend: &'a str,
+    scopes: &'a str,
+    requested_at: &'a str,
+    noticed_at: &'a str,
+    noticed_after_ms: f64,
+}
+
+impl<'a> Told<'a> {
+    fn of(report: &'a Report) -> Self {
+        Self {
+            backend: report.reason(),
+            scopes: report.scope_path(),
+            requested_at: report.requested_at(),
+            noticed_at: report.noticed_at(),
+            noticed_after_ms: millis(report.latency()),
+        }
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }

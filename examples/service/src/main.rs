@@ -104,7 +104,7 @@ async fn run(args: &Args) -> Result<Drained, Failed> {
                 .max_timeout(args.max_timeout)
                 .grace(GRACE)
                 .on_end(on_end);
-            let backend = args.backend.as_ref().map(Remote::new);
+            let backend = args.backend.as_ref().map(|at| Remote::new(at, log));
             let front = Front {
                 database,
                 backend,
@@ -115,6 +115,8 @@ async fn run(args: &Args) -> Result<Drained, Failed> {
         Role::Backend => {
             let layer = ServerLayer::new()
                 .requests(&requests)
+                // The front is ours, and writes it to its log.
+                .reports(true)
                 .timeout(args.timeout)
                 .max_timeout(args.max_timeout)
                 .on_disconnect(OnDisconnect::Cancel)

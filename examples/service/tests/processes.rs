@@ -30,10 +30,8 @@ fn start(front: &[&str], backend: &[&str]) -> (Service, Service) {
 /// The path of the back end's call.
 const WAIT: &str = "/service.Backend/Wait";
 
-/// That the back end is gone is found out by a call that breaks, or by its connection.
-fn is_gone(status: u16) -> bool {
-    status == 502 || status == 503
-}
+/// What is answered when the back end is gone, whether that is found out by a call that breaks, or by the connection.
+const GONE: u16 = 502;
 
 const FOR_EVER: &str = "/slow/3600000";
 
@@ -108,6 +106,46 @@ fn the_time_limit_goes_along() {
     front.until_idle();
 }
 
+/// On demand, for it needs the program `faketime`: `cargo test -p service --test processes -- --ignored`.
+#[test]
+#[ignore = "needs faketime"]
+fn a_wall_clock_that_is_wrong_on_one_side_changes_nothing() {
+    let hour = |service: &Service| {
+        let text = service.get("/health").text();
+        let date = text.lines().find_map(|line| line.strip_prefix("date: ")).unwrap();
+        // `Mon, 30 Nov 2026 08`
+        date[..19].to_owned()
+    };
+    for offset in ["-1h", "+1h"] {
+        let backend = Service::start_with_clock(offset, &["backend", "--log", "json"]);
+        let url = format!("http://{}", backend.address);
+        let front = Service::start(&["--backend", &url, "--log", "json"]);
+        let hours = match offset {
+            "-1h" => (hour(&backend), hour(&front)),
+            _ => (hour(&front), hour(&backend)),
+        };
+        // (The one that is behind was asked first.)
+        assert_ne!(hours.0, hours.1, "faketime does nothing");
+        assert_eq!(front.get("/slow/20").answer(), answer(200, "done\n"));
+        let client = front.get_with(FOR_EVER, "x-request-timeout: 4s\r\n");
+        backend.until_begun(2);
+        // It cannot tell the back end that the time is up.
+        front.signal(Signal::STOP);
+        backend.until_idle();
+        front.signal(Signal::CONT);
+        assert_eq!(backend.stats()["cancelled"]["timeout"], 1);
+        let (status, body) = client.answer();
+        assert_eq!(
+            (status, &*body),
+            (504, "timed out after 4s (scope \"GET /slow/{ms}\")\n")
+        );
+        let line = front.ended(FOR_EVER);
+        println!("{offset}: {} ms", line["latency_ms"]);
+        assert!(line["latency_ms"].as_f64().unwrap() >= 4_000.0, "{line}");
+        front.until_idle();
+    }
+}
+
 #[test]
 fn the_back_end_has_a_limit_of_its_own() {
     let (front, backend) = start(&["--timeout", "1h"], &["--timeout", "1h", "--max-timeout", "300ms"]);
@@ -117,6 +155,13 @@ fn the_back_end_has_a_limit_of_its_own() {
         body.starts_with("the back end: DeadlineExceeded: timed out after 300ms"),
         "{body}"
     );
+    // The front's log says where the back end was.
+    let told = front.told();
+    let text = |key: &str| told[key].as_str().unwrap().to_owned();
+    assert!(text("backend").starts_with("timed out after 300ms"), "{told}");
+    assert!(text("scopes").starts_with("service.Backend/Wait"), "{told}");
+    assert!(text("requested_at").contains("main.rs:"), "{told}");
+    assert!(text("noticed_at").contains(".rs:"), "{told}");
     backend.until_idle();
     front.until_idle();
 }
@@ -130,12 +175,12 @@ fn a_back_end_that_is_killed_is_an_error_and_the_front_goes_on() {
     backend.signal(Signal::KILL);
     let (status, body) = client.answer();
     println!("answered {:?} after the kill: {status} {body}", killed.elapsed());
-    assert!(is_gone(status), "{status} {body}");
+    assert_eq!(status, GONE, "{body}");
     assert!(body.starts_with("the back end: "), "{body}");
     drop(backend);
 
     // Nobody is there. What does not need the back end works.
-    assert!(is_gone(front.get("/slow/1").answer().0));
+    assert_eq!(front.get("/slow/1").answer().0, GONE);
     assert_eq!(front.get("/primes/100").answer(), answer(200, "25\n"));
     front.until_idle();
     let stats = front.stats();
@@ -180,7 +225,7 @@ fn a_back_end_that_comes_back_is_asked_again() {
     for _ in 0..2 {
         *target.lock().unwrap() = None;
         let (status, body) = front.get("/slow/1").answer();
-        assert!(is_gone(status), "{status} {body}");
+        assert_eq!(status, GONE, "{body}");
         let backend = Service::start(&["backend"]);
         *target.lock().unwrap() = Some(backend.address.clone());
         assert_eq!(front.get("/slow/1").answer(), answer(200, "done\n"));
@@ -197,7 +242,7 @@ fn the_back_end_drains() {
     backend.signal(Signal::TERM);
     assert_eq!(client.answer(), answer(200, "done\n"));
     assert_eq!(backend.end().code(), Some(0));
-    assert!(is_gone(front.get("/slow/1").answer().0));
+    assert_eq!(front.get("/slow/1").answer().0, GONE);
 
     let (front, backend) = start(
         &["--timeout", "1h"],

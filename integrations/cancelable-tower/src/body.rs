@@ -9,8 +9,12 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::error::BoxError;
 use crate::run::Run;
+use crate::running::Rest;
 
 /// The body of a response of a [`CancelService`](crate::CancelService). The request's scope ends with it.
+///
+/// A body that is at hand as a whole when the service answers (of a known length, and in one frame) is taken with the answer, and the
+/// scope has ended before the server writes it.
 ///
 /// If the scope is cancelled before, the body ends with the error [`Cancelled`](cancelable::Cancelled). A server then breaks the
 /// response off, so that the client does not take it for whole. (With [`CancelLayer::trailers`](crate::CancelLayer::trailers) it ends
@@ -22,6 +26,8 @@ pub struct CancelBody<D: Buf + Send + 'static>(Kind<D>);
 enum Kind<D: Buf + Send + 'static> {
     /// Boxed, for a body is moved a lot.
     Running(Box<Run<D>>),
+    /// What is left of one that has come to its end.
+    Rest(Rest<D>),
     /// In place of an answer.
     Text(Bytes),
 }
@@ -31,10 +37,17 @@ impl<D: Buf + Send + 'static> CancelBody<D> {
         Self(Kind::Running(Box::new(run)))
     }
 
+    pub(crate) fn rest(rest: Rest<D>) -> Self {
+        Self(Kind::Rest(rest))
+    }
+
     pub(crate) fn text(text: Bytes) -> Self {
         Self(Kind::Text(text))
     }
 }
+
+/// Nothing in it is ever pinned: frames are handed out by value.
+impl<D: Buf + Send + 'static> Unpin for CancelBody<D> {}
 
 impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     type Data = D;
@@ -43,6 +56,7 @@ impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<D>, BoxError>>> {
         match &mut self.0 {
             Kind::Running(run) => run.poll_frame(cx),
+            Kind::Rest(rest) => Poll::Ready(rest.take()),
             Kind::Text(text) if text.is_empty() => Poll::Ready(None),
             Kind::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text).into())))),
         }
@@ -51,6 +65,7 @@ impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Running(run) => run.is_end(),
+            Kind::Rest(rest) => rest.is_end(),
             Kind::Text(text) => text.is_empty(),
         }
     }
@@ -58,6 +73,7 @@ impl<D: Buf + From<Bytes> + Send + 'static> Body for CancelBody<D> {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Running(run) => run.size_hint(),
+            Kind::Rest(rest) => rest.size_hint(),
             Kind::Text(text) => SizeHint::with_exact(text.len() as u64),
         }
     }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cancelable::{CancelReason, Cancelled};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 
 /// The end of a request's scope, which is that of the response's body: a line for the access log. For [`CancelLayer::on_end`].
 ///
@@ -14,7 +15,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 /// [`CancelLayer::on_end`]: crate::CancelLayer::on_end
 #[derive(Clone, Debug)]
 pub struct RequestEnd {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) status: Option<StatusCode>,
@@ -63,7 +64,7 @@ impl fmt::Display for Outcome {
 }
 
 impl RequestEnd {
-    pub(crate) fn refused<B>(name: String, method: Method, path: String, response: &Response<B>) -> Self {
+    pub(crate) fn refused<B>(name: Arc<str>, method: Method, path: String, response: &Response<B>) -> Self {
         Self {
             name,
             method,
@@ -178,5 +179,6 @@ impl fmt::Display for RequestEnd {
 
 /// What the head or the trailers of an answer say, if it is one of gRPC.
 pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u8> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+    static NAME: HeaderName = HeaderName::from_static("grpc-status");
+    headers.get(&NAME)?.to_str().ok()?.parse().ok()
 }

@@ -1,6 +1,5 @@
 //! `Requests`: all requests that run, to be counted, cancelled and drained.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,8 +47,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Roster {
-    live: BTreeMap<u64, Entry>,
-    next: u64,
+    /// A place for each request that runs, and those that are free.
+    places: Vec<Option<Entry>>,
+    free: Vec<usize>,
     ended: usize,
     connections: usize,
     /// Cancelled as soon as there is nobody left.
@@ -57,13 +57,33 @@ struct Roster {
 }
 
 struct Entry {
-    name: String,
+    name: Arc<str>,
     since: Instant,
 }
 
 impl Roster {
     fn is_empty(&self) -> bool {
-        self.live.is_empty() && self.connections == 0
+        self.len() == 0 && self.connections == 0
+    }
+
+    fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    fn enter(&mut self, entry: Entry) -> usize {
+        if let Some(place) = self.free.pop() {
+            self.places[place] = Some(entry);
+            place
+        } else {
+            self.places.push(Some(entry));
+            self.places.len() - 1
+        }
+    }
+
+    fn leave(&mut self, place: usize) -> Option<Entry> {
+        self.ended += 1;
+        self.free.push(place);
+        self.places[place].take()
     }
 
     /// Who is to be told that there is nobody left.
@@ -93,7 +113,7 @@ impl Requests {
     /// How many run.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.roster().live.len()
+        self.roster().len()
     }
 
     /// Does none run?
@@ -135,14 +155,16 @@ impl Requests {
         let drained = {
             let roster = self.roster();
             let straggler = |entry: &Entry| Straggler {
-                name: entry.name.clone(),
+                name: entry.name.to_string(),
                 age: entry.since.elapsed(),
             };
+            let mut oldest: Vec<_> = roster.places.iter().flatten().collect();
+            oldest.sort_by_key(|entry| entry.since);
             Drained {
                 reason,
                 finished: ended_alone - ended_before,
                 cancelled: roster.ended - ended_alone,
-                stragglers: roster.live.values().map(straggler).collect(),
+                stragglers: oldest.into_iter().map(straggler).collect(),
                 connections: roster.connections,
             }
         };
@@ -166,14 +188,11 @@ impl Requests {
     }
 
     /// A request begins.
-    pub(crate) fn enter(&self, name: String, since: Instant) -> Seat {
-        let mut roster = self.roster();
-        let id = roster.next;
-        roster.next += 1;
-        roster.live.insert(id, Entry { name, since });
+    pub(crate) fn enter(&self, name: Arc<str>, since: Instant) -> Seat {
+        let place = self.roster().enter(Entry { name, since });
         Seat {
             requests: self.clone(),
-            id,
+            place,
         }
     }
 
@@ -217,7 +236,7 @@ impl fmt::Debug for Requests {
 /// A request's place among those that run.
 pub(crate) struct Seat {
     requests: Requests,
-    id: u64,
+    place: usize,
 }
 
 impl Seat {
@@ -230,8 +249,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.requests.left(|roster| {
-            roster.live.remove(&self.id);
-            roster.ended += 1;
+            roster.leave(self.place);
         });
     }
 }

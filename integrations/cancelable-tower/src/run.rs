@@ -57,12 +57,15 @@ impl<D: Buf + Send + 'static> DerefMut for Run<D> {
 
 impl<D: Buf + Send + 'static> Drop for Run<D> {
     fn drop(&mut self) {
-        let Some(mut running) = self.running.take() else {
+        let Some(running) = &mut self.running else {
             return;
         };
         if !running.has_client_left() || !running.has_begun() {
             return;
         }
+        let Some(running) = self.running.take() else {
+            return;
+        };
         match mem::take(&mut self.policy) {
             OnDisconnect::Drop => running.cancel_as_left(),
             #[cfg(feature = "tokio")]

@@ -3,12 +3,14 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
-use cancelable::{CancellationToken, Cancelled, ReasonKind};
+#[cfg(feature = "tokio")]
+use cancelable::CancellationToken;
+use cancelable::Cancelled;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
@@ -18,7 +20,7 @@ use crate::end::{Outcome, RequestEnd, grpc_status};
 use crate::error::BoxError;
 use crate::requests::Seat;
 use crate::settings::Settings;
-use crate::slot::{Done, Head, Slot};
+use crate::slot::{Done, Head, Piece, Slot};
 
 /// A request's scope, with all that runs in it.
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Done, Cancelled>> + Send>>;
@@ -34,7 +36,7 @@ pub(crate) struct Running<D> {
     /// Until it has been told of.
     end: Option<End>,
     /// The end of a body that was cut, until it has been handed out.
-    cut: Option<Cut>,
+    cut: Option<Box<Cut>>,
     /// How much of the body is to come, if its length is known.
     left: Option<u64>,
     /// It is the body that says so, not a header alone.
@@ -42,6 +44,42 @@ pub(crate) struct Running<D> {
     is_head_out: bool,
     /// Still so when it is dropped: it has panicked.
     is_polled: bool,
+}
+
+/// What is left of a body whose request has come to its end: a frame, or nothing.
+pub(crate) struct Rest<D> {
+    piece: Option<Piece<D>>,
+    left: Option<u64>,
+    hint: SizeHint,
+}
+
+impl<D: Buf> Rest<D> {
+    pub(crate) fn take(&mut self) -> Option<Piece<D>> {
+        let piece = self.piece.take();
+        count_down(&mut self.left, piece.as_ref());
+        if let Some(left) = self.left
+            && self.hint.exact().is_some()
+        {
+            self.hint = SizeHint::with_exact(left);
+        }
+        piece
+    }
+
+    pub(crate) fn is_end(&self) -> bool {
+        self.piece.is_none() && self.left.is_none_or(|left| left == 0)
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.hint
+    }
+}
+
+/// So much less is to come once this is handed out.
+fn count_down<D: Buf>(left: &mut Option<u64>, piece: Option<&Piece<D>>) {
+    if let (Some(Ok(frame)), Some(left)) = (piece, left) {
+        let length = frame.data_ref().map_or(0, Buf::remaining);
+        *left = left.saturating_sub(length as u64);
+    }
 }
 
 /// How a body ends that was cut.
@@ -53,12 +91,10 @@ enum Cut {
 /// What there is to tell of a request at its end.
 struct End {
     seat: Seat,
-    name: String,
+    name: Arc<str>,
     method: Method,
     path: String,
     begun: Instant,
-    /// Once the scope has begun.
-    token: Arc<OnceLock<CancellationToken>>,
     status: Option<StatusCode>,
     grpc_status: Option<u8>,
     /// What the handler made its answer of.
@@ -77,10 +113,9 @@ pub(crate) enum First {
 
 /// What is known of a request when it begins.
 pub(crate) struct Begun {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) method: Method,
     pub(crate) path: String,
-    pub(crate) token: Arc<OnceLock<CancellationToken>>,
 }
 
 impl<D: Buf + Send + 'static> Running<D> {
@@ -91,12 +126,11 @@ impl<D: Buf + Send + 'static> Running<D> {
             done: None,
             slot,
             end: Some(End {
-                seat: settings.requests.enter(begun.name.clone(), now),
+                seat: settings.requests.enter(Arc::clone(&begun.name), now),
                 name: begun.name,
                 method: begun.method,
                 path: begun.path,
                 begun: now,
-                token: begun.token,
                 status: None,
                 grpc_status: None,
                 answered: None,
@@ -123,6 +157,19 @@ impl<D: Buf + Send + 'static> Running<D> {
     pub(crate) fn is_end(&self) -> bool {
         let is_over = self.work.is_none() && self.cut.is_none() && !self.slot.has_some();
         is_over && self.left.is_none_or(|left| left == 0)
+    }
+
+    /// What is left, if the work is at its end, and that is not more than a frame.
+    pub(crate) fn rest(&mut self) -> Option<Rest<D>> {
+        if self.work.is_some() || self.done.is_some() || self.cut.is_some() {
+            return None;
+        }
+        let hint = self.size_hint();
+        self.slot.take_last().map(|piece| Rest {
+            piece,
+            left: self.left,
+            hint,
+        })
     }
 
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Done, Cancelled>> {
@@ -169,7 +216,9 @@ impl<D: Buf + Send + 'static> Running<D> {
     fn begin_body(&mut self, mut head: Head) -> response::Parts {
         self.is_head_out = true;
         restyle(&mut head.parts, &self.settings.table);
-        if let Some(end) = &mut self.end {
+        if !self.settings.observers.is_empty()
+            && let Some(end) = &mut self.end
+        {
             end.answered = head.parts.extensions.get().cloned();
             end.status = Some(head.parts.status);
             end.grpc_status = grpc_status(&head.parts.headers);
@@ -191,7 +240,7 @@ impl<D: Buf + Send + 'static> Running<D> {
             self.is_over(done);
         }
         let frame = self.take_frame().or_else(|| {
-            Some(match self.cut.take()? {
+            Some(match *self.cut.take()? {
                 Cut::BrokenOff(cancelled) => Err(cancelled.into()),
                 Cut::Trailers(trailers) => Ok(Frame::trailers(trailers)),
             })
@@ -204,7 +253,7 @@ impl<D: Buf + Send + 'static> Running<D> {
 
     /// The body is to end here.
     fn cut(&mut self, cancelled: &Cancelled) {
-        self.cut = Some(match self.settings.trailers(cancelled) {
+        self.cut = Some(Box::new(match self.settings.trailers(cancelled) {
             Some(trailers) => {
                 if let Some(end) = &mut self.end {
                     end.grpc_status = grpc_status(&trailers);
@@ -212,16 +261,13 @@ impl<D: Buf + Send + 'static> Running<D> {
                 Cut::Trailers(trailers)
             }
             None => Cut::BrokenOff(cancelled.clone()),
-        });
+        }));
     }
 
-    fn take_frame(&mut self) -> Option<Result<Frame<D>, BoxError>> {
-        let frame = self.slot.take_frame();
-        if let (Some(Ok(frame)), Some(left)) = (&frame, &mut self.left) {
-            let length = frame.data_ref().map_or(0, Buf::remaining);
-            *left = left.saturating_sub(length as u64);
-        }
-        frame
+    fn take_frame(&mut self) -> Option<Piece<D>> {
+        let piece = self.slot.take_frame();
+        count_down(&mut self.left, piece.as_ref());
+        piece
     }
 
     /// The server wants no more of it. Has the client left, before it had all?
@@ -244,11 +290,11 @@ impl<D: Buf + Send + 'static> Running<D> {
     }
 
     pub(crate) fn has_begun(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| end.token.get().is_some())
+        self.slot.has_begun()
     }
 
     pub(crate) fn cancel_as_left(&self) {
-        if let Some(token) = self.end.as_ref().and_then(|end| end.token.get()) {
+        if let Some(token) = self.slot.token() {
             token.cancel_with(self.settings.left.clone());
         }
     }
@@ -331,12 +377,14 @@ impl<D> Running<D> {
         let Some(end) = self.end.take() else {
             return;
         };
+        if self.settings.observers.is_empty() {
+            return;
+        }
         let cancelled = cancelled.or(end.answered);
-        let reason = match (&cancelled, end.token.get()) {
-            (Some(cancelled), _) => Some(cancelled.reason().clone()),
-            (None, Some(token)) => token.reason().filter(|reason| reason.kind() != ReasonKind::ScopeEnded),
-            (None, None) if end.has_client_left => Some(self.settings.left.clone()),
-            (None, None) => None,
+        let reason = match &cancelled {
+            Some(cancelled) => Some(cancelled.reason().clone()),
+            None if end.has_client_left && !self.slot.has_begun() => Some(self.settings.left.clone()),
+            None => self.slot.reason(),
         };
         let grpc_status = end.grpc_status.or_else(|| self.slot.grpc_status());
         let is_error = |status: StatusCode| status.is_client_error() || status.is_server_error();

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 #[cfg(feature = "tokio")]
 use std::task::ready;
 use std::task::{Context, Poll};
@@ -23,7 +23,7 @@ use crate::run::Returning;
 use crate::run::Run;
 use crate::running::{Begun, First, Running, Work};
 use crate::settings::Settings;
-use crate::slot::{Done, Slot};
+use crate::slot::Slot;
 use crate::token::RequestToken;
 
 /// A service each of whose requests has a scope; made by [`CancelLayer`](crate::CancelLayer).
@@ -61,7 +61,7 @@ where
         let service = mem::replace(&mut self.inner, inner);
         let settings = &self.settings;
         let (parts, body) = request.into_parts();
-        let name = (settings.name)(&parts).into_owned();
+        let name = (settings.name)(&parts);
         let policy = (settings.policy)(&parts);
         #[cfg(feature = "tokio")]
         if let Some(returning) = Returning::ask(&settings.kept, &policy) {
@@ -69,9 +69,13 @@ where
         }
         let begun = Begun {
             method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
-            name,
-            token: Arc::default(),
+            // For who observes.
+            path: if settings.observers.is_empty() {
+                String::new()
+            } else {
+                parts.uri.path().to_owned()
+            },
+            name: Arc::from(&*name),
         };
         let limit = match settings.limit(&parts.headers) {
             Ok(limit) => limit,
@@ -81,13 +85,12 @@ where
                 return ResponseFuture(State::Refused(Some(response)), PhantomData);
             }
         };
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(!settings.observers.is_empty()));
         let work = work(
             service,
             Request::from_parts(parts, body),
-            settings.scope(begun.name.clone(), limit),
+            settings.scope(name, limit),
             Arc::clone(&slot),
-            Arc::clone(&begun.token),
         );
         let run = Run::new(Running::new(Arc::clone(settings), begun, slot, work), policy);
         ResponseFuture(State::Running(run), PhantomData)
@@ -95,32 +98,24 @@ where
 }
 
 /// The scope of a request, with all that runs in it: the service, and then the response's body.
-fn work<S, Q, B>(
-    mut service: S,
-    mut request: Request<Q>,
-    scope: cancelable::Scope,
-    slot: Arc<Slot<B::Data>>,
-    begun: Arc<OnceLock<cancelable::CancellationToken>>,
-) -> Work
+fn work<S, Q, B>(mut service: S, mut request: Request<Q>, scope: cancelable::Scope, slot: Arc<Slot<B::Data>>) -> Work
 where
     S: Service<Request<Q>, Response = Response<B>, Error: Send + 'static, Future: Send> + Send + 'static,
     Q: Send + 'static,
     B: Body<Error: Into<BoxError>, Data: Send + 'static> + Send + 'static,
 {
     Box::pin(scope.run_with(move |token| {
-        let _ = begun.set(token.clone());
+        slot.begin(token.clone());
         request.extensions_mut().insert(RequestToken(token));
+        let is_for_head = request.method() == Method::HEAD;
+        // Here already, so that the future has no place for the request.
+        let response = service.call(request);
+        drop(service);
         async move {
-            let is_for_head = request.method() == Method::HEAD;
-            let response = service.call(request);
-            drop(service);
-            match response.await {
-                Ok(response) => Ok(slot.answer(response, is_for_head).await),
-                Err(error) => {
-                    slot.fail(error);
-                    Ok(Done::Failed)
-                }
-            }
+            Ok(match response.await {
+                Ok(response) => slot.answer(response, is_for_head).await,
+                Err(error) => slot.fail(error),
+            })
         }
     }))
 }
@@ -175,6 +170,13 @@ where
 
 impl<D: Buf + From<Bytes> + Send + 'static, E: 'static> ResponseFuture<D, E> {
     fn answer(&mut self, first: First) -> Result<Response<CancelBody<D>>, E> {
+        if let (First::Head(_), State::Running(run)) = (&first, &mut self.0)
+            && let Some(rest) = run.rest()
+            && let First::Head(parts) = first
+        {
+            self.0 = State::Refused(None);
+            return Ok(Response::from_parts(parts, CancelBody::rest(rest)));
+        }
         let state = mem::replace(&mut self.0, State::Refused(None));
         match (first, state) {
             (First::Head(parts), State::Running(run)) => Ok(Response::from_parts(parts, CancelBody::running(run))),

@@ -60,7 +60,7 @@ impl Settings {
             respond: None,
             refuse: None,
             trailers: None,
-            name: Arc::new(|parts| format!("{} {}", parts.method, route(parts)).into()),
+            name: Arc::new(|parts| [parts.method.as_str(), " ", route(parts)].concat().into()),
             policy: Arc::new(|_| OnDisconnect::default()),
             observers: Vec::new(),
             requests: Requests::new(),
@@ -86,7 +86,7 @@ impl Settings {
     }
 
     /// The scope of a request.
-    pub(crate) fn scope(&self, name: String, limit: Option<Duration>) -> Scope {
+    pub(crate) fn scope(&self, name: Cow<'static, str>, limit: Option<Duration>) -> Scope {
         let scope = Scope::new()
             .name(name)
             .timeout(limit)
@@ -160,4 +160,59 @@ fn left() -> CancelReason {
     drop(token.drop_guard_ref());
     let reason = token.reason().unwrap_or_else(CancelReason::manual);
     reason.with_message("the client has left")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn limits() -> impl Strategy<Value = Option<Duration>> {
+        proptest::option::of(prop_oneof![
+            Just(Duration::ZERO),
+            Just(Duration::MAX),
+            (0..100_000_u64).prop_map(Duration::from_millis)
+        ])
+    }
+
+    /// More with `PROPTEST_CASES=1000000`.
+    fn cases() -> ProptestConfig {
+        let cases = std::env::var("PROPTEST_CASES")
+            .ok()
+            .and_then(|cases| cases.parse().ok());
+        ProptestConfig {
+            cases: cases.unwrap_or(10_000),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        /// The cap holds whatever a header says; without one, it is the default's business.
+        #[test]
+        fn a_header_is_believed_up_to_the_cap(
+            text in "[0-9]{1,21}(ms|s|m|h|S)?|[ -~]{0,8}",
+            timeout in limits(),
+            max_timeout in limits(),
+            is_refused: bool,
+        ) {
+            let header = TimeoutHeader::x_request_timeout();
+            let Ok(value) = HeaderValue::from_str(&text) else { return Ok(()) };
+            let headers = HeaderMap::from_iter([("x-request-timeout".parse().unwrap(), value)]);
+            let said = header.read(&headers).unwrap();
+            let bad_header = if is_refused { BadHeader::Refuse } else { BadHeader::Ignore };
+            let settings = Settings { timeout, max_timeout, bad_header, headers: vec![header], ..Settings::new() };
+            let limit = settings.limit(&headers);
+            match (said, max_timeout.or(timeout)) {
+                (Ok(said), Some(cap)) => prop_assert_eq!(limit, Ok(Some(said.min(cap)))),
+                (Ok(said), None) => prop_assert_eq!(limit, Ok(Some(said))),
+                (Err(bad), _) if is_refused => prop_assert_eq!(limit, Err(bad)),
+                (Err(_), _) => prop_assert_eq!(limit, Ok(timeout)),
+            }
+            prop_assert_eq!(settings.limit(&HeaderMap::new()), Ok(timeout));
+        }
+    }
 }

@@ -9,8 +9,9 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use cancelable::is_cancelled;
+use cancelable::{CancelReason, CancellationToken, ReasonKind, is_cancelled};
 use http::{Response, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 
@@ -28,6 +29,9 @@ pub(crate) enum Done {
 /// stream that listens. (One that does not may be endless.)
 const LAST_WORDS: usize = 16;
 
+/// A frame of the body, or its error.
+pub(crate) type Piece<D> = Result<Frame<D>, BoxError>;
+
 /// The head of a response.
 pub(crate) struct Head {
     pub(crate) parts: response::Parts,
@@ -37,10 +41,19 @@ pub(crate) struct Head {
 pub(crate) struct Slot<D>(Mutex<State<D>>);
 
 struct State<D> {
+    has_begun: bool,
+    /// The scope's, from its beginning to the end of the work.
+    token: Option<CancellationToken>,
+    /// Does anybody want to know why that was cancelled?
+    is_observed: bool,
+    /// Why it had been when the work came to its end by itself.
+    reason: Option<CancelReason>,
     head: Option<Head>,
     /// The service's error.
     error: Option<Box<dyn Any + Send>>,
-    frames: VecDeque<Result<Frame<D>, BoxError>>,
+    /// The next frame, and those behind it. There is seldom more than one.
+    next: Option<Piece<D>>,
+    more: VecDeque<Piece<D>>,
     hint: SizeHint,
     /// What the trailers say.
     grpc_status: Option<u8>,
@@ -48,12 +61,31 @@ struct State<D> {
     is_enough: bool,
 }
 
+impl<D> State<D> {
+    fn take_piece(&mut self) -> Option<Piece<D>> {
+        std::mem::replace(&mut self.next, self.more.pop_front())
+    }
+
+    fn put_piece(&mut self, piece: Piece<D>) {
+        if self.next.is_none() {
+            self.next = Some(piece);
+        } else {
+            self.more.push_back(piece);
+        }
+    }
+}
+
 impl<D> Slot<D> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(is_observed: bool) -> Self {
         Self(Mutex::new(State {
+            is_observed,
+            has_begun: false,
+            token: None,
+            reason: None,
             head: None,
             error: None,
-            frames: VecDeque::new(),
+            next: None,
+            more: VecDeque::new(),
             hint: SizeHint::new(),
             grpc_status: None,
             is_enough: false,
@@ -64,8 +96,55 @@ impl<D> Slot<D> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn fail(&self, error: impl Send + 'static) {
+    /// The scope has begun, and this is its token.
+    pub(crate) fn begin(&self, token: CancellationToken) {
+        let mut state = self.state();
+        (state.has_begun, state.token) = (true, Some(token));
+    }
+
+    /// The work is at its end. A token that nobody else has by now need not be cancelled.
+    fn end(&self) {
+        let (token, is_observed) = {
+            let mut state = self.state();
+            (state.token.take(), state.is_observed)
+        };
+        if let (Some(token), true) = (token, is_observed) {
+            // (Asking whether it is cancelled would have its deadline watched, which nobody needs any more.)
+            let reason = match token.remaining() {
+                Some(Duration::ZERO) => token.reason(),
+                _ => token.noticed_reason(),
+            };
+            if reason.is_some() {
+                self.state().reason = reason;
+            }
+        }
+    }
+
+    pub(crate) fn token(&self) -> Option<CancellationToken> {
+        self.state().token.clone()
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.state().has_begun
+    }
+
+    /// Why the scope was cancelled, if it was, by something else than its end.
+    pub(crate) fn reason(&self) -> Option<CancelReason> {
+        let token = {
+            let mut state = self.state();
+            if state.reason.is_some() {
+                return state.reason.take();
+            }
+            state.token.clone()
+        };
+        token?.reason().filter(|reason| reason.kind() != ReasonKind::ScopeEnded)
+    }
+
+    /// Hands out the service's error.
+    pub(crate) fn fail(&self, error: impl Send + 'static) -> Done {
         self.state().error = Some(Box::new(error));
+        self.end();
+        Done::Failed
     }
 
     pub(crate) fn take_error(&self) -> Option<Box<dyn Any + Send>> {
@@ -76,22 +155,33 @@ impl<D> Slot<D> {
         self.state().head.take()
     }
 
-    pub(crate) fn take_frame(&self) -> Option<Result<Frame<D>, BoxError>> {
-        self.state().frames.pop_front()
+    pub(crate) fn take_frame(&self) -> Option<Piece<D>> {
+        self.state().take_piece()
+    }
+
+    /// All that is left, if that is one frame at most. (It has come to its end.)
+    pub(crate) fn take_last(&self) -> Option<Option<Piece<D>>> {
+        let mut state = self.state();
+        state.more.is_empty().then(|| state.next.take())
     }
 
     /// Is there anything to be taken?
     pub(crate) fn has_some(&self) -> bool {
         let state = self.state();
-        state.head.is_some() || !state.frames.is_empty()
+        state.head.is_some() || state.next.is_some()
     }
 
     /// Throws away the frames that it has. Were there any?
     #[cfg(feature = "tokio")]
     pub(crate) fn clear(&self) -> bool {
         // (Without the lock, for what is dropped here may be anybody's.)
-        let frames = std::mem::take(&mut self.state().frames);
-        !frames.is_empty()
+        let (next, more) = {
+            let mut state = self.state();
+            (state.next.take(), std::mem::take(&mut state.more))
+        };
+        let had_some = next.is_some();
+        drop((next, more));
+        had_some
     }
 
     /// Nobody wants more: the work ends at its next poll.
@@ -116,6 +206,15 @@ impl<D: bytes::Buf> Slot<D> {
     where
         B: Body<Data = D, Error: Into<BoxError>>,
     {
+        let done = self.hand_out(response, is_for_head).await;
+        self.end();
+        done
+    }
+
+    async fn hand_out<B>(&self, response: Response<B>, is_for_head: bool) -> Done
+    where
+        B: Body<Data = D, Error: Into<BoxError>>,
+    {
         let (parts, body) = response.into_parts();
         let is_unread = is_for_head || is_without_body(parts.status);
         let (hint, is_end) = (body.size_hint(), body.is_end_stream());
@@ -128,6 +227,13 @@ impl<D: bytes::Buf> Slot<D> {
             return Done::Completed;
         }
         let mut body = pin!(body);
+        if hint.exact().is_some() {
+            // It may be at hand as a whole. Then there is nothing to come back for.
+            let first = poll_fn(|cx| Poll::Ready(self.poll_body(body.as_mut(), cx))).await;
+            if let Poll::Ready(Some(done)) = first {
+                return done;
+            }
+        }
         let (mut is_whole, mut last_words) = (None, LAST_WORDS);
         poll_fn(|cx| {
             if self.state().is_enough {
@@ -167,11 +273,11 @@ impl<D: bytes::Buf> Slot<D> {
                 if let Some(trailers) = frame.trailers_ref() {
                     state.grpc_status = grpc_status(trailers);
                 }
-                state.frames.push_back(Ok(frame));
+                state.put_piece(Ok(frame));
                 is_end.then_some(Done::Completed)
             }
             Some(Err(error)) => {
-                state.frames.push_back(Err(error.into()));
+                state.put_piece(Err(error.into()));
                 Some(Done::Failed)
             }
         })

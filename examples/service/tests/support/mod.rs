@@ -55,7 +55,20 @@ impl Log {
 
 impl Service {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_service")), args)
+    }
+
+    /// With a wall clock that is off by so much. (That of `Instant` is not: the system's, too, does not jump when the clock is set.)
+    pub(crate) fn start_with_clock(offset: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("faketime");
+        command
+            .args(["-m", "-f", offset, env!("CARGO_BIN_EXE_service")])
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("DONT_FAKE_MONOTONIC", "1");
+        Self::start_as(command, args)
+    }
+
+    fn start_as(mut command: Command, args: &[&str]) -> Self {
         command
             .args(args)
             .args(["--listen", "127.0.0.1:0"])
@@ -97,6 +110,14 @@ impl Service {
         self.log.wait(&path, |line| {
             let line: Value = serde_json::from_str(line).ok()?;
             (line["path"] == path).then_some(line)
+        })
+    }
+
+    /// What the front's log, with `--log json`, tells of a cancel at the back end.
+    pub(crate) fn told(&self) -> Value {
+        self.log.wait(&"backend", |line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            line.get("backend").is_some().then_some(line)
         })
     }
 

@@ -51,6 +51,91 @@ fn whole(text: &'static str) -> impl http_body::Body<Data = Bytes, Error = std::
     Full::new(Bytes::from(text)).map_err(|never| match never {})
 }
 
+/// A body of a known length, in these pieces.
+fn in_pieces(texts: &'static [&'static str]) -> impl http_body::Body<Data = Bytes, Error = std::io::Error> {
+    struct Pieces(&'static [&'static str]);
+
+    impl http_body::Body for Pieces {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+            let Some((first, rest)) = self.0.split_first() else {
+                return Poll::Ready(None);
+            };
+            self.0 = rest;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from(*first)))))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0.is_empty()
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(self.0.iter().map(|text| text.len() as u64).sum())
+        }
+    }
+
+    Pieces(texts)
+}
+
+#[tokio::test]
+async fn what_is_at_hand_as_a_whole_is_taken_with_the_answer() {
+    let layer = CancelLayer::new();
+    let requests = layer.all().clone();
+    let (mut answer, mut ends) = answer_with(layer, Request::default(), Response::new(in_pieces(&["whole"]))).await;
+    let end = ends.try_recv().unwrap();
+    assert_eq!((end.outcome(), end.has_client_left()), (Outcome::Completed, false));
+    assert!(end.reason().is_none() && requests.is_empty());
+    let body = answer.body_mut();
+    assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(5), false));
+    let frame = body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "whole");
+    assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(0), true));
+    assert!(body.frame().await.is_none());
+    drop(answer);
+    assert!(ends.try_recv().is_err(), "it is told of once");
+}
+
+/// Nobody has noticed, and it has answered; but it was late.
+#[tokio::test]
+async fn who_answers_when_the_time_is_up_is_told_of_as_late() {
+    let (ended, mut ends) = unbounded_channel();
+    let layer = CancelLayer::new()
+        .timeout(Duration::from_millis(5))
+        .on_end(move |end| ended.send(end.clone()).unwrap());
+    let service = service_fn(async |_: Request<()>| {
+        while cancelable::remaining().is_some_and(|left| !left.is_zero()) {}
+        Ok::<_, std::convert::Infallible>(Response::new(in_pieces(&["late"])))
+    });
+    let answer = layer.layer(service).oneshot(Request::default()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let end = ends.try_recv().unwrap();
+    assert_eq!(end.outcome(), Outcome::Completed);
+    assert_eq!(end.reason().unwrap().kind(), ReasonKind::Timeout);
+}
+
+#[tokio::test]
+async fn what_comes_in_pieces_ends_with_the_last_of_them() {
+    let layer = CancelLayer::new();
+    let requests = layer.all().clone();
+    let (mut answer, mut ends) =
+        answer_with(layer, Request::default(), Response::new(in_pieces(&["two ", "pieces"]))).await;
+    for (text, left) in [("two ", 6), ("pieces", 0)] {
+        assert!(ends.try_recv().is_err() && requests.len() == 1);
+        let body = answer.body_mut();
+        let frame = body.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), text);
+        assert_eq!(body.size_hint().exact(), Some(left));
+    }
+    assert!(answer.body_mut().frame().await.is_none());
+    assert_eq!(ends.try_recv().unwrap().outcome(), Outcome::Completed);
+    assert!(requests.is_empty());
+}
+
 #[tokio::test]
 async fn the_scope_ends_with_the_body_and_not_before() {
     let (sender, stream) = channel();
