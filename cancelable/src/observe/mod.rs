@@ -50,7 +50,7 @@ pub(crate) use observed::Observed;
 #[cfg_attr(not(feature = "registry"), allow(unreachable_pub, reason = "the registry shows it"))]
 pub use record::Outcome;
 #[cfg(any(feature = "registry", feature = "tracing"))]
-pub(crate) use record::{Record, Subject};
+pub(crate) use record::{Begins, Record, Subject};
 #[cfg(feature = "registry")]
 pub(crate) use threads::thread_name;
 #[cfg(any(feature = "registry", feature = "tracing"))]

@@ -54,6 +54,11 @@ pub(crate) struct Subject;
 
 impl Subject {
     pub(crate) const NONE: Self = Self;
+
+    #[inline(always)]
+    pub(crate) fn is_some(&self) -> bool {
+        false
+    }
 }
 
 /// A cancel begins.

@@ -77,7 +77,7 @@ pub fn cancel(id: u64) -> bool {
 #[track_caller]
 pub fn cancel_with(id: u64, reason: impl Into<CancelReason>) -> bool {
     let reason = reason.into();
-    live::find(id).is_some_and(|entry| entry.token.cancel_with(reason))
+    live::find(id).is_some_and(|entry| entry.token.cancel(reason))
 }
 
 /// The scopes that were cancelled at least this long ago and have not ended, and what they wait for.
@@ -105,10 +105,12 @@ pub fn cancel_with(id: u64, reason: impl Into<CancelReason>) -> bool {
 #[must_use]
 pub fn stragglers(after: Duration) -> Stragglers {
     let now = Now::here();
-    let cancelled = live::entries().into_iter().filter(|entry| entry.token.is_marked());
+    let cancelled = live::entries()
+        .into_iter()
+        .filter(|entry| !entry.token.is_clear(now.at));
     let mut scopes: Vec<_> = cancelled
         .filter_map(|entry| {
-            let since = entry.token.marked_cause()?.elapsed();
+            let since = entry.token.known(now.at)?.marked_cause()?.elapsed();
             let scope = (since >= after).then(|| tell(&entry, now))?;
             Some(Straggler { scope, since })
         })
@@ -164,7 +166,11 @@ impl Now {
 fn tell(Entry { record, token }: &Entry, now: Now) -> LiveScope {
     let running_on = record.running_on();
     let age = now.at.saturating_duration_since(record.began);
-    let cause = token.marked_cause();
+    let cause = if token.is_clear(now.at) {
+        None
+    } else {
+        token.known(now.at).and_then(|token| token.marked_cause())
+    };
     let deadline = match &cause {
         // A token forgets its deadline when it is cancelled.
         Some(cause) => cause.deadline(),

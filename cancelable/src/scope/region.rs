@@ -557,6 +557,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
     fn settle(self: Pin<&mut Self>, token: CancellationToken) {
         let this = self.parts();
         (this.live.is_unmade, this.live.rides) = (false, None);
+        live::settle(&this.live.behaviour.about, &token);
         this.registered.adopt(token);
     }
 
@@ -692,12 +693,16 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 "a scope, shield or ambient future was polled after it had completed"
             );
             live.task = task;
-            live::begin(
-                &mut live.behaviour.about,
-                live.behaviour.shields,
-                live.behaviour.location,
-            );
             let glance = origin.begin();
+            let behaviour = &mut live.behaviour;
+            live::begin_in(
+                outer,
+                task,
+                &glance,
+                &mut behaviour.about,
+                behaviour.shields,
+                behaviour.location,
+            );
             let behaviour = &live.behaviour;
             let (is_cancelled, outlook) = if behaviour.is_check_point {
                 begins(origin, outer, &glance)
@@ -729,7 +734,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
-                    live.end_observed();
+                    live.end_observed_at_once();
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
@@ -740,7 +745,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             live.looks = unmade.looks();
             let made = unmade.take_made();
             if let Poll::Ready(output) = poll {
-                live.end_observed();
+                live.end_observed_at_once();
                 live.end_unmade(made);
                 polled.let_go();
                 return Poll::Ready(end(Ok(output)));

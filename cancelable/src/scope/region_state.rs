@@ -117,6 +117,13 @@ impl RegionState {
         self.behaviour.about.observed = Observed::NONE;
     }
 
+    /// The same of one that has never been pending.
+    #[inline(always)]
+    pub(super) fn end_observed_at_once(&mut self) {
+        live::end_at_once(&self.behaviour.about);
+        self.behaviour.about.observed = Observed::NONE;
+    }
+
     /// As it was made, once it has [left](Self::leave) and `registered` has no token.
     pub(super) fn reset(&mut self) {
         debug_assert!(!self.is_foreign && !self.inside.is_some());
