@@ -216,7 +216,7 @@ pub(crate) struct LateToken {
     /// The scope, for who observes. From them a cancel may come at any time.
     subject: Subject,
     /// Under which all who ride were polled last: another poll's makes the token, and nobody rides any more. Kept by the outermost
-    /// one, which is not below another; and by those that are observed.
+    /// one alone, which is not below another.
     waker: Option<Waker>,
     /// It is `parent` itself: the region has a token, and its task is registered with that.
     is_given: bool,
@@ -244,8 +244,8 @@ impl LateToken {
         place: &LateSlot,
     ) -> Arc<Self> {
         let waker = match parent {
-            StandIn::Late(_) if !subject.is_some() => None,
-            _ => Some(waker.clone()),
+            StandIn::Made(_) => Some(waker.clone()),
+            StandIn::Late(_) => None,
         };
         let memory = peek(place, |place| place.late.take());
         Self::in_memory_of(memory, parent, name, subject, due, waker, false)
@@ -334,6 +334,15 @@ impl LateToken {
         match &self.parent {
             StandIn::Late(parent) if parent.is_ridable() && !parent.is_gone.load(Ordering::Acquire) => Some(parent),
             _ => None,
+        }
+    }
+
+    /// Does [`wake`](Self::wake) wake the task of its region, if that rides on this or on nothing? It finds a waker by way of what it
+    /// is below, which may be ridden on no more.
+    pub(crate) fn is_woken_with(&self, rides: Option<&Arc<Self>>) -> bool {
+        match &self.parent {
+            StandIn::Made(_) => true,
+            StandIn::Late(parent) => rides.is_some_and(|rides| Arc::ptr_eq(parent, rides)),
         }
     }
 
@@ -471,9 +480,7 @@ impl LateToken {
         panics.run(|| is_first = self.token().cancel_with(reason));
         // Check points of a region without a token look for it from now on.
         OutsideCancels::count();
-        if let Some(waker) = &self.waker {
-            panics.run(|| waker.wake_by_ref());
-        }
+        panics.run(|| self.wake());
         panics.resume();
         is_first
     }

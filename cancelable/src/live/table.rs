@@ -197,7 +197,8 @@ pub(crate) fn entries() -> Vec<Entry> {
     for shard in 0..SHARDS {
         all.extend_from_slice(&lock(shard).live);
     }
-    all.sort_unstable_by_key(|entry| entry.record.id);
+    // Of one thread they are numbered in this order, too.
+    all.sort_unstable_by_key(|entry| (entry.record.began, entry.record.id));
     all
 }
 

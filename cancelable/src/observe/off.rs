@@ -54,11 +54,6 @@ pub(crate) struct Subject;
 
 impl Subject {
     pub(crate) const NONE: Self = Self;
-
-    #[inline(always)]
-    pub(crate) fn is_some(&self) -> bool {
-        false
-    }
 }
 
 /// A cancel begins.

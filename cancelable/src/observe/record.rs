@@ -1,7 +1,7 @@
 //! What is known of one scope while it runs: what it was from the start, and words that its code writes and anybody reads.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -94,6 +94,23 @@ thread_local! {
     static SPARE: RefCell<Vec<Arc<Record>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A thread takes so many numbers at a time: they would fetch the word from each other.
+const NUMBERS: u64 = 64;
+
+fn next_id() -> u64 {
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+    let next = match NEXT.get() {
+        // All that it had taken are used.
+        next if next % NUMBERS == 0 => TAKEN.fetch_add(1, Ordering::Relaxed) * NUMBERS,
+        next => next,
+    };
+    NEXT.set(next + 1);
+    next + 1
+}
+
 /// What is known of a scope's first moment where it begins.
 #[derive(Clone, Copy)]
 pub(crate) struct Begins {
@@ -172,9 +189,8 @@ impl Record {
         span: SpanId,
         begins: Begins,
     ) -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
-            id: IDS.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
             name,
             parent,
             begun_at,
@@ -341,10 +357,6 @@ pub(crate) struct Subject(pub(super) Option<Arc<Record>>);
 
 impl Subject {
     pub(crate) const NONE: Self = Self(None);
-
-    pub(crate) fn is_some(&self) -> bool {
-        self.0.is_some()
-    }
 }
 
 impl fmt::Debug for Record {

@@ -720,7 +720,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 is_begun: &mut live.is_begun,
                 is_unmade: &mut live.is_unmade,
             };
-            if behaviour.about.observed.is_own() {
+            // What can end before its body is polled has to be there before.
+            let is_observed = behaviour.about.observed.is_own();
+            let may_end = is_cancelled || origin.is_needed_at_once();
+            if is_observed && may_end {
                 frame.enter(|| live::enlist(&frame));
             }
             let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
@@ -738,7 +741,12 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));
+            let (poll, polled) = frame.enter_and_keep(|| {
+                if is_observed && !may_end {
+                    live::enlist(&frame);
+                }
+                poll_body(body, cx)
+            });
             mem::forget(unwinding);
             let is_foreign = !frame.outer_wakes(cx.waker());
             let is_plain = frame.counts_awaits() && polled.is_silent();
@@ -770,7 +778,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             if let Some(token) = made {
                 self.as_mut().settle(token);
             } else if may_ride(origin) && with_frame(rides) {
-                if polled.is_empty() {
+                if polled.is_empty() && (!is_observed || live.is_woken_for_others()) {
                     return Poll::Pending;
                 }
             } else if let Some(stand_in) = with_frame_of(task, |outer| origin.stand_in(outer)) {
@@ -784,6 +792,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                     None => origin.make(outer, &live.behaviour.about),
                 });
                 self.as_mut().settle(token);
+            }
+            let live = self.as_mut().parts().live;
+            if is_observed && live.is_unmade && !live.is_woken_for_others() {
+                self.as_mut().make();
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()

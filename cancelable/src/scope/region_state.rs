@@ -184,6 +184,11 @@ impl RegionState {
         true
     }
 
+    /// Is its task woken by who cancels it through what others have of it?
+    pub(super) fn is_woken_for_others(&self) -> bool {
+        self.late.get().is_none_or(|own| own.is_woken_with(self.rides.as_ref()))
+    }
+
     /// The token that it has in common with those who ride, or rode: if it has been made, or may be.
     pub(super) fn late_token(&mut self) -> Option<CancellationToken> {
         let is_ridden = self.late.is_ridden();
