@@ -6,11 +6,24 @@
 use std::future::pending;
 use std::hint::black_box;
 use std::task::{Context, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cancelable::{Cancelled, Scope, guard, registry};
 
 const SCOPES: usize = 100_000;
+
+/// The best turn, without dropping what comes of it.
+fn measure<T>(turns: u32, name: &str, f: impl Fn() -> T) {
+    let once = |_| {
+        let start = Instant::now();
+        let value = black_box(f());
+        let took = start.elapsed();
+        drop(value);
+        took
+    };
+    let best = (0..turns).map(once).min().expect("a turn");
+    println!("| {name} | {:.3} |", best.as_secs_f64() * 1e3);
+}
 
 fn main() {
     let turns: u32 = std::env::var("TURNS").map_or(20, |turns| turns.parse().expect("TURNS is a number"));
@@ -31,21 +44,16 @@ fn main() {
     drop(all);
 
     println!("| {SCOPES} named scopes, best of {turns} turns | ms |\n|---|---:|");
-    let measure = |name: &str, f: &dyn Fn()| {
-        let once = || {
-            let start = Instant::now();
-            f();
-            start.elapsed().as_secs_f64() * 1e3
-        };
-        let best = (0..turns).map(|_| once()).fold(f64::MAX, f64::min);
-        println!("| {name} | {best:.3} |");
-    };
-    measure("`snapshot()`", &|| drop(black_box(registry::snapshot())));
-    measure("`find(name)`, of which there is none", &|| {
-        drop(black_box(registry::find("no such scope")));
+    measure(turns, "`snapshot()`", registry::snapshot);
+    measure(turns, "`snapshot()`, as text", || registry::snapshot().to_string());
+    measure(turns, "`find(name)`, of which there is none", || {
+        registry::find("no such scope")
     });
-    measure("`cancel(id)`, of which there is none", &|| {
-        assert!(!registry::cancel(black_box(u64::MAX)));
+    measure(turns, "`stragglers(0s)`, of which there are none", || {
+        registry::stragglers(Duration::ZERO)
+    });
+    measure(turns, "`cancel(id)`, of which there is none", || {
+        registry::cancel(u64::MAX)
     });
     let start = Instant::now();
     assert!(registry::cancel(middle));

@@ -1104,6 +1104,24 @@ pub(crate) fn tell_observers(done: u64, total: Option<u64>) {
     let _ = (done, total);
 }
 
+/// Would what the work is at be told to who observes?
+#[inline(always)]
+pub(crate) fn is_observed() -> bool {
+    observe::KEEPS_WORDS && with(|frame| frame.is_some_and(|frame| frame.observed().is_some()))
+}
+
+/// What the work is at: says so to who observes.
+#[inline(always)]
+pub(crate) fn say_to_observers(message: &std::sync::Arc<str>) {
+    #[cfg(feature = "registry")]
+    with(|frame| {
+        if let Some(observed) = frame.and_then(Frame::observed) {
+            observed.say(message);
+        }
+    });
+    let _ = message;
+}
+
 /// As [`ask_hosts`], of a check point that is passed if it finds nothing.
 #[inline]
 pub(crate) fn look_closer() -> bool {

@@ -139,6 +139,13 @@ impl Observed {
         }
     }
 
+    #[cfg(feature = "registry")]
+    pub(crate) fn say(&self, message: &Arc<str>) {
+        if let Some(record) = &self.record {
+            record.say(message);
+        }
+    }
+
     /// May a cancel that is noticed in its code be that of the scope? (One behind a shield is not.)
     pub(crate) fn is_told_of_cancels(&self) -> bool {
         self.record.is_some() && !matches!(self.role, Role::Shield(_))

@@ -62,6 +62,9 @@ struct Details {
     shields: Vec<Shield>,
     /// How many there have been.
     shields_so_far: u32,
+    /// What `progress_message` has said last.
+    #[cfg(feature = "registry")]
+    message: Option<Arc<str>>,
 }
 
 struct Noticed {
@@ -259,6 +262,21 @@ impl Record {
         (done != UNKNOWN).then_some((done, (total != UNKNOWN).then_some(total)))
     }
 
+    #[cfg(feature = "registry")]
+    pub(super) fn say(&self, message: &Arc<str>) {
+        self.flag(DETAILED);
+        self.details().message = Some(Arc::clone(message));
+    }
+
+    /// What the work is at.
+    #[cfg(feature = "registry")]
+    pub(crate) fn message(&self) -> Option<Arc<str>> {
+        if self.flags.load(Ordering::Relaxed) & DETAILED == 0 {
+            return None;
+        }
+        self.details().message.clone()
+    }
+
     /// A check point has noticed a cancel: its own, or, in what was taken along from it, perhaps that of something inside.
     pub(super) fn notice(&self, cancelled: &Cancelled, is_own: bool) {
         let cause = cancelled.cause();
@@ -309,6 +327,9 @@ impl Record {
 
     /// The one that has run for longest.
     pub(crate) fn oldest_shield(&self) -> Option<Shield> {
+        if self.flags.load(Ordering::Relaxed) & DETAILED == 0 {
+            return None;
+        }
         self.details().shields.first().copied()
     }
 

@@ -97,6 +97,9 @@ impl fmt::Display for LiveScope {
                 None => write!(f, ", {} done", progress.done)?,
             }
         }
+        if let Some(message) = &self.message {
+            write!(f, ", at {}", Shown(message))?;
+        }
         if let (Some(deadline), None) = (self.deadline, &self.cancel) {
             write!(f, ", deadline in {}", Ago(deadline))?;
         }

@@ -7,7 +7,7 @@ use super::list::{
 };
 use crate::cause::Cause;
 use crate::live::{self, Ended, Entry, WaitsFor};
-use crate::observe::{Record, Ticks, thread_name};
+use crate::observe::{Record, ThreadNames, Ticks};
 use crate::reason::CancelReason;
 
 /// The named scopes that run.
@@ -31,7 +31,7 @@ use crate::reason::CancelReason;
 #[must_use]
 pub fn snapshot() -> Snapshot {
     let now = Now::here();
-    let scopes = live::entries().into_iter().map(|entry| tell(&entry, now)).collect();
+    let scopes = live::entries().into_iter().map(|entry| tell(&entry, &now)).collect();
     Snapshot { scopes }
 }
 
@@ -52,7 +52,7 @@ pub fn snapshot() -> Snapshot {
 pub fn find(name: &str) -> Snapshot {
     let now = Now::here();
     let entries = live::entries().into_iter().filter(|entry| entry.record.name == name);
-    let scopes = entries.map(|entry| tell(&entry, now)).collect();
+    let scopes = entries.map(|entry| tell(&entry, &now)).collect();
     Snapshot { scopes }
 }
 
@@ -111,7 +111,7 @@ pub fn stragglers(after: Duration) -> Stragglers {
     let mut scopes: Vec<_> = cancelled
         .filter_map(|entry| {
             let since = entry.token.known(now.at)?.marked_cause()?.elapsed();
-            let scope = (since >= after).then(|| tell(&entry, now))?;
+            let scope = (since >= after).then(|| tell(&entry, &now))?;
             Some(Straggler { scope, since })
         })
         .collect();
@@ -132,7 +132,7 @@ pub fn stragglers(after: Duration) -> Stragglers {
 #[must_use]
 pub fn history() -> History {
     let now = Now::here();
-    let scopes = live::history().iter().map(|ended| tell_ended(ended, now)).collect();
+    let scopes = live::history().iter().map(|ended| tell_ended(ended, &now)).collect();
     History { scopes }
 }
 
@@ -148,10 +148,10 @@ pub fn set_history_limit(scopes: usize) {
 }
 
 /// One look at the clock, for all that is read.
-#[derive(Clone, Copy)]
 struct Now {
     at: Instant,
     ticks: Ticks,
+    threads: ThreadNames,
 }
 
 impl Now {
@@ -159,11 +159,12 @@ impl Now {
         Self {
             at: Instant::now(),
             ticks: Ticks::exact(),
+            threads: ThreadNames::default(),
         }
     }
 }
 
-fn tell(Entry { record, token }: &Entry, now: Now) -> LiveScope {
+fn tell(Entry { record, token }: &Entry, now: &Now) -> LiveScope {
     let running_on = record.running_on();
     let age = now.at.saturating_duration_since(record.began);
     let cause = if token.is_clear(now.at) {
@@ -189,13 +190,14 @@ fn tell(Entry { record, token }: &Entry, now: Now) -> LiveScope {
         age,
         deadline: deadline.map(|at| at.saturating_duration_since(now.at)),
         progress: record.progressed().map(|(done, total)| Progress { done, total }),
-        thread: thread_name(running_on.unwrap_or(record.thread)),
+        message: record.message().map(|message| message.as_ref().to_owned()),
+        thread: now.threads.get(running_on.unwrap_or(record.thread)),
         task: record.task.name(),
         last_point: record.last.get().map(|passed| PassedPoint {
             at: passed.at,
             // Told to ten milliseconds, and perhaps since `now`.
             ago: passed.when.until(now.ticks).min(age),
-            thread: thread_name(passed.thread),
+            thread: now.threads.get(passed.thread),
         }),
         cancel: cause.map(|cause| tell_cancel(record, &cause)),
         waits_for: WaitsFor::of(record, now.ticks),
@@ -215,7 +217,7 @@ fn tell_cancel(record: &Record, cause: &Cause) -> Cancel {
     }
 }
 
-fn tell_ended(ended: &Ended, now: Now) -> EndedScope {
+fn tell_ended(ended: &Ended, now: &Now) -> EndedScope {
     let record = &ended.record;
     EndedScope {
         id: record.id,

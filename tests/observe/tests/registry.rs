@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use cancelable::registry::{self, EventKind, LiveScope, Outcome, State, Straggler, WaitsFor};
 use cancelable::{
-    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, progress, shield,
-    shield_sync,
+    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, progress,
+    progress_message, shield, shield_sync,
 };
 use futures::executor::block_on;
 
@@ -551,6 +551,7 @@ fn as_json_the_fields_have_the_names_that_they_have() {
         .timeout(Duration::from_secs(60))
         .run_sync_with(|token| {
             progress(1, 2);
+            progress_message("shard 1");
             token.cancel_with("json");
             let found = registry::find("json");
             let straggler = straggler("json");
@@ -568,6 +569,7 @@ fn as_json_the_fields_have_the_names_that_they_have() {
         "deadline",
         "id",
         "last_point",
+        "message",
         "name",
         "parent",
         "progress",
@@ -586,8 +588,10 @@ fn as_json_the_fields_have_the_names_that_they_have() {
     assert_eq!(found[0]["cancel"]["kind"], "manual");
     assert_eq!(
         keys(&found[0]["cancel"]),
-        ["ago", "kind", "noticed_at", "reason", "requested_at", "scope"]
+        ["ago", "by", "kind", "noticed_at", "reason", "requested_at", "scope"]
     );
+    assert_eq!(found[0]["cancel"]["by"], "requested at");
+    assert_eq!(found[0]["message"], "shard 1");
     names.push("since".to_owned());
     names.sort();
     assert_eq!(keys(&straggler), names);
