@@ -276,7 +276,7 @@ impl LateToken {
                 // There was nothing in there.
                 mem::forget(mem::replace(&mut late.parent, parent));
                 mem::forget(mem::replace(&mut late.name, name));
-                mem::forget(mem::replace(&mut late.subject, subject));
+                late.subject = subject;
                 mem::forget(mem::replace(&mut late.waker, waker));
                 (late.due, late.is_given) = (due, is_given);
                 return memory;

@@ -133,6 +133,8 @@ pub(super) fn end(record: &Arc<Record>, at_once: bool) -> Option<(Outcome, Optio
     }
     // Its tree's lock is taken for this, so no lock of the table may be.
     drop(rows);
+    // Here another look at the clock does not matter.
+    let at = if at_once { Instant::now() } else { at };
     let cause = entry.token.known(at).and_then(|token| token.marked_cause());
     let outcome = record.outcome(cause.as_deref());
     drop(entry.token);

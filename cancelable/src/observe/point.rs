@@ -39,9 +39,7 @@ impl LastPoint {
 
     /// A check point is passed. If several threads run code of one scope, they do not fetch the words from each other as long as
     /// they pass the same point: it is stored only if it is another.
-    ///
-    /// A call, so that awaits are small enough to be inlined.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn pass(&self, location: &'static Location<'static>, kind: Pass) {
         let when = Ticks::now().0 << KIND_BITS | kind as u64;
         let rest = when << THREAD_BITS | u64::from(thread_number());

@@ -31,7 +31,7 @@ pub(crate) struct Record {
     /// By the clock that costs a load, as that was written down by then.
     #[cfg(feature = "registry")]
     ticks: Option<Ticks>,
-    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nothing"))]
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "nothing"))]
     pub(super) span: SpanId,
     /// In which it began.
     pub(crate) task: Task,
@@ -160,15 +160,36 @@ impl Record {
         span: SpanId,
         begins: Begins,
     ) -> Arc<Self> {
-        let record = Self::new(name, parent, begun_at, span, begins);
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
         if let Some(mut spare) = spare {
             if let Some(memory) = Arc::get_mut(&mut spare) {
-                *memory = record;
+                memory.renew(name, parent, begun_at, span, begins);
                 return spare;
             }
         }
-        Arc::new(record)
+        Arc::new(Self::new(name, parent, begun_at, span, begins))
+    }
+
+    /// Becomes a new one. It has no details.
+    fn renew(
+        &mut self,
+        name: Cow<'static, str>,
+        parent: Option<u64>,
+        begun_at: &'static Location<'static>,
+        span: SpanId,
+        begins: Begins,
+    ) {
+        (self.id, self.parent, self.begun_at) = (next_id(), parent, begun_at);
+        (self.name, self.span) = (name, span);
+        (self.began, self.task, self.thread) = (begins.at, begins.task, thread_number());
+        #[cfg(feature = "registry")]
+        {
+            self.ticks = Ticks::running();
+            self.last = LastPoint::none();
+        }
+        (*self.place.get_mut(), *self.running_on.get_mut()) = (usize::MAX, 0);
+        (*self.done.get_mut(), *self.total.get_mut()) = (UNKNOWN, UNKNOWN);
+        (*self.flags.get_mut(), *self.is_told_of.get_mut()) = (0, false);
     }
 
     /// Keeps the memory, if nobody else knows of it and nothing of the user's is in it.

@@ -169,7 +169,8 @@ pub struct EndedScope {
     pub begun_at: Line,
     /// How it ended.
     pub outcome: Outcome,
-    /// How long it ran.
+    /// How long it ran. Of an async scope that was never pending nor cancelled and took less than ten milliseconds or so, this is zero: for these
+    /// the clock is not read a second time.
     #[serde(serialize_with = "seconds")]
     pub duration: Duration,
     /// How long ago it ended.
