@@ -218,7 +218,7 @@ impl<F: Future, H: Here> Future for Guard<F, H> {
                 loosen_since(mark);
             }
             if !is_fresh {
-                pass_again(this.location);
+                pass(this.location, Pass::Resumed);
             }
         }
         poll.map(Ok)
@@ -230,13 +230,6 @@ impl<F: FusedFuture, H: Here> FusedFuture for Guard<F, H> {
     fn is_terminated(&self) -> bool {
         self.stage.is_over() || self.inner.is_terminated()
     }
-}
-
-/// The code behind an await goes on that was pending. Apart, so that awaits are small enough to be inlined where they are.
-#[cfg_attr(feature = "registry", inline(never))]
-#[cfg_attr(not(feature = "registry"), inline(always))]
-fn pass_again(location: &'static Location<'static>) {
-    pass(location, Pass::Resumed);
 }
 
 /// Has nothing been awaited in this frame since `mark` by code that would notice a cancel? Where that is not counted: who knows.
@@ -316,7 +309,7 @@ impl<F: Future, H: Here> Guard<F, H> {
         }
         match poll {
             Poll::Ready(output) => {
-                pass_again(this.location);
+                pass(this.location, Pass::Resumed);
                 // (One that is pending is not got on with for being polled.)
                 beat();
                 leave(this.stage);

@@ -98,7 +98,9 @@ pub(crate) fn settle(about: &About, token: &CancellationToken) {
 #[inline(always)]
 pub(crate) fn end(about: &About) {
     #[cfg(any(feature = "registry", feature = "tracing"))]
-    observed::end(about, false);
+    if about.observed.get().is_some() {
+        observed::end(about, false);
+    }
     let _ = about;
 }
 
@@ -106,7 +108,9 @@ pub(crate) fn end(about: &About) {
 #[inline(always)]
 pub(crate) fn end_at_once(about: &About) {
     #[cfg(any(feature = "registry", feature = "tracing"))]
-    observed::end(about, true);
+    if about.observed.get().is_some() {
+        observed::end(about, true);
+    }
     let _ = about;
 }
 

@@ -119,6 +119,7 @@ impl Observed {
         Subject(self.own().cloned())
     }
 
+    #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.own().is_some()
     }
