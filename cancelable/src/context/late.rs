@@ -13,7 +13,12 @@ use std::panic::Location;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "registry")]
+use crate::live::OutsideCancels;
+use crate::observe::Subject;
 use crate::primitive::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, lock};
+#[cfg(feature = "registry")]
+use crate::reason::CancelReason;
 use crate::token::{CancellationToken, ChildOptions, Deadline};
 use crate::unwind::FirstPanic;
 
@@ -30,6 +35,64 @@ impl StandIn {
         match self {
             Self::Made(token) => token.clone(),
             Self::Late(late) => late.token(),
+        }
+    }
+}
+
+/// For who observes, from wherever that is.
+#[cfg(any(feature = "registry", feature = "tracing"))]
+impl StandIn {
+    /// The token, if it has been made, or would be cancelled at this moment: then it is made.
+    pub(crate) fn known(&self, now: Instant) -> Option<CancellationToken> {
+        let token = match self {
+            Self::Made(token) => token.clone(),
+            Self::Late(late) => match late.made() {
+                Some(token) => token,
+                None => late.is_due(now).then(|| late.token())?,
+            },
+        };
+        // Its deadline may have passed, which nobody has noticed: its task may be stuck.
+        token.attend();
+        Some(token)
+    }
+
+    /// Is it certainly not cancelled, as far as has been noticed, and by a deadline at this moment? Reads words.
+    pub(crate) fn is_clear(&self, now: Instant) -> bool {
+        match self {
+            Self::Made(token) => !token.is_marked(),
+            Self::Late(late) => !late.is_made() && !late.is_due(now),
+        }
+    }
+
+    /// When it is cancelled by itself.
+    #[cfg(feature = "registry")]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let mut earliest: Option<Instant> = None;
+        let mut at = self;
+        loop {
+            let known = match at {
+                Self::Made(token) => Some(token.clone()),
+                Self::Late(late) => late.made(),
+            };
+            let (own, next) = match (at, known) {
+                (_, Some(token)) => (token.deadline(), None),
+                (Self::Late(late), None) => (late.due.map(|due| due.at), Some(&late.parent)),
+                (Self::Made(_), None) => (None, None),
+            };
+            earliest = earliest.into_iter().chain(own).min();
+            match next {
+                Some(parent) => at = parent,
+                None => return earliest,
+            }
+        }
+    }
+
+    /// Cancels it. `false`: it was cancelled before.
+    #[cfg(feature = "registry")]
+    pub(crate) fn cancel(&self, reason: CancelReason) -> bool {
+        match self {
+            Self::Made(token) => token.cancel_with(reason),
+            Self::Late(late) => late.cancel(reason),
         }
     }
 }
@@ -108,6 +171,7 @@ impl LatePlace {
             Some(own) if !own.is_made() => {
                 own.parent = StandIn::Made(CancellationToken::never());
                 own.name = None;
+                own.subject = Subject::NONE;
                 // User code, and so the last thing.
                 own.waker = None;
                 None
@@ -147,6 +211,8 @@ pub(crate) struct LateToken {
     parent: StandIn,
     name: Option<Cow<'static, str>>,
     due: Option<Due>,
+    /// The scope, for who observes. From them a cancel may come at any time.
+    subject: Subject,
     /// Under which all who ride were polled last: another poll's makes the token, and nobody rides any more. Kept by the outermost
     /// one alone, which is not below another.
     waker: Option<Waker>,
@@ -170,6 +236,7 @@ impl LateToken {
     pub(crate) fn new(
         parent: StandIn,
         name: Option<Cow<'static, str>>,
+        subject: Subject,
         due: Option<Due>,
         waker: &Waker,
         place: &LateSlot,
@@ -179,7 +246,7 @@ impl LateToken {
             StandIn::Late(_) => None,
         };
         let memory = peek(place, |place| place.late.take());
-        Self::in_memory_of(memory, parent, name, due, waker, false)
+        Self::in_memory_of(memory, parent, name, subject, due, waker, false)
     }
 
     /// Of a region that has this token.
@@ -189,7 +256,7 @@ impl LateToken {
     pub(crate) fn given(token: &CancellationToken, waker: &Waker, place: &LateSlot) -> Arc<Self> {
         let (parent, waker) = (StandIn::Made(token.clone()), Some(waker.clone()));
         let memory = peek(place, |place| place.late.take());
-        Self::in_memory_of(memory, parent, None, None, waker, true)
+        Self::in_memory_of(memory, parent, None, Subject::NONE, None, waker, true)
     }
 
     #[inline(always)]
@@ -197,6 +264,7 @@ impl LateToken {
         memory: Option<Arc<Self>>,
         parent: StandIn,
         name: Option<Cow<'static, str>>,
+        subject: Subject,
         due: Option<Due>,
         waker: Option<Waker>,
         is_given: bool,
@@ -206,6 +274,7 @@ impl LateToken {
                 // There was nothing in there.
                 mem::forget(mem::replace(&mut late.parent, parent));
                 mem::forget(mem::replace(&mut late.name, name));
+                late.subject = subject;
                 mem::forget(mem::replace(&mut late.waker, waker));
                 (late.due, late.is_given) = (due, is_given);
                 return memory;
@@ -214,6 +283,7 @@ impl LateToken {
         Arc::new(Self {
             parent,
             name,
+            subject,
             due,
             waker,
             is_given,
@@ -265,6 +335,15 @@ impl LateToken {
         }
     }
 
+    /// Does [`wake`](Self::wake) wake the task of its region, if that rides on this or on nothing? It finds a waker by way of what it
+    /// is below, which may be ridden on no more.
+    pub(crate) fn is_woken_with(&self, rides: Option<&Arc<Self>>) -> bool {
+        match &self.parent {
+            StandIn::Made(_) => true,
+            StandIn::Late(parent) => rides.is_some_and(|rides| Arc::ptr_eq(parent, rides)),
+        }
+    }
+
     /// May one who rides go on so? Not if a token has been made, nor if the one that there was is cancelled.
     #[inline]
     pub(crate) fn is_ridable(&self) -> bool {
@@ -312,6 +391,7 @@ impl LateToken {
     fn make_below_parent(&self) -> CancellationToken {
         let token = self.parent.token().child_with(ChildOptions {
             name: self.name.clone(),
+            subject: self.subject.clone(),
             deadline: self.due.map(Due::deadline),
             ..ChildOptions::default()
         });
@@ -347,6 +427,60 @@ impl LateToken {
         }
         panics.run(|| drop(late));
         panics.resume();
+    }
+
+    /// Would it be cancelled at this moment, as far as has been noticed?
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    fn is_due(&self, now: Instant) -> bool {
+        let mut at = self;
+        loop {
+            if at.due.is_some_and(|due| due.at <= now) {
+                return true;
+            }
+            match at.ask(CancellationToken::is_marked) {
+                Ok(is_marked) => return is_marked,
+                Err(parent) => at = parent,
+            }
+        }
+    }
+
+    /// Has the deadlines watched that it relies on, but for those of what has not been made. `true`: some cannot be.
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    pub(crate) fn attend(&self) -> bool {
+        let mut at = self;
+        loop {
+            match at.ask(CancellationToken::attend) {
+                Ok(keep_looking) => return keep_looking,
+                Err(parent) => at = parent,
+            }
+        }
+    }
+
+    /// Asks the token, or else the one that it would be below. If that has not been made either, it is returned.
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    fn ask(&self, ask: impl FnOnce(&CancellationToken) -> bool) -> Result<bool, &Self> {
+        if self.is_made() {
+            if let Some(token) = self.made() {
+                return Ok(ask(&token));
+            }
+        }
+        match &self.parent {
+            StandIn::Made(token) => Ok(ask(token)),
+            StandIn::Late(parent) => Err(parent),
+        }
+    }
+
+    /// Cancels it, from outside of its region, which may be pending or in the middle of a poll. `false`: it was cancelled before.
+    #[cfg(feature = "registry")]
+    fn cancel(&self, reason: CancelReason) -> bool {
+        let mut is_first = false;
+        let mut panics = FirstPanic::default();
+        panics.run(|| is_first = self.token().cancel_with(reason));
+        // Check points of a region without a token look for it from now on.
+        OutsideCancels::count();
+        panics.run(|| self.wake());
+        panics.resume();
+        is_first
     }
 
     /// Those who ride are to look, if there are any.

@@ -24,6 +24,6 @@ pub(crate) use inside::Inside;
 pub(crate) use late::{Due, LatePlace, LateSlot, LateToken, Ridden, StandIn, peek};
 pub(crate) use notes::{Mark, is_noted_since, is_silent_since, mark};
 pub(crate) use slot::{
-    About, Frame, Host, LazyToken, Outlook, Outside, Polled, ask_hosts, beat, for_each_round, pass, task_of,
-    tell_observers, with as with_frame, with_frame_of,
+    About, Frame, Host, LazyToken, Outlook, Outside, Polled, ask_hosts, beat, for_each_round, is_observed, pass,
+    say_to_observers, task_of, tell_observers, with as with_frame, with_frame_of,
 };

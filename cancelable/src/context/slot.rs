@@ -22,6 +22,8 @@ use crate::check_point::CheckPoint;
 use crate::clock::Glance;
 use crate::counted;
 use crate::error::Cancelled;
+#[cfg(feature = "registry")]
+use crate::live::OutsideCancels;
 use crate::meter::{self, Event};
 #[cfg(feature = "registry")]
 use crate::observe::Record;
@@ -100,6 +102,9 @@ impl About {
 pub(crate) struct Outlook<'a> {
     state: StateRef<'a>,
     until: Option<Instant>,
+    /// If it may be cancelled from outside, which makes it: as long as no such scope has been.
+    #[cfg(feature = "registry")]
+    outside: Option<OutsideCancels>,
 }
 
 impl<'a> Outlook<'a> {
@@ -110,7 +115,39 @@ impl<'a> Outlook<'a> {
 
     /// Below a token.
     pub(crate) fn of(state: StateRef<'a>) -> Self {
-        Self { state, until: None }
+        Self {
+            state,
+            until: None,
+            #[cfg(feature = "registry")]
+            outside: None,
+        }
+    }
+
+    /// Of a scope that is observed, and may be cancelled by who does so from now on.
+    #[inline]
+    pub(crate) fn observed(self) -> Self {
+        Self {
+            #[cfg(feature = "registry")]
+            outside: self.outside.or_else(|| Some(OutsideCancels::so_far())),
+            ..self
+        }
+    }
+
+    /// Has no such scope been cancelled from outside?
+    #[inline(always)]
+    fn is_left_alone(&self) -> bool {
+        #[cfg(feature = "registry")]
+        return self.outside.is_none_or(|so_far| so_far == OutsideCancels::so_far());
+        #[cfg(not(feature = "registry"))]
+        true
+    }
+
+    #[inline(always)]
+    fn wants_looks(&self) -> bool {
+        #[cfg(feature = "registry")]
+        return self.until.is_some() || self.outside.is_some();
+        #[cfg(not(feature = "registry"))]
+        self.until.is_some()
     }
 
     /// With a deadline by the wall's clock.
@@ -137,9 +174,10 @@ impl<'a> Outlook<'a> {
     /// What check points ask who have this.
     #[inline]
     pub(crate) fn state(self) -> StateRef<'a> {
-        match self.until {
-            None => self.state,
-            Some(_) => StateRef::wants_attention(),
+        if self.wants_looks() {
+            StateRef::wants_attention()
+        } else {
+            self.state
         }
     }
 
@@ -147,7 +185,7 @@ impl<'a> Outlook<'a> {
     #[inline]
     pub(crate) fn is_known_clear(&self, glance: &Glance) -> bool {
         let is_before = |until| glance.taken().is_some_and(|now| now < until);
-        self.state.is_quiet() && self.until.is_none_or(is_before)
+        self.state.is_quiet() && self.until.is_none_or(is_before) && self.is_left_alone()
     }
 
     fn wants_pulse(self) -> bool {
@@ -158,6 +196,7 @@ impl<'a> Outlook<'a> {
     #[inline]
     pub(crate) fn is_clear(&self, glance: Option<&Glance>) -> bool {
         self.state.is_quiet()
+            && self.is_left_alone()
             && match (self.until, glance) {
                 (Some(until), Some(glance)) => glance.now() < until,
                 _ => true,
@@ -1078,6 +1117,24 @@ pub(crate) fn tell_observers(done: u64, total: Option<u64>) {
         }
     });
     let _ = (done, total);
+}
+
+/// Would what the work is at be told to who observes?
+#[inline(always)]
+pub(crate) fn is_observed() -> bool {
+    observe::KEEPS_WORDS && with(|frame| frame.is_some_and(|frame| frame.observed().is_some()))
+}
+
+/// What the work is at: says so to who observes.
+#[inline(always)]
+pub(crate) fn say_to_observers(message: &std::sync::Arc<str>) {
+    #[cfg(feature = "registry")]
+    with(|frame| {
+        if let Some(observed) = frame.and_then(Frame::observed) {
+            observed.say(message);
+        }
+    });
+    let _ = message;
 }
 
 /// As [`ask_hosts`], of a check point that is passed if it finds nothing.

@@ -1,15 +1,22 @@
 //! The scopes that run and have a name, and the last of those that have ended, for whoever observes: the features `tracing` and
 //! `registry`. Without these, nothing.
 //!
-//! A scope is put into the [`table`](self) by the code that begins it, with its token, and taken out by that which ends it. The
-//! table keeps neither: it is told.
+//! A scope is put into the [`table`](self) by the code that begins it, and taken out by that which ends it. The table keeps neither: it
+//! is told. It has the scope's token; or, as long as nobody has needed that, what makes it, for who reads or cancels.
 
 use std::panic::Location;
 
+use crate::clock::Glance;
+#[cfg(any(feature = "registry", feature = "tracing"))]
+use crate::context::with_frame_of;
 use crate::context::{About, Frame};
+use crate::runtime::Task;
+use crate::token::CancellationToken;
 
 #[cfg(any(feature = "registry", feature = "tracing"))]
 pub(crate) mod ago;
+#[cfg(feature = "registry")]
+mod outside;
 #[cfg(any(feature = "registry", feature = "tracing"))]
 mod table;
 #[cfg(any(feature = "registry", feature = "tracing"))]
@@ -22,6 +29,8 @@ mod waits;
 mod watch;
 
 #[cfg(feature = "registry")]
+pub(crate) use outside::OutsideCancels;
+#[cfg(feature = "registry")]
 pub(crate) use table::{Ended, Entry, entries, find, history, set_history};
 #[cfg(feature = "registry")]
 pub use waits::WaitsFor;
@@ -31,9 +40,29 @@ pub use waits::WaitsFor;
 pub(crate) fn begin(about: &mut About, shields: bool, location: &'static Location<'static>) {
     #[cfg(any(feature = "registry", feature = "tracing"))]
     if shields || about.name.is_some() {
-        observed::begin(about, shields, location);
+        let task = Task::current();
+        with_frame_of(task, |outer| {
+            observed::begin(about, shields, location, outer, task, &Glance::default());
+        });
     }
     let _ = (about, shields, location);
+}
+
+/// The same in this frame, for one who knows it and the task, and may have looked at the clock.
+#[inline(always)]
+pub(crate) fn begin_in(
+    outer: Option<&Frame<'_>>,
+    task: Task,
+    glance: &Glance,
+    about: &mut About,
+    shields: bool,
+    location: &'static Location<'static>,
+) {
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    if shields || about.name.is_some() {
+        observed::begin(about, shields, location, outer, task, glance);
+    }
+    let _ = (outer, task, glance, about, shields, location);
 }
 
 /// Runs `f` with what a shield's frame says of itself.
@@ -57,32 +86,57 @@ pub(crate) fn enlist(frame: &Frame<'_>) {
     let _ = frame;
 }
 
+/// Its token has been made, after it was put there.
+#[inline(always)]
+pub(crate) fn settle(about: &About, token: &CancellationToken) {
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    observed::settle(about, token);
+    let _ = (about, token);
+}
+
 /// It has ended. May be said twice.
 #[inline(always)]
 pub(crate) fn end(about: &About) {
     #[cfg(any(feature = "registry", feature = "tracing"))]
-    observed::end(about);
+    if about.observed.get().is_some() {
+        observed::end(about, false);
+    }
+    let _ = about;
+}
+
+/// The same of one that has never been pending.
+#[inline(always)]
+pub(crate) fn end_at_once(about: &About) {
+    #[cfg(any(feature = "registry", feature = "tracing"))]
+    if about.observed.get().is_some() {
+        observed::end(about, true);
+    }
     let _ = about;
 }
 
 #[cfg(any(feature = "registry", feature = "tracing"))]
 mod observed {
     use super::*;
-    use crate::context::with_frame_of;
-    use crate::observe::{self, Observed};
-    use crate::runtime::Task;
+    use crate::context::StandIn;
+    use crate::observe::{self, Begins, Observed};
 
-    pub(super) fn begin(about: &mut About, shields: bool, location: &'static Location<'static>) {
-        with_frame_of(Task::current(), |outer| {
-            let outside = outer.and_then(Frame::observed);
-            if shields {
-                about.observed = outside.map_or(Observed::NONE, |outside| outside.shield(location));
-            } else if let Some(name) = &about.name {
-                // What was taken along is nearer than the code that happens to run it.
-                let outside = about.observed.get().or(outside);
-                about.observed = Observed::begin(name.clone(), location, outside);
-            }
-        });
+    pub(super) fn begin(
+        about: &mut About,
+        shields: bool,
+        location: &'static Location<'static>,
+        outer: Option<&Frame<'_>>,
+        task: Task,
+        glance: &Glance,
+    ) {
+        let outside = outer.and_then(Frame::observed);
+        if shields {
+            about.observed = outside.map_or(Observed::NONE, |outside| outside.shield(location));
+        } else if let Some(name) = &about.name {
+            // What was taken along is nearer than the code that happens to run it.
+            let outside = about.observed.get().or(outside);
+            let begins = Begins { at: glance.now(), task };
+            about.observed = Observed::begin(name.clone(), location, outside, begins);
+        }
     }
 
     /// Is the code now running in a scope that is observed?
@@ -93,18 +147,33 @@ mod observed {
     pub(super) fn enlist(frame: &Frame<'_>) {
         let observed = &frame.about().observed;
         if let Some(record) = observed.own() {
-            // Its task may block: the deadline is watched by a thread.
-            frame.token().attend();
-            table::insert(record, frame.token());
+            // If nobody has needed the token so far, neither does the table, which is told how it can be made.
+            let token = match frame.late() {
+                Some(late) if !late.attend() => StandIn::Late(late),
+                _ => StandIn::Made(attended(frame.token())),
+            };
+            table::insert(record, token);
             watch::begin();
             observe::began(observed);
         }
     }
 
-    pub(super) fn end(about: &About) {
+    pub(super) fn settle(about: &About, token: &CancellationToken) {
+        if let Some(record) = about.observed.own() {
+            table::settle(record, StandIn::Made(attended(token)));
+        }
+    }
+
+    /// Its task may block: the deadline is watched by a thread.
+    fn attended(token: &CancellationToken) -> CancellationToken {
+        token.attend();
+        token.clone()
+    }
+
+    pub(super) fn end(about: &About, at_once: bool) {
         about.observed.end_shield();
         if let Some(record) = about.observed.own() {
-            if let Some((outcome, cause)) = table::end(record) {
+            if let Some((outcome, cause)) = table::end(record, at_once) {
                 observe::ended(record, outcome, cause.as_deref());
             }
         }

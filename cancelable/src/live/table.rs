@@ -2,17 +2,19 @@
 
 #[cfg(feature = "registry")]
 use std::collections::VecDeque;
+use std::mem;
 #[cfg(feature = "registry")]
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "registry")]
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
 
 use crate::cause::Cause;
+use crate::context::StandIn;
 use crate::observe::{Outcome, Record};
 use crate::primitive::Arc as Shared;
-use crate::token::CancellationToken;
 
 /// A power of two. A scope is in that of the thread that it began on.
 const SHARDS: usize = 16;
@@ -34,7 +36,7 @@ struct Rows {
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) record: Arc<Record>,
-    pub(crate) token: CancellationToken,
+    pub(crate) token: StandIn,
 }
 
 /// One that has ended.
@@ -71,68 +73,114 @@ fn lock(shard: usize) -> MutexGuard<'static, Rows> {
     TABLE[shard % SHARDS].0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Where a record is that is not in the table.
+pub(crate) const NOWHERE: usize = usize::MAX;
+
 fn shard_of(record: &Record) -> usize {
     record.thread as usize
 }
 
 /// A scope runs.
-pub(super) fn insert(record: &Arc<Record>, token: &CancellationToken) {
+pub(super) fn insert(record: &Arc<Record>, token: StandIn) {
     let entry = Entry {
         record: Arc::clone(record),
-        token: token.clone(),
+        token,
     };
     let mut rows = lock(shard_of(record));
     record.place.store(rows.live.len(), Ordering::Relaxed);
     rows.live.push(entry);
 }
 
-/// It has ended. `None`: that has been said before, or it was never there.
-pub(super) fn end(record: &Arc<Record>) -> Option<(Outcome, Option<Shared<Cause>>)> {
-    let shard = shard_of(record);
-    let entry = take(&mut lock(shard), record)?;
+/// Its token has been made.
+pub(super) fn settle(record: &Record, token: StandIn) {
+    let mut rows = lock(shard_of(record));
+    let place = record.place.load(Ordering::Relaxed);
+    let before = match rows.live.get_mut(place) {
+        Some(entry) => mem::replace(&mut entry.token, token),
+        // It has ended.
+        None => token,
+    };
+    drop(rows);
+    // There may be a waker in it.
+    drop(before);
+}
+
+/// It has ended. `None`: that has been said before, or it was never there. `at_once`: it has never been pending.
+pub(super) fn end(record: &Arc<Record>, at_once: bool) -> Option<(Outcome, Option<Shared<Cause>>)> {
+    if record.place.load(Ordering::Relaxed) == NOWHERE {
+        return None;
+    }
+    let at = record.ends(at_once);
+    let mut rows = lock(shard_of(record));
+    let entry = take(&mut rows, record)?;
+    if entry.token.is_clear(at) {
+        // As most do. Under this lock, for it is taken already.
+        let outcome = record.outcome(None);
+        #[cfg(feature = "registry")]
+        let unwanted = rows.keep(Ended {
+            record: entry.record,
+            at,
+            outcome,
+            cause: None,
+        });
+        drop(rows);
+        drop(entry.token);
+        #[cfg(feature = "registry")]
+        if let Some(unwanted) = unwanted {
+            unwanted.record.recycle();
+        }
+        return Some((outcome, None));
+    }
     // Its tree's lock is taken for this, so no lock of the table may be.
-    let cause = entry.token.is_marked().then(|| entry.token.marked_cause()).flatten();
+    drop(rows);
+    // Here another look at the clock does not matter.
+    let at = if at_once { Instant::now() } else { at };
+    let cause = entry.token.known(at).and_then(|token| token.marked_cause());
     let outcome = record.outcome(cause.as_deref());
     drop(entry.token);
     #[cfg(feature = "registry")]
-    keep(
-        shard,
-        Ended {
+    {
+        let ended = Ended {
             record: entry.record,
-            at: Instant::now(),
+            at,
             outcome,
             cause: cause.clone(),
-        },
-    );
+        };
+        let unwanted = lock(shard_of(record)).keep(ended);
+        // A reason may have an error of the user's in it, and so the last thing.
+        drop(unwanted);
+    }
     Some((outcome, cause))
 }
 
-/// Puts it with those that have ended, in the place of the oldest.
 #[cfg(feature = "registry")]
-fn keep(shard: usize, ended: Ended) {
-    let kept = KEPT.load(Ordering::Relaxed);
-    let mut rows = lock(shard);
-    let oldest = if kept > 0 && rows.ended.len() >= kept {
-        rows.ended.pop_front()
-    } else {
-        None
-    };
-    let unwanted = if kept > 0 {
-        rows.ended.push_back(ended);
-        None
-    } else {
-        Some(ended)
-    };
-    drop(rows);
-    // A reason may have an error of the user's in it, and so the last thing.
-    drop((oldest, unwanted));
+impl Rows {
+    /// Puts it with those that have ended, in the place of the oldest; what is not wanted any more is returned.
+    fn keep(&mut self, mut ended: Ended) -> Option<Ended> {
+        let kept = KEPT.load(Ordering::Relaxed);
+        if kept == 0 {
+            return Some(ended);
+        }
+        // That of one that has ended at once is told too early.
+        if let Some(last) = self.ended.back() {
+            ended.at = ended.at.max(last.at);
+        }
+        let oldest = if self.ended.len() >= kept {
+            self.ended.pop_front()
+        } else {
+            None
+        };
+        self.ended.push_back(ended);
+        oldest
+    }
 }
 
 fn take(rows: &mut Rows, record: &Arc<Record>) -> Option<Entry> {
-    let place = record.place.swap(usize::MAX, Ordering::Relaxed);
-    if place == usize::MAX {
+    let place = record.place.load(Ordering::Relaxed);
+    if place == NOWHERE {
         return None;
     }
+    record.place.store(NOWHERE, Ordering::Relaxed);
     let entry = rows.live.swap_remove(place);
     if let Some(moved) = rows.live.get(place) {
         moved.record.place.store(place, Ordering::Relaxed);
@@ -151,7 +199,8 @@ pub(crate) fn entries() -> Vec<Entry> {
     for shard in 0..SHARDS {
         all.extend_from_slice(&lock(shard).live);
     }
-    all.sort_unstable_by_key(|entry| entry.record.id);
+    // Of one thread they are numbered in this order, too.
+    all.sort_unstable_by_key(|entry| (entry.record.began, entry.record.id));
     all
 }
 
@@ -178,7 +227,8 @@ pub(crate) fn find(id: u64) -> Option<Entry> {
 pub(crate) fn history() -> Vec<Ended> {
     let mut all = Vec::new();
     for shard in 0..SHARDS {
-        all.extend(lock(shard).ended.iter().cloned());
+        // Of the same moment are those whose end is told too early: the last one goes first all the same.
+        all.extend(lock(shard).ended.iter().rev().cloned());
     }
     all.sort_by_key(|ended| std::cmp::Reverse(ended.at));
     all.truncate(KEPT.load(Ordering::Relaxed));

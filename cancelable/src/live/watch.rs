@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::table::{self, Entry};
 use super::waits::WaitsFor;
@@ -85,6 +85,7 @@ fn rest() {
 
 /// Tells of those that straggle for so long. Has some scope passed a check point since the last look?
 fn look(now: Ticks, late: Duration) -> bool {
+    let at = Instant::now();
     let mut are_passing = false;
     let mut cancelled: Vec<Entry> = Vec::new();
     table::for_each(|entry| {
@@ -92,13 +93,15 @@ fn look(now: Ticks, late: Duration) -> bool {
         if let Some(passed) = entry.record.last.get() {
             are_passing |= passed.when.until(now) <= LOOK * 2;
         }
-        if entry.token.is_marked() {
+        if !entry.token.is_clear(at) {
             cancelled.push(entry.clone());
         }
     });
     let _ = &mut are_passing;
     for Entry { record, token } in cancelled {
-        let Some(cause) = token.marked_cause() else { continue };
+        let Some(cause) = token.known(at).and_then(|token| token.marked_cause()) else {
+            continue;
+        };
         let since = cause.elapsed();
         if since >= late && record.tell_of() {
             straggles(&record, &cause, since, &WaitsFor::of(&record, now));

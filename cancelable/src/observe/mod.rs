@@ -50,9 +50,9 @@ pub(crate) use observed::Observed;
 #[cfg_attr(not(feature = "registry"), allow(unreachable_pub, reason = "the registry shows it"))]
 pub use record::Outcome;
 #[cfg(any(feature = "registry", feature = "tracing"))]
-pub(crate) use record::{Record, Subject};
+pub(crate) use record::{Begins, Record, Subject};
 #[cfg(feature = "registry")]
-pub(crate) use threads::thread_name;
+pub(crate) use threads::{ThreadNames, thread_name};
 #[cfg(any(feature = "registry", feature = "tracing"))]
 pub(crate) use {
     held::{Held, hold},
@@ -63,6 +63,9 @@ pub(crate) use {
 pub(crate) use off::{Observed, Subject, asked, dropped, forced, left, noticed, noticed_for};
 
 pub(crate) use pass::Pass;
+
+/// Are there words of what runs, which anybody may read?
+pub(crate) const KEEPS_WORDS: bool = cfg!(feature = "registry");
 
 /// Is there anybody who may observe?
 pub(crate) const IS_ON: bool = cfg!(any(feature = "registry", feature = "tracing"));

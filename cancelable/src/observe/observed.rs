@@ -4,31 +4,27 @@ use std::borrow::Cow;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use super::record::{Record, Subject};
+use super::record::{Begins, Record, Subject};
 use super::span::{self, Span};
 
 /// Of a frame that is a named scope's, or that was taken along from one, or that is a shield in one; of all others nothing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Observed(
-    /// In a box: frames, scopes and contexts are moved about, and most have nothing here.
-    Option<Box<Watched>>,
-);
-
-#[derive(Clone, Debug)]
-struct Watched {
-    record: Arc<Record>,
-    span: Span,
+pub(crate) struct Observed {
+    // Two words, with what a subscriber has: frames, scopes and contexts are moved about, and most have nothing here.
+    record: Option<Arc<Record>>,
     role: Role,
+    span: Span,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Role {
     /// The frame is that of the scope.
+    #[default]
     Own,
     /// It is of a task, a thread or a closure that was begun in there.
     Carried,
     /// It is of a shield, which has this number.
-    Shield(u64),
+    Shield(u32),
 }
 
 // Subscribers are code of the user's, which is not looked into here; and what a panic leaves half-done in there is no business of a
@@ -39,7 +35,7 @@ impl RefUnwindSafe for Observed {}
 /// The code of a frame runs.
 pub(crate) struct Entered<'a> {
     own: Option<(&'a Record, u32)>,
-    _span: Option<span::Entered<'a>>,
+    _span: span::Entered<'a>,
 }
 
 impl Drop for Entered<'_> {
@@ -52,18 +48,27 @@ impl Drop for Entered<'_> {
 }
 
 impl Observed {
-    pub(crate) const NONE: Self = Self(None);
+    pub(crate) const NONE: Self = Self {
+        record: None,
+        role: Role::Own,
+        span: Span::NONE,
+    };
 
     /// A scope of this name begins, in code that is in `outside`.
-    pub(crate) fn begin(name: Cow<'static, str>, location: &'static Location<'static>, outside: Option<&Self>) -> Self {
+    pub(crate) fn begin(
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+        outside: Option<&Self>,
+        begins: Begins,
+    ) -> Self {
         let parent = outside.and_then(Self::record).map(|record| record.id);
         let span = Span::begin(&name, location);
-        let record = Arc::new(Record::new(name, parent, location, span.id()));
-        Self(Some(Box::new(Watched {
-            record,
-            span,
+        let record = Record::begin(name, parent, location, span.id(), begins);
+        Self {
+            record: Some(record),
             role: Role::Own,
-        })))
+            span,
+        }
     }
 
     /// What code has that is taken along.
@@ -77,42 +82,35 @@ impl Observed {
     }
 
     fn in_role(&self, role: impl FnOnce(&Record) -> Role) -> Self {
-        Self(self.0.as_deref().map(|watched| {
-            Box::new(Watched {
-                role: role(&watched.record),
-                ..watched.clone()
-            })
-        }))
+        match &self.record {
+            None => Self::NONE,
+            Some(record) => Self {
+                role: role(record),
+                ..self.clone()
+            },
+        }
     }
 
     /// This, if there is something.
     #[inline]
     pub(crate) fn get(&self) -> Option<&Self> {
-        self.0.is_some().then_some(self)
+        self.record.is_some().then_some(self)
     }
 
     pub(crate) fn record(&self) -> Option<&Arc<Record>> {
-        self.0.as_ref().map(|watched| &watched.record)
+        self.record.as_ref()
     }
 
     /// Of the scope whose frame it is.
     #[inline]
     pub(crate) fn own(&self) -> Option<&Arc<Record>> {
-        self.0
-            .as_ref()
-            .filter(|watched| watched.role == Role::Own)
-            .map(|watched| &watched.record)
+        self.record.as_ref().filter(|_| self.role == Role::Own)
     }
 
     /// The shield has ended, if it is one.
     pub(crate) fn end_shield(&self) {
-        if let Some(Watched {
-            record,
-            role: Role::Shield(number),
-            ..
-        }) = self.0.as_deref()
-        {
-            record.end_shield(*number);
+        if let (Some(record), Role::Shield(number)) = (&self.record, self.role) {
+            record.end_shield(number);
         }
     }
 
@@ -121,6 +119,7 @@ impl Observed {
         Subject(self.own().cloned())
     }
 
+    #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.own().is_some()
     }
@@ -128,27 +127,29 @@ impl Observed {
     /// Its code runs on this thread until what is returned is dropped.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
-        match &self.0 {
-            None => Entered { own: None, _span: None },
-            Some(watched) => Entered {
-                own: self.own().map(|record| (&**record, record.run())),
-                _span: Some(watched.span.enter()),
-            },
+        Entered {
+            own: self.own().map(|record| (&**record, record.run())),
+            _span: self.span.enter(),
         }
     }
 
     #[cfg(feature = "registry")]
     pub(crate) fn progress(&self, done: u64, total: Option<u64>) {
-        if let Some(watched) = &self.0 {
-            watched.record.progress(done, total);
+        if let Some(record) = &self.record {
+            record.progress(done, total);
+        }
+    }
+
+    #[cfg(feature = "registry")]
+    pub(crate) fn say(&self, message: &Arc<str>) {
+        if let Some(record) = &self.record {
+            record.say(message);
         }
     }
 
     /// May a cancel that is noticed in its code be that of the scope? (One behind a shield is not.)
     pub(crate) fn is_told_of_cancels(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|watched| !matches!(watched.role, Role::Shield(_)))
+        self.record.is_some() && !matches!(self.role, Role::Shield(_))
     }
 
     /// Its body panics.

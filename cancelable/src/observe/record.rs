@@ -1,6 +1,7 @@
 //! What is known of one scope while it runs: what it was from the start, and words that its code writes and anybody reads.
 
 use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +12,8 @@ use std::time::Instant;
 use super::point::LastPoint;
 use super::span::SpanId;
 use super::threads::thread_number;
+#[cfg(feature = "registry")]
+use super::ticks::Ticks;
 use crate::cause::Cause;
 use crate::error::Cancelled;
 use crate::primitive::Arc as Shared;
@@ -25,7 +28,10 @@ pub(crate) struct Record {
     pub(crate) parent: Option<u64>,
     pub(crate) begun_at: &'static Location<'static>,
     pub(crate) began: Instant,
-    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nothing"))]
+    /// By the clock that costs a load, as that was written down by then.
+    #[cfg(feature = "registry")]
+    ticks: Option<Ticks>,
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "nothing"))]
     pub(super) span: SpanId,
     /// In which it began.
     pub(crate) task: Task,
@@ -55,7 +61,10 @@ struct Details {
     /// The shields that run in it.
     shields: Vec<Shield>,
     /// How many there have been.
-    shields_so_far: u64,
+    shields_so_far: u32,
+    /// What `progress_message` has said last.
+    #[cfg(feature = "registry")]
+    message: Option<Arc<str>>,
 }
 
 struct Noticed {
@@ -67,7 +76,7 @@ struct Noticed {
 /// A shield that holds its scope up.
 #[derive(Clone, Copy)]
 pub(crate) struct Shield {
-    number: u64,
+    number: u32,
     pub(crate) begun_at: &'static Location<'static>,
     pub(crate) began: Instant,
 }
@@ -77,6 +86,41 @@ const UNKNOWN: u64 = u64::MAX;
 const UNWOUND: u8 = 1;
 const FORCED: u8 = 2;
 const DROPPED: u8 = 4;
+/// It has details, or had.
+const DETAILED: u8 = 8;
+
+/// For how many records a thread keeps memory.
+const KEPT: usize = 32;
+
+thread_local! {
+    /// Of scopes that have ended, and are known to nobody.
+    static SPARE: RefCell<Vec<Arc<Record>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A thread takes so many numbers at a time: they would fetch the word from each other.
+const NUMBERS: u64 = 64;
+
+fn next_id() -> u64 {
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+    let next = match NEXT.get() {
+        // All that it had taken are used.
+        next if next % NUMBERS == 0 => TAKEN.fetch_add(1, Ordering::Relaxed) * NUMBERS,
+        next => next,
+    };
+    NEXT.set(next + 1);
+    next + 1
+}
+
+/// What is known of a scope's first moment where it begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Begins {
+    pub(crate) at: Instant,
+    /// In which it is.
+    pub(crate) task: Task,
+}
 
 /// How a scope has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,21 +152,77 @@ impl fmt::Display for Outcome {
 }
 
 impl Record {
-    pub(super) fn new(
+    /// In the memory of one that has ended, if there is some.
+    pub(super) fn begin(
         name: Cow<'static, str>,
         parent: Option<u64>,
         begun_at: &'static Location<'static>,
         span: SpanId,
+        begins: Begins,
+    ) -> Arc<Self> {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
+        if let Some(mut spare) = spare {
+            if let Some(memory) = Arc::get_mut(&mut spare) {
+                memory.renew(name, parent, begun_at, span, begins);
+                return spare;
+            }
+        }
+        Arc::new(Self::new(name, parent, begun_at, span, begins))
+    }
+
+    /// Becomes a new one. It has no details.
+    fn renew(
+        &mut self,
+        name: Cow<'static, str>,
+        parent: Option<u64>,
+        begun_at: &'static Location<'static>,
+        span: SpanId,
+        begins: Begins,
+    ) {
+        (self.id, self.parent, self.begun_at) = (next_id(), parent, begun_at);
+        (self.name, self.span) = (name, span);
+        (self.began, self.task, self.thread) = (begins.at, begins.task, thread_number());
+        #[cfg(feature = "registry")]
+        {
+            self.ticks = Ticks::running();
+            self.last = LastPoint::none();
+        }
+        (*self.place.get_mut(), *self.running_on.get_mut()) = (usize::MAX, 0);
+        (*self.done.get_mut(), *self.total.get_mut()) = (UNKNOWN, UNKNOWN);
+        (*self.flags.get_mut(), *self.is_told_of.get_mut()) = (0, false);
+    }
+
+    /// Keeps the memory, if nobody else knows of it and nothing of the user's is in it.
+    pub(crate) fn recycle(self: Arc<Self>) {
+        let is_plain = matches!(self.name, Cow::Borrowed(_)) && self.flags.load(Ordering::Relaxed) & DETAILED == 0;
+        if is_plain && Arc::strong_count(&self) == 1 {
+            // A thread that is ending keeps nothing.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < KEPT {
+                    spare.push(self);
+                }
+            });
+        }
+    }
+
+    fn new(
+        name: Cow<'static, str>,
+        parent: Option<u64>,
+        begun_at: &'static Location<'static>,
+        span: SpanId,
+        begins: Begins,
     ) -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
-            id: IDS.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
             name,
             parent,
             begun_at,
-            began: Instant::now(),
+            began: begins.at,
+            #[cfg(feature = "registry")]
+            ticks: Ticks::running(),
             span,
-            task: Task::current(),
+            task: begins.task,
             thread: thread_number(),
             place: AtomicUsize::new(usize::MAX),
             running_on: AtomicU32::new(0),
@@ -134,6 +234,17 @@ impl Record {
             is_told_of: AtomicBool::new(false),
             details: Mutex::default(),
         }
+    }
+
+    /// When it has ended, if that is now. `at_once`: it has never been pending. Then the real clock, which is dear, is asked only if
+    /// the cheap one has moved since it began.
+    pub(crate) fn ends(&self, at_once: bool) -> Instant {
+        #[cfg(feature = "registry")]
+        if at_once && self.ticks.is_some() && self.ticks == Ticks::running() {
+            return self.began;
+        }
+        let _ = at_once;
+        Instant::now()
     }
 
     fn details(&self) -> MutexGuard<'_, Details> {
@@ -172,6 +283,21 @@ impl Record {
         (done != UNKNOWN).then_some((done, (total != UNKNOWN).then_some(total)))
     }
 
+    #[cfg(feature = "registry")]
+    pub(super) fn say(&self, message: &Arc<str>) {
+        self.flag(DETAILED);
+        self.details().message = Some(Arc::clone(message));
+    }
+
+    /// What the work is at.
+    #[cfg(feature = "registry")]
+    pub(crate) fn message(&self) -> Option<Arc<str>> {
+        if self.flags.load(Ordering::Relaxed) & DETAILED == 0 {
+            return None;
+        }
+        self.details().message.clone()
+    }
+
     /// A check point has noticed a cancel: its own, or, in what was taken along from it, perhaps that of something inside.
     pub(super) fn notice(&self, cancelled: &Cancelled, is_own: bool) {
         let cause = cancelled.cause();
@@ -180,6 +306,7 @@ impl Record {
             cause: Shared::clone(cause),
             is_own,
         };
+        self.flag(DETAILED);
         let mut details = self.details();
         let is_first = details
             .noticed
@@ -202,9 +329,10 @@ impl Record {
         noticed.cause.is_same_event(cause).then_some(noticed.at)
     }
 
-    pub(super) fn begin_shield(&self, begun_at: &'static Location<'static>) -> u64 {
+    pub(super) fn begin_shield(&self, begun_at: &'static Location<'static>) -> u32 {
+        self.flag(DETAILED);
         let mut details = self.details();
-        details.shields_so_far += 1;
+        details.shields_so_far = details.shields_so_far.wrapping_add(1);
         let number = details.shields_so_far;
         details.shields.push(Shield {
             number,
@@ -214,12 +342,15 @@ impl Record {
         number
     }
 
-    pub(super) fn end_shield(&self, number: u64) {
+    pub(super) fn end_shield(&self, number: u32) {
         self.details().shields.retain(|shield| shield.number != number);
     }
 
     /// The one that has run for longest.
     pub(crate) fn oldest_shield(&self) -> Option<Shield> {
+        if self.flags.load(Ordering::Relaxed) & DETAILED == 0 {
+            return None;
+        }
         self.details().shields.first().copied()
     }
 

@@ -11,19 +11,24 @@ mod traced {
 
     use crate::shown::Shown;
 
-    /// On a scope, or on one that code was taken along from. It is closed when all of these are gone.
-    #[derive(Clone, Debug)]
-    pub(crate) struct Span(tracing::Span);
+    /// On a scope, or on one that code was taken along from; or none. It is closed when all of these are gone.
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Span(
+        /// In a box, for most are none.
+        Option<Box<tracing::Span>>,
+    );
 
-    pub(crate) type Entered<'a> = tracing::span::Entered<'a>;
+    pub(crate) type Entered<'a> = Option<tracing::span::Entered<'a>>;
 
     /// Of a span that is not closed for as long as its scope runs.
     pub(crate) type SpanId = Option<tracing::Id>;
 
     impl Span {
+        pub(crate) const NONE: Self = Self(None);
+
         /// Below the current one. `otel.name` is what `tracing-opentelemetry` calls a span by.
         pub(crate) fn begin(name: &str, location: &'static Location<'static>) -> Self {
-            Self(tracing::info_span!(
+            Self(Some(Box::new(tracing::info_span!(
                 target: "cancelable",
                 "scope",
                 otel.name = %Shown(name),
@@ -31,16 +36,16 @@ mod traced {
                 code.file.path = location.file(),
                 code.line.number = location.line(),
                 code.column.number = location.column(),
-            ))
+            ))))
         }
 
         #[inline]
         pub(crate) fn enter(&self) -> Entered<'_> {
-            self.0.enter()
+            self.0.as_deref().map(tracing::Span::enter)
         }
 
         pub(crate) fn id(&self) -> SpanId {
-            self.0.id()
+            self.0.as_ref()?.id()
         }
     }
 }
@@ -51,7 +56,7 @@ mod untraced {
     use std::panic::Location;
 
     /// None.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, Default)]
     pub(crate) struct Span;
 
     pub(crate) struct Entered<'a>(PhantomData<&'a ()>);
@@ -61,6 +66,8 @@ mod untraced {
     pub(crate) struct SpanId;
 
     impl Span {
+        pub(crate) const NONE: Self = Self;
+
         pub(crate) fn begin(_: &str, _: &'static Location<'static>) -> Self {
             Self
         }

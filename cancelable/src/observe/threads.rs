@@ -1,6 +1,8 @@
 //! Threads, as numbers that fit into a part of a word.
 
 use std::cell::Cell;
+#[cfg(feature = "registry")]
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -70,4 +72,24 @@ fn count() -> u32 {
 #[cfg(feature = "registry")]
 pub(crate) fn thread_name(number: u32) -> Option<String> {
     with_names(|names| names.get(&number).cloned())
+}
+
+/// What threads are called, for one who asks a lot: most of its answers are that of the last question.
+#[cfg(feature = "registry")]
+#[derive(Default)]
+pub(crate) struct ThreadNames(RefCell<Option<(u32, Option<String>)>>);
+
+#[cfg(feature = "registry")]
+impl ThreadNames {
+    pub(crate) fn get(&self, number: u32) -> Option<String> {
+        let mut last = self.0.borrow_mut();
+        match &*last {
+            Some((known, name)) if *known == number => name.clone(),
+            _ => {
+                let name = thread_name(number);
+                *last = Some((number, name.clone()));
+                name
+            }
+        }
+    }
 }

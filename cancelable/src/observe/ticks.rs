@@ -33,6 +33,14 @@ impl Ticks {
         }
     }
 
+    /// The same, without having it written down.
+    #[cfg(feature = "registry")]
+    #[inline]
+    pub(crate) fn running() -> Option<Self> {
+        let now = NOW.load(Ordering::Relaxed);
+        (now != 0).then_some(Self(now))
+    }
+
     /// By the real clock.
     pub(crate) fn exact() -> Self {
         static START: OnceLock<Instant> = OnceLock::new();

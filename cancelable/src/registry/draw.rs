@@ -97,6 +97,9 @@ impl fmt::Display for LiveScope {
                 None => write!(f, ", {} done", progress.done)?,
             }
         }
+        if let Some(message) = &self.message {
+            write!(f, ", at {}", Shown(message))?;
+        }
         if let (Some(deadline), None) = (self.deadline, &self.cancel) {
             write!(f, ", deadline in {}", Ago(deadline))?;
         }
@@ -159,13 +162,12 @@ impl fmt::Display for History {
 impl fmt::Display for EndedScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, id) = (Shown(&self.name), self.id);
-        write!(
-            f,
-            "{name} #{id}: {} {} ago, after {}",
-            self.outcome,
-            Ago(self.ago),
-            Ago(self.duration)
-        )?;
+        write!(f, "{name} #{id}: {} {} ago, ", self.outcome, Ago(self.ago))?;
+        if self.duration.is_zero() {
+            f.write_str("at once")?;
+        } else {
+            write!(f, "after {}", Ago(self.duration))?;
+        }
         match &self.cancel {
             Some(cancel) => {
                 write!(f, ": {}, {} {}", cancel.reason, cancel.by, cancel.requested_at)?;

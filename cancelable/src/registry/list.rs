@@ -46,6 +46,8 @@ pub struct LiveScope {
     pub deadline: Option<Duration>,
     /// What [`progress`](crate::progress()) has said last, in this scope and in none inside of it.
     pub progress: Option<Progress>,
+    /// What [`progress_message`](crate::progress_message()) has said last, in this scope and in none inside of it.
+    pub message: Option<String>,
     /// The thread that runs it now, or on which it was begun.
     pub thread: Option<String>,
     /// The number of the tokio task that it was begun in.
@@ -108,9 +110,8 @@ pub struct Cancel {
     /// The line that asked; where nobody did, that of what was dropped, or listened.
     #[serde(serialize_with = "line")]
     pub requested_at: Line,
-    /// What that line did.
-    #[serde(skip)]
-    pub(super) by: &'static str,
+    /// What that line did, to be said before it: `requested at`, `listened for at`, `begun at`.
+    pub by: &'static str,
     /// How long ago that was.
     #[serde(serialize_with = "seconds")]
     pub ago: Duration,
@@ -168,7 +169,8 @@ pub struct EndedScope {
     pub begun_at: Line,
     /// How it ended.
     pub outcome: Outcome,
-    /// How long it ran.
+    /// How long it ran. Of an async scope that was never pending nor cancelled and took less than ten milliseconds or so, this is zero: for these
+    /// the clock is not read a second time.
     #[serde(serialize_with = "seconds")]
     pub duration: Duration,
     /// How long ago it ended.

@@ -557,6 +557,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
     fn settle(self: Pin<&mut Self>, token: CancellationToken) {
         let this = self.parts();
         (this.live.is_unmade, this.live.rides) = (false, None);
+        live::settle(&this.live.behaviour.about, &token);
         this.registered.adopt(token);
     }
 
@@ -692,12 +693,16 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 "a scope, shield or ambient future was polled after it had completed"
             );
             live.task = task;
-            live::begin(
-                &mut live.behaviour.about,
-                live.behaviour.shields,
-                live.behaviour.location,
-            );
             let glance = origin.begin();
+            let behaviour = &mut live.behaviour;
+            live::begin_in(
+                outer,
+                task,
+                &glance,
+                &mut behaviour.about,
+                behaviour.shields,
+                behaviour.location,
+            );
             let behaviour = &live.behaviour;
             let (is_cancelled, outlook) = if behaviour.is_check_point {
                 begins(origin, outer, &glance)
@@ -715,7 +720,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 is_begun: &mut live.is_begun,
                 is_unmade: &mut live.is_unmade,
             };
-            if behaviour.about.observed.is_own() {
+            // What can end before its body is polled has to be there before.
+            let is_observed = behaviour.about.observed.is_own();
+            let may_end = is_cancelled || origin.is_needed_at_once();
+            if is_observed && may_end {
                 frame.enter(|| live::enlist(&frame));
             }
             let is_cancelled = is_cancelled || is_cancelled_at_once(origin, &frame);
@@ -729,18 +737,23 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                 });
                 if let Some(cancelled) = noticed {
                     mem::forget(unwinding);
-                    live.end_observed();
+                    live.end_observed_at_once();
                     return Poll::Ready(end(Err(cancelled)));
                 }
             }
-            let (poll, polled) = frame.enter_and_keep(|| poll_body(body, cx));
+            let (poll, polled) = frame.enter_and_keep(|| {
+                if is_observed && !may_end {
+                    live::enlist(&frame);
+                }
+                poll_body(body, cx)
+            });
             mem::forget(unwinding);
             let is_foreign = !frame.outer_wakes(cx.waker());
             let is_plain = frame.counts_awaits() && polled.is_silent();
             live.looks = unmade.looks();
             let made = unmade.take_made();
             if let Poll::Ready(output) = poll {
-                live.end_observed();
+                live.end_observed_at_once();
                 live.end_unmade(made);
                 polled.let_go();
                 return Poll::Ready(end(Ok(output)));
@@ -765,7 +778,7 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
             if let Some(token) = made {
                 self.as_mut().settle(token);
             } else if may_ride(origin) && with_frame(rides) {
-                if polled.is_empty() {
+                if polled.is_empty() && (!is_observed || live.is_woken_for_others()) {
                     return Poll::Pending;
                 }
             } else if let Some(stand_in) = with_frame_of(task, |outer| origin.stand_in(outer)) {
@@ -779,6 +792,10 @@ impl<O: TokenOrigin, F: Future, S: HasState> Region<O, F, S> {
                     None => origin.make(outer, &live.behaviour.about),
                 });
                 self.as_mut().settle(token);
+            }
+            let live = self.as_mut().parts().live;
+            if is_observed && live.is_unmade && !live.is_woken_for_others() {
+                self.as_mut().make();
             }
             // Had it been cancelled when the poll began, there would have been none.
             self.as_mut()

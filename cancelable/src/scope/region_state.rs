@@ -117,6 +117,13 @@ impl RegionState {
         self.behaviour.about.observed = Observed::NONE;
     }
 
+    /// The same of one that has never been pending.
+    #[inline(always)]
+    pub(super) fn end_observed_at_once(&mut self) {
+        live::end_at_once(&self.behaviour.about);
+        self.behaviour.about.observed = Observed::NONE;
+    }
+
     /// As it was made, once it has [left](Self::leave) and `registered` has no token.
     pub(super) fn reset(&mut self) {
         debug_assert!(!self.is_foreign && !self.inside.is_some());
@@ -175,6 +182,11 @@ impl RegionState {
         self.rode_in = late.polls();
         self.rides = Some(Arc::clone(late));
         true
+    }
+
+    /// Is its task woken by who cancels it through what others have of it?
+    pub(super) fn is_woken_for_others(&self) -> bool {
+        self.late.get().is_none_or(|own| own.is_woken_with(self.rides.as_ref()))
     }
 
     /// The token that it has in common with those who ride, or rode: if it has been made, or may be.

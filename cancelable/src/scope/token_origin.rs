@@ -253,6 +253,16 @@ impl<'a> Standing<'a> {
     }
 }
 
+/// What a scope that is observed asks besides, whose token others may make.
+#[inline(always)]
+fn as_observed<'a>(outlook: Option<Outlook<'a>>, about: &About) -> Option<Outlook<'a>> {
+    if about.observed.is_own() {
+        outlook.map(Outlook::observed)
+    } else {
+        outlook
+    }
+}
+
 /// The token of a region that has not needed one so far, for the length of a poll.
 pub(super) struct TokenOnDemand<'a, O> {
     origin: &'a O,
@@ -280,7 +290,7 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
             origin,
             about,
             standing: None,
-            outlook,
+            outlook: as_observed(outlook, about),
             made: OnceCell::new(),
             late,
             looks: Cell::new(LOOKS),
@@ -315,14 +325,20 @@ impl<'a, O: TokenOrigin> TokenOnDemand<'a, O> {
             (Standing::Rides(..), Some(outer)) => outer.outlook(),
             (Standing::Rides(..), None) => None,
         };
+        let outlook = match above {
+            Some(above) => origin.outlook(above),
+            None => None,
+        };
+        let mut outlook = as_observed(outlook, about);
+        // In this order: who cancels it from outside makes the token, and is counted afterwards.
+        if about.observed.is_own() && peek(late, |place| place.get().is_some_and(|late| late.is_made())) {
+            outlook = None;
+        }
         Self {
             origin,
             about,
             standing: Some(standing),
-            outlook: match above {
-                Some(above) => origin.outlook(above),
-                None => None,
-            },
+            outlook,
             made: OnceCell::new(),
             late: Some(late),
             looks: Cell::new(looks),
@@ -413,7 +429,7 @@ impl<O: TokenOrigin> LazyToken for TokenOnDemand<'_, O> {
             (None, None) => StandIn::Made(self.origin.above().token(frame.outer_of_same_task())),
         };
         let (name, due) = (self.about.name.clone(), self.origin.late_due());
-        let late = LateToken::new(parent, name, due, waker, slot);
+        let late = LateToken::new(parent, name, self.about.observed.subject(), due, waker, slot);
         // Making a token outside may have had ours made meanwhile.
         if self.made.get().is_some() {
             return None;

@@ -4,13 +4,13 @@ use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cancelable::registry::{self, EventKind, LiveScope, Outcome, State, Straggler, WaitsFor};
 use cancelable::{
-    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, progress, shield,
-    shield_sync,
+    CancelReason, CancellationToken, Cancelled, ReasonKind, Scope, cancel_scope, cancelable, check, progress,
+    progress_message, shield, shield_sync,
 };
 use futures::executor::block_on;
 
@@ -551,6 +551,7 @@ fn as_json_the_fields_have_the_names_that_they_have() {
         .timeout(Duration::from_secs(60))
         .run_sync_with(|token| {
             progress(1, 2);
+            progress_message("shard 1");
             token.cancel_with("json");
             let found = registry::find("json");
             let straggler = straggler("json");
@@ -568,6 +569,7 @@ fn as_json_the_fields_have_the_names_that_they_have() {
         "deadline",
         "id",
         "last_point",
+        "message",
         "name",
         "parent",
         "progress",
@@ -586,8 +588,10 @@ fn as_json_the_fields_have_the_names_that_they_have() {
     assert_eq!(found[0]["cancel"]["kind"], "manual");
     assert_eq!(
         keys(&found[0]["cancel"]),
-        ["ago", "kind", "noticed_at", "reason", "requested_at", "scope"]
+        ["ago", "by", "kind", "noticed_at", "reason", "requested_at", "scope"]
     );
+    assert_eq!(found[0]["cancel"]["by"], "requested at");
+    assert_eq!(found[0]["message"], "shard 1");
     names.push("since".to_owned());
     names.sort();
     assert_eq!(keys(&straggler), names);
@@ -691,4 +695,242 @@ fn who_blocks_before_its_first_check_point_is_a_straggler_once_its_deadline_has_
         Ok::<_, Cancelled>(())
     });
     assert!(outcome.is_ok());
+}
+
+// Tokens that are made when somebody needs them -------------------------------------------------------------------------
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Bell {
+    fn rings(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+fn poll_with<F: Future>(future: std::pin::Pin<&mut F>, bell: &Arc<Bell>) -> Poll<F::Output> {
+    let waker = Waker::from(Arc::clone(bell));
+    future.poll(&mut Context::from_waker(&waker))
+}
+
+/// In the middle of its first poll, of which nobody has had the token: by any check point, however deep.
+#[test]
+fn who_runs_is_cancelled_by_its_number_at_the_next_check_point() {
+    fn spin() -> Result<(), Cancelled> {
+        loop {
+            check()?;
+            std::thread::yield_now();
+        }
+    }
+
+    #[cancelable]
+    async fn awaits() -> Result<(), Cancelled> {
+        loop {
+            std::future::ready(()).await;
+            std::thread::yield_now();
+        }
+    }
+
+    type Body = fn() -> std::pin::Pin<Box<dyn Future<Output = Result<(), Cancelled>> + Send>>;
+    let bodies: [(&'static str, Body); 5] = [
+        ("spins", || Box::pin(async { spin() })),
+        ("spins, awaits", || Box::pin(awaits())),
+        ("spins, unnamed", || Box::pin(Scope::new().run(async { spin() }))),
+        ("spins, named", || {
+            Box::pin(Scope::new().name("spins, inner").run(awaits()))
+        }),
+        ("spins, timeout", || {
+            let inner = Scope::new().timeout(Duration::from_secs(3600));
+            Box::pin(inner.run(async { Scope::new().run_sync(spin) }))
+        }),
+    ];
+    for (name, body) in bodies {
+        let begun = Arc::new(Barrier::new(2));
+        let barrier = Arc::clone(&begun);
+        let worker = std::thread::spawn(move || {
+            block_on(Scope::new().name(name).run(async move {
+                barrier.wait();
+                body().await
+            }))
+        });
+        begun.wait();
+        assert!(registry::cancel_with(live(name).id, "by its number"), "{name}");
+        let cancelled = worker.join().unwrap().unwrap_err();
+        assert_eq!(cancelled.reason().message(), Some("by its number"), "{name}");
+        assert_eq!(cancelled.scope_name(), Some(name));
+    }
+}
+
+/// What was started in a scope hears of its cancel, though the scope itself passes no check point.
+#[test]
+fn who_was_started_in_a_scope_that_is_stuck_is_cancelled_with_it() {
+    let (begun, stuck) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let barriers = (Arc::clone(&begun), Arc::clone(&stuck));
+    let worker = std::thread::spawn(move || {
+        block_on(Scope::new().name("stuck parent").run(async move {
+            let token = cancelable::current();
+            let thread = cancelable::thread::spawn(move || {
+                token.wait();
+                check()
+            });
+            barriers.0.wait();
+            let heard = thread.join().unwrap();
+            barriers.1.wait();
+            Ok::<_, Cancelled>(heard)
+        }))
+    });
+    begun.wait();
+    assert!(registry::cancel(live("stuck parent").id));
+    stuck.wait();
+    assert!(worker.join().unwrap().unwrap().is_err());
+}
+
+/// The innermost alone, the outer with it, and whoever is polled by another task by then.
+#[test]
+fn who_waits_is_woken_by_a_cancel_by_its_number() {
+    let make = |outer: &'static str, inner: &'static str| {
+        Box::pin(Scope::new().name(outer).run(async move {
+            let rides = Scope::new().name(inner).run(query());
+            let between = Scope::new().timeout(Duration::from_secs(3600)).run(rides);
+            let inner = between.await.unwrap_err();
+            pending::<()>().await;
+            Ok::<_, Cancelled>(inner)
+        }))
+    };
+
+    let bell = Arc::new(Bell::default());
+    let mut scope = make("wait, outer", "wait, inner");
+    assert!(poll_with(scope.as_mut(), &bell).is_pending());
+    assert_eq!(live("wait, inner").state, State::Waiting);
+    assert_eq!(bell.rings(), 0);
+    assert!(registry::cancel(live("wait, inner").id));
+    assert!(!registry::cancel(live("wait, inner").id), "once");
+    assert!(bell.rings() > 0);
+    assert_eq!(live("wait, inner").state, State::Cancelled);
+    assert_eq!(live("wait, outer").state, State::Waiting);
+    // It ends, and the outer one goes on.
+    assert!(poll_with(scope.as_mut(), &bell).is_pending());
+    assert!(registry::find("wait, inner").scopes.is_empty());
+    assert!(live("wait, outer").cancel.is_none());
+    let before = bell.rings();
+    assert!(registry::cancel(live("wait, outer").id));
+    assert!(bell.rings() > before);
+    let Poll::Ready(outcome) = poll_with(scope.as_mut(), &bell) else {
+        panic!("it is cancelled")
+    };
+    assert_eq!(outcome.unwrap_err().scope_name(), Some("wait, outer"));
+
+    // The outer one, and with it the inner.
+    let mut scope = make("wait both, outer", "wait both, inner");
+    assert!(poll_with(scope.as_mut(), &bell).is_pending());
+    assert!(registry::cancel(live("wait both, outer").id));
+    assert_eq!(live("wait both, inner").state, State::Cancelled);
+    let Poll::Ready(outcome) = poll_with(scope.as_mut(), &bell) else {
+        panic!("it is cancelled")
+    };
+    assert_eq!(outcome.unwrap_err().scope_name(), Some("wait both, outer"));
+
+    // Moved to another task.
+    let other = Arc::new(Bell::default());
+    let mut scope = make("wait moved, outer", "wait moved, inner");
+    assert!(poll_with(scope.as_mut(), &bell).is_pending());
+    assert!(poll_with(scope.as_mut(), &other).is_pending());
+    let before = other.rings();
+    assert!(registry::cancel(live("wait moved, inner").id));
+    assert!(other.rings() > before, "it is the other's by now");
+    assert!(poll_with(scope.as_mut(), &other).is_pending());
+    assert!(registry::find("wait moved, inner").scopes.is_empty());
+}
+
+/// Who rode on a scope whose token has been made since is not woken with that any more.
+#[test]
+fn who_waits_is_woken_also_when_the_token_outside_has_been_made_in_the_same_poll() {
+    let bell = Arc::new(Bell::default());
+    let mut scope = Box::pin(Scope::new().run(async {
+        let mut inner = Box::pin(Scope::new().name("let go of").run(query()));
+        poll_fn(|cx| {
+            let poll = inner.as_mut().poll(cx);
+            // The outer one's, made behind the inner one's back.
+            drop(cancelable::current());
+            poll
+        })
+        .await
+    }));
+    assert!(poll_with(scope.as_mut(), &bell).is_pending());
+    for _ in 0..3 {
+        assert!(poll_with(scope.as_mut(), &bell).is_pending());
+    }
+    let before = bell.rings();
+    assert!(registry::cancel(live("let go of").id));
+    assert!(bell.rings() > before);
+    let Poll::Ready(outcome) = poll_with(scope.as_mut(), &bell) else {
+        panic!("it is cancelled")
+    };
+    assert_eq!(outcome.unwrap_err().scope_name(), Some("let go of"));
+}
+
+/// Nobody inside has looked, and no check point was passed.
+#[test]
+fn a_cancel_that_nobody_has_noticed_is_told_all_the_same() {
+    keep_all();
+    let token = CancellationToken::new();
+    let outcome = block_on(Scope::new().parent(&token).name("unnoticed, async").run(async {
+        assert!(live("unnoticed, async").cancel.is_none());
+        token.cancel_with("nobody looks");
+        let seen = live("unnoticed, async");
+        Ok::<_, Cancelled>((seen.state, seen.cancel.unwrap().reason))
+    }));
+    assert_eq!(outcome.unwrap(), (State::Cancelled, "nobody looks".to_owned()));
+    let told = ended("unnoticed, async");
+    assert_eq!(told.outcome, Outcome::Finished);
+    assert_eq!(told.cancel.unwrap().noticed_at, None);
+}
+
+/// The deadline of a scope round it, whose task is stuck, too.
+#[test]
+fn deadlines_are_those_of_the_scopes_round_it_too() {
+    let (near, far) = (Duration::from_secs(60), Duration::from_secs(3600));
+    for (outer, inner) in [(near, far), (far, near)] {
+        let scope = Scope::new().timeout(outer).run(async move {
+            let scope = Scope::new().timeout(inner).name("two deadlines");
+            scope.run(async { Ok::<_, Cancelled>(live("two deadlines")) }).await
+        });
+        let left = block_on(scope).unwrap().deadline.unwrap();
+        assert!(left <= near && left > near / 2, "{left:?}");
+    }
+    let scope = Scope::new().timeout(Duration::from_millis(1)).run(async {
+        let scope = Scope::new().name("blocks inside").run(async {
+            while straggler("blocks inside").is_none() {
+                std::thread::yield_now();
+            }
+            Ok::<_, Cancelled>(())
+        });
+        scope.await
+    });
+    assert!(block_on(scope).is_ok(), "its value counts: nothing has noticed");
+}
+
+/// An outer one ends after the one inside, though neither has been pending and both ended within a moment.
+#[test]
+fn the_history_is_in_the_order_in_which_scopes_ended() {
+    keep_all();
+    for _ in 0..20 {
+        let inner = Scope::new().name("order, inner").run(async { Ok::<_, Cancelled>(()) });
+        block_on(Scope::new().name("order, outer").run(inner)).unwrap();
+        let history = registry::history().scopes;
+        let names: Vec<_> = history
+            .iter()
+            .map(|scope| &*scope.name)
+            .filter(|name| name.starts_with("order, "))
+            .take(2)
+            .collect();
+        assert_eq!(names, ["order, outer", "order, inner"]);
+    }
 }

@@ -12,7 +12,7 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
 
 fn late(waker: &Waker) -> Arc<LateToken> {
     let root = StandIn::Made(CancellationToken::new());
-    LateToken::new(root, None, None, waker, &Cell::default())
+    LateToken::new(root, None, Subject::NONE, None, waker, &Cell::default())
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::listeners::{self, Listener};
 use super::node::Node;
-use crate::context::{for_each_round, tell_observers};
+use crate::context::{for_each_round, is_observed, say_to_observers, tell_observers};
 use crate::scope::idle::Idle;
 use crate::token::CancellationToken;
 
@@ -54,7 +54,7 @@ pub fn progress(done: u64, total: impl Into<Option<u64>>) {
 
 /// Says what the work is at, to those who hear of its [`progress`]: the name of a file, of a step.
 ///
-/// The text is made only if somebody listens. Idle timeouts are put off.
+/// The text is made only if somebody listens, or, in a scope with a name, where the feature `registry` is on. Idle timeouts are put off.
 ///
 /// ```
 /// use cancelable::{Progress, Scope, progress_message};
@@ -70,7 +70,7 @@ pub fn progress(done: u64, total: impl Into<Option<u64>>) {
 /// # assert!(linked.is_some());
 /// ```
 pub fn progress_message(message: impl fmt::Display) {
-    if listeners::are_any() {
+    if listeners::are_any() || is_observed() {
         say(&message);
     }
 }
@@ -84,8 +84,14 @@ fn tell(done: u64, total: Option<u64>) {
 
 #[cold]
 fn say(message: &dyn fmt::Display) {
-    if let Some(node) = listeners_here(Idle::moved) {
-        node.say(message.to_string().into());
+    let node = listeners::are_any().then(|| listeners_here(Idle::moved)).flatten();
+    if node.is_none() && !is_observed() {
+        return;
+    }
+    let message: Arc<str> = message.to_string().into();
+    say_to_observers(&message);
+    if let Some(node) = node {
+        node.say(message);
     }
 }
 
