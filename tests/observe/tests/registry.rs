@@ -221,6 +221,61 @@ fn check_points_of_tasks_and_threads_are_those_of_the_scope_that_they_were_start
 }
 
 #[test]
+fn check_points_of_a_strangers_code_are_nobodys() {
+    #[cancelable]
+    fn passes() -> Result<(), Cancelled> {
+        Ok(())
+    }
+
+    #[cancelable]
+    fn strange() -> Result<(), Cancelled> {
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let scope = Scope::new().name("drives a stranger").run_sync(|| {
+        passes()?;
+        let before = live("drives a stranger").last_point.map(|point| point.at.line());
+        let outcome = block_on(token.scope(async { strange() }));
+        outcome?;
+        Ok::<_, Cancelled>((
+            before,
+            live("drives a stranger").last_point.map(|point| point.at.line()),
+        ))
+    });
+    let (before, after) = scope.unwrap();
+    assert!(before.is_some());
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_cancel_in_what_was_taken_along_is_not_noticed_for_the_scope_that_it_was_taken_from() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let keeps = Arc::clone(&told);
+    let _hook = registry::on_event(move |event| {
+        if event.name() == Some("takes along") {
+            keeps.lock().unwrap().push(event.kind());
+        }
+    });
+    let outcome: Result<(), Cancelled> = Scope::new().name("takes along").run_sync(|| {
+        let thread = cancelable::thread::spawn(|| {
+            let inside: Result<(), Cancelled> = Scope::new().run_sync_with(|token| {
+                token.cancel();
+                check()
+            });
+            assert!(inside.is_err());
+            Ok::<_, Cancelled>(())
+        });
+        thread.join().unwrap()
+    });
+    outcome.unwrap();
+    assert_eq!(
+        *told.lock().unwrap(),
+        [EventKind::Began, EventKind::Ended(Outcome::Finished)]
+    );
+}
+
+#[test]
 fn progress_and_deadlines_are_told() {
     let scope = Scope::new()
         .name("progress")
