@@ -126,6 +126,20 @@ fn a_failure_that_the_body_has_taken_and_made_good_does_not_count() {
         Ok("made good")
     });
     assert_eq!(outcome.unwrap(), "made good");
+
+    // Nor does one that has followed from it, in a thread that nobody joins.
+    let started = Barrier::new(2);
+    let outcome: Result<&str, Failure> = thread::scope(|s| {
+        s.spawn(|| {
+            started.wait();
+            endless::<()>()
+        });
+        started.wait();
+        let failed = s.spawn(|| Err::<(), _>(Failure::Own("broken")));
+        assert_eq!(failed.join().unwrap_err().own(), "broken");
+        Ok("made good")
+    });
+    assert_eq!(outcome.unwrap(), "made good");
 }
 
 #[test]
