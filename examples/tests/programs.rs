@@ -553,6 +553,7 @@ fn dump_says_what_runs_and_what_ignores_ctrl_c() {
         }
     };
     assert!(stragglers.contains("received SIGINT (scope \"run\")"), "{stragglers}");
+    running.child.signal(Signal::KILL);
 }
 
 #[cfg(feature = "registry")]
