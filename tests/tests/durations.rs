@@ -14,20 +14,13 @@ fn what_the_table_says_is_read_and_nothing_else() {
     }
 }
 
-/// More with `PROPTEST_CASES=1000000`.
-fn cases() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(10_000),
+proptest! {
+    // More with `PROPTEST_CASES=1000000`, which comes before this.
+    #![proptest_config(ProptestConfig {
+        cases: 10_000,
         failure_persistence: None,
         ..ProptestConfig::default()
-    }
-}
-
-proptest! {
-    #![proptest_config(cases())]
+    })]
 
     /// What is written is read, in each unit that it comes out even in; and one more is one more.
     #[test]

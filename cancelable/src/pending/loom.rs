@@ -6,12 +6,8 @@ use std::task::Wake;
 
 use super::steps::{has_hold, hold, poll_in};
 use super::*;
-use crate::explore::{self, spawn};
+use crate::explore::{explore, spawn};
 use crate::primitive::Condvar;
-
-fn explore(model: impl Fn() + Send + Sync + 'static) {
-    explore::explore(3, model);
-}
 
 /// A task's bell. (Loom's `unpark` would also wake a thread that waits for something else.)
 #[derive(Default)]
@@ -57,7 +53,7 @@ fn wait_with(bell: &Bell, waker: &Shared<Waiter>, keeper: &Pending) {
 /// Another scope polls it to its end, or drops it.
 #[test]
 fn l12_who_waits_is_woken_when_a_hold_ends_on_another_thread() {
-    explore(|| {
+    explore(3, || {
         let (a, hold) = (Pending::new(), hold());
         poll_in(&a, &hold);
         let other = Arc::clone(&hold);
@@ -70,7 +66,7 @@ fn l12_who_waits_is_woken_when_a_hold_ends_on_another_thread() {
 
 #[test]
 fn l12_who_waits_is_woken_when_a_hold_moves_to_another_scope() {
-    explore(|| {
+    explore(3, || {
         let (a, b, hold) = (Pending::new(), Pending::new(), hold());
         poll_in(&a, &hold);
         let (other, there) = (Arc::clone(&hold), Arc::clone(&b));
@@ -85,7 +81,7 @@ fn l12_who_waits_is_woken_when_a_hold_moves_to_another_scope() {
 /// By code that has no check points.
 #[test]
 fn l12_who_waits_is_woken_when_a_hold_is_polled_where_there_is_no_scope() {
-    explore(|| {
+    explore(3, || {
         let (a, hold) = (Pending::new(), hold());
         poll_in(&a, &hold);
         let other = Arc::clone(&hold);
@@ -101,7 +97,7 @@ fn l12_who_waits_is_woken_when_a_hold_is_polled_where_there_is_no_scope() {
 /// Who waits has been told that it had moved, and it is back. Now the hold ends in a poll of the other scope's, where it is in place.
 #[test]
 fn l12_who_waits_is_woken_when_the_last_hold_ends_in_somebody_elses_poll() {
-    explore(|| {
+    explore(3, || {
         let (a, b, shared, hold) = (Pending::new(), Pending::new(), Pending::new(), hold());
         let (bell, waker) = Bell::with_waker();
         let waker = Waiter::new(&waker);
@@ -122,7 +118,7 @@ fn l12_who_waits_is_woken_when_the_last_hold_ends_in_somebody_elses_poll() {
 /// What the scope leaves that had it last counts where it was before, also when it was asked about there meanwhile.
 #[test]
 fn l12_a_hold_that_its_last_scope_leaves_counts_again() {
-    explore(|| {
+    explore(3, || {
         let (a, b, hold) = (Pending::new(), Pending::new(), hold());
         poll_in(&a, &hold);
         let (first, other) = (Arc::clone(&a), Arc::clone(&hold));
@@ -141,7 +137,7 @@ fn l12_a_hold_that_its_last_scope_leaves_counts_again() {
 /// A check point with holds inside is itself polled by another scope, and a new hold begins in there while it is asked.
 #[test]
 fn l12_a_hold_that_begins_while_its_check_point_is_asked_is_not_forgotten() {
-    explore(|| {
+    explore(3, || {
         let (outer, between, inner) = (Pending::new(), Pending::new(), Pending::new());
         let old = hold();
         poll_in(&inner, &old);
@@ -163,7 +159,7 @@ fn l12_a_hold_that_begins_while_its_check_point_is_asked_is_not_forgotten() {
 /// A list that has become long is gone through, and what is asked for meanwhile is found in it.
 #[test]
 fn l12_a_hold_is_found_while_its_list_is_gone_through() {
-    explore(|| {
+    explore(3, || {
         let (a, hold) = (Pending::new(), hold());
         poll_in(&a, &hold);
         for _ in 1..ROOM {

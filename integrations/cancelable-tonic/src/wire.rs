@@ -93,20 +93,13 @@ mod tests {
         assert_eq!(less(Duration::MAX, Duration::MAX), Duration::MAX - Duration::MAX / 10);
     }
 
-    /// More with `PROPTEST_CASES=1000000`.
-    fn cases() -> ProptestConfig {
-        let cases = std::env::var("PROPTEST_CASES")
-            .ok()
-            .and_then(|cases| cases.parse().ok());
-        ProptestConfig {
-            cases: cases.unwrap_or(4_000),
+    proptest! {
+        // More with `PROPTEST_CASES=1000000`, which comes before this.
+        #![proptest_config(ProptestConfig {
+            cases: 4_000,
             failure_persistence: None,
             ..ProptestConfig::default()
-        }
-    }
-
-    proptest! {
-        #![proptest_config(cases())]
+        })]
 
         /// What is written is read as no longer, and as no more than a 99,999th shorter.
         #[test]

@@ -176,20 +176,13 @@ mod tests {
         ])
     }
 
-    /// More with `PROPTEST_CASES=1000000`.
-    fn cases() -> ProptestConfig {
-        let cases = std::env::var("PROPTEST_CASES")
-            .ok()
-            .and_then(|cases| cases.parse().ok());
-        ProptestConfig {
-            cases: cases.unwrap_or(10_000),
+    proptest! {
+        // More with `PROPTEST_CASES=1000000`, which comes before this.
+        #![proptest_config(ProptestConfig {
+            cases: 10_000,
             failure_persistence: None,
             ..ProptestConfig::default()
-        }
-    }
-
-    proptest! {
-        #![proptest_config(cases())]
+        })]
 
         /// The cap holds whatever a header says; without one, it is the default's business.
         #[test]

@@ -3,12 +3,8 @@
 //! Run by `.ci/token-proof loom`. Without frames: what these do in a poll is called here by itself. A lost wake shows as a deadlock.
 
 use super::*;
-use crate::explore::{self, spawn};
+use crate::explore::{explore, spawn};
 use crate::pending::loom::Bell;
-
-fn explore(model: impl Fn() + Send + Sync + 'static) {
-    explore::explore(3, model);
-}
 
 fn late(waker: &Waker) -> Arc<LateToken> {
     let root = StandIn::Made(CancellationToken::new());
@@ -17,7 +13,7 @@ fn late(waker: &Waker) -> Arc<LateToken> {
 
 #[test]
 fn l16_who_was_polled_elsewhere_finds_that_what_it_rode_on_has_ended() {
-    explore(|| {
+    explore(3, || {
         let late = late(&Bell::with_waker().1);
         let rider = Arc::clone(&late);
         let thread = spawn(move || {
@@ -32,7 +28,7 @@ fn l16_who_was_polled_elsewhere_finds_that_what_it_rode_on_has_ended() {
 
 #[test]
 fn l11_who_rides_is_woken_once_the_token_is_cancelled() {
-    explore(|| {
+    explore(3, || {
         let (bell, waker) = Bell::with_waker();
         let (late, rider) = {
             let late = late(&waker);
@@ -49,7 +45,7 @@ fn l11_who_rides_is_woken_once_the_token_is_cancelled() {
 
 #[test]
 fn whoever_makes_the_token_there_is_one() {
-    explore(|| {
+    explore(3, || {
         let late = late(&Bell::with_waker().1);
         let rider = Arc::clone(&late);
         let thread = spawn(move || rider.token());
